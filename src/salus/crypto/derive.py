@@ -1,0 +1,59 @@
+"""Keys made from other secrets by HKDF-SHA-256 (RFC 5869), each for one use.
+
+Promises: different names give unrelated keys; from a branch neither its parent nor its siblings can be found.
+Never stores a secret.
+"""
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from salus.crypto.hashing import tag_prefix
+from salus.crypto.signing import SigningKey
+
+SEED_SIZE_BYTES = 32
+BEARER_SECRET_SIZE_MIN_BYTES = 16
+
+
+def hkdf(secret: bytes, *, salt: bytes, info: bytes, length: int) -> bytes:
+    """Extract and expand a secret (RFC 5869 2.2 and 2.3, SHA-256).
+
+    Args:
+        secret: input keying material.
+        salt: may be empty, which means 32 zero bytes.
+        info: what the output is for.
+        length: bytes wanted, 1 to 8160.
+
+    Raises:
+        ValueError: `length` outside what RFC 5869 allows.
+    """
+    return HKDF(algorithm=hashes.SHA256(), length=length, salt=salt, info=info).derive(secret)
+
+
+def branch(seed: bytes, *path: str) -> bytes:
+    """Walk down from a seed, one HKDF per step: the hardened derivation of a patient's keys.
+
+    Args:
+        seed: 32 bytes, secret.
+        path: at least one name, each 1 to 255 ASCII characters, such as `"signing", pseudonym.hex()`.
+
+    Returns:
+        32 bytes, secret: HKDF(parent, salt = "", info = tag("salus/branch/1") ‖ tag(name)) repeated down the path.
+    """
+    assert len(seed) == SEED_SIZE_BYTES, f"a seed has {SEED_SIZE_BYTES} bytes, got {len(seed)}"
+    assert path, "a branch needs a path"
+    secret = seed
+    for name in path:
+        info = tag_prefix("salus/branch/1") + tag_prefix(name)
+        secret = hkdf(secret, salt=b"", info=info, length=SEED_SIZE_BYTES)
+    return secret
+
+
+def ticket_key(bearer_secret: bytes) -> SigningKey:
+    """The signing key that a ticket's bearer secret stands for; the ledger holds only its public half.
+
+    Args:
+        bearer_secret: at least 16 random bytes, as printed in the QR code.
+    """
+    assert len(bearer_secret) >= BEARER_SECRET_SIZE_MIN_BYTES, "a bearer secret has at least 16 bytes"
+    seed = hkdf(bearer_secret, salt=b"", info=tag_prefix("salus/ticket-key/1"), length=SEED_SIZE_BYTES)
+    return SigningKey.from_seed(seed)

@@ -6,6 +6,8 @@ a tree node. Never hashes patient data without a salt: that is the caller's duty
 
 import hashlib
 
+Bytes = bytes | bytearray | memoryview
+
 HASH_SIZE_BYTES = 32
 TAG_SIZE_MAX_BYTES = 255
 
@@ -16,7 +18,7 @@ NODE_PREFIX = b"\x01"
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
-def sha256(data: bytes | memoryview) -> bytes:
+def sha256(data: Bytes) -> bytes:
     """The plain SHA-256 digest, 32 bytes (FIPS 180-4)."""
     return hashlib.sha256(data).digest()
 
@@ -45,7 +47,7 @@ def tag_prefix(tag: str) -> bytes:
     return bytes((len(name),)) + name
 
 
-def leaf_hash(data: bytes | memoryview) -> bytes:
+def leaf_hash(data: Bytes) -> bytes:
     """Hash of a tree leaf: SHA-256(0x00 ‖ data), RFC 9162 2.1.1."""
     digest = hashlib.sha256(LEAF_PREFIX)
     digest.update(data)  # not concatenated: a leaf may be a sealed segment of 1 MiB

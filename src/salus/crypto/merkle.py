@@ -32,6 +32,12 @@ class Frontier:
         self._peaks.append(carry)
         self.size += 1
 
+    def copy(self) -> "Frontier":
+        """One that grows apart from this one."""
+        twin = Frontier()
+        twin._peaks, twin.size = self._peaks.copy(), self.size
+        return twin
+
     def root(self) -> bytes:
         """The RFC 9162 root over what was added so far."""
         if not self._peaks:

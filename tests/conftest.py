@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--write-docs` writes generated pages instead of comparing them."""
+    parser.addoption("--write-docs", action="store_true", help="write generated pages instead of comparing them")
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +33,24 @@ def shared_data() -> Path:
     if not (folder / "SOURCES.md").is_file():
         absent(f"outside test data not found at {folder}: set SALUS_SHARED_DATA")
     return folder
+
+
+@pytest.fixture
+def generated_page(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a page that the program generates with the committed one; `make docs` writes it instead.
+
+    Call it with the path from the project's root and the text; mark the test with `pytest.mark.docs`.
+    """
+
+    def compare(name: str, text: str) -> None:
+        page = ROOT / name
+        if request.config.getoption("--write-docs"):
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(text, encoding="utf-8")
+        assert page.is_file(), f"{name} is missing: run `make docs`"
+        assert page.read_text(encoding="utf-8") == text, f"{name} is not what the program says: run `make docs`"
+
+    return compare
 
 
 def absent(reason: str) -> None:

@@ -1,0 +1,112 @@
+# Each target does the set-up that it needs, on a Debian or Ubuntu with python3 (3.11 or newer), python3-venv, git and make.
+#
+#   make demo            the story, then two nodes that keep running until Ctrl-C (EXIT=1: only the story); needs no root
+#   make check           lint, types, rings, licences, docs                               about a minute
+#   make fast            tests without services and without long ones                     about two minutes
+#   make test            check, then all tests but the long ones                          what CI runs
+#   make long            kill harness, simulator, determinism, mutations                  hours; result in docs/results/
+#   make bench           the budget table
+#   make docs            write the generated pages again
+#   make lock            renew requirements/ (needs the package index)
+#   make setup           what a developer needs
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test check fast long bench docs lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+TODAY := $(shell date -u +%F)
+# Hashes are checked and nothing is resolved: the locks are complete. Bytecode is made when it is first needed.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes
+PYTEST := $(BIN)/python -m pytest
+SPREAD := -n $(WORKERS) --dist worksteal
+
+help:
+	@sed -n '3,$${/^#/!q;s/^#//p}' Makefile
+
+setup: $(VENV)/.ready-test
+
+demo: $(VENV)/.ready-runtime
+	$(BIN)/salus demo $(if $(EXIT),--exit)
+
+check: $(VENV)/.ready-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tools.licences requirements/runtime.txt requirements/extras.txt requirements/test.txt
+	$(PYTEST) -q tests/project
+
+fast: $(VENV)/.ready-test
+	$(PYTEST) -q $(SPREAD) -m "not services and not long"
+
+test: check
+	$(PYTEST) $(SPREAD) -m "not long"
+
+long: $(VENV)/.ready-test
+	mkdir -p docs/results
+	{ git log -1 --format='commit %H'; uname -srm; nproc; $(BIN)/python -V; \
+	  $(PYTEST) $(SPREAD) -m long; } 2>&1 | tee docs/results/$(TODAY)-long.txt
+
+bench: $(VENV)/.ready-test | $(VENV)/.ready-peers
+	$(BIN)/python -m bench
+
+docs: $(VENV)/.ready-test
+	$(PYTEST) -q -m docs --write-docs
+
+# --- set-up, each step done again when its lock changes --------------------------------------------------------------
+
+$(VENV)/.ready-venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V)" >&2; \
+	  echo "hint: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "hint: apt-get install python3-venv" >&2; exit 1; }
+	touch $@
+
+$(VENV)/.ready-package: requirements/build.txt pyproject.toml | $(VENV)/.ready-venv
+	$(INSTALL) -r requirements/build.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.ready-runtime: requirements/runtime.txt $(VENV)/.ready-package
+	$(INSTALL) -r requirements/runtime.txt
+	touch $@
+
+$(VENV)/.ready-test: requirements/test.txt $(VENV)/.ready-package
+	$(INSTALL) -r requirements/test.txt
+	touch $@
+
+$(VENV)/.ready-lock: requirements/lock.txt | $(VENV)/.ready-venv
+	$(INSTALL) -r requirements/lock.txt
+	touch $@
+
+# The peers that the benchmark measures beside us; without root it says so and the bench leaves them out.
+$(VENV)/.ready-peers: | $(VENV)/.ready-venv
+	@if command -v age >/dev/null && command -v openssl >/dev/null; then touch $@; \
+	elif [ "$$(id -u)" = 0 ]; then \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends age openssl >/dev/null && touch $@; \
+	else echo "note: age and openssl are not installed and root is needed for that: left out of the table" >&2; fi
+
+# --- locks ------------------------------------------------------------------------------------------------------------
+
+# One resolution for 3.11, 3.12 and 3.13, hashes of all files of a version, no address of an index. Each lock is held
+# to the versions of the smaller one before it.
+COMPILE := env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe \
+  --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+lock: $(VENV)/.ready-lock
+	$(COMPILE) --build-deps-for editable --only-build-deps -o requirements/build.txt pyproject.toml
+	$(COMPILE) --extra population -o requirements/runtime.txt pyproject.toml
+	$(COMPILE) --extra population --extra postgres --extra s3 -c requirements/runtime.txt \
+	  -o requirements/extras.txt pyproject.toml
+	$(COMPILE) --extra population --extra postgres --extra s3 --extra test -c requirements/extras.txt \
+	  -o requirements/test.txt pyproject.toml
+	$(COMPILE) -o requirements/lock.txt requirements/lock.in
+
+clean:
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

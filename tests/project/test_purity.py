@@ -1,0 +1,143 @@
+"""`ledger` and `contracts` see no clock, no chance, no disk, no network, no logging (DESIGN section 3, L1).
+
+The rings say which folders of ours they may import; here is what they may take from the standard library and from
+others: an allow-list, so that a module nobody thought of is refused too.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools.source_tree import imported_modules, parse, python_files, shown
+
+PURE_FOLDERS = ("src/salus/ledger", "src/salus/contracts")
+PURE_MODULES = {
+    "__future__", "abc", "base64", "binascii", "bisect", "collections", "dataclasses", "enum", "functools", "hashlib",
+    "heapq", "hmac", "itertools", "operator", "re", "struct", "types", "typing", "unicodedata",
+    "msgspec", "salus",
+}  # fmt: skip
+IMPURE_CALLS = {
+    "open", "print", "input", "eval", "exec", "compile", "__import__", "hash", "id", "breakpoint", "globals",
+    "float", "complex",
+}  # fmt: skip
+CRYPTO_MODULES = {"nacl", "cryptography", "salus"} | sys.stdlib_module_names
+
+
+def import_faults(tree: ast.Module) -> list[str]:
+    """Imports of a pure folder that are not on the allow-list."""
+    return [
+        f"{line}: imports {module}"
+        for line, module in imported_modules(tree)
+        if module.partition(".")[0] not in PURE_MODULES
+    ]
+
+
+def call_faults(tree: ast.Module) -> list[str]:
+    """Built-in functions that reach outside, depend on the hash seed or on addresses, or make floats."""
+    return [
+        f"{node.lineno}: calls {node.func.id}()"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in IMPURE_CALLS
+    ]
+
+
+def float_faults(tree: ast.Module) -> list[str]:
+    """Float constants and true division: integers only (STYLE 15)."""
+    constants = [
+        f"{node.lineno}: float {node.value!r}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, float | complex)
+    ]
+    divisions = [
+        f"{node.lineno}: true division"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)
+    ]
+    return constants + divisions
+
+
+def set_faults(tree: ast.Module) -> list[str]:
+    """Loops straight over a set display or call, whose order depends on the hash seed."""
+    loops = [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.comprehension)]
+    return [f"{loop.iter.lineno}: loops over a set" for loop in loops if is_set(loop.iter)]
+
+
+def is_set(node: ast.expr) -> bool:
+    """A set that can be seen where it stands."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.func.id in {"set", "frozenset"}
+    return isinstance(node, ast.Set | ast.SetComp)
+
+
+def purity_faults(tree: ast.Module) -> list[str]:
+    """Everything that a pure folder must not hold."""
+    return import_faults(tree) + call_faults(tree) + float_faults(tree) + set_faults(tree)
+
+
+def pure_files() -> list[Path]:
+    """The files under the rule."""
+    return python_files(*PURE_FOLDERS)
+
+
+@pytest.mark.promise("L1")
+@pytest.mark.parametrize("path", pure_files(), ids=shown)
+def test_ledger_and_contracts_are_pure(path: Path) -> None:
+    assert purity_faults(parse(path)) == []
+
+
+def test_there_is_something_to_check() -> None:
+    assert any("ledger" in shown(path) for path in pure_files())
+
+
+@pytest.mark.parametrize(
+    ("code", "want"),
+    [
+        ("import time", "1: imports time"),
+        ("from datetime import datetime", "1: imports datetime"),
+        ("def f():\n    import random", "2: imports random"),
+        ("import os.path", "1: imports os.path"),
+        ("import logging", "1: imports logging"),
+        ("import structlog", "1: imports structlog"),
+        ("import lmdb", "1: imports lmdb"),
+        ("import nacl.bindings", "1: imports nacl.bindings"),
+        ("open('x')", "1: calls open()"),
+        ("key = hash(b'x')", "1: calls hash()"),
+        ("x = 0.5", "1: float 0.5"),
+        ("x = a / b", "1: true division"),
+        ("x /= 2", "1: true division"),
+        ("for x in {1, 2}:\n    pass", "1: loops over a set"),
+        ("y = [x for x in set(names)]", "1: loops over a set"),
+    ],
+)
+def test_a_planted_fault_is_found(code: str, want: str) -> None:
+    assert want in purity_faults(ast.parse(code))
+
+
+@pytest.mark.parametrize("code", ["import msgspec", "x = a // b", "for x in sorted({1, 2}):\n    pass", "x = 1 in {1}"])
+def test_what_is_allowed_passes(code: str) -> None:
+    assert purity_faults(ast.parse(code)) == []
+
+
+def test_crypto_imports_only_the_standard_library_and_two_packages() -> None:
+    faults = [
+        f"{shown(path)}:{line}: imports {module}"
+        for path in python_files("src/salus/crypto")
+        for line, module in imported_modules(parse(path))
+        if module.partition(".")[0] not in CRYPTO_MODULES
+    ]
+    assert faults == []
+
+
+def test_only_crypto_imports_pynacl() -> None:
+    faults = [
+        f"{shown(path)}:{line}"
+        for path in python_files("src")
+        if "salus/crypto/" not in shown(path)
+        for line, module in imported_modules(parse(path))
+        if module.partition(".")[0] == "nacl"
+    ]
+    assert faults == []

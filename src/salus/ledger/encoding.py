@@ -1,0 +1,54 @@
+"""One encoding for everything signed or hashed: MessagePack, array-like, and only its one canonical form (DESIGN §4).
+
+Bytes are accepted only if they re-encode to themselves, so two different byte strings never mean the same thing.
+Values are integers, bytes, NFC strings, arrays and booleans: no floats, no maps, no nil.
+"""
+
+import unicodedata
+from typing import Any
+
+import msgspec
+
+_ENCODER = msgspec.msgpack.Encoder()
+encode = _ENCODER.encode
+"""encode(value) -> bytes: the canonical bytes of a value."""
+
+
+class EncodingInvalid(Exception):
+    """The bytes are not the canonical encoding of the expected type."""
+
+
+class Decoder(msgspec.Struct, frozen=True):
+    """A strict decoder for one type; see `decoder`."""
+
+    inner: Any
+
+    def decode(self, data: bytes) -> Any:
+        """Decode canonical bytes.
+
+        Raises EncodingInvalid for bytes of another shape, out of bounds, not canonical, or with text that is not NFC.
+        """
+        try:
+            value = self.inner.decode(data)
+        except msgspec.DecodeError as error:
+            raise EncodingInvalid(f"expected canonical MessagePack of the message's type: {error}") from error
+        if encode(value) != data:
+            raise EncodingInvalid("expected the canonical encoding: these bytes re-encode to others")
+        if not data.isascii() and not _text_is_nfc(value):
+            raise EncodingInvalid("expected text in Unicode NFC")
+        return value
+
+
+def decoder(expected: Any) -> Decoder:
+    """Return a strict decoder for a msgspec type (a Struct, a union of tagged Structs, a tuple type …)."""
+    return Decoder(msgspec.msgpack.Decoder(expected))
+
+
+def _text_is_nfc(value: object) -> bool:
+    if isinstance(value, str):
+        return unicodedata.is_normalized("NFC", value)
+    if isinstance(value, msgspec.Struct):
+        return all(_text_is_nfc(getattr(value, name)) for name in value.__struct_fields__)
+    if isinstance(value, tuple | list):
+        return all(_text_is_nfc(item) for item in value)
+    return True

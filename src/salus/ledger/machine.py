@@ -1,0 +1,428 @@
+"""The machine: a block's transactions in, outcomes, roots and changes out.
+
+Same blocks, same state, same roots on every Python version, hash seed, locale and engine (L1): the machine sees only
+its arguments. It never writes: `execute` returns the changes, which the engine stores in one durable step (L2, L4).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Union
+
+import msgspec
+
+from salus.crypto.hashing import leaf_hash, tagged
+from salus.ledger import transactions
+from salus.ledger.contract import Context, Contract, Rejected, check_signers
+from salus.ledger.encoding import Decoder, decoder, encode
+from salus.ledger.identifiers import Digest, Pseudonym
+from salus.ledger.log import Log
+from salus.ledger.outcomes import (
+    DENIED,
+    NOT_A_TRANSACTION,
+    Leaf,
+    Outcome,
+    Seen,
+    TransactionResult,
+    decode_leaf,
+    encode_leaf,
+    pseudonym_of,
+    result_code,
+)
+from salus.ledger.state import (
+    EXPIRY,
+    INDEXES,
+    LEAVES,
+    LOG,
+    META,
+    STATE,
+    TREE,
+    Changes,
+    Index,
+    Overlay,
+    Reader,
+    Store,
+    Table,
+    changes_of,
+)
+from salus.ledger.transactions import NotATransaction, Transaction
+from salus.ledger.tree import Tree
+
+APP_HASH_TAG = "salus/app-hash/1"
+HISTORY_TAG = "salus/history/1"
+STATE_FORMAT = 1
+SWEEP_BASE = 16
+_META_KEY = b"machine"
+
+
+class Meta(msgspec.Struct, frozen=True, array_like=True):
+    """The machine's own row: where it stands. Times in seconds."""
+
+    format: int
+    chain: str
+    height: int
+    time_s: int
+    log_size: int
+    tree_root: Digest
+    log_root: Digest
+    app_hash: Digest
+
+
+class History(msgspec.Struct, frozen=True, array_like=True):
+    """How many events a pseudonym has, and a hash chain over them: what makes "n of n" provable (L5)."""
+
+    count: int
+    head: Digest
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True):
+    """Where the n-th event of a pseudonym is in the log."""
+
+    leaf: int
+
+
+MACHINE = Contract("machine", 0)
+HISTORY: Table[Pseudonym, History] = MACHINE.table("history", History)
+EVENTS: Index[tuple[Pseudonym, int], Event] = MACHINE.index("events", Event)
+SEEN: Index[Digest, Seen] = MACHINE.index("seen", Seen)
+
+_META = msgspec.msgpack.Decoder(Meta)
+NO_HISTORY = History(count=0, head=Digest(bytes(32)))
+
+
+FirstRow = tuple[Contract, Table[Any, Any], Any, Any]
+"""(contract, table, key, value) of one row that genesis writes."""
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What a block did.
+
+    Args:
+        results: one for each transaction of the block, in order.
+        changes: everything to be stored in one durable step.
+    """
+
+    meta: Meta
+    results: tuple[TransactionResult, ...]
+    changes: Changes
+
+
+class ChainMismatch(Exception):
+    """The stored state belongs to another chain, or to a newer format than this software knows."""
+
+
+def app_hash(*, tree_root: bytes, log_size: int, log_root: bytes) -> Digest:
+    """Return what a header commits to: the state's two roots and the log's size (DESIGN §4)."""
+    return Digest(tagged(APP_HASH_TAG, tree_root, log_size.to_bytes(8, "big"), log_root))
+
+
+def next_history(history: History, leaf: bytes) -> History:
+    """Return a pseudonym's history after one more event, whose leaf hash is `leaf` (32 bytes)."""
+    return History(count=history.count + 1, head=Digest(tagged(HISTORY_TAG, history.head, leaf)))
+
+
+def read_meta(reader: Reader) -> Meta | None:
+    """Return where the stored state stands; None before genesis. Raises ChainMismatch for a newer format."""
+    row = reader.get(META, _META_KEY)
+    if row is None:
+        return None
+    stored_format = msgspec.msgpack.decode(row)[0]
+    if stored_format != STATE_FORMAT:
+        raise ChainMismatch(
+            f"expected state format {STATE_FORMAT}, the store has {stored_format}: run the release that wrote it"
+        )
+    return _META.decode(row)
+
+
+class Machine:
+    """Executes blocks over a store, one at a time; its owner stores the changes before the next.
+
+    Args:
+        chain: the chain id that every transaction must name.
+        contracts: all contracts, lowest first.
+        store: rows as of the last stored block.
+    """
+
+    def __init__(self, chain: str, contracts: Sequence[Contract], store: Store) -> None:
+        self.chain = chain
+        self.contracts = tuple(contracts)
+        self.store = store
+        self._contract_of = {message: contract for contract in contracts for message in contract.handlers}
+        self._fold_of = {outcome: fold for contract in contracts for outcome, fold in contract.folds.items()}
+        self.messages = message_decoder(contracts)
+        self.meta = read_meta(store)
+        if self.meta is not None and self.meta.chain != chain:
+            raise ChainMismatch(f"expected chain {chain}, the store holds {self.meta.chain}: use its own folder")
+        self.tree = Tree(_Rows(store, TREE))
+        self.log = Log(_Rows(store, LOG), self.meta.log_size if self.meta else 0)
+
+    # Before a block
+
+    def admit(self, raw: bytes, *, time_s: int) -> Transaction:
+        """Decode a transaction for this chain and check its expiry; its signatures are the caller's to verify.
+
+        Raises:
+            NotATransaction: refused; it would leave nothing in a block.
+        """
+        transaction = transactions.decode(raw, chain=self.chain, messages=self.messages)
+        if SEEN.get(self.store, transaction.hash) is None:
+            transactions.check_expiry(transaction, time_s=time_s)
+        return transaction
+
+    def admit_verified(self, raw: bytes, *, time_s: int) -> Transaction | NotATransaction:
+        """Decode and verify for a block that somebody else decided: what is no transaction is told, not raised."""
+        try:
+            transaction = self.admit(raw, time_s=time_s)
+            transactions.verify(transaction)
+        except NotATransaction as error:
+            return error
+        return transaction
+
+    def stored(self, transaction: Digest) -> TransactionResult | None:
+        """Return the stored outcome of a transaction; None when it was never executed."""
+        return stored_result(self.store, transaction)
+
+    # A block
+
+    def genesis(self, *, time_s: int, rows: Iterable[FirstRow]) -> Executed:
+        """Write the first rows, at height 0, without transactions.
+
+        Args:
+            rows: (contract, table, key, value) in the order of the genesis document.
+        """
+        assert self.meta is None, "genesis is written once"
+        block = Overlay(self.store)
+        context = Context(block, height=0, time_s=time_s, transaction=Digest(bytes(32)), signers=())
+        for contract, table, key, value in rows:
+            context.enter(contract, 0)
+            table.put(context, key, value)
+        return self._finish(block, height=0, time_s=time_s, leaves=[], results=[])
+
+    def execute(
+        self, *, height: int, time_s: int, block_transactions: Sequence[Transaction | NotATransaction]
+    ) -> Executed:
+        """Execute one block.
+
+        1. Sweep what has expired, oldest first, a bounded number of rows.
+        2. Run each transaction: its stored outcome if it was seen, else its messages, all or nothing (L4).
+        3. Fold the leaves into history and indexes.
+        4. Update tree and log; compute the app hash. An empty block changes nothing.
+
+        Args:
+            height: one more than the last.
+            time_s: block time, not before the last block's.
+            block_transactions: verified transactions, or why the bytes are none.
+        """
+        assert self.meta is not None, "genesis comes first"
+        assert height == self.meta.height + 1, f"expected height {self.meta.height + 1}, came {height}"
+        assert time_s >= self.meta.time_s, "block time never goes back"
+        block = Overlay(self.store)
+        leaves: list[bytes] = []
+        results = []
+        if block_transactions:
+            self._sweep(block, time_s, limit=2 * len(block_transactions) + SWEEP_BASE)  # 1
+        for transaction in block_transactions:  # 2, 3
+            results.append(self._run(block, transaction, height=height, time_s=time_s, leaves=leaves))
+        return self._finish(block, height=height, time_s=time_s, leaves=leaves, results=results)  # 4
+
+    def _sweep(self, block: Overlay, time_s: int, *, limit: int) -> None:
+        for key in self.store.first_keys(EXPIRY, below=(time_s + 1).to_bytes(8, "big"), limit=limit):
+            place = key[8:]
+            block.put(EXPIRY, key, None)
+            block.put(STATE, place, None)
+
+    def _run(
+        self,
+        block: Overlay,
+        transaction: Transaction | NotATransaction,
+        *,
+        height: int,
+        time_s: int,
+        leaves: list[bytes],
+    ) -> TransactionResult:
+        if isinstance(transaction, NotATransaction):
+            return _refused(transaction)
+        seen = SEEN.get(block, transaction.hash)
+        if seen is not None:
+            return self._repeat(transaction, seen, leaves)
+        try:
+            transactions.check_expiry(transaction, time_s=time_s)
+        except NotATransaction as error:
+            return _refused(error)
+        return self._first_time(block, transaction, height=height, time_s=time_s, leaves=leaves)
+
+    def _repeat(self, transaction: Transaction, seen: Seen, leaves: list[bytes]) -> TransactionResult:
+        if seen.first_leaf >= self.log.size:  # earlier in this block: not stored yet
+            start = seen.first_leaf - self.log.size
+            return _result_of(seen.first_leaf, leaves[start : start + seen.leaf_count])
+        stored = stored_result(self.store, transaction.hash)
+        assert stored is not None
+        return stored
+
+    def _first_time(
+        self, block: Overlay, transaction: Transaction, *, height: int, time_s: int, leaves: list[bytes]
+    ) -> TransactionResult:
+        layer = Overlay(block)
+        context = Context(
+            layer, height=height, time_s=time_s, transaction=transaction.hash, signers=transaction.body.signers
+        )
+        reason = ""
+        try:
+            answers = self._answer(context, transaction)
+            block.rows.update(layer.rows)
+        except Rejected as rejected:
+            tag = encode(message_tag(type(transaction.messages[context.message_index])))
+            answers = [_Answer(context.message_index, rejected.code, tag, None)]
+            reason = rejected.detail
+        first = self.log.size + len(leaves)
+        added = []
+        for answer in answers:
+            leaf = Leaf(height, time_s, transaction.hash, answer.index, answer.code, answer.data)
+            added.append(encode_leaf(leaf))
+            self._fold(block, first + len(added) - 1, leaf, added[-1], answer.outcome)
+        leaves.extend(added)
+        return _result_of(first, added, reason)
+
+    def _answer(self, context: Context, transaction: Transaction) -> list["_Answer"]:
+        answers = []
+        for index, message in enumerate(transaction.messages):
+            contract = self._contract_of[type(message)]
+            context.enter(contract, index)
+            outcome = contract.handlers[type(message)](context, message)
+            assert type(outcome) in contract.outcomes[type(message)], "an outcome that its contract declares"
+            assert getattr(outcome, "pseudonym", None) == getattr(message, "pseudonym", None)
+            answers.append(_Answer(index, outcome.code, encode(outcome), outcome))
+        check_signers(context)
+        return answers
+
+    def _fold(self, block: Overlay, position: int, leaf: Leaf, encoded: bytes, outcome: Outcome | None) -> None:
+        seen = SEEN.get(block, leaf.transaction)
+        first, count = (seen.first_leaf, seen.leaf_count) if seen else (position, 0)
+        SEEN.put(block, leaf.transaction, Seen(first_leaf=first, leaf_count=count + 1))
+        if outcome is None:
+            return
+        fold = self._fold_of.get(type(outcome))
+        if fold is not None:
+            fold(block, position, leaf, outcome)
+        pseudonym = pseudonym_of(outcome)
+        if pseudonym is not None:
+            history = next_history(HISTORY.get(block, pseudonym) or NO_HISTORY, leaf_hash(encoded))
+            block.put(STATE, HISTORY.key(pseudonym), encode(history))
+            EVENTS.put(block, (pseudonym, history.count - 1), Event(leaf=position))
+
+    def _finish(
+        self, block: Overlay, *, height: int, time_s: int, leaves: list[bytes], results: list[TransactionResult]
+    ) -> Executed:
+        changes = changes_of(block)
+        first = self.log.size
+        if changes.get(STATE):
+            changes[TREE] = dict(self.tree.update(changes[STATE]))
+        if leaves:
+            changes[LEAVES] = {leaf_key(first + place): leaf for place, leaf in enumerate(leaves)}
+            changes[LOG] = dict(self.log.append([leaf_hash(leaf) for leaf in leaves]))
+        tree_root, log_root = Digest(self.tree.root), Digest(self.log.root())
+        self.meta = Meta(
+            format=STATE_FORMAT,
+            chain=self.chain,
+            height=height,
+            time_s=time_s,
+            log_size=self.log.size,
+            tree_root=tree_root,
+            log_root=log_root,
+            app_hash=app_hash(tree_root=tree_root, log_size=self.log.size, log_root=log_root),
+        )
+        changes[META] = {_META_KEY: encode(self.meta)}
+        return Executed(meta=self.meta, results=tuple(results), changes=changes)
+
+    def refold(self, leaves: Iterable[tuple[int, bytes]]) -> dict[bytes, bytes | None]:
+        """Rebuild every index from (log index, leaf) pairs alone, as a snapshot does and `fsck` compares."""
+        block = Overlay(_Nothing())
+        outcomes = outcome_decoder(self.contracts)
+        for position, encoded in leaves:
+            leaf = decode_leaf(encoded)
+            outcome = outcomes.decode(leaf.data) if leaf.code <= DENIED else None
+            self._fold(block, position, leaf, encoded, outcome)
+        return changes_of(block).get(INDEXES, {})
+
+
+@dataclass(frozen=True)
+class _Answer:
+    index: int
+    code: int
+    data: bytes
+    outcome: Outcome | None
+
+
+class _Rows:
+    """One space of a store, as the tree and the log read it."""
+
+    def __init__(self, store: Store, space: str) -> None:
+        self._store = store
+        self._space = space
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._store.get(self._space, key)
+
+
+class _Nothing:
+    """A reader without rows."""
+
+    def get(self, _space: str, _key: bytes, /) -> bytes | None:
+        return None
+
+
+def message_decoder(contracts: Sequence[Contract]) -> Decoder:
+    """Return the strict decoder of the union of all messages of these contracts."""
+    return decoder(Union[tuple(message for contract in contracts for message in contract.handlers)])  # noqa: UP007
+
+
+def outcome_decoder(contracts: Sequence[Contract]) -> Decoder:
+    """Return the strict decoder of the union of all outcomes of these contracts: the `data` of a leaf."""
+    kinds = {kind for contract in contracts for declared in contract.outcomes.values() for kind in declared}
+    return decoder(Union[tuple(sorted(kinds, key=message_tag))])  # noqa: UP007
+
+
+def message_tag(kind: type[msgspec.Struct]) -> int:
+    """Return the permanent number with which a message or an outcome is tagged."""
+    tag = kind.__struct_config__.tag
+    assert isinstance(tag, int)
+    return tag
+
+
+def leaf_key(index: int) -> bytes:
+    """Return the key of a leaf within the space of leaves: sequential, so that writes append."""
+    return index.to_bytes(8, "big")
+
+
+def read_leaf(reader: Reader, index: int) -> bytes | None:
+    """Return the encoded leaf at a log index; None when the log is shorter or the leaf was pruned."""
+    return reader.get(LEAVES, leaf_key(index))
+
+
+def stored_result(reader: Reader, transaction: Digest) -> TransactionResult | None:
+    """Return the stored outcome of a transaction; None when it was never executed."""
+    seen = SEEN.get(reader, transaction)
+    if seen is None:
+        return None
+    leaves = [read_leaf(reader, seen.first_leaf + place) for place in range(seen.leaf_count)]
+    present = [leaf for leaf in leaves if leaf is not None]
+    assert len(present) == seen.leaf_count, "leaves and seen-set are stored together"
+    return _result_of(seen.first_leaf, present)
+
+
+def history_positions(reader: Reader, pseudonym: Pseudonym) -> Iterator[int]:
+    """Yield the log indexes of a pseudonym's events, oldest first."""
+    history = HISTORY.get(reader, pseudonym) or NO_HISTORY
+    for place in range(history.count):
+        event = EVENTS.get(reader, (pseudonym, place))
+        assert event is not None, "history and events are folded together"
+        yield event.leaf
+
+
+def _refused(error: NotATransaction) -> TransactionResult:
+    return TransactionResult(code=NOT_A_TRANSACTION, first_leaf=0, leaves=(), reason=str(error))
+
+
+def _result_of(first: int, leaves: Sequence[bytes], reason: str = "") -> TransactionResult:
+    code = result_code(tuple(decode_leaf(leaf).code for leaf in leaves))
+    return TransactionResult(code=code, first_leaf=first, leaves=tuple(leaves), reason=reason)

@@ -14,12 +14,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check fast long bench docs lock clean
+.PHONY: help setup demo test check fast long bench docs lock pythons clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+OTHER_PYTHONS := 3.12 3.13
 TODAY := $(shell date -u +%F)
 # Hashes are checked and nothing is resolved: the locks are complete. Bytecode is made when it is first needed.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes
@@ -45,10 +46,10 @@ check: $(VENV)/.ready-test
 fast: $(VENV)/.ready-test
 	$(PYTEST) -q $(SPREAD) -m "not services and not long"
 
-test: check
+test: check pythons
 	$(PYTEST) $(SPREAD) -m "not long"
 
-long: $(VENV)/.ready-test
+long: $(VENV)/.ready-test pythons
 	mkdir -p docs/results
 	{ git log -1 --format='commit %H'; uname -srm; nproc; $(BIN)/python -V; \
 	  $(PYTEST) $(SPREAD) -m long; } 2>&1 | tee docs/results/$(TODAY)-long.txt
@@ -81,6 +82,17 @@ $(VENV)/.ready-test: requirements/test.txt $(VENV)/.ready-package
 	$(INSTALL) -r requirements/test.txt
 	touch $@
 
+# The other Pythons that the determinism tests run (L1), where this machine has them: the runtime lock only.
+pythons:
+	@for version in $(OTHER_PYTHONS); do \
+	  found=; \
+	  for each in python$$version "$$HOME"/.pyenv/versions/$$version.*/bin/python; do \
+	    if "$$each" -c pass 2>/dev/null; then found=$$each; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then echo "note: no Python $$version here: tests that compare Pythons leave it out" >&2; continue; fi; \
+	  $(MAKE) --no-print-directory VENV=.venv-$$version PYTHON="$$found" .venv-$$version/.ready-runtime; \
+	done
+
 $(VENV)/.ready-lock: requirements/lock.txt | $(VENV)/.ready-venv
 	$(INSTALL) -r requirements/lock.txt
 	touch $@
@@ -109,4 +121,4 @@ lock: $(VENV)/.ready-lock
 	$(COMPILE) -o requirements/lock.txt requirements/lock.in
 
 clean:
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-3.* build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -7,6 +7,7 @@ what was not tested is read and not guessed.
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,15 @@ def shared_data() -> Path:
     if not (folder / "SOURCES.md").is_file():
         absent(f"outside test data not found at {folder}: set SALUS_SHARED_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def pythons() -> dict[str, Path]:
+    """The interpreters in which this package is installed, by version; `make pythons` adds 3.12 and 3.13."""
+    found = {f"{sys.version_info.major}.{sys.version_info.minor}": Path(sys.executable)}
+    for python in sorted(ROOT.glob(".venv-3.*/bin/python")):
+        found.setdefault(python.parts[-3].removeprefix(".venv-"), python)
+    return found
 
 
 @pytest.fixture

@@ -1,0 +1,44 @@
+"""Reading elements of a parsed resource by their FHIR path, whatever is missing or of another type on the way.
+
+Works on what a JSON reader makes: dict, list, str, numbers, bool, None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+
+def values(node: object, path: str) -> Iterator[object]:
+    """Each value at a dotted path such as `participant.actor`; arrays on the way are walked through."""
+    if isinstance(node, dict):
+        name, _, rest = path.partition(".")
+        if name in node:
+            yield from below(node[name], rest)
+    elif isinstance(node, list):
+        for item in node:
+            yield from values(item, path)
+
+
+def below(node: object, rest: str) -> Iterator[object]:
+    """Go on along the rest of the path; at its end give out the value, or each of an array."""
+    if rest:
+        yield from values(node, rest)
+    elif isinstance(node, list):
+        yield from node
+    else:
+        yield node
+
+
+def texts(node: object, path: str) -> Iterator[str]:
+    """Each string at a path."""
+    return (value for value in values(node, path) if isinstance(value, str))
+
+
+def objects(node: object, path: str) -> Iterator[Mapping[str, object]]:
+    """Each object at a path."""
+    return (value for value in values(node, path) if isinstance(value, dict))
+
+
+def text(node: object, path: str) -> str | None:
+    """The first string at a path; None when there is none."""
+    return next(texts(node, path), None)

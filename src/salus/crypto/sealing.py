@@ -182,8 +182,8 @@ def seal(data_key: bytes, plaintext: Bytes, associated: bytes) -> bytes:
 
 def open_sealed(data_key: bytes, sealed: Bytes, associated: bytes) -> bytes:
     """The plaintext of a whole sealed object; raises `SealBroken`, and then returns nothing of it."""
-    pieces = open_stream(data_key, segments(sealed), associated)
-    return joined(pieces, Header.parse(sealed).size_bytes)
+    whole = segments(sealed)  # checks the size that the header claims before any room is made for it
+    return joined(open_stream(data_key, whole, associated), Header.parse(sealed).size_bytes)
 
 
 def seal_stream(data_key: bytes, chunks: Iterable[Bytes], length: int, associated: bytes) -> Iterator[bytes]:
@@ -233,9 +233,8 @@ def segments(sealed: Bytes) -> Iterator[memoryview]:
     if len(sealed) != sealed_size(length):
         raise SealBroken(f"the sealed object should have {sealed_size(length)} bytes, got {len(sealed)}")
     view = memoryview(sealed)
-    for index in range(segment_count(length)):
-        start, size_bytes = segment_span(length, index)
-        yield view[start : start + size_bytes]
+    spans = (segment_span(length, index) for index in range(segment_count(length)))
+    return (view[start : start + size_bytes] for start, size_bytes in spans)
 
 
 def sealed_root(segments: Iterable[Bytes]) -> bytes:

@@ -363,6 +363,9 @@ class _Rows:
     def get(self, key: bytes) -> bytes | None:
         return self._store.get(self._space, key)
 
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        return self._store.items(self._space)
+
 
 class _Nothing:
     """A reader without rows."""

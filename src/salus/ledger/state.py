@@ -41,10 +41,13 @@ class Reader(Protocol):
 
 
 class Store(Reader, Protocol):
-    """A reader that can also say which keys come first."""
+    """A reader that can also say which keys come first, and list a space."""
 
     def first_keys(self, space: str, *, below: bytes, limit: int) -> list[bytes]:
         """Return at most `limit` keys smaller than `below`, in ascending order."""
+
+    def items(self, space: str, *, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Yield (key, row) in ascending order, from the first key that is not below `start`."""
 
 
 class Overlay:

@@ -2,7 +2,8 @@
 
 A commitment on the ledger must say nothing of what it commits to (P1), not even to somebody who guesses: so each
 field has its own 32 random bytes, kept off the ledger and destroyed on erasure (P2). Content is committed to in
-segments of 1 MiB under one salt of the record. Promises: what opens under a root is what was committed, at its place.
+segments of 1 MiB under one salt of the record. Promises: what opens under a root is what was committed, at its place
+in a list of its length.
 """
 
 import hashlib
@@ -11,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from salus.crypto.hashing import Bytes, leaf_hash
-from salus.crypto.merkle import Frontier, inclusion_path, root, verify_inclusion
+from salus.crypto.hashing import Bytes, leaf_hash, tagged
+from salus.crypto.merkle import Frontier, ProofInvalid, inclusion_path, root, root_from_path
 
 SALT_SIZE_BYTES: Final = 32
+FIELDS_MAX: Final = 1 << 32
 CONTENT_SEGMENT_SIZE_BYTES: Final = 1 << 20
 
 
@@ -29,9 +31,14 @@ class FieldOpening:
     path: tuple[bytes, ...]
 
     def verify(self, root: bytes) -> None:
-        """Check that this field is at its place under the root; raises `merkle.ProofInvalid`."""
+        """Check that this field is at its place, in a list of its size, under the root; raises `ProofInvalid`."""
+        if len(self.salt) != SALT_SIZE_BYTES:
+            raise ProofInvalid(f"a salt has {SALT_SIZE_BYTES} bytes, got {len(self.salt)}")
+        if self.size > FIELDS_MAX:
+            raise ProofInvalid(f"a list has at most {FIELDS_MAX} fields, got {self.size}")
         leaf = leaf_hash(field_leaf(self.salt, self.field))
-        verify_inclusion(leaf_hash=leaf, index=self.index, size=self.size, path=self.path, root=root)
+        if _fields_root(root_from_path(leaf, self.index, self.size, self.path), self.size) != root:
+            raise ProofInvalid(f"field {self.index} of {self.size} leads to another root")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -43,11 +50,12 @@ class FieldTree:
 
     def __post_init__(self) -> None:
         assert len(self.salts) == len(self.fields), f"{len(self.salts)} salts for {len(self.fields)} fields"
+        assert len(self.fields) <= FIELDS_MAX, f"a list has at most {FIELDS_MAX} fields, got {len(self.fields)}"
         assert len(set(self.salts)) == len(self.salts), "each field has its own salt"
 
     def root(self) -> bytes:
-        """The RFC 9162 root over the salted fields: what may stand on the ledger."""
-        return root(self._leaf_hashes())
+        """What may stand on the ledger: the RFC 9162 root over the salted fields, hashed with their number."""
+        return _fields_root(root(self._leaf_hashes()), len(self.fields))
 
     def open(self, index: int) -> FieldOpening:
         """Show field `index` and nothing of the others."""
@@ -103,6 +111,12 @@ def content_root(salt: bytes, content: Bytes) -> bytes:
     running = ContentRoot(salt)
     running.add(content)
     return running.root()
+
+
+def _fields_root(tree_root: bytes, size: int) -> bytes:
+    # RFC 9162 proves a place only to somebody who knows the size of the tree: leaf 4 of 5 and its path prove as well
+    # that it is leaf 1 of 2. A log signs its size beside its root; a list of fields has it inside.
+    return tagged("salus/fields/1", size.to_bytes(8, "big"), tree_root)
 
 
 def _check_salt(salt: bytes) -> None:

@@ -5,9 +5,11 @@ Values are integers, bytes, NFC strings, arrays and booleans: no floats, no maps
 """
 
 import unicodedata
+from functools import cache
 from typing import Any
 
 import msgspec
+from msgspec import inspect
 
 _ENCODER = msgspec.msgpack.Encoder()
 encode = _ENCODER.encode
@@ -48,7 +50,31 @@ def _text_is_nfc(value: object) -> bool:
     if isinstance(value, str):
         return unicodedata.is_normalized("NFC", value)
     if isinstance(value, msgspec.Struct):
-        return all(_text_is_nfc(getattr(value, name)) for name in value.__struct_fields__)
+        return all(_text_is_nfc(getattr(value, name)) for name in _text_fields(type(value)))
     if isinstance(value, tuple | list):
         return all(_text_is_nfc(item) for item in value)
     return True
+
+
+@cache
+def _text_fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    # Most structs hold only bytes and numbers: which fields can hold text is known from the types, once.
+    info = inspect.type_info(kind)
+    assert isinstance(info, inspect.StructType)
+    return tuple(field.name for field in info.fields if _holds_text(field.type, (kind,)))
+
+
+def _holds_text(kind: inspect.Type, around: tuple[type, ...]) -> bool:
+    match kind:
+        case inspect.StrType() | inspect.AnyType():
+            return True
+        case inspect.StructType():
+            inside = (*around, kind.cls)
+            return kind.cls not in around and any(_holds_text(field.type, inside) for field in kind.fields)
+        case inspect.UnionType():
+            return any(_holds_text(each, around) for each in kind.types)
+        case inspect.TupleType():
+            return any(_holds_text(each, around) for each in kind.item_types)
+        case inspect.VarTupleType() | inspect.ListType():
+            return _holds_text(kind.item_type, around)
+    return False

@@ -42,7 +42,6 @@ from salus.ledger.state import (
     Reader,
     Store,
     Table,
-    changes_of,
 )
 from salus.ledger.transactions import NotATransaction, Transaction
 from salus.ledger.tree import Tree
@@ -191,12 +190,12 @@ class Machine:
             rows: (contract, table, key, value) in the order of the genesis document.
         """
         assert self.meta is None, "genesis is written once"
-        block = Overlay(self.store)
-        context = Context(block, height=0, time_s=time_s, transaction=Digest(bytes(32)), signers=())
+        block = _Block(self.store, height=0, time_s=time_s, first_leaf=0)
+        context = Context(block.overlay, height=0, time_s=time_s, transaction=Digest(bytes(32)), signers=())
         for contract, table, key, value in rows:
             context.enter(contract, 0)
             table.put(context, key, value)
-        return self._finish(block, height=0, time_s=time_s, leaves=[], results=[])
+        return self._finish(block, results=())
 
     def execute(
         self, *, height: int, time_s: int, block_transactions: Sequence[Transaction | NotATransaction]
@@ -216,72 +215,69 @@ class Machine:
         assert self.meta is not None, "genesis comes first"
         assert height == self.meta.height + 1, f"expected height {self.meta.height + 1}, came {height}"
         assert time_s >= self.meta.time_s, "block time never goes back"
-        block = Overlay(self.store)
-        leaves: list[bytes] = []
-        results = []
+        block = _Block(self.store, height=height, time_s=time_s, first_leaf=self.log.size)
         if block_transactions:
-            self._sweep(block, time_s, limit=2 * len(block_transactions) + SWEEP_BASE)  # 1
-        for transaction in block_transactions:  # 2, 3
-            results.append(self._run(block, transaction, height=height, time_s=time_s, leaves=leaves))
-        return self._finish(block, height=height, time_s=time_s, leaves=leaves, results=results)  # 4
+            self._sweep(block, limit=2 * len(block_transactions) + SWEEP_BASE)  # 1
+        results = tuple([self._run(block, transaction) for transaction in block_transactions])  # 2, 3
+        return self._finish(block, results=results)  # 4
 
-    def _sweep(self, block: Overlay, time_s: int, *, limit: int) -> None:
-        for key in self.store.first_keys(EXPIRY, below=(time_s + 1).to_bytes(8, "big"), limit=limit):
-            place = key[8:]
-            block.put(EXPIRY, key, None)
-            block.put(STATE, place, None)
+    def _sweep(self, block: "_Block", *, limit: int) -> None:
+        for key in self.store.first_keys(EXPIRY, below=(block.time_s + 1).to_bytes(8, "big"), limit=limit):
+            block.overlay.put(EXPIRY, key, None)
+            block.overlay.put(STATE, key[8:], None)
 
-    def _run(
-        self,
-        block: Overlay,
-        transaction: Transaction | NotATransaction,
-        *,
-        height: int,
-        time_s: int,
-        leaves: list[bytes],
-    ) -> TransactionResult:
+    def _run(self, block: "_Block", transaction: Transaction | NotATransaction) -> TransactionResult:
         if isinstance(transaction, NotATransaction):
             return _refused(transaction)
-        seen = SEEN.get(block, transaction.hash)
+        seen = SEEN.get(block.overlay, transaction.hash)
         if seen is not None:
-            return self._repeat(transaction, seen, leaves)
+            return self._repeat(block, transaction, seen)
         try:
-            transactions.check_expiry(transaction, time_s=time_s)
+            transactions.check_expiry(transaction, time_s=block.time_s)
         except NotATransaction as error:
             return _refused(error)
-        return self._first_time(block, transaction, height=height, time_s=time_s, leaves=leaves)
+        return self._first_time(block, transaction)
 
-    def _repeat(self, transaction: Transaction, seen: Seen, leaves: list[bytes]) -> TransactionResult:
-        if seen.first_leaf >= self.log.size:  # earlier in this block: not stored yet
-            start = seen.first_leaf - self.log.size
-            return _result_of(seen.first_leaf, leaves[start : start + seen.leaf_count])
+    def _repeat(self, block: "_Block", transaction: Transaction, seen: Seen) -> TransactionResult:
+        if seen.first_leaf >= block.first_leaf:  # earlier in this block: not stored yet
+            start = seen.first_leaf - block.first_leaf
+            return _result_of(seen.first_leaf, block.leaves[start : start + seen.leaf_count])
         stored = stored_result(self.store, transaction.hash)
         assert stored is not None
         return stored
 
-    def _first_time(
-        self, block: Overlay, transaction: Transaction, *, height: int, time_s: int, leaves: list[bytes]
-    ) -> TransactionResult:
-        layer = Overlay(block)
+    def _first_time(self, block: "_Block", transaction: Transaction) -> TransactionResult:
+        layer = Overlay(block.overlay)
         context = Context(
-            layer, height=height, time_s=time_s, transaction=transaction.hash, signers=transaction.body.signers
+            layer,
+            height=block.height,
+            time_s=block.time_s,
+            transaction=transaction.hash,
+            signers=transaction.body.signers,
         )
         reason = ""
         try:
             answers = self._answer(context, transaction)
-            block.rows.update(layer.rows)
+            block.overlay.absorb(layer)
         except Rejected as rejected:
             tag = encode(message_tag(type(transaction.messages[context.message_index])))
             answers = [_Answer(context.message_index, rejected.code, tag, None)]
             reason = rejected.detail
-        first = self.log.size + len(leaves)
-        added = []
+        return self._record(block, transaction.hash, answers, reason)
+
+    def _record(
+        self, block: "_Block", transaction: Digest, answers: Sequence["_Answer"], reason: str
+    ) -> TransactionResult:
+        start = len(block.leaves)
         for answer in answers:
-            leaf = Leaf(height, time_s, transaction.hash, answer.index, answer.code, answer.data)
-            added.append(encode_leaf(leaf))
-            self._fold(block, first + len(added) - 1, leaf, added[-1], answer.outcome)
-        leaves.extend(added)
-        return _result_of(first, added, reason)
+            leaf = Leaf(block.height, block.time_s, transaction, answer.index, answer.code, answer.data)
+            position = block.first_leaf + len(block.leaves)
+            hashed = block.add(encode_leaf(leaf))
+            self._fold(block.overlay, position, leaf, hashed, answer.outcome)
+        first = block.first_leaf + start
+        SEEN.put(block.overlay, transaction, Seen(first_leaf=first, leaf_count=len(answers)))
+        code = result_code(tuple([answer.code for answer in answers]))
+        return TransactionResult(code, first, tuple(block.leaves[start:]), reason)
 
     def _answer(self, context: Context, transaction: Transaction) -> list["_Answer"]:
         answers = []
@@ -295,54 +291,71 @@ class Machine:
         check_signers(context)
         return answers
 
-    def _fold(self, block: Overlay, position: int, leaf: Leaf, encoded: bytes, outcome: Outcome | None) -> None:
-        seen = SEEN.get(block, leaf.transaction)
-        first, count = (seen.first_leaf, seen.leaf_count) if seen else (position, 0)
-        SEEN.put(block, leaf.transaction, Seen(first_leaf=first, leaf_count=count + 1))
+    def _fold(self, overlay: Overlay, position: int, leaf: Leaf, hashed: bytes, outcome: Outcome | None) -> None:
         if outcome is None:
             return
         fold = self._fold_of.get(type(outcome))
         if fold is not None:
-            fold(block, position, leaf, outcome)
+            fold(overlay, position, leaf, outcome)
         pseudonym = pseudonym_of(outcome)
         if pseudonym is not None:
-            history = next_history(HISTORY.get(block, pseudonym) or NO_HISTORY, leaf_hash(encoded))
-            block.put(STATE, HISTORY.key(pseudonym), encode(history))
-            EVENTS.put(block, (pseudonym, history.count - 1), Event(leaf=position))
+            history = next_history(HISTORY.get(overlay, pseudonym) or NO_HISTORY, hashed)
+            overlay.put(STATE, HISTORY.key(pseudonym), encode(history))
+            EVENTS.put(overlay, (pseudonym, history.count - 1), Event(leaf=position))
 
-    def _finish(
-        self, block: Overlay, *, height: int, time_s: int, leaves: list[bytes], results: list[TransactionResult]
-    ) -> Executed:
-        changes = changes_of(block)
-        first = self.log.size
+    def _finish(self, block: "_Block", *, results: tuple[TransactionResult, ...]) -> Executed:
+        changes = block.overlay.rows
         if changes.get(STATE):
             changes[TREE] = dict(self.tree.update(changes[STATE]))
-        if leaves:
-            changes[LEAVES] = {leaf_key(first + place): leaf for place, leaf in enumerate(leaves)}
-            changes[LOG] = dict(self.log.append([leaf_hash(leaf) for leaf in leaves]))
+        if block.leaves:
+            changes[LEAVES] = {leaf_key(block.first_leaf + place): leaf for place, leaf in enumerate(block.leaves)}
+            changes[LOG] = dict(self.log.append(block.leaf_hashes))
         tree_root, log_root = Digest(self.tree.root), Digest(self.log.root())
         self.meta = Meta(
             format=STATE_FORMAT,
             chain=self.chain,
-            height=height,
-            time_s=time_s,
+            height=block.height,
+            time_s=block.time_s,
             log_size=self.log.size,
             tree_root=tree_root,
             log_root=log_root,
             app_hash=app_hash(tree_root=tree_root, log_size=self.log.size, log_root=log_root),
         )
         changes[META] = {_META_KEY: encode(self.meta)}
-        return Executed(meta=self.meta, results=tuple(results), changes=changes)
+        return Executed(meta=self.meta, results=results, changes=changes)
 
     def refold(self, leaves: Iterable[tuple[int, bytes]]) -> dict[bytes, bytes | None]:
         """Rebuild every index from (log index, leaf) pairs alone, as a snapshot does and `fsck` compares."""
-        block = Overlay(_Nothing())
+        overlay = Overlay(_Nothing())
         outcomes = outcome_decoder(self.contracts)
         for position, encoded in leaves:
             leaf = decode_leaf(encoded)
             outcome = outcomes.decode(leaf.data) if leaf.code <= DENIED else None
-            self._fold(block, position, leaf, encoded, outcome)
-        return changes_of(block).get(INDEXES, {})
+            self._fold(overlay, position, leaf, leaf_hash(encoded), outcome)
+            seen = SEEN.get(overlay, leaf.transaction) or Seen(first_leaf=position, leaf_count=0)
+            SEEN.put(overlay, leaf.transaction, Seen(first_leaf=seen.first_leaf, leaf_count=seen.leaf_count + 1))
+        return overlay.rows.get(INDEXES, {})
+
+
+class _Block:
+    """A block while it is executed: its rows, and its leaves with their hashes."""
+
+    __slots__ = ("first_leaf", "height", "leaf_hashes", "leaves", "overlay", "time_s")
+
+    def __init__(self, store: Store, *, height: int, time_s: int, first_leaf: int) -> None:
+        self.height = height
+        self.time_s = time_s
+        self.first_leaf = first_leaf
+        self.overlay = Overlay(store)
+        self.leaves: list[bytes] = []
+        self.leaf_hashes: list[bytes] = []
+
+    def add(self, leaf: bytes) -> bytes:
+        """Append an encoded leaf; return its hash."""
+        hashed = leaf_hash(leaf)
+        self.leaves.append(leaf)
+        self.leaf_hashes.append(hashed)
+        return hashed
 
 
 @dataclass(frozen=True)

@@ -53,20 +53,34 @@ class Store(Reader, Protocol):
 class Overlay:
     """Rows written on top of a reader, kept until the layer below takes them or they are dropped."""
 
+    __slots__ = ("below", "rows")
+
     def __init__(self, below: Reader) -> None:
         self.below = below
-        self.rows: dict[tuple[str, bytes], bytes | None] = {}
+        self.rows: Changes = {}
 
     def get(self, space: str, key: bytes) -> bytes | None:
         """Return the newest row; None when it is absent or was deleted."""
-        place = (space, key)
-        if place in self.rows:
-            return self.rows[place]
+        rows = self.rows.get(space)
+        if rows is not None and key in rows:
+            return rows[key]
         return self.below.get(space, key)
 
     def put(self, space: str, key: bytes, row: bytes | None) -> None:
         """Write a row; None deletes it."""
-        self.rows[(space, key)] = row
+        rows = self.rows.get(space)
+        if rows is None:
+            self.rows[space] = {key: row}
+        else:
+            rows[key] = row
+
+    def absorb(self, above: "Overlay") -> None:
+        """Take over all rows of the overlay above."""
+        for space, rows in above.rows.items():
+            if space in self.rows:
+                self.rows[space].update(rows)
+            else:
+                self.rows[space] = rows
 
 
 class WriteGuard(Protocol):
@@ -166,14 +180,6 @@ class Index(Generic[K, V]):
 def expiry_key(expires_at_s: int, place: bytes) -> bytes:
     """Order rows by when they expire, then by key, so that the sweep has one order everywhere (L1)."""
     return expires_at_s.to_bytes(8, "big") + place
-
-
-def changes_of(overlay: Overlay) -> Changes:
-    """Return an overlay's rows, grouped by space."""
-    changes: Changes = {}
-    for (space, key), row in overlay.rows.items():
-        changes.setdefault(space, {})[key] = row
-    return changes
 
 
 def iterate(changes: Changes) -> Iterator[tuple[str, bytes, bytes | None]]:

@@ -1,0 +1,141 @@
+"""Residuals: what stands behind the commitment of a message and never on the ledger (DESIGN §5.1, P1).
+
+A choice's residual is its rules; a request's is who exactly asks, for what, and why. Each is a list of salted fields:
+exchanged between the parties, kept by custodian and patient, opened field by field to whom it concerns.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from salus.contracts.provisions import Provision, RoleClass, check
+from salus.crypto.signing import SigningKey, verify_tagged
+from salus.ledger.encoding import decoder, encode
+from salus.ledger.fields import CommittedFields, commit_fields
+from salus.ledger.identifiers import OrganisationIdField, PublicKey, PublicKeyField, SecondsField, SignatureField
+
+SESSION_TAG = "salus/session/1"
+SESSION_S_MAX = 12 * 3600
+SCOPE_ITEMS_MAX = 64
+
+
+class Scope(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Which records are asked for; an empty list means any. Times in seconds, inclusive; record ids of 16 bytes."""
+
+    classes: Annotated[tuple[str, ...], Meta(max_length=SCOPE_ITEMS_MAX)] = ()
+    records: Annotated[tuple[bytes, ...], Meta(max_length=1024)] = ()
+    data_from_s: int = 0
+    data_to_s: int = 0
+
+
+class PersonCertificate(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Who a certificate is for; its salted commitment is the certificate's id on the ledger."""
+
+    organisation: OrganisationIdField
+    name: Annotated[str, Meta(min_length=1, max_length=120)]
+    role: Annotated[str, Meta(max_length=120)]
+    registration: Annotated[str, Meta(max_length=60)]
+    role_classes: tuple[RoleClass, ...]
+    key: PublicKeyField
+
+
+class Session(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A session key, certified for one custodian and at most 12 hours by a person's key or a pseudonym's."""
+
+    session_key: PublicKeyField
+    custodian: OrganisationIdField
+    from_s: SecondsField
+    until_s: SecondsField
+
+
+class CertifiedSession(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A session and the signature of whoever certified it."""
+
+    session: Session
+    signature: SignatureField
+
+    def verify(self, key: PublicKey) -> None:
+        """Check the certification. Raises SignatureInvalid."""
+        verify_tagged(key, SESSION_TAG, encode(self.session), self.signature)
+
+
+class ResidualInvalid(Exception):
+    """A residual that is not of its format, or does not open its commitment."""
+
+
+_TREE = decoder(Provision)
+_SCOPE = decoder(Scope)
+_CERTIFICATE = decoder(PersonCertificate)
+_SESSION = decoder(CertifiedSession)
+_TEXT = decoder(Annotated[str, Meta(max_length=2000)])
+_CERTIFICATE_FIELDS = decoder(CommittedFields)
+
+
+def certify_session(session: Session, key: SigningKey) -> CertifiedSession:
+    """Sign a session with a person's key or a pseudonym's."""
+    return CertifiedSession(session, key.sign_tagged(SESSION_TAG, encode(session)))
+
+
+def commit_choice(tree: Provision, *, secret: bytes) -> CommittedFields:
+    """Return a choice's residual. `secret` is 32 random bytes of this choice under this pseudonym alone."""
+    check(tree)
+    return commit_fields([tree], secret=secret)
+
+
+def choice_tree(residual: CommittedFields) -> Provision:
+    """Return the rules of a choice. Raises EncodingInvalid or ProvisionInvalid."""
+    tree: Provision = _TREE.decode(residual.values[0])
+    check(tree)
+    return tree
+
+
+def commit_certificate(certificate: PersonCertificate, *, secret: bytes) -> CommittedFields:
+    """Return a certificate's committed fields; their root is its id on the ledger."""
+    return commit_fields([certificate], secret=secret)
+
+
+def person_certificate(residual: CommittedFields) -> PersonCertificate:
+    """Return whom a certificate is for. Raises EncodingInvalid."""
+    certificate: PersonCertificate = _CERTIFICATE.decode(residual.values[0])
+    return certificate
+
+
+class RequestResidual(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What a request keeps off the ledger.
+
+    Args:
+        request: the id under which the requester repeats it: 16 random bytes.
+        certificate: the person's certificate, whole; without values for the patient's own request.
+        session: the certified session key.
+        justification: in words; empty where the purpose says all.
+    """
+
+    request: Annotated[bytes, Meta(min_length=16, max_length=16)]
+    scope: Scope
+    certificate: CommittedFields
+    session: CertifiedSession
+    justification: Annotated[str, Meta(max_length=2000)]
+
+
+def commit_request(residual: RequestResidual, *, secret: bytes) -> CommittedFields:
+    """Return a request's committed fields, each opened by itself."""
+    fields = [residual.request, residual.scope, residual.certificate, residual.session, residual.justification]
+    return commit_fields(fields, secret=secret)
+
+
+def request_residual(residual: CommittedFields) -> RequestResidual:
+    """Return what a request kept off the ledger. Raises EncodingInvalid or ResidualInvalid."""
+    if len(residual.values) != 5:
+        raise ResidualInvalid(f"expected the 5 fields of a request, came {len(residual.values)}")
+    request, scope, certificate, session, justification = residual.values
+    return RequestResidual(
+        request=_REQUEST_ID.decode(request),
+        scope=_SCOPE.decode(scope),
+        certificate=_CERTIFICATE_FIELDS.decode(certificate),
+        session=_SESSION.decode(session),
+        justification=_TEXT.decode(justification),
+    )
+
+
+_REQUEST_ID = decoder(Annotated[bytes, Meta(min_length=16, max_length=16)])

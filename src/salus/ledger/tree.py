@@ -23,6 +23,7 @@ BUCKET_LEAVES_MAX = 4
 _ROOT_NODE = 1
 _EMPTY_PAIR = NODE_PREFIX + EMPTY + EMPTY
 _RIGHT = 1 + HASH_SIZE_BYTES
+_LEAF_BITS = 8 * LEAF_SIZE_BYTES
 
 _Leaves = dict[bytes, bytes]  # path → path ‖ value hash
 _Buckets = dict[int, _Leaves]  # node → its leaves
@@ -136,7 +137,7 @@ class Tree:
 
     def _read(self, node: int) -> _Leaves:
         row = self._rows.get(row_key(node))
-        return {} if row is None else {leaf[:HASH_SIZE_BYTES]: leaf for leaf in leaves_of(row)}
+        return {} if row is None else {row[at : at + 32]: row[at : at + 64] for at in range(32, len(row), 64)}
 
     def _merge_upwards(self, node: int, buckets: _Buckets, rows: _Rows) -> None:
         # A neighbour with a pair has too many leaves; should it shrink as well, it starts from its own side.
@@ -170,15 +171,16 @@ class Tree:
         pairs = self._pairs
         self._depth_guess = max(fresh, key=lambda depth: len(fresh[depth]))
         for depth in range(max(fresh), 0, -1):
-            parents = set()
-            for node, subtree in fresh.get(depth, {}).items():
+            above: dict[int, bytes] = {}
+            for node, subtree in fresh.pop(depth, {}).items():
                 parent = node >> 1
                 pair = pairs.get(parent, _EMPTY_PAIR)
-                pairs[parent] = pair[:_RIGHT] + subtree if node & 1 else NODE_PREFIX + subtree + pair[_RIGHT:]
-                parents.add(parent)
-            above = fresh.setdefault(depth - 1, {})
-            for parent in parents:
-                above[parent] = sha256(pairs[parent]).digest()
+                above[parent] = pairs[parent] = (
+                    pair[:_RIGHT] + subtree if node & 1 else NODE_PREFIX + subtree + pair[_RIGHT:]
+                )
+            for parent, pair in above.items():
+                above[parent] = sha256(pair).digest()
+            fresh[depth - 1] = above | fresh.get(depth - 1, {})
         self.root = fresh[0][_ROOT_NODE]
 
 
@@ -200,7 +202,7 @@ def is_sound(key: bytes, row: bytes) -> bool:
         len(row) == HASH_SIZE_BYTES + LEAF_SIZE_BYTES * len(leaves)
         and 0 < len(leaves) <= BUCKET_LEAVES_MAX
         and leaves == sorted({leaf[:HASH_SIZE_BYTES]: leaf for leaf in leaves}.values())
-        and all(_bits(leaf) >> DEPTH_MAX - depth | 1 << depth == node for leaf in leaves)
+        and all(int.from_bytes(leaf, "big") >> _LEAF_BITS - depth | 1 << depth == node for leaf in leaves)
         and row[:HASH_SIZE_BYTES] == _subtree_hash(leaves, depth)
     )
 
@@ -227,14 +229,19 @@ def _hashed(buckets: _Buckets, rows: _Rows) -> _Levels:
 
 def _subtree_hash(leaves: list[bytes], depth: int) -> bytes:
     # Ordered leaves of one subtree whose root is at `depth`; `fork` is the depth of the node that parts them.
-    if len(leaves) < 2:
-        return sha256(LEAF_PREFIX + leaves[0]).digest() if leaves else EMPTY
-    bits = _bits(leaves[0])
-    fork = DEPTH_MAX - (bits ^ _bits(leaves[-1])).bit_length()
-    left, right = _halves(leaves, fork)
-    result = sha256(NODE_PREFIX + _subtree_hash(left, fork + 1) + _subtree_hash(right, fork + 1)).digest()
-    for lower in range(DEPTH_MAX - fork, DEPTH_MAX - depth):
-        result = sha256(NODE_PREFIX + EMPTY + result if bits >> lower & 1 else NODE_PREFIX + result + EMPTY).digest()
+    count = len(leaves)
+    if count < 2:
+        return sha256(LEAF_PREFIX + leaves[0]).digest() if count else EMPTY
+    bits = int.from_bytes(leaves[0], "big")
+    fork = _LEAF_BITS - (bits ^ int.from_bytes(leaves[-1], "big")).bit_length()
+    if count == 2:
+        left, right = sha256(LEAF_PREFIX + leaves[0]).digest(), sha256(LEAF_PREFIX + leaves[1]).digest()
+    else:
+        lower, upper = _halves(leaves, fork)
+        left, right = _subtree_hash(lower, fork + 1), _subtree_hash(upper, fork + 1)
+    result = sha256(NODE_PREFIX + left + right).digest()
+    for shift in range(_LEAF_BITS - fork, _LEAF_BITS - depth):
+        result = sha256(NODE_PREFIX + EMPTY + result if bits >> shift & 1 else NODE_PREFIX + result + EMPTY).digest()
     return result
 
 
@@ -245,7 +252,3 @@ def _halves(leaves: list[bytes], depth: int) -> tuple[list[bytes], list[bytes]]:
         if leaf[byte] & mask:
             return leaves[:at], leaves[at:]
     return leaves, []
-
-
-def _bits(leaf: bytes) -> int:
-    return int.from_bytes(leaf[:HASH_SIZE_BYTES], "big")

@@ -84,7 +84,13 @@ HISTORY: Table[Pseudonym, History] = MACHINE.table("history", History)
 EVENTS: Index[tuple[Pseudonym, int], Event] = MACHINE.index("events", Event)
 SEEN: Index[Digest, Seen] = MACHINE.index("seen", Seen)
 
+
+class _Stamp(msgspec.Struct, frozen=True, array_like=True):
+    format: int  # what follows depends on it
+
+
 _META = msgspec.msgpack.Decoder(Meta)
+_STAMP = msgspec.msgpack.Decoder(_Stamp)
 NO_HISTORY = History(count=0, head=Digest(bytes(32)))
 
 
@@ -125,12 +131,15 @@ def read_meta(reader: Reader) -> Meta | None:
     row = reader.get(META, _META_KEY)
     if row is None:
         return None
-    stored_format = msgspec.msgpack.decode(row)[0]
-    if stored_format != STATE_FORMAT:
-        raise ChainMismatch(
-            f"expected state format {STATE_FORMAT}, the store has {stored_format}: run the release that wrote it"
-        )
-    return _META.decode(row)
+    try:
+        stored_format = _STAMP.decode(row).format
+        if stored_format != STATE_FORMAT:
+            raise ChainMismatch(
+                f"expected state format {STATE_FORMAT}, the store has {stored_format}: run the release that wrote it"
+            )
+        return _META.decode(row)
+    except msgspec.DecodeError as error:
+        raise ChainMismatch(f"expected the machine's own row, it is damaged: restore a backup. {error}") from error
 
 
 class Machine:

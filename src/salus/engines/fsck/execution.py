@@ -1,0 +1,51 @@
+"""Every block, executed again from genesis in a fresh machine over a temporary store."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from salus.engines.base import Founding, Snapshot
+from salus.engines.clock import SECOND_NS
+from salus.engines.fsck.findings import Finding, compare
+from salus.engines.headers import decode_body_row, decode_header_row
+from salus.engines.store import BLOCKS, HEADERS, LmdbStore, height_key
+from salus.ledger.machine import Meta
+from salus.ledger.state import SPACES
+
+Progress = Callable[[int, int], None]
+"""Called with (height, last height)."""
+
+
+def check_execution(snapshot: Snapshot, founding: Founding, meta: Meta, progress: Progress | None) -> Iterator[Finding]:
+    """Yield where execution gives other hashes or rows than are stored; nothing when bodies were pruned."""
+    first = next((key for key, _ in snapshot.items(HEADERS)), height_key(1))
+    if first != height_key(1):
+        return  # bodies were pruned: the roots above are what is left to check
+    with tempfile.TemporaryDirectory(prefix="salus-fsck-") as folder:
+        copy = LmdbStore(Path(folder), durable=False)
+        try:
+            yield from _execute_all(snapshot, founding, meta, copy, progress)
+        finally:
+            copy.close()
+
+
+def _execute_all(
+    snapshot: Snapshot, founding: Founding, meta: Meta, copy: LmdbStore, progress: Progress | None
+) -> Iterator[Finding]:
+    machine = founding.machine(copy)
+    copy.write(machine.genesis(time_s=founding.time_s, rows=founding.rows).changes)
+    for key, row in snapshot.items(HEADERS):
+        header = decode_header_row(row).signed.header
+        assert machine.meta is not None
+        if header.app_hash != machine.meta.app_hash:
+            yield Finding(HEADERS, key, "the blocks, executed again, give another app hash than this header has")
+            return
+        time_s = header.time_ns // SECOND_NS
+        body = snapshot.get(BLOCKS, key)
+        raws = () if body is None else decode_body_row(body)
+        admitted = [machine.admit_verified(raw, time_s=time_s) for raw in raws]
+        copy.write(machine.execute(height=header.height, time_s=time_s, block_transactions=admitted).changes)
+        if progress is not None:
+            progress(header.height, meta.height)
+    for space in SPACES:
+        yield from compare(space, copy.items(space), snapshot.items(space))

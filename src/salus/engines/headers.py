@@ -1,0 +1,136 @@
+"""What an engine stores beside the machine's rows: signed headers, block bodies, and what kind of engine wrote them.
+
+Both engines, their clients and `fsck` read these rows; only the engine that makes the blocks writes them.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from salus.engines.base import SealedHeight, Snapshot, StartRefused, Status
+from salus.engines.store import BLOCKS, ENGINE, HEADERS, height_key
+from salus.ledger.comet.commit import decode_signed_header, encode_signed_header
+from salus.ledger.comet.types import Block, Commit, SignedHeader, Validator
+from salus.ledger.encoding import EncodingInvalid, decoder, encode
+from salus.ledger.machine import read_meta
+from salus.ledger.state import Reader
+
+FORMAT = 1
+EMBEDDED = "embedded"
+COMETBFT = "cometbft"
+MILLISECOND_NS = 1_000_000
+_ABOUT_KEY = b"about"
+NO_COMMIT = Commit()
+"""Stands below the first block."""
+
+
+class About(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Which engine wrote the store, in which format."""
+
+    format: int
+    engine: str
+
+
+class HeaderRow(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """CometBFT's `SignedHeader` message and the validators that signed it, in their order."""
+
+    signed: bytes
+    validators: tuple[Validator, ...]
+
+
+class _Stamp(msgspec.Struct, frozen=True, array_like=True):
+    format: int  # what follows depends on it
+
+
+_ABOUT = decoder(About)
+_STAMP = msgspec.msgpack.Decoder(_Stamp)
+_HEADER_ROW = decoder(HeaderRow)
+_BODY = decoder(tuple[bytes, ...])
+
+
+def about_rows(engine: str) -> dict[bytes, bytes | None]:
+    """Return the rows that say what wrote the store."""
+    return {_ABOUT_KEY: encode(About(FORMAT, engine))}
+
+
+def read_about(reader: Reader) -> About | None:
+    """Return what wrote the store; None before genesis.
+
+    Raises:
+        StartRefused: a newer format than this software knows, or a damaged row.
+    """
+    row = reader.get(ENGINE, _ABOUT_KEY)
+    if row is None:
+        return None
+    try:
+        stored_format = _STAMP.decode(row).format
+        if stored_format != FORMAT:
+            raise StartRefused(f"expected store format {FORMAT}, came {stored_format}: run the release that wrote it")
+        about: About = _ABOUT.decode(row)
+    except (msgspec.DecodeError, EncodingInvalid) as error:
+        raise StartRefused(f"expected the store's own row, it is damaged: restore a backup. {error}") from error
+    return about
+
+
+def header_row(signed: SignedHeader, validators: tuple[Validator, ...]) -> bytes:
+    """Return the row of a signed header."""
+    return encode(HeaderRow(encode_signed_header(signed), validators))
+
+
+def decode_header_row(row: bytes) -> SealedHeight:
+    """Parse a header's row. Raises EncodingInvalid."""
+    stored: HeaderRow = _HEADER_ROW.decode(row)
+    return SealedHeight(signed=decode_signed_header(stored.signed), validators=stored.validators)
+
+
+def read_header(reader: Reader, height: int) -> SealedHeight | None:
+    """Return the signed header of a height; None when it is not there yet, or was pruned."""
+    row = reader.get(HEADERS, height_key(height))
+    return None if row is None else decode_header_row(row)
+
+
+def body_row(raws: Sequence[bytes]) -> bytes:
+    """Return the row of a block's transactions."""
+    return encode(tuple(raws))
+
+
+def decode_body_row(row: bytes) -> tuple[bytes, ...]:
+    """Parse a block's transactions. Raises EncodingInvalid."""
+    raws: tuple[bytes, ...] = _BODY.decode(row)
+    return raws
+
+
+def read_block(reader: Reader, height: int) -> Block | None:
+    """Return a block in CometBFT's form, put together again; None when it is not there yet, or was pruned."""
+    stored, before = read_header(reader, height), read_header(reader, height - 1)
+    if stored is None or (before is None and height > 1):
+        return None
+    row = reader.get(BLOCKS, height_key(height))
+    return Block(
+        header=stored.signed.header,
+        transactions=() if row is None else decode_body_row(row),
+        evidence=(),
+        last_commit=before.signed.commit if before else NO_COMMIT,
+    )
+
+
+def read_status(snapshot: Snapshot, *, wall_ns: int) -> Status | None:
+    """Return where the ledger stands; None before genesis.
+
+    Args:
+        wall_ns: now, nanoseconds since 1970, from which the newest header's age follows.
+    """
+    meta, about = read_meta(snapshot), read_about(snapshot)
+    if meta is None or about is None:
+        return None
+    newest = read_header(snapshot, meta.height)
+    time_ms = newest.signed.header.time_ns // MILLISECOND_NS if newest else 0
+    return Status(
+        chain=meta.chain,
+        height=meta.height,
+        log_size=meta.log_size,
+        app_hash=meta.app_hash,
+        header_time_ms=time_ms,
+        header_age_ms=max(0, wall_ns // MILLISECOND_NS - time_ms),
+        engine=about.engine,
+    )

@@ -1,0 +1,41 @@
+"""A clock that stands still until a test moves it; passes for the engines' `Clock`."""
+
+import threading
+
+SECOND_NS = 1_000_000_000
+_LOOK_AGAIN_S = 0.001
+
+
+class FakeClock:
+    """Wall and monotonic time in a test's hands.
+
+    Args:
+        wall_s: where the wall clock begins, seconds since 1970.
+    """
+
+    def __init__(self, wall_s: int = 1_800_000_000) -> None:
+        self._wall_ns = wall_s * SECOND_NS
+        self._monotonic_ns = 0
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since 1970."""
+        return self._wall_ns
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds since the clock was made."""
+        return self._monotonic_ns
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass on both clocks."""
+        self._monotonic_ns += round(seconds * SECOND_NS)
+        self._wall_ns += round(seconds * SECOND_NS)
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock forward or, below zero, back, as a broken time service does."""
+        self._wall_ns += round(seconds * SECOND_NS)
+
+    def wait(self, condition: threading.Condition, timeout_s: float) -> None:
+        """Wait, holding the condition, until it is notified or this clock has moved past the time-out."""
+        until_ns = self._monotonic_ns + round(timeout_s * SECOND_NS)
+        while self._monotonic_ns < until_ns and not condition.wait(_LOOK_AGAIN_S):
+            pass

@@ -203,9 +203,12 @@ def test_the_rest_becomes_the_narrowest_condition_that_covers_it() -> None:
     )
 
 
-def test_the_rest_names_any_organisation_when_it_would_name_too_many() -> None:
-    tree = deny(*(permit(organisations=(code,), **on_day(day)) for day, code in enumerate(codes(0, 32))))
-    assert Condition((), valid_from_day=15, valid_to_day=31) in gate(tree).may_permit
+def test_the_rest_names_any_organisation_when_it_would_name_too_many_and_is_condensed_again() -> None:
+    days = {code: day for day, code in enumerate(codes(0, 32))} | {"X000": 20}
+    opened = gate(deny(*(permit(organisations=(code,), **on_day(day)) for code, day in days.items())))
+    rest = Condition((), valid_from_day=15, valid_to_day=31)  # sorts first, and covers that of X000
+    assert opened.may_permit == (rest, *(Condition((f"X{day:03}",), **on_day(day)) for day in range(1, 15)))
+    check_gate(opened)
 
 
 def test_sixteen_sure_denials_are_kept_and_no_more() -> None:

@@ -1,0 +1,1 @@
+"""What each custodian wrote down: one file for each, from a life to resources."""

@@ -1,0 +1,102 @@
+"""Short transactions on SQLite or PostgreSQL, chosen by URL, with the failures of the world made `Unavailable`.
+
+Promises: a commit is on disk when it returns (SQLite: WAL with synchronous=FULL; PostgreSQL: synchronous_commit=on);
+writers of one SQLite file wait for each other instead of failing; no statement's values reach an error message (P4).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+
+from salus.vault.errors import Damaged, Unavailable
+
+BUSY_TIMEOUT_S: Final = 30
+CONNECT_TIMEOUT_S: Final = 5
+# How long PostgreSQL may stay silent on an open connection before it counts as gone.
+_SILENCE_MAX_MS: Final = 15_000
+_WRITES: Final = "salus_writes"
+
+
+class Database:
+    """A pool of connections; make it after forking, one per process."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare to connect to `sqlite:////path/file` or `postgresql+psycopg://…`; nothing is opened yet."""
+        self._engine = _sqlite(url) if url.startswith("sqlite") else _postgresql(url)
+        self._writing_engine = self._engine.execution_options(**{_WRITES: True})
+        self._snapshot_engine = self._engine
+        if self._engine.dialect.name == "postgresql":
+            self._snapshot_engine = self._engine.execution_options(isolation_level="REPEATABLE READ")
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with _world_failures(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A transaction that reads one moment of the database, however long it takes."""
+        with _world_failures(), self._snapshot_engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes: committed durably at the end of the block, undone when the block raises."""
+        with _world_failures(), self._writing_engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._engine.dispose()
+
+
+@contextmanager
+def _world_failures() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, InternalError) as error:
+        raise Unavailable(f"database: {_first_line(error)}: see to the database, then try again") from error
+    except PoolExhausted as error:
+        raise Unavailable("database: every pooled connection is busy: try again") from error
+    except DatabaseError as error:
+        if type(error) is not DatabaseError:
+            raise
+        # sqlite3 reports a file that is no database, or a torn page, in the bare class
+        raise Damaged("database", f"{_first_line(error)}: restore it from a backup") from error
+
+
+def _first_line(error: DatabaseError | InterfaceError | InternalError) -> str:
+    return f"{type(error.orig).__name__}: {error.orig}".partition("\n")[0]
+
+
+def _postgresql(url: str) -> Engine:
+    arguments = {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "tcp_user_timeout": _SILENCE_MAX_MS,
+        "options": f"-c synchronous_commit=on -c lock_timeout={BUSY_TIMEOUT_S}s",
+    }
+    return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # sqlite3 would begin by itself, deferred, and fail as "locked" in the middle of two writers: we say BEGIN
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

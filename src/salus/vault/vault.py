@@ -1,0 +1,341 @@
+"""The vault of one custodian: deposit sealed records, open them, release their keys, erase them.
+
+Promises: a deposit is durable when its answer comes, and the same bytes again get the same answer; what is read was
+checked against the root that the index holds; erasing destroys keys first and bytes after (P5), and yesterday's
+backups do not bring back what was erased. Knows nothing of who may read: that is decided before it is asked.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection
+
+from salus.crypto.merkle import inclusion_path
+from salus.crypto.sealing import SealBroken, open_stream, wrap
+from salus.vault import rows, schema
+from salus.vault.database import Database
+from salus.vault.deposits import (
+    Deposit,
+    Deposited,
+    Unlocked,
+    deposited,
+    rewrapped_slots,
+    same_again,
+    unlock,
+)
+from salus.vault.drivers.object_driver import ObjectDriver
+from salus.vault.errors import Damaged, NoSuchRecord, NoSuchRelationship, RecordExists
+from salus.vault.key_backups import export_keys
+from salus.vault.keys import KeyTable, Renewal
+from salus.vault.reading import Reading
+from salus.vault.root_files import RootFiles
+from salus.vault.rows import RecordKey, Stored
+from salus.vault.staging import FIRST_SECOND, Staging, delete_claimed
+
+EPOCH_S: Final = 86_400
+ORPHANS_MAX: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A stored record version, with its metadata opened; `registered` is our note that the ledger has it."""
+
+    relationship: bytes
+    record_id: bytes
+    version: int
+    associated: bytes
+    sealed_root: bytes
+    content_root: bytes
+    content_salt: bytes = field(repr=False)
+    size_bytes: int
+    segment_count: int
+    metadata: bytes = field(repr=False)
+    registered: bool
+    staged_at_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSegment:
+    """One sealed segment, checked, with its path to the sealed root (RFC 9162 2.1.3.1)."""
+
+    segment: bytes = field(repr=False)
+    index: int
+    count: int
+    path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A record version that was staged and never registered: register it, or erase it."""
+
+    relationship: bytes
+    record_id: bytes
+    version: int
+    staged_at_s: int
+
+
+def unix_now_s() -> int:
+    """The wall clock in whole seconds."""
+    return int(time.time())
+
+
+class Vault:
+    """The records and keys in one database, one object store and two key files; any number of workers may share them.
+
+    Every method may raise `Unavailable` (nothing half done, try later) and `Damaged` (which names what was changed).
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        objects: ObjectDriver,
+        roots: RootFiles,
+        *,
+        clock: Callable[[], int] = unix_now_s,
+        epoch_s: int = EPOCH_S,
+        key_backup: Path | None = None,
+    ) -> None:
+        """Open the vault, making tables and first root when there are none, and finish a renewal that was cut off.
+
+        Args:
+            database: made after forking.
+            objects: where sealed objects above 64 KiB go.
+            roots: the two key files.
+            clock: Unix seconds.
+            epoch_s: the root is renewed at the latest this many seconds after the last time.
+            key_backup: a file that gets the new key table at each renewal before the old root is destroyed, so that
+                there is no moment without a key backup that opens; None leaves key backups to the operator.
+
+        Raises:
+            SchemaNewer, NotEmpty, RootGone, KeyFilesDisagree, KeyFileExposed: as their texts say.
+        """
+        self.database = database
+        self.objects = objects
+        self.keys = KeyTable(roots, clock=clock, epoch_s=epoch_s)
+        self.reading = Reading(database, objects)
+        self._staging = Staging(database, objects, self.keys)
+        self._clock = clock
+        self._key_backup = key_backup
+        with database.writing() as connection:
+            schema.prepare(connection)
+            self.keys.prepare(connection)
+        self._finish_renewal()
+
+    def deposit(self, deposit: Deposit) -> Deposited:
+        """Stage one record version; see `deposit_many`."""
+        return self.deposit_many([deposit])[0]
+
+    def deposit_many(self, deposits: Sequence[Deposit]) -> list[Deposited]:
+        """Stage record versions durably, all or none, in one transaction; `register` them when the ledger has them.
+
+        Raises:
+            RecordExists: one is stored with other bytes, or two of them have one key.
+            TooLarge, SizeWrong: of one of them.
+        """
+        keys = [deposit.key for deposit in deposits]
+        if len(set(keys)) < len(keys):
+            raise RecordExists("two deposits of one batch are for the same record version: send the second later")
+        with self.database.reading() as connection:
+            known = {each.row.key: each for each in self._unlock(connection, rows.find_all(connection, keys))}
+        answers = {each.key: same_again(each, known[each.key]) for each in deposits if each.key in known}
+        new = [each for each in deposits if each.key not in known]
+        for sealed in self._staging.stage(new, self._clock()) if new else ():
+            answers[sealed.row.key] = deposited(sealed.row, sealed.content_salt, is_new=True)
+        return [answers[key] for key in keys]
+
+    def register(self, versions: Sequence[RecordKey]) -> None:
+        """Note that the ledger has these (record id, version); unknown ones are passed over."""
+        with self.database.writing() as connection:
+            rows.mark_registered(connection, versions)
+
+    def record(self, record_id: bytes, version: int) -> Record:
+        """A record version with its metadata; raises `NoSuchRecord`."""
+        return _record(self._find(record_id, version))
+
+    def records(self, relationship: bytes) -> list[Record]:
+        """All record versions of a relationship, in the order of their ids; none when there are none."""
+        with self.database.reading() as connection:
+            found = self._unlock(connection, rows.of_relationship(connection, relationship))
+        return [_record(each) for each in found]
+
+    def relationships(self) -> list[bytes]:
+        """Every relationship that has a key here, in order."""
+        with self.database.reading() as connection:
+            return self.keys.relationships(connection)
+
+    def open(self, record_id: bytes, version: int) -> Iterator[bytes]:
+        """The plaintext in pieces of about 1 MiB, each checked; whole only when the iterator ends without an error.
+
+        Raises:
+            NoSuchRecord: at once, or while it is read when the record is erased meanwhile.
+        """
+        return self._opened(self._find(record_id, version))
+
+    def sealed_segments(self, record_id: bytes, version: int) -> Iterator[bytes]:
+        """The sealed object in its segments, each checked against the root, for a release; raises `NoSuchRecord`."""
+        return self.reading.segments(self._find(record_id, version).row)
+
+    def sealed_segment(self, record_id: bytes, version: int, index: int) -> SealedSegment:
+        """One sealed segment (from 0) with its inclusion path under the sealed root; raises `NoSuchRecord`."""
+        row = self._find(record_id, version).row
+        assert 0 <= index < row.segment_count, f"no segment {index} in an object of {row.segment_count}"
+        (segment,) = self.reading.segments(row, [index])
+        return SealedSegment(segment, index, row.segment_count, tuple(inclusion_path(row.leaf_hashes, index)))
+
+    def release_slot(self, record_id: bytes, version: int, *, release_key: bytes, associated: bytes) -> bytes:
+        """The record's data key wrapped under a release key, 60 bytes.
+
+        Args:
+            release_key: 32 bytes, new for each release.
+            associated: what the slot is bound to: record, version and sealed root, as the exchange encodes them.
+        """
+        return wrap(release_key, self._find(record_id, version).data_key, associated)
+
+    def set_patient_key(self, relationship: bytes, public: bytes) -> bytes:
+        """Seal the relationship's key to its patient, now and whenever it is renewed.
+
+        Args:
+            public: the patient's HPKE public key of this relationship, hybrid suite.
+
+        Raises:
+            NoSuchRelationship: nothing was deposited for it yet, or it was erased.
+            KeyInvalid: nothing can be sealed to this key.
+
+        Returns:
+            The patient slot; `info` is `keys.patient_info(relationship)`.
+        """
+        with self.database.writing() as connection:
+            return self.keys.set_patient_key(connection, relationship, public)
+
+    def patient_slot(self, relationship: bytes) -> bytes:
+        """The relationship's key sealed to its patient; empty while no patient key is set."""
+        with self.database.reading() as connection:
+            return self.keys.key(connection, relationship)[0].patient_slot
+
+    def erase_relationship(self, relationship: bytes, *, within_s: int = 0) -> int:
+        """Destroy a relationship's key and all its records; returns how many record versions there were.
+
+        Args:
+            within_s: the root is renewed within this time, by `renew_root_if_due`; 0 renews it before returning.
+                Until then a copy of the key table from before still opens under the present root.
+        """
+        with self.database.writing() as connection:
+            self.keys.renew_within(connection, within_s)
+            # the row first: deposits that hold it are waited for, and are then found among the records
+            self.keys.drop(connection, relationship)
+            gone = [row for row, _ in rows.of_relationship(connection, relationship)]
+            rows.delete_records(connection, gone)
+            rows.delete_slots_of(connection, relationship)
+        self._after_erasing(within_s)
+        return len(gone)
+
+    def erase_record(self, record_id: bytes, *, version: int | None = None, within_s: int = 0) -> int:
+        """Destroy one record, or one version of it, and renew its relationship's key; returns how many versions.
+
+        Args:
+            version: None means every version.
+            within_s: as for `erase_relationship`.
+        """
+        with self.database.writing() as connection:
+            self.keys.renew_within(connection, within_s)
+            found = [row for row, _ in rows.of_record(connection, record_id)]
+            gone = [row for row in found if version in (None, row.version)]
+            rows.delete_records(connection, gone)
+            for relationship in sorted({row.relationship for row in gone}):
+                self._renew_key(connection, relationship)
+        self._after_erasing(within_s)
+        return len(gone)
+
+    def renew_root(self) -> Renewal:
+        """Wrap every relationship key under a new root and destroy the old one.
+
+        From here on no key table copied before opens anything: back the key table up at once (see `key_backup`).
+        """
+        with self.database.writing() as connection:
+            renewal = self.keys.renew_root(connection)
+        self._finish_renewal()
+        return renewal
+
+    def renew_root_if_due(self) -> Renewal | None:
+        """To be called now and then: finish what is half done, renew when the time has come; None when it has not."""
+        self._finish_renewal()
+        with self.database.reading() as connection:
+            due = self.keys.is_renewal_due(connection)
+        return self.renew_root() if due else None
+
+    def orphans(self, before_s: int) -> list[Orphan]:
+        """The oldest record versions, at most 1000, staged before a time (Unix seconds) and never registered."""
+        with self.database.reading() as connection:
+            waiting = rows.staged_before(connection, before_s, ORPHANS_MAX)
+        return [Orphan(row.relationship, row.record_id, row.version, row.staged_at_s) for row in waiting]
+
+    def sweep(self, before_s: int) -> int:
+        """Delete objects that were erased, and those of deposits begun before a time and cut off; returns how many.
+
+        A deposit that is still being written counts as cut off and fails: leave large ones their hours.
+        """
+        swept = 0
+        while True:
+            with self.database.writing() as connection:
+                names = rows.claim_pending(connection, before_s)
+            if not names:
+                return swept
+            swept += delete_claimed(self.database, self.objects, names)
+
+    def _find(self, record_id: bytes, version: int) -> Unlocked:
+        with self.database.reading() as connection:
+            stored = rows.find(connection, record_id, version)
+            if stored is None:
+                raise NoSuchRecord(f"record {record_id.hex()} version {version} is not stored here, or was erased")
+            return self._unlock(connection, [stored])[0]
+
+    def _unlock(self, connection: Connection, stored: Sequence[Stored]) -> list[Unlocked]:
+        keys = self.keys.keys_for_reading(connection, {row.relationship for row, _ in stored})
+        return [unlock(each, keys.get(each[0].relationship)) for each in stored]
+
+    def _renew_key(self, connection: Connection, relationship: bytes) -> None:
+        try:
+            old, new = self.keys.renew_key(connection, relationship)
+        except (NoSuchRelationship, Damaged):
+            return  # then its other records did not open before either, and there is nothing to wrap again
+        rows.replace_slots(connection, rewrapped_slots(rows.slots_of(connection, relationship), old, new))
+
+    def _after_erasing(self, within_s: int) -> None:
+        if within_s == 0:
+            self.renew_root()
+        self.sweep(FIRST_SECOND)
+
+    def _finish_renewal(self) -> None:
+        if self.keys.roots.settled():
+            return
+        if self._key_backup is not None:
+            export_keys(self.database, self._key_backup)
+        with self.database.writing() as connection:
+            self.keys.settle(connection)
+
+    def _opened(self, found: Unlocked) -> Iterator[bytes]:
+        try:
+            yield from open_stream(found.data_key, self.reading.segments(found.row), found.row.associated)
+        except SealBroken as error:
+            raise Damaged("object", str(error)).of_record(*found.row.key) from error
+
+
+def _record(found: Unlocked) -> Record:
+    row = found.row
+    return Record(
+        relationship=row.relationship,
+        record_id=row.record_id,
+        version=row.version,
+        associated=row.associated,
+        sealed_root=row.sealed_root,
+        content_root=row.content_root,
+        content_salt=found.content_salt,
+        size_bytes=row.size_bytes,
+        segment_count=row.segment_count,
+        metadata=found.metadata,
+        registered=bool(row.registered),
+        staged_at_s=row.staged_at_s,
+    )

@@ -44,7 +44,6 @@ def test_golden_digest() -> None:
     assert digest(1, 50)[:16] == GOLDEN
 
 
-@pytest.mark.promise("L1")
 def test_same_bytes_on_every_python(pythons: dict[str, Path]) -> None:
     """Other Pythons need no package of ours installed: the population uses the standard library only."""
     others = {version: python for version, python in pythons.items() if python != Path(sys.executable)}

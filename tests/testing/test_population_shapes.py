@@ -282,7 +282,6 @@ SENSITIVE = {
 }
 
 
-@pytest.mark.promise("R1")
 def test_what_is_sensitive_is_labelled() -> None:
     """Whatever a record is, its codes decide: no sensitive code without its label, at any of 1,500 people."""
     met = Counter[str]()

@@ -10,7 +10,7 @@ import msgspec
 
 from salus.contracts import tickets
 from salus.contracts.access import Basis, Permit
-from salus.contracts.provisions import Effect, Provision, Record, Request, explain
+from salus.contracts.provisions import Effect, Provision, Record, Request, explain, outcome
 from salus.ledger.identifiers import Digest
 
 
@@ -55,7 +55,8 @@ class RecordDecision(msgspec.Struct, frozen=True, array_like=True):
 def decide(terms: Permit, rules: Rules, request: Request, record: Record) -> RecordDecision:
     """Decide on one record under a live permit, in the order of a decision (DESIGN §5).
 
-    2. A policy that denies the record forbids it, whatever else permits.
+    2. A policy that denies the record forbids it, whatever else permits; a policy that denies BTG for a label is how a
+       network marks records *never override*.
     3. An emergency passes the patient's denies; it leaves under review.
     4. A choice that denies the record keeps it.
     5. A choice that permits the record, or the permit's ticket, lets it go.
@@ -88,9 +89,9 @@ def _policy_says(
     wanted: Effect, source: Source, trees: tuple[Provision, ...], request: Request, record: Record
 ) -> RecordDecision | None:
     for number, tree in enumerate(trees):
-        effect, path = explain(tree, request, record)
-        if effect is wanted:
-            return RecordDecision(effect is Effect.PERMIT, source, bytes([number]), path)
+        if outcome(tree, request, record) is wanted:
+            _, path = explain(tree, request, record)
+            return RecordDecision(wanted is Effect.PERMIT, source, bytes([number]), path)
     return None
 
 
@@ -98,9 +99,9 @@ def _choice_says(
     wanted: Effect, choices: tuple[ChoiceRules, ...], request: Request, record: Record
 ) -> RecordDecision | None:
     for choice in choices:
-        effect, path = explain(choice.tree, request, record)
-        if effect is wanted:
-            return RecordDecision(effect is Effect.PERMIT, Source.CHOICE, choice.commitment, path)
+        if outcome(choice.tree, request, record) is wanted:
+            _, path = explain(choice.tree, request, record)
+            return RecordDecision(wanted is Effect.PERMIT, Source.CHOICE, choice.commitment, path)
     return None
 
 

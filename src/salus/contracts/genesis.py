@@ -59,7 +59,7 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     """The first state of a network. Times in seconds."""
 
     format: int
-    chain: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,49}$")]
+    chain: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,49}\Z")]
     time_s: SecondsField
     network: Network
     founders: Annotated[tuple[Founder, ...], Meta(min_length=1, max_length=100)]

@@ -138,7 +138,7 @@ NO_POLICY = Policy(version=0, provisions=(), gates=())
 # Messages
 
 KeyBytes = Annotated[bytes, Meta(min_length=32, max_length=HPKE_KEY_BYTES_MAX)]
-FileName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+FileName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}\Z")]
 
 
 class Certify(Message, frozen=True, array_like=True, tag=101):

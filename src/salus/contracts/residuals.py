@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from salus.contracts.provisions import Provision, RoleClass, check
+from salus.contracts.provisions import EARLIEST_S, LATEST_S, Provision, RoleClass, check, decode_tree
 from salus.crypto.signing import SigningKey, verify_tagged
 from salus.ledger.encoding import decoder, encode
 from salus.ledger.fields import CommittedFields, commit_fields
@@ -25,8 +25,8 @@ class Scope(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
     classes: Annotated[tuple[str, ...], Meta(max_length=SCOPE_ITEMS_MAX)] = ()
     records: Annotated[tuple[bytes, ...], Meta(max_length=1024)] = ()
-    data_from_s: int = 0
-    data_to_s: int = 0
+    data_from_s: int = EARLIEST_S
+    data_to_s: int = LATEST_S
 
 
 class PersonCertificate(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -64,7 +64,6 @@ class ResidualInvalid(Exception):
     """A residual that is not of its format, or does not open its commitment."""
 
 
-_TREE = decoder(Provision)
 _SCOPE = decoder(Scope)
 _CERTIFICATE = decoder(PersonCertificate)
 _SESSION = decoder(CertifiedSession)
@@ -84,10 +83,10 @@ def commit_choice(tree: Provision, *, secret: bytes) -> CommittedFields:
 
 
 def choice_tree(residual: CommittedFields) -> Provision:
-    """Return the rules of a choice. Raises EncodingInvalid or ProvisionInvalid."""
-    tree: Provision = _TREE.decode(residual.values[0])
-    check(tree)
-    return tree
+    """Return the rules of a choice. Raises ResidualInvalid or ProvisionInvalid."""
+    if len(residual.values) != 1:
+        raise ResidualInvalid(f"expected the one field of a choice, came {len(residual.values)}")
+    return decode_tree(residual.values[0])
 
 
 def commit_certificate(certificate: PersonCertificate, *, secret: bytes) -> CommittedFields:

@@ -112,9 +112,9 @@ class ChoicesField(msgspec.Struct, frozen=True, array_like=True, tag=int(FieldKi
 
 
 class ScopeField(msgspec.Struct, frozen=True, array_like=True, tag=int(FieldKind.SCOPE)):
-    """How much was in scope at a height: released + withheld = in scope (DESIGN §6)."""
+    """How much was in scope at a moment of the ledger: released + withheld = in scope (DESIGN §6). Time in seconds."""
 
-    height: int
+    as_of_s: int
     in_scope: int
     released: int
     withheld: int
@@ -200,6 +200,22 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     requester: Annotated[bytes, Meta(max_length=64)]
 
 
+class Conclusion(IntEnum):
+    """What an end says became of a part, when it anchors the receipt."""
+
+    SLOT_SENT = 1
+    POSSIBLY_RELEASED = 2
+    OPENED = 3
+    SLOT_MISSING = 4
+
+
+class Anchored(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A leaf of the tree whose root CommitReleases anchors."""
+
+    receipt: Receipt
+    conclusion: Conclusion
+
+
 _FIELD = decoder(Field)
 _RECEIPT = decoder(Receipt)
 
@@ -249,6 +265,6 @@ def verify_requester(receipt: Receipt, key: bytes) -> None:
     verify_tagged(key, REQUESTER_TAG, encode(receipt.statement), receipt.requester)
 
 
-def receipt_leaf(receipt: Receipt) -> Digest:
+def anchored_leaf(anchored: Anchored) -> Digest:
     """Return the leaf hash under which a receipt is in an anchor's tree."""
-    return Digest(leaf_hash(encode(receipt)))
+    return Digest(leaf_hash(encode(anchored)))

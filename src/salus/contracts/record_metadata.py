@@ -1,0 +1,69 @@
+"""The metadata of a record as a committed list of fields, and what the rules read from it.
+
+The custodian commits to it at deposit; a receipt opens to the patient what is needed to run a rule again, and nothing
+of it is on the ledger (P1, P7). Titles are for people: no rule reads them.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from salus.contracts.provisions import EARLIEST_S, LATEST_S, Record
+from salus.ledger.encoding import decoder
+from salus.ledger.fields import CommittedFields, commit_fields
+from salus.ledger.identifiers import RecordId
+
+LIST_MAX = 4096
+FIELDS = 6
+TITLE_FIELD = 5
+
+
+class Facts(msgspec.Struct, frozen=True, array_like=True):
+    """What is committed of one record version. Times in seconds; `EARLIEST_S` and `LATEST_S` where not known."""
+
+    classes: tuple[str, ...]
+    codes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    period_from_s: int = EARLIEST_S
+    period_to_s: int = LATEST_S
+    ids: tuple[bytes, ...] = ()
+    title: str = ""
+
+
+_TEXTS = decoder(Annotated[tuple[str, ...], Meta(max_length=LIST_MAX)])
+_PERIOD = decoder(tuple[int, int])
+_IDS = decoder(Annotated[tuple[bytes, ...], Meta(max_length=LIST_MAX)])
+_TITLE = decoder(str)
+
+
+def commit_facts(facts: Facts, *, secret: bytes) -> CommittedFields:
+    """Return the committed metadata; `secret` is 32 random bytes of this record version alone."""
+    period = (facts.period_from_s, facts.period_to_s)
+    return commit_fields([facts.classes, facts.codes, facts.labels, period, facts.ids, facts.title], secret=secret)
+
+
+def record_of(record: RecordId, values: tuple[bytes, ...]) -> Record:
+    """Return what the rules may know of a record, from its opened fields.
+
+    Args:
+        values: the fields' bytes in order; the title may be left out.
+
+    Raises:
+        EncodingInvalid: a field is not of its format.
+    """
+    period_from_s, period_to_s = _PERIOD.decode(values[3])
+    return Record(
+        ids=(record, *_IDS.decode(values[4])),
+        classes=_TEXTS.decode(values[0]),
+        codes=_TEXTS.decode(values[1]),
+        labels=_TEXTS.decode(values[2]),
+        period_from_s=period_from_s,
+        period_to_s=period_to_s,
+    )
+
+
+def title_of(committed: CommittedFields) -> str:
+    """Return the words that say to a person what the record is. Raises EncodingInvalid."""
+    title: str = _TITLE.decode(committed.values[TITLE_FIELD])
+    return title

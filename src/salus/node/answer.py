@@ -1,0 +1,76 @@
+"""One node's answers to others: the only way in from outside, whoever carries the bytes.
+
+`api/exchange` has authenticated the sender and opened the body before this is called. Every refusal goes back as a
+number and words; what the world did goes back as *not now*.
+"""
+
+from collections.abc import Iterator
+
+from salus.contracts.consent import FileConsent
+from salus.ledger.identifiers import OrganisationId
+from salus.ledger.transactions import NotATransaction
+from salus.node.assemble import Node
+from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.exchange import (
+    Answer,
+    Ask,
+    ChoiceDelivery,
+    Done,
+    HistoryAsk,
+    MatchAsk,
+    NotNowAnswer,
+    PartAccept,
+    PartAsk,
+    RefusedAnswer,
+    StreamAsk,
+)
+from salus.node.services import audit, choices, match, release
+from salus.vault.errors import Damaged, NoSuchRecord, Unavailable
+
+
+def answer(node: Node, sender: OrganisationId, ask: Ask) -> Answer:
+    """Answer one message.
+
+    Args:
+        sender: the member whose http key signed the request; empty for a patient's own device.
+    """
+    try:
+        return _dispatch(node, sender, ask)
+    except Refused as refused:
+        return RefusedAnswer(refused.refusal, refused.words)
+    except NotNow as error:
+        return NotNowAnswer(str(error))
+    except (Unavailable, Damaged, NoSuchRecord) as error:
+        return NotNowAnswer(f"the vault does not answer: {error}")
+
+
+def answer_stream(node: Node, sender: OrganisationId, ask: StreamAsk) -> Iterator[bytes]:
+    """Answer with sealed segments. Raises Refused or NotNow, also half way through."""
+    return release.stream_record(node, sender, ask)
+
+
+def _dispatch(node: Node, sender: OrganisationId, ask: Ask) -> Answer:
+    if isinstance(ask, ChoiceDelivery):
+        return _take_choice(node, ask)
+    if isinstance(ask, HistoryAsk):
+        return audit.answer_history(node, ask)
+    if not sender:
+        raise Refused(Refusal.SENDER_UNKNOWN, "expected a member's signature: only members ask for records")
+    if isinstance(ask, MatchAsk):
+        return match.answer_match(node, sender, ask)
+    if isinstance(ask, PartAsk):
+        return release.offer_part(node, sender, ask)
+    if isinstance(ask, PartAccept):
+        return release.accept_part(node, sender, ask)
+    raise Refused(Refusal.MESSAGE_UNFIT, "expected a message that is answered, came one that is streamed")
+
+
+def _take_choice(node: Node, ask: ChoiceDelivery) -> Done:
+    try:
+        transaction = node.decode(ask.raw)
+    except NotATransaction as error:
+        raise Refused(Refusal.CHOICE_UNFIT, str(error)) from error
+    message = transaction.messages[0]
+    if len(transaction.messages) != 1 or not isinstance(message, FileConsent):
+        raise Refused(Refusal.CHOICE_UNFIT, "expected one FileConsent in the transaction")
+    return Done(choices.take_choice(node, ask.raw, message, ask.residual).code)

@@ -1,0 +1,86 @@
+"""What a node keeps about a relationship beside its records: residuals, receipts' fields, secrets; sealed in the vault.
+
+Each is a sealed object under the relationship's key, so that erasing the relationship erases them too (P2, P5), under
+an id computed from its kind and name: nobody has to remember where it is.
+"""
+
+from enum import IntEnum
+from typing import Final
+
+import msgspec
+
+from salus.crypto.hashing import tagged
+from salus.ledger.encoding import decoder, encode
+from salus.vault.deposits import Deposit
+from salus.vault.errors import NoSuchRecord
+from salus.vault.vault import Record, Vault
+
+DOCUMENT_TAG: Final = "salus/document/1"
+
+
+class Kind(IntEnum):
+    """What a sealed object of a relationship is. 1 is a record; the others are documents of the node."""
+
+    RECORD = 1
+    CHOICE = 2
+    REQUEST = 3
+    PART = 4
+    SECRET = 5
+    PSEUDONYM_KEY = 6
+    RECEIVED = 7
+    MATCH = 8
+
+
+class Associated(msgspec.Struct, frozen=True, array_like=True):
+    """What a sealed object is bound to (DESIGN §6): chain, kind, record, version."""
+
+    chain: str
+    kind: Kind
+    record: bytes
+    version: int
+
+
+_ASSOCIATED = decoder(Associated)
+
+
+def associated(chain: str, kind: Kind, record: bytes, version: int) -> bytes:
+    """Return the associated data of a sealed object."""
+    return encode(Associated(chain, kind, record, version))
+
+
+def kind_of(record: Record) -> Kind:
+    """Return what a stored object is."""
+    found: Associated = _ASSOCIATED.decode(record.associated)
+    return found.kind
+
+
+def document_id(kind: Kind, name: bytes) -> bytes:
+    """Return the id under which a document is kept."""
+    return tagged(DOCUMENT_TAG, bytes([kind]), name)[:16]
+
+
+def keep(vault: Vault, chain: str, relationship: bytes, kind: Kind, name: bytes, content: bytes) -> None:
+    """Seal a document, durably; the same content again changes nothing.
+
+    Raises:
+        RecordExists: another content is kept under this name.
+    """
+    record = document_id(kind, name)
+    deposit = Deposit(
+        relationship=relationship,
+        record_id=record,
+        version=1,
+        associated=associated(chain, kind, record, 1),
+        metadata=name,
+        content=content,
+    )
+    vault.deposit(deposit)
+    vault.register([deposit.key])
+
+
+def find(vault: Vault, kind: Kind, name: bytes) -> bytes | None:
+    """Return a document's content; None when it is not kept here."""
+    try:
+        return b"".join(vault.open(document_id(kind, name), 1))
+    except NoSuchRecord:
+        return None

@@ -1,0 +1,156 @@
+"""What nodes say to each other, as values; `api/exchange` carries them, authenticated and sealed (DESIGN §6).
+
+A permit says who may ask for what; these messages only move it along. Every refusal has a number and words.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Protocol
+
+import msgspec
+from msgspec import Meta
+
+from salus.contracts.residuals import CertifiedSession
+from salus.ledger.entries import PlacedEntry
+from salus.ledger.fields import CommittedFields, OpenedField
+from salus.ledger.identifiers import (
+    CountField,
+    OrganisationId,
+    PermitIdField,
+    PseudonymField,
+    SignatureField,
+)
+from salus.ledger.receipts import Statement
+
+INLINE_BYTES_MAX = 1 << 20
+"""Sealed records up to this many bytes together travel inside the offer; larger ones in their own stream."""
+PART_BYTES_MAX = 64_000_000
+
+
+class ExchangeMessage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Anything that one node says to another."""
+
+
+PartNumber = Annotated[int, Meta(ge=1, lt=1 << 32)]
+
+
+class MatchAsk(ExchangeMessage, frozen=True, array_like=True, tag=1):
+    """Do you hold records of this person? Answered with a pseudonym or with nothing, and told to nobody else."""
+
+    nhs_number: Annotated[str, Meta(max_length=10)]
+    date_of_birth: Annotated[str, Meta(max_length=10)]
+    session: CertifiedSession
+    certificate: CommittedFields
+
+
+class MatchAnswer(ExchangeMessage, frozen=True, array_like=True, tag=2):
+    """The pseudonym; empty for *nothing*, whatever the reason."""
+
+    pseudonym: Annotated[bytes, Meta(max_length=16)]
+
+
+class PartAsk(ExchangeMessage, frozen=True, array_like=True, tag=3):
+    """Give me a part of what the permit allows. The residual opens the request's commitment.
+
+    `height` is the permit's: the custodian waits until its own state has it.
+    """
+
+    permit: PermitIdField
+    height: CountField
+    part: PartNumber
+    residual: CommittedFields
+    reader_key: Annotated[bytes, Meta(max_length=1300)]
+
+
+class OfferedRecord(ExchangeMessage, frozen=True, array_like=True):
+    """One record of a part; `inline` has its sealed bytes, or is empty when they come in their own stream."""
+
+    placed: PlacedEntry
+    size_bytes: CountField
+    inline: bytes
+
+
+class PartOffer(ExchangeMessage, frozen=True, array_like=True, tag=4):
+    """A part: the receipt's statement, signed by the custodian, the requester's view of it, and the records."""
+
+    statement: Statement
+    signature: SignatureField
+    fields: tuple[OpenedField, ...]
+    records: tuple[OfferedRecord, ...]
+    part_count: int
+
+
+class StreamAsk(ExchangeMessage, frozen=True, array_like=True, tag=5):
+    """Send the sealed bytes of one record of an offered part; `place` counts from 0 within the part."""
+
+    permit: PermitIdField
+    part: PartNumber
+    place: CountField
+
+
+class PartAccept(ExchangeMessage, frozen=True, array_like=True, tag=6):
+    """Sealed bytes received: the requester's signature under the statement."""
+
+    permit: PermitIdField
+    part: PartNumber
+    signature: SignatureField
+
+
+class Slots(ExchangeMessage, frozen=True, array_like=True, tag=7):
+    """The release key, sealed to the reader key, and each record's slot and metadata under it, in the offer's order."""
+
+    release_key: bytes
+    slots: tuple[bytes, ...]
+    metadata: tuple[CommittedFields, ...]
+
+
+class ChoiceDelivery(ExchangeMessage, frozen=True, array_like=True, tag=8):
+    """A choice, signed by the patient, with its rules."""
+
+    raw: bytes
+    residual: CommittedFields
+
+
+class HistoryAsk(ExchangeMessage, frozen=True, array_like=True, tag=9):
+    """Show me my history here: a session that a key of the pseudonym certified."""
+
+    pseudonym: PseudonymField
+    session: CertifiedSession
+
+
+class HistoryAnswer(ExchangeMessage, frozen=True, array_like=True, tag=10):
+    """The bundle of proofs and opened receipts, as `salus verify` reads it."""
+
+    bundle: bytes
+
+
+class Done(ExchangeMessage, frozen=True, array_like=True, tag=11):
+    """It is done; `code` is the outcome's."""
+
+    code: int
+
+
+class RefusedAnswer(ExchangeMessage, frozen=True, array_like=True, tag=12):
+    """No, for good: a permanent number and words."""
+
+    refusal: int
+    words: str
+
+
+class NotNowAnswer(ExchangeMessage, frozen=True, array_like=True, tag=13):
+    """Not now: try later with the same bytes."""
+
+    words: str
+
+
+Ask = MatchAsk | PartAsk | StreamAsk | PartAccept | ChoiceDelivery | HistoryAsk
+Answer = MatchAnswer | PartOffer | Slots | HistoryAnswer | Done | RefusedAnswer | NotNowAnswer
+
+
+class Peers(Protocol):
+    """How a node reaches the others."""
+
+    def ask(self, organisation: OrganisationId, ask: Ask) -> Answer:
+        """Ask another node. Raises Refused or NotNow as it answers, and NotNow when it does not."""
+
+    def stream(self, organisation: OrganisationId, ask: StreamAsk) -> Iterator[bytes]:
+        """Receive sealed segments, each as it was stored. Raises like `ask`, also half way through."""

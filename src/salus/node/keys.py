@@ -1,0 +1,92 @@
+"""An organisation's own keys, one for each use, in one file that only the node may read (DESIGN §4).
+
+Organisations with an HSM keep them there instead, behind the same five values. Never in a data backup.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from salus.contracts.genesis import FounderKey
+from salus.contracts.membership import KeyUse
+from salus.crypto.hpke import HpkeKey, HpkeSuite
+from salus.crypto.sealing import new_key
+from salus.crypto.signing import SigningKey
+
+SIGNING_USES = (KeyUse.TRANSACTION, KeyUse.HTTP, KeyUse.TICKET, KeyUse.RECEIPT, KeyUse.CONSENSUS)
+KEYS_FORMAT = 1
+
+
+class KeysUnfit(Exception):
+    """The file of the organisation's keys is missing, damaged or readable by others."""
+
+
+class OrganisationKeys(msgspec.Struct, frozen=True, array_like=True):
+    """Secret seeds of 32 bytes by use; `lookup` keys the node's identity map and is nobody else's."""
+
+    format: int
+    transaction_seed: bytes
+    http_seed: bytes
+    ticket_seed: bytes
+    receipt_seed: bytes
+    consensus_seed: bytes
+    hpke_seed: bytes
+    lookup: bytes
+
+    def __repr__(self) -> str:
+        """Hide every seed."""
+        return "OrganisationKeys(…)"
+
+    def signing(self, use: KeyUse) -> SigningKey:
+        """Return the signing key for one use."""
+        seeds = {
+            KeyUse.TRANSACTION: self.transaction_seed,
+            KeyUse.HTTP: self.http_seed,
+            KeyUse.TICKET: self.ticket_seed,
+            KeyUse.RECEIPT: self.receipt_seed,
+            KeyUse.CONSENSUS: self.consensus_seed,
+        }
+        return SigningKey.from_seed(seeds[use])
+
+    def hpke(self) -> HpkeKey:
+        """Return the key to which others seal what they send."""
+        return HpkeKey.from_seed(HpkeSuite.HYBRID, self.hpke_seed)
+
+    def registered(self) -> tuple[FounderKey, ...]:
+        """Return the public keys as genesis registers them."""
+        signing = tuple(FounderKey(use, self.signing(use).public) for use in SIGNING_USES)
+        return (*signing, FounderKey(KeyUse.HPKE, self.hpke().public))
+
+
+def generate() -> OrganisationKeys:
+    """Return fresh keys."""
+    return OrganisationKeys(KEYS_FORMAT, *(new_key() for _ in range(7)))
+
+
+def write_keys(path: Path, keys: OrganisationKeys) -> None:
+    """Write a new file that only its owner can read. Raises FileExistsError rather than replace keys."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.msgpack.encode(keys))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_keys(path: Path) -> OrganisationKeys:
+    """Read the organisation's keys.
+
+    Raises:
+        KeysUnfit: the file is missing, not ours, or others may read it.
+    """
+    try:
+        if path.stat().st_mode & 0o077:
+            raise KeysUnfit(f"expected {path} to be readable by its owner only: chmod 600 it")
+        keys = msgspec.msgpack.decode(path.read_bytes(), type=OrganisationKeys)
+    except FileNotFoundError as error:
+        raise KeysUnfit(f"expected the organisation's keys at {path}: run salus init, or restore them") from error
+    except msgspec.DecodeError as error:
+        raise KeysUnfit(f"{path} is no file of keys: restore it from the key backup") from error
+    if keys.format != KEYS_FORMAT:
+        raise KeysUnfit(f"expected keys of format {KEYS_FORMAT}, came {keys.format}: use the release that wrote them")
+    return keys

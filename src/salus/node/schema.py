@@ -1,0 +1,67 @@
+"""The node's own tables beside the vault's: where things are, never what they say.
+
+Index entries with their paths, the batches that wait for the ledger, and the identity map. No row holds a name, a
+number or the content of a record; the identity map's key is a keyed hash, and the map is never backed up (DESIGN §3).
+"""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, MetaData, String, Table, inspect, select
+
+SCHEMA_VERSION: Final = 1
+metadata: Final = MetaData()
+
+schema: Final = Table("node_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
+
+entries: Final = Table(
+    "node_entries",
+    metadata,
+    Column("record_id", LargeBinary, primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("pseudonym", LargeBinary, nullable=False, index=True),
+    Column("batch_root", LargeBinary, nullable=False, index=True),
+    Column("placed", LargeBinary, nullable=False),
+)
+
+batches: Final = Table(
+    "node_batches",
+    metadata,
+    Column("pseudonym", LargeBinary, primary_key=True),
+    Column("batch_root", LargeBinary, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("committed", Integer, nullable=False, index=True),
+)
+
+identities: Final = Table(
+    "node_identities",
+    metadata,
+    Column("lookup", LargeBinary, primary_key=True),
+    Column("evidence", LargeBinary, nullable=False),
+    Column("pseudonym", LargeBinary, nullable=False, index=True),
+)
+
+permits: Final = Table(
+    "node_permits",
+    metadata,
+    Column("permit", LargeBinary, primary_key=True),
+    Column("end", Integer, primary_key=True, autoincrement=False),
+    Column("pseudonym", LargeBinary, nullable=False, index=True),
+    Column("counterpart", String(12), nullable=False),
+    Column("until_s", BigInteger, nullable=False),
+    Column("anchored_receipts", Integer, nullable=False),
+    Column("closed", Integer, nullable=False, index=True),
+)
+
+
+class SchemaNewer(Exception):
+    """The database was written by a newer version of Salus."""
+
+
+def prepare(connection: Connection) -> None:
+    """Make the tables in a new database. Raises SchemaNewer for one of a newer version."""
+    if not inspect(connection).has_table(schema.name):
+        metadata.create_all(connection)
+        connection.execute(schema.insert().values(version=SCHEMA_VERSION))
+    found = connection.scalar(select(schema.c.version))
+    if found is not None and found > SCHEMA_VERSION:
+        raise SchemaNewer(f"this software reads node schema {SCHEMA_VERSION}, the database has {found}: upgrade Salus")

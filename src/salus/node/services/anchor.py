@@ -1,0 +1,97 @@
+"""Anchor: each end commits the receipts of its permits, within seconds, and closes every permit in the end (R5).
+
+One transaction carries many permits; the root of each is over all of its receipts so far, with what became of each.
+"""
+
+from sqlalchemy import Row, and_, select, update
+
+from salus.contracts.access import CommitReleases, End
+from salus.crypto.merkle import root
+from salus.ledger.identifiers import Digest, PermitId, Pseudonym
+from salus.ledger.receipts import Anchored, Conclusion, anchored_leaf, decode_receipt
+from salus.node import schema
+from salus.node.assemble import Node
+from salus.node.errors import Refusal, Refused
+from salus.node.journal import Journal, State
+
+ANCHOR_EVERY_S = 5
+UNSIGNED_S = 30
+"""An intent that nobody signed for in this time closes as *not released* (DESIGN §6)."""
+PERMITS_MAX = 64
+
+CONCLUSIONS = {
+    State.SENT: Conclusion.SLOT_SENT,
+    State.POSSIBLY_RELEASED: Conclusion.POSSIBLY_RELEASED,
+    State.OPENED: Conclusion.OPENED,
+    State.SLOT_MISSING: Conclusion.SLOT_MISSING,
+}
+
+
+def anchor(node: Node, *, close: frozenset[PermitId] = frozenset()) -> int:
+    """Anchor what is new and close what has ended; return how many permits were anchored.
+
+    Args:
+        close: permits to be closed now, before their end: nothing more will be released or accepted under them.
+    """
+    now_s = node.clock()
+    node.custodian_journal.close_stale_intents(before_s=now_s - UNSIGNED_S, at_s=now_s)
+    done = 0
+    for row in _open_permits(node):
+        done += _anchor_permit(node, row, is_closed=row.permit in close or row.until_s <= now_s)
+    return done
+
+
+def anchored(node: Node, permit: PermitId, end: End) -> list[Anchored]:
+    """Return the leaves of an end's anchor of a permit: its receipts that have a conclusion, in the parts' order."""
+    lines = [line for key, line in sorted(_journal(node, end).parts.items()) if key.permit == permit]
+    return [
+        Anchored(decode_receipt(line.receipt), CONCLUSIONS[line.state])
+        for line in lines
+        if line.receipt and line.state in CONCLUSIONS
+    ]
+
+
+def anchor_root(leaves: list[Anchored]) -> Digest:
+    """Return the RFC 9162 root over a permit's anchored receipts; that of no leaves when nothing was released."""
+    return Digest(root([anchored_leaf(leaf) for leaf in leaves]))
+
+
+def _anchor_permit(node: Node, row: Row, *, is_closed: bool) -> int:  # type: ignore[type-arg]
+    end = End(row.end)
+    leaves = anchored(node, PermitId(row.permit), end)
+    if len(leaves) == row.anchored_receipts and not is_closed:
+        return 0
+    message = CommitReleases(
+        pseudonym=Pseudonym(row.pseudonym),
+        permit=Digest(row.permit),
+        organisation=node.organisation,
+        end=end,
+        root=anchor_root(leaves),
+        is_closed=is_closed,
+    )
+    try:
+        node.submit(message)
+    except Refused as refused:
+        if refused.refusal is not Refusal.LEDGER_REJECTED:
+            raise
+        is_closed = True  # the permit's row is gone, or this end has closed it: nothing more can be anchored
+    _note(node, row, anchored_receipts=len(leaves), is_closed=is_closed)
+    return 1
+
+
+def _open_permits(node: Node) -> list[Row]:  # type: ignore[type-arg]
+    with node.vault.database.reading() as connection:
+        return list(connection.execute(select(schema.permits).where(schema.permits.c.closed == 0)).all())
+
+
+def _note(node: Node, row: Row, *, anchored_receipts: int, is_closed: bool) -> None:  # type: ignore[type-arg]
+    columns = schema.permits.c
+    this = and_(columns.permit == row.permit, columns.end == row.end)
+    with node.vault.database.writing() as connection:
+        connection.execute(
+            update(schema.permits).where(this).values(anchored_receipts=anchored_receipts, closed=int(is_closed))
+        )
+
+
+def _journal(node: Node, end: End) -> Journal:
+    return node.custodian_journal if end is End.CUSTODIAN else node.requester_journal

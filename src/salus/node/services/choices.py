@@ -1,0 +1,100 @@
+"""Choices: a sharing choice arrives signed, with its rules; both are kept, or neither.
+
+The ledger gets the gate and the commitment, this node the rules (DESIGN §5.1). A custodian that does not hold the
+rules of a choice in force releases nothing to others for that pseudonym.
+"""
+
+import secrets
+
+from salus.contracts import consent, membership, residuals
+from salus.contracts.consent import FileConsent, WithdrawConsent
+from salus.contracts.decision import ChoiceRules, Rules
+from salus.contracts.provisions import Provision, ProvisionInvalid, day_of, gate
+from salus.crypto.sealing import new_key
+from salus.ledger.encoding import EncodingInvalid, decoder, encode
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import Digest, Pseudonym
+from salus.ledger.outcomes import TransactionResult
+from salus.ledger.state import Reader
+from salus.node import documents
+from salus.node.assemble import Node
+from salus.node.documents import Kind
+from salus.node.errors import Refusal, Refused
+from salus.node.services.enrol import custodian_held_key
+
+RESIDUAL = decoder(CommittedFields)
+
+
+def take_choice(node: Node, raw: bytes, message: FileConsent, residual: CommittedFields) -> TransactionResult:
+    """Keep a choice's rules and submit the transaction that files it.
+
+    1. The rules open the commitment, and their gate is the gate that was signed: the two can never disagree.
+    2. Keep the rules, durably, before the ledger knows of them.
+    3. Submit what the patient signed.
+
+    Raises:
+        Refused: CHOICE_UNFIT, or what the ledger says.
+    """
+    check_choice(message, residual)  # 1
+    documents.keep(node.vault, node.chain, message.pseudonym, Kind.CHOICE, message.commitment, encode(residual))  # 2
+    return node.submit_raw(raw)  # 3
+
+
+def check_choice(message: FileConsent, residual: CommittedFields) -> Provision:
+    """Return the rules of a choice that fit what was signed. Raises Refused."""
+    if residual.root() != message.commitment:
+        raise Refused(Refusal.CHOICE_UNFIT, "expected rules that open the choice's commitment: send those you signed")
+    try:
+        tree = residuals.choice_tree(residual)
+    except (EncodingInvalid, ProvisionInvalid) as error:
+        raise Refused(Refusal.CHOICE_UNFIT, f"the rules are not well formed: {error}") from error
+    if gate(tree) != message.gate:
+        raise Refused(Refusal.CHOICE_UNFIT, "expected the gate of these rules: sign the gate that they have")
+    return tree
+
+
+def file_by_custodian(node: Node, pseudonym: Pseudonym, tree: Provision) -> bytes:
+    """File a choice with the key that the custodian holds, visibly so, on today's evidence; return its id."""
+    key = custodian_held_key(node, pseudonym)
+    residual = residuals.commit_choice(tree, secret=new_key())
+    message = FileConsent(
+        pseudonym=pseudonym,
+        choice=secrets.token_bytes(16),
+        gate=gate(tree),
+        commitment=residual.root(),
+        evidence_on_day=day_of(node.clock()),
+    )
+    documents.keep(node.vault, node.chain, pseudonym, Kind.CHOICE, message.commitment, encode(residual))
+    node.submit_signed((message,), (key,))
+    return message.choice
+
+
+def withdraw_by_custodian(node: Node, pseudonym: Pseudonym, choice: bytes) -> None:
+    """Withdraw a choice with the key that the custodian holds."""
+    node.submit_signed((WithdrawConsent(pseudonym=pseudonym, choice=choice),), (custodian_held_key(node, pseudonym),))
+
+
+def rules_for(node: Node, reader: Reader, pseudonym: Pseudonym) -> Rules:
+    """Return all rules that apply to a pseudonym's records now.
+
+    Raises:
+        Refused: RULES_MISSING when the rules of a choice in force are not held here, or do not open its commitment.
+    """
+    return Rules(
+        network=membership.policy(reader).provisions,
+        custodian=membership.policy(reader, node.organisation).provisions,
+        choices=tuple(
+            ChoiceRules(choice.commitment, _tree(node, choice.commitment))
+            for choice in consent.choices(reader, pseudonym).choices
+        ),
+    )
+
+
+def _tree(node: Node, commitment: Digest) -> Provision:
+    kept = documents.find(node.vault, Kind.CHOICE, commitment)
+    if kept is None:
+        raise Refused(Refusal.RULES_MISSING, "the rules of a choice in force are not held here: deliver them again")
+    residual: CommittedFields = RESIDUAL.decode(kept)
+    if residual.root() != commitment:
+        raise Refused(Refusal.RULES_MISSING, "the rules held here do not open the choice's commitment: deliver them")
+    return residuals.choice_tree(residual)

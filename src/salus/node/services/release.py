@@ -1,0 +1,444 @@
+"""Release: the custodian's end. Every path out of a node comes through here (R1, R4).
+
+A part is offered sealed; the receiver checks it and signs; the receipt is logged durably; only then the slot leaves,
+without which nobody can open a byte. Permit, person and rules are checked again each time (R3).
+"""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from salus.contracts import access, consent, decision, patients, provisions, records, residuals
+from salus.contracts.access import End, Permit, PermitDead
+from salus.contracts.decision import RecordDecision, Rules
+from salus.contracts.membership import KeyUse
+from salus.contracts.provisions import Request
+from salus.contracts.record_metadata import record_of
+from salus.contracts.residuals import RequestResidual, ResidualInvalid, Scope
+from salus.crypto.hashing import sha256
+from salus.crypto.hpke import seal_to
+from salus.crypto.sealing import key_commitment, new_key
+from salus.crypto.signing import SignatureInvalid
+from salus.engines.base import Unavailable
+from salus.ledger import receipts
+from salus.ledger.encoding import EncodingInvalid, decoder, encode
+from salus.ledger.entries import PlacedEntry, entry_hash
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import OrganisationId, PermitId
+from salus.ledger.machine import read_leaf, read_meta
+from salus.ledger.outcomes import decode_leaf
+from salus.ledger.receipts import (
+    ChoicesField,
+    ConductField,
+    Delivery,
+    Field,
+    Receipt,
+    ReleasedField,
+    ReleaseKeyField,
+    RequestField,
+    ScopeField,
+    Standing,
+    Statement,
+    StoreKind,
+    View,
+    WhoField,
+    WithheldField,
+)
+from salus.ledger.state import Reader
+from salus.node import documents
+from salus.node.assemble import Node
+from salus.node.documents import Kind
+from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.exchange import (
+    INLINE_BYTES_MAX,
+    PART_BYTES_MAX,
+    OfferedRecord,
+    PartAccept,
+    PartAsk,
+    PartOffer,
+    Slots,
+    StreamAsk,
+)
+from salus.node.journal import RELEASED_STATES, PartKey, State
+from salus.node.services import choices
+from salus.node.services.deposit import METADATA, placed_entries
+from salus.node.services.identify import Identified, identify
+from salus.node.services.request import remember_permit
+from salus.vault.vault import Record
+
+RELEASE_KEY_TAG = b"salus/release-key/1"
+SLOT_TAG = "salus/slot/1"
+RECHECK_BYTES = PART_BYTES_MAX
+RECHECK_S = 5
+
+
+class PartDocument(msgspec.Struct, frozen=True, array_like=True):
+    """What this node keeps of an offered part, sealed: the receipt's fields, the release key, what it is for."""
+
+    statement: Statement
+    fields: CommittedFields
+    release_key: bytes
+    reader_key: bytes
+    part_count: int
+    records: tuple[PlacedEntry, ...]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A record in scope, and what the rules say of it."""
+
+    placed: PlacedEntry
+    record: Record
+    decision: RecordDecision
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """A request that was checked: on which permit, with which residual, by whom, under which rules."""
+
+    permit: PermitId
+    terms: Permit
+    residual: RequestResidual
+    who: Identified
+    rules: Rules
+    choice_versions: tuple[int, tuple[bytes, ...]]
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """In how many parts, judged on which day, written at which second."""
+
+    part_count: int
+    day: int
+    at_s: int
+
+
+_DOCUMENT = decoder(PartDocument)
+
+
+def offer_part(node: Node, sender: OrganisationId, ask: PartAsk) -> PartOffer:
+    """Offer a part, sealed.
+
+    1. The ledger is fresh, and has the permit's height (R3).
+    2. Hear the request: permit, requester, residual, person, reader key, rules.
+    3. A part that was offered before is offered again, unchanged.
+    4. Judge every record in scope; cut what may go into parts.
+    5. Write the receipt's fields, keep them sealed, note the intent.
+    """
+    node.require_fresh()  # 1
+    _wait(node, ask.height)
+    with node.engine.snapshot() as reader:
+        hearing = _hear(node, reader, sender, ask)  # 2
+        kept = _kept(node, ask.permit, ask.part)
+        if kept is None:
+            judged = _judge(node, reader, hearing)  # 4
+            kept = _write(node, hearing, ask, judged, day=provisions.day_of(_time_s(node, reader)))  # 5
+    return _offer(node, kept)  # 3
+
+
+def accept_part(node: Node, sender: OrganisationId, ask: PartAccept) -> Slots:
+    """Take the receiver's signature, and only then let the slot go.
+
+    1. The permit is live still, at this moment (R3).
+    2. The signature is the requester's, under the statement that was offered (R5).
+    3. Log the receipt, durably.
+    4. Seal the release key to the reader key, and wrap each record's key under it (R6).
+    """
+    node.require_fresh()
+    kept = _require_kept(node, ask.permit, ask.part)
+    with node.engine.snapshot() as reader:
+        terms = _require_live(node, reader, ask.permit, sender)  # 1
+        receipt_key = node.key_of(reader, sender, KeyUse.RECEIPT)
+    own = receipts.sign_as_custodian(kept.statement, node.signing(KeyUse.RECEIPT))
+    receipt = Receipt(kept.statement, own, ask.signature)
+    try:
+        receipts.verify_requester(receipt, receipt_key)  # 2
+    except SignatureInvalid as error:
+        raise Refused(Refusal.RECEIPT_UNFIT, "expected the requester's signature under the offered receipt") from error
+    key = PartKey(ask.permit, ask.part)
+    line = node.custodian_journal.line(key)
+    if line is None or line.state not in RELEASED_STATES:
+        node.custodian_journal.log(key, encode(receipt), pseudonym=terms.pseudonym, at_s=node.clock())  # 3
+    slots = _slots(node, kept)  # 4
+    node.custodian_journal.note(key, State.SENT, at_s=node.clock())
+    return slots
+
+
+def stream_record(node: Node, sender: OrganisationId, ask: StreamAsk) -> Iterator[bytes]:
+    """Yield the sealed segments of one offered record; ask again every 64 MB or 5 s, so that a withdrawal stops it."""
+    kept = _require_kept(node, ask.permit, ask.part)
+    if ask.place >= len(kept.records):
+        raise Refused(Refusal.PART_UNKNOWN, f"the part has {len(kept.records)} records")
+    entry = kept.records[ask.place].entry
+    since_bytes, since_s = 0, -RECHECK_S
+    for segment in node.vault.sealed_segments(entry.record, entry.version):
+        now_s = node.clock()
+        if since_bytes >= RECHECK_BYTES or now_s - since_s >= RECHECK_S:
+            node.require_fresh()
+            with node.engine.snapshot() as reader:
+                _require_live(node, reader, ask.permit, sender)
+            since_bytes, since_s = 0, now_s
+        yield segment
+        since_bytes += len(segment)
+
+
+def slot_associated(placed: PlacedEntry) -> bytes:
+    """Return what a slot is bound to: record, version and sealed root (DESIGN §6)."""
+    entry = placed.entry
+    return encode((SLOT_TAG, entry.record, entry.version, entry.sealed_root))
+
+
+def release_key_info(chain: str, permit: bytes, reader_key: bytes) -> bytes:
+    """Return the HPKE `info` of a sealed release key: tag, chain, permit, reader with its suite (DESIGN §6)."""
+    return RELEASE_KEY_TAG + encode((chain, permit, reader_key))
+
+
+# Hearing
+
+
+def _hear(node: Node, reader: Reader, sender: OrganisationId, ask: PartAsk) -> Hearing:
+    terms = _require_live(node, reader, ask.permit, sender)
+    if ask.residual.root() != terms.residual:
+        raise Refused(Refusal.RESIDUAL_UNFIT, "expected the residual that the request committed to")
+    try:
+        residual = residuals.request_residual(ask.residual)
+    except (EncodingInvalid, ResidualInvalid) as error:
+        raise Refused(Refusal.RESIDUAL_UNFIT, f"the residual is not well formed: {error}") from error
+    if sha256(ask.reader_key) != terms.reader_key:
+        raise Refused(Refusal.READER_KEY_UNFIT, "expected the reader key whose hash the permit holds")
+    who = identify(reader, terms, residual, time_s=_time_s(node, reader))
+    rules = choices.rules_for(node, reader, terms.pseudonym)
+    current = consent.choices(reader, terms.pseudonym)
+    if _kept_request(node, ask.permit) is None:
+        documents.keep(node.vault, node.chain, terms.pseudonym, Kind.REQUEST, ask.permit, encode(ask.residual))
+        remember_permit(node, ask.permit, terms, End.CUSTODIAN)
+    commitments = tuple(bytes(choice.commitment) for choice in current.choices)
+    return Hearing(ask.permit, terms, residual, who, rules, (current.version, commitments))
+
+
+def _kept_request(node: Node, permit: PermitId) -> bytes | None:
+    return documents.find(node.vault, Kind.REQUEST, permit)
+
+
+def _require_live(node: Node, reader: Reader, permit: PermitId, sender: OrganisationId) -> Permit:
+    try:
+        terms = access.require_live(reader, permit, time_s=_time_s(node, reader))
+    except PermitDead as error:
+        raise Refused(Refusal.PERMIT_DEAD, str(error)) from error
+    if terms.requester != sender:
+        raise Refused(Refusal.NOT_THE_REQUESTER, f"the permit is for {terms.requester}, came {sender}")
+    if terms.custodian != node.organisation:
+        raise Refused(Refusal.NOT_THE_CUSTODIAN, f"the permit is for records at {terms.custodian}")
+    patients.require_custodian(reader, terms.pseudonym, node.organisation)
+    return terms
+
+
+def _time_s(node: Node, reader: Reader) -> int:
+    """The later of block time and local clock: neither a slow clock nor a slow chain prolongs a permit (R3)."""
+    meta = read_meta(reader)
+    assert meta is not None, "a node reads a ledger that has begun"
+    return max(node.clock(), meta.time_s)
+
+
+def _wait(node: Node, height: int) -> None:
+    try:
+        reached = node.engine.wait_for(height)
+    except Unavailable as error:
+        raise NotNow(f"the ledger does not answer ({error}): try later") from error
+    if reached < height:
+        raise NotNow(f"this node has height {reached}, the permit is from {height}: try again")
+
+
+# Judging
+
+
+def _judge(node: Node, reader: Reader, hearing: Hearing) -> list[Judged]:
+    request = msgspec.structs.replace(
+        access.open_request(hearing.terms, time_s=_time_s(node, reader)), person=bytes(hearing.who.certificate)
+    )
+    placed = _in_scope(node, reader, hearing)
+    stored = {(each.record_id, each.version): each for each in node.vault.records(hearing.terms.pseudonym)}
+    judged = []
+    for each in placed:
+        record = stored[(each.entry.record, each.entry.version)]
+        metadata: CommittedFields = METADATA.decode(record.metadata)
+        facts = record_of(each.entry.record, metadata.values)
+        if _is_asked_for(hearing.residual.scope, facts):
+            judged.append(Judged(each, record, _decide(hearing, request, facts)))
+    return judged
+
+
+def _decide(hearing: Hearing, request: Request, facts: provisions.Record) -> RecordDecision:
+    return decision.decide(hearing.terms, hearing.rules, request, facts)
+
+
+def _in_scope(node: Node, reader: Reader, hearing: Hearing) -> list[PlacedEntry]:
+    """The newest version of every record that was registered when the permit was given, less what was erased."""
+    newest: dict[bytes, PlacedEntry] = {}
+    for placed in placed_entries(node, hearing.terms.pseudonym):
+        if _registered_at_s(reader, hearing.terms, placed) > hearing.terms.from_s:
+            continue
+        mark = records.entry_mark(reader, hearing.terms.pseudonym, entry_hash(placed.entry))
+        if not mark.erased_at_s:
+            newest[placed.entry.record] = placed
+    return [newest[record] for record in sorted(newest)]
+
+
+def _registered_at_s(reader: Reader, terms: Permit, placed: PlacedEntry) -> int:
+    batch = records.batch(reader, terms.pseudonym, placed.batch_root)
+    leaf = read_leaf(reader, batch.leaf) if batch is not None else None
+    return decode_leaf(leaf).time_s if leaf is not None else terms.from_s + 1
+
+
+def _is_asked_for(scope: Scope, facts: provisions.Record) -> bool:
+    if scope.classes and not set(scope.classes) & set(facts.classes):
+        return False
+    if scope.records and facts.ids[0] not in scope.records:
+        return False
+    return facts.period_from_s <= scope.data_to_s and facts.period_to_s >= scope.data_from_s
+
+
+# Writing
+
+
+def _write(node: Node, hearing: Hearing, ask: PartAsk, judged: list[Judged], *, day: int) -> PartDocument:
+    parts = _cut([each for each in judged if each.decision.may_go])
+    if ask.part > len(parts):
+        raise Refused(Refusal.PART_UNKNOWN, f"the release has {len(parts)} parts, came {ask.part}")
+    released = parts[ask.part - 1]
+    withheld = [each for each in judged if not each.decision.may_go] if ask.part == 1 else []
+    release_key = new_key()
+    fields = receipts.commit_receipt(
+        _fields(hearing, released, withheld, release_key, Conduct(len(parts), day, node.clock())),
+        secret=secrets.token_bytes(32),
+    )
+    statement = Statement(
+        format=receipts.FORMAT, chain=node.chain, permit=ask.permit, part=ask.part, root=fields.root()
+    )
+    document = PartDocument(
+        statement=statement,
+        fields=fields,
+        release_key=release_key,
+        reader_key=ask.reader_key,
+        part_count=len(parts),
+        records=tuple(each.placed for each in released),
+    )
+    name = _part_name(ask.permit, ask.part)
+    documents.keep(node.vault, node.chain, hearing.terms.pseudonym, Kind.PART, name, encode(document))
+    node.custodian_journal.intent(PartKey(ask.permit, ask.part), pseudonym=hearing.terms.pseudonym, at_s=node.clock())
+    return document
+
+
+def _cut(released: list[Judged]) -> list[list[Judged]]:
+    """Cut into parts of at most 64 MB of content; a larger record has a part of its own. At least one part."""
+    parts: list[list[Judged]] = [[]]
+    size_bytes = 0
+    for each in released:
+        if parts[-1] and size_bytes + each.record.size_bytes > PART_BYTES_MAX:
+            parts.append([])
+            size_bytes = 0
+        parts[-1].append(each)
+        size_bytes += each.record.size_bytes
+    return parts
+
+
+def _fields(
+    hearing: Hearing, released: list[Judged], withheld: list[Judged], release_key: bytes, conduct: Conduct
+) -> list[Field]:
+    version, commitments = hearing.choice_versions
+    terms = hearing.terms
+    return [
+        RequestField(hearing.residual.request, conduct.part_count),
+        WhoField(hearing.who.authentication, bytes(hearing.who.certificate)),
+        ChoicesField(version, commitments, terms.network_policy_version, terms.custodian_policy_version),
+        ScopeField(terms.from_s, len(released) + len(withheld), len(released), len(withheld)),
+        ConductField(
+            standing=Standing.LEDGER,
+            delivery=Delivery.SEALED,
+            store=StoreKind.SALUS,
+            at_s=conduct.at_s,
+            day=conduct.day,
+        ),
+        ReleaseKeyField(key_commitment(release_key)),
+        *(_released_field(each) for each in released),
+        *(_withheld_field(each) for each in withheld),
+    ]
+
+
+def _released_field(each: Judged) -> ReleasedField:
+    placed = each.placed
+    return ReleasedField(
+        entry=entry_hash(placed.entry),
+        batch_root=placed.batch_root,
+        sealed_root=placed.entry.sealed_root,
+        size_bytes=each.record.size_bytes,
+    )
+
+
+def _withheld_field(each: Judged) -> WithheldField:
+    said = each.decision
+    return WithheldField(entry=entry_hash(each.placed.entry), source=said.source, rule=bytes(said.rule), path=said.path)
+
+
+# Offering
+
+
+def _offer(node: Node, kept: PartDocument) -> PartOffer:
+    room_bytes = INLINE_BYTES_MAX
+    offered = []
+    for placed in kept.records:
+        entry = placed.entry
+        record = node.vault.record(entry.record, entry.version)
+        inline = b""
+        if record.size_bytes <= room_bytes:
+            inline = b"".join(node.vault.sealed_segments(entry.record, entry.version))
+            room_bytes -= len(inline)
+        offered.append(OfferedRecord(placed, record.size_bytes, inline))
+    return PartOffer(
+        statement=kept.statement,
+        signature=receipts.sign_as_custodian(kept.statement, node.signing(KeyUse.RECEIPT)),
+        fields=receipts.open_view(kept.fields, View.REQUESTER),
+        records=tuple(offered),
+        part_count=kept.part_count,
+    )
+
+
+def _slots(node: Node, kept: PartDocument) -> Slots:
+    info = release_key_info(node.chain, kept.statement.permit, kept.reader_key)
+    slots, metadata = [], []
+    for placed in kept.records:
+        entry = placed.entry
+        slots.append(
+            node.vault.release_slot(
+                entry.record, entry.version, release_key=kept.release_key, associated=slot_associated(placed)
+            )
+        )
+        metadata.append(METADATA.decode(node.vault.record(entry.record, entry.version).metadata))
+    sealed_key = seal_to(kept.reader_key, kept.release_key, info=info)
+    return Slots(release_key=sealed_key, slots=tuple(slots), metadata=tuple(metadata))
+
+
+def part_document(node: Node, permit: PermitId, part: int) -> PartDocument | None:
+    """Return what is kept of an offered part; None when it was never offered, or was erased."""
+    return _kept(node, permit, part)
+
+
+def _kept(node: Node, permit: PermitId, part: int) -> PartDocument | None:
+    content = documents.find(node.vault, Kind.PART, _part_name(permit, part))
+    if content is None:
+        return None
+    document: PartDocument = _DOCUMENT.decode(content)
+    return document
+
+
+def _require_kept(node: Node, permit: PermitId, part: int) -> PartDocument:
+    kept = _kept(node, permit, part)
+    if kept is None:
+        raise Refused(Refusal.PART_UNKNOWN, "expected a part that was offered: ask for it first")
+    return kept
+
+
+def _part_name(permit: PermitId, part: int) -> bytes:
+    return permit + part.to_bytes(4, "big")

@@ -1,0 +1,137 @@
+"""Request: ask the ledger for a permit, on behalf of a person who is known by certificate and session (R1, R2)."""
+
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy import insert
+
+from salus.contracts.access import AccessDenied, AccessPermitted, DenialReason, End, Permit, RequestAccess
+from salus.contracts.membership import KeyUse
+from salus.contracts.provisions import Purpose, RoleClass, Verb
+from salus.contracts.residuals import RequestResidual, Scope, commit_request
+from salus.contracts.tickets import UseTicket
+from salus.crypto.hashing import sha256
+from salus.crypto.hpke import HpkeKey, HpkeSuite
+from salus.crypto.sealing import new_key
+from salus.crypto.signing import SigningKey
+from salus.ledger.encoding import decoder
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import Digest, OrganisationId, PermitId, Pseudonym, PublicKey
+from salus.ledger.outcomes import decode_leaf
+from salus.ledger.transactions import PatientMessage
+from salus.node import schema
+from salus.node.assemble import Node
+from salus.node.people import OpenSession
+
+DURATION_S = 900
+ANY_RECORD = Scope()
+_DECISION = decoder(AccessPermitted | AccessDenied)
+
+
+@dataclass(frozen=True)
+class Granted:
+    """A permit and what its holder needs to use it: the residual and the reader key, both only here."""
+
+    permit: PermitId
+    terms: Permit
+    height: int
+    residual: CommittedFields
+    reader_key: HpkeKey
+
+
+@dataclass(frozen=True)
+class Denied:
+    """The ledger's answer is no; the reason is committed."""
+
+    reason: DenialReason
+    height: int
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked, of whom, and why; `ticket` is a bearer ticket's key, if there is one."""
+
+    pseudonym: Pseudonym
+    custodian: OrganisationId
+    role_class: RoleClass
+    purpose: Purpose
+    verb: Verb = Verb.READ
+    scope: Scope = ANY_RECORD
+    justification: str = ""
+    duration_s: int = DURATION_S
+    ticket: SigningKey | None = None
+
+
+def request(node: Node, session: OpenSession, wish: Wish) -> Granted | Denied:
+    """Ask the ledger for a permit.
+
+    1. Put what stays off the ledger into the residual, and make a reader key for this permit alone (R6).
+    2. Spend the ticket, if there is one, in the same transaction.
+    3. Commit RequestAccess, signed by session key and organisation; read the decision from its leaf.
+
+    Raises:
+        Refused: LEDGER_REJECTED.
+        NotNow: the ledger does not answer.
+    """
+    residual = commit_request(  # 1
+        RequestResidual(
+            request=secrets.token_bytes(16),
+            scope=wish.scope,
+            certificate=session.certificate,
+            session=session.certified,
+            justification=wish.justification,
+        ),
+        secret=new_key(),
+    )
+    reader_key = HpkeKey.generate(HpkeSuite.X25519)
+    messages, keys = _messages(node, session, wish, residual.root(), reader_key.public)  # 2
+    result = node.submit_signed(messages, keys)  # 3
+    leaf = decode_leaf(result.leaves[-1])
+    decision: AccessPermitted | AccessDenied = _DECISION.decode(leaf.data)
+    if isinstance(decision, AccessDenied):
+        return Denied(decision.reason, leaf.height)
+    remember_permit(node, decision.permit, decision.terms, End.REQUESTER)
+    return Granted(decision.permit, decision.terms, leaf.height, residual, reader_key)
+
+
+def remember_permit(node: Node, permit: PermitId, terms: Permit, end: End) -> None:
+    """Note a permit whose receipts this end has to anchor and which it has to close."""
+    counterpart = terms.requester if end is End.CUSTODIAN else terms.custodian
+    row = {
+        "permit": permit,
+        "end": end,
+        "pseudonym": terms.pseudonym,
+        "counterpart": counterpart,
+        "until_s": terms.until_s,
+        "anchored_receipts": 0,
+        "closed": 0,
+    }
+    with node.vault.database.writing() as connection:
+        connection.execute(insert(schema.permits).values(row))
+
+
+def _messages(
+    node: Node, session: OpenSession, wish: Wish, residual: Digest, reader_key: bytes
+) -> tuple[tuple[PatientMessage, ...], tuple[SigningKey, ...]]:
+    asked = RequestAccess(
+        pseudonym=wish.pseudonym,
+        custodian=wish.custodian,
+        requester=node.organisation,
+        role_class=wish.role_class,
+        purpose=wish.purpose,
+        verb=wish.verb,
+        duration_s=wish.duration_s,
+        session_key=PublicKey(session.key.public),
+        reader_key=Digest(sha256(reader_key)),
+        ticket=Digest(wish.ticket.public if wish.ticket else b""),
+        residual=residual,
+    )
+    own = node.signing(KeyUse.TRANSACTION)
+    if wish.ticket is None:
+        return (asked,), (session.key, own)
+    used = UseTicket(
+        pseudonym=wish.pseudonym,
+        ticket=PublicKey(wish.ticket.public),
+        session_key=PublicKey(session.key.public),
+    )
+    return (used, asked), (wish.ticket, session.key, own)

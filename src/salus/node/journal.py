@@ -5,6 +5,7 @@ that is found open at start, with its receipt logged, was *possibly released*; o
 Holds ids, roots and signatures; what a receipt says is sealed in the vault (P4).
 """
 
+import fcntl
 import os
 import threading
 import zlib
@@ -15,10 +16,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from salus.ledger.receipts import Receipt, decode_receipt
-
 _FRAME_BYTES = 8
 _EMPTY = b""
+_FILES = "*.journal"
 
 
 class State(IntEnum):
@@ -64,24 +64,35 @@ _DECODER = msgspec.msgpack.Decoder(Line)
 
 
 class Journal:
-    """One worker's journal, in memory as its last line for each part; every method may be called from any thread."""
+    """The journals of one end of a node: its own file, and those of its other workers to read.
 
-    def __init__(self, path: Path, *, now_s: int) -> None:
-        """Open or make the file, drop a line torn at its end, and settle what was open when the worker stopped."""
-        self._path = path
+    Every method may be called from any thread. What is not finished in a file without a living worker is settled by
+    whoever adopts the file.
+    """
+
+    def __init__(self, folder: Path, *, unfinished: State, now_s: int) -> None:
+        """Adopt the first file without a living worker, drop a line torn at its end, and settle what was open.
+
+        Args:
+            unfinished: what a part is whose receipt was logged and which has no conclusion: POSSIBLY_RELEASED at the
+                custodian's end, SLOT_MISSING at the requester's.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
         self._lock = threading.Lock()
         self._synced = threading.Condition()
         self._written = 0
         self._durable = 0
         self._is_syncing = False
-        self.parts: dict[PartKey, Line] = {}
-        sound_bytes = 0
-        for line, end in read_lines(path):
-            self._take(line)
-            sound_bytes = end
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        os.ftruncate(self._file, sound_bytes)
-        self._settle(now_s)
+        self._permits: dict[bytes, dict[int, Line]] = {}
+        self._pseudonyms: dict[bytes, set[bytes]] = {}
+        self._intents: set[PartKey] = set()
+        self._read_bytes: dict[Path, int] = {}
+        self._path, self._file = _adopt(folder)
+        os.ftruncate(self._file, self._read(self._path))
+        own = [line for parts in self._permits.values() for line in parts.values()]
+        self.refresh()
+        self._settle(own, unfinished, now_s)
 
     def intent(self, key: PartKey, *, pseudonym: bytes, at_s: int) -> None:
         """Note that a part is being offered; not yet durable, since nothing has left that anybody can open."""
@@ -93,38 +104,55 @@ class Journal:
 
     def note(self, key: PartKey, state: State, *, at_s: int) -> None:
         """Note what became of a part; its receipt, if it has one, stays with it."""
-        line = self.parts[key]
+        line = self._permits[key.permit][key.part]
         self._append(msgspec.structs.replace(line, state=state, at_s=at_s), durable=False)
 
     def line(self, key: PartKey) -> Line | None:
         """Return what is known of a part; None when it was never offered here."""
-        return self.parts.get(key)
+        return self._permits.get(key.permit, {}).get(key.part)
 
-    def receipts(self, permit: bytes) -> list[Receipt]:
-        """Return a permit's receipts, in the order of the parts."""
-        lines = sorted((key.part, line) for key, line in self.parts.items() if key.permit == permit and line.receipt)
-        return [decode_receipt(line.receipt) for _, line in lines]
+    def permit_lines(self, permit: bytes) -> list[Line]:
+        """Return the last line of each part of a permit, in the order of the parts."""
+        with self._lock:
+            parts = dict(self._permits.get(permit, {}))
+        return [parts[part] for part in sorted(parts)]
 
-    def lines(self, pseudonym: bytes) -> list[Line]:
-        """Return the last line of every part under a pseudonym, oldest first."""
-        return sorted((line for line in self.parts.values() if line.pseudonym == pseudonym), key=_age)
+    def permits_of(self, pseudonym: bytes) -> list[bytes]:
+        """Return the permits under which parts of a pseudonym's records were offered, in the order of their bytes."""
+        return sorted(self._pseudonyms.get(pseudonym, ()))
 
     def close_stale_intents(self, *, before_s: int, at_s: int) -> int:
         """Close as *not released* the intents offered before a time and never signed for; return how many."""
-        stale = [key for key, line in self.parts.items() if line.state is State.INTENT and line.at_s < before_s]
+        with self._lock:
+            stale = [key for key in self._intents if self._permits[key.permit][key.part].at_s < before_s]
         for key in stale:
             self.note(key, State.NOT_RELEASED, at_s=at_s)
         return len(stale)
 
+    def refresh(self) -> None:
+        """Read what other workers have written since the last time."""
+        for path in sorted(self._folder.glob(_FILES)):
+            if path != self._path:
+                self._read(path)
+
     def close(self) -> None:
-        """Sync and close the file."""
+        """Sync and close the file; another worker may adopt it."""
         os.fsync(self._file)
         os.close(self._file)
 
-    def _settle(self, now_s: int) -> None:
-        for key, line in list(self.parts.items()):
+    def _read(self, path: Path) -> int:
+        end = self._read_bytes.get(path, 0)
+        for line, line_end in read_lines(path, start=end):
+            self._take(line)
+            end = line_end
+        self._read_bytes[path] = end
+        return end
+
+    def _settle(self, own: list[Line], unfinished: State, now_s: int) -> None:
+        for line in own:
+            key = PartKey(line.permit, line.part)
             if line.state is State.LOGGED:
-                self.note(key, State.POSSIBLY_RELEASED, at_s=now_s)
+                self.note(key, unfinished, at_s=now_s)
             elif line.state is State.INTENT:
                 self.note(key, State.NOT_RELEASED, at_s=now_s)
         os.fsync(self._file)
@@ -132,7 +160,9 @@ class Journal:
     def _append(self, line: Line, *, durable: bool) -> None:
         frame = encode_line(line)
         with self._lock:
-            os.write(self._file, frame)
+            written = os.write(self._file, frame)
+            if written != len(frame):
+                raise OSError(f"{self._path.name}: {written} of {len(frame)} bytes were written: is the disk full?")
             self._take(line)
             self._written += 1
             mine = self._written
@@ -152,15 +182,40 @@ class Journal:
             reached = self._written
             try:
                 os.fsync(self._file)
+                with self._synced:
+                    self._durable = max(self._durable, reached)
             finally:
                 with self._synced:
                     self._is_syncing = False
                     self._synced.notify_all()
-            with self._synced:
-                self._durable = max(self._durable, reached)
 
     def _take(self, line: Line) -> None:
-        self.parts[PartKey(line.permit, line.part)] = line
+        key = PartKey(line.permit, line.part)
+        parts = self._permits.setdefault(line.permit, {})
+        known = parts.get(line.part)
+        if known is not None and known.receipt and not line.receipt:
+            return  # another worker's older intent: the receipt has overtaken it
+        parts[line.part] = line
+        self._pseudonyms.setdefault(line.pseudonym, set()).add(line.permit)
+        if line.state is State.INTENT:
+            self._intents.add(key)
+        else:
+            self._intents.discard(key)
+
+
+def _adopt(folder: Path) -> tuple[Path, int]:
+    """Open and lock the first journal file that no living worker holds."""
+    number = 0
+    while True:
+        path = folder / f"{number}.journal"
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            number += 1
+            continue
+        return path, file
 
 
 def encode_line(line: Line) -> bytes:
@@ -169,26 +224,24 @@ def encode_line(line: Line) -> bytes:
     return len(data).to_bytes(4, "big") + zlib.crc32(data).to_bytes(4, "big") + data
 
 
-def read_lines(path: Path) -> Iterator[tuple[Line, int]]:
-    """Yield (line, offset of its end); stops before a line torn at the end of the file.
+def read_lines(path: Path, *, start: int = 0) -> Iterator[tuple[Line, int]]:
+    """Yield (line, offset of its end) from an offset on; stops before a line torn at the end of the file.
 
     Raises:
         JournalDamaged: a line that is followed by others is not what was written.
     """
-    data = path.read_bytes() if path.exists() else b""
+    with path.open("rb") as file:
+        file.seek(start)
+        data = file.read()
     offset = 0
-    while offset < len(data):
+    while offset + _FRAME_BYTES <= len(data):
         end = offset + _FRAME_BYTES + int.from_bytes(data[offset : offset + 4], "big")
         body = data[offset + _FRAME_BYTES : end]
-        if end > len(data) or len(data) < offset + _FRAME_BYTES:
+        if end > len(data):
             return
         if zlib.crc32(body) != int.from_bytes(data[offset + 4 : offset + 8], "big"):
             if end == len(data):
                 return
-            raise JournalDamaged(f"{path.name}: the line at byte {offset} was changed: restore the journal")
-        yield _DECODER.decode(body), end
+            raise JournalDamaged(f"{path.name}: the line at byte {start + offset} was changed: restore the journal")
+        yield _DECODER.decode(body), start + end
         offset = end
-
-
-def _age(line: Line) -> tuple[int, bytes, int]:
-    return line.at_s, line.permit, line.part

@@ -18,7 +18,7 @@ from salus.engines.base import Engine, Founding
 from salus.engines.embedded import EmbeddedEngine
 from salus.ledger.identifiers import OrganisationId, PublicKey
 from salus.node.assemble import Node
-from salus.node.journal import Journal
+from salus.node.journal import Journal, State
 from salus.node.keys import OrganisationKeys, generate
 from salus.node.local_peers import LocalPeers
 from salus.vault.database import Database
@@ -67,8 +67,8 @@ class World:
             keys=self.keys[organisation],
             engine=self.engine,
             vault=open_vault(place, now),
-            custodian_journal=Journal(place / "released.journal", now_s=now()),
-            requester_journal=Journal(place / "received.journal", now_s=now()),
+            custodian_journal=Journal(place / "released", unfinished=State.POSSIBLY_RELEASED, now_s=now()),
+            requester_journal=Journal(place / "received", unfinished=State.SLOT_MISSING, now_s=now()),
             clock=now,
         )
         self.nodes[organisation] = node

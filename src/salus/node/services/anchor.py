@@ -6,7 +6,7 @@ One transaction carries many permits; the root of each is over all of its receip
 from sqlalchemy import Row, and_, select, update
 
 from salus.contracts.access import CommitReleases, End
-from salus.crypto.merkle import root
+from salus.crypto import merkle
 from salus.ledger.identifiers import Digest, PermitId, Pseudonym
 from salus.ledger.receipts import Anchored, Conclusion, anchored_leaf, decode_receipt
 from salus.node import schema
@@ -34,16 +34,18 @@ def anchor(node: Node, *, close: frozenset[PermitId] = frozenset()) -> int:
         close: permits to be closed now, before their end: nothing more will be released or accepted under them.
     """
     now_s = node.clock()
-    node.custodian_journal.close_stale_intents(before_s=now_s - UNSIGNED_S, at_s=now_s)
+    for journal in (node.custodian_journal, node.requester_journal):
+        journal.refresh()
+        journal.close_stale_intents(before_s=now_s - UNSIGNED_S, at_s=now_s)
     done = 0
     for row in _open_permits(node):
-        done += _anchor_permit(node, row, is_closed=row.permit in close or row.until_s <= now_s)
+        done += _anchor_permit(node, row, is_closed=row.permit in close or row.until_s + UNSIGNED_S <= now_s)
     return done
 
 
 def anchored(node: Node, permit: PermitId, end: End) -> list[Anchored]:
     """Return the leaves of an end's anchor of a permit: its receipts that have a conclusion, in the parts' order."""
-    lines = [line for key, line in sorted(_journal(node, end).parts.items()) if key.permit == permit]
+    lines = _journal(node, end).permit_lines(permit)
     return [
         Anchored(decode_receipt(line.receipt), CONCLUSIONS[line.state])
         for line in lines
@@ -53,20 +55,20 @@ def anchored(node: Node, permit: PermitId, end: End) -> list[Anchored]:
 
 def anchor_root(leaves: list[Anchored]) -> Digest:
     """Return the RFC 9162 root over a permit's anchored receipts; that of no leaves when nothing was released."""
-    return Digest(root([anchored_leaf(leaf) for leaf in leaves]))
+    return Digest(merkle.root([anchored_leaf(leaf) for leaf in leaves]))
 
 
 def _anchor_permit(node: Node, row: Row, *, is_closed: bool) -> int:  # type: ignore[type-arg]
     end = End(row.end)
-    leaves = anchored(node, PermitId(row.permit), end)
-    if len(leaves) == row.anchored_receipts and not is_closed:
+    root = anchor_root(anchored(node, PermitId(row.permit), end))
+    if root == row.anchored_root and not is_closed:
         return 0
     message = CommitReleases(
         pseudonym=Pseudonym(row.pseudonym),
         permit=Digest(row.permit),
         organisation=node.organisation,
         end=end,
-        root=anchor_root(leaves),
+        root=root,
         is_closed=is_closed,
     )
     try:
@@ -75,7 +77,7 @@ def _anchor_permit(node: Node, row: Row, *, is_closed: bool) -> int:  # type: ig
         if refused.refusal is not Refusal.LEDGER_REJECTED:
             raise
         is_closed = True  # the permit's row is gone, or this end has closed it: nothing more can be anchored
-    _note(node, row, anchored_receipts=len(leaves), is_closed=is_closed)
+    _note(node, row, root=root, is_closed=is_closed)
     return 1
 
 
@@ -84,13 +86,11 @@ def _open_permits(node: Node) -> list[Row]:  # type: ignore[type-arg]
         return list(connection.execute(select(schema.permits).where(schema.permits.c.closed == 0)).all())
 
 
-def _note(node: Node, row: Row, *, anchored_receipts: int, is_closed: bool) -> None:  # type: ignore[type-arg]
+def _note(node: Node, row: Row, *, root: Digest, is_closed: bool) -> None:  # type: ignore[type-arg]
     columns = schema.permits.c
     this = and_(columns.permit == row.permit, columns.end == row.end)
     with node.vault.database.writing() as connection:
-        connection.execute(
-            update(schema.permits).where(this).values(anchored_receipts=anchored_receipts, closed=int(is_closed))
-        )
+        connection.execute(update(schema.permits).where(this).values(anchored_root=root, closed=int(is_closed)))
 
 
 def _journal(node: Node, end: End) -> Journal:

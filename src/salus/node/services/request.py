@@ -10,7 +10,7 @@ from salus.contracts.membership import KeyUse
 from salus.contracts.provisions import Purpose, RoleClass, Verb
 from salus.contracts.residuals import RequestResidual, Scope, commit_request
 from salus.contracts.tickets import UseTicket
-from salus.crypto.hashing import sha256
+from salus.crypto.hashing import EMPTY_ROOT, sha256
 from salus.crypto.hpke import HpkeKey, HpkeSuite
 from salus.crypto.sealing import new_key
 from salus.crypto.signing import SigningKey
@@ -103,7 +103,7 @@ def remember_permit(node: Node, permit: PermitId, terms: Permit, end: End) -> No
         "pseudonym": terms.pseudonym,
         "counterpart": counterpart,
         "until_s": terms.until_s,
-        "anchored_receipts": 0,
+        "anchored_root": EMPTY_ROOT,
         "closed": 0,
     }
     with node.vault.database.writing() as connection:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from salus.crypto.hashing import Bytes, leaf_hash, tagged
-from salus.crypto.merkle import Frontier, ProofInvalid, inclusion_path, root, root_from_path
+from salus.crypto.merkle import Frontier, ProofInvalid, Tree, root, root_from_path
 
 SALT_SIZE_BYTES: Final = 32
 FIELDS_MAX: Final = 1 << 32
@@ -59,8 +59,15 @@ class FieldTree:
 
     def open(self, index: int) -> FieldOpening:
         """Show field `index` and nothing of the others."""
-        path = tuple(inclusion_path(self._leaf_hashes(), index))
-        return FieldOpening(self.salts[index], self.fields[index], index, len(self.fields), path)
+        return self.open_many([index])[0]
+
+    def open_many(self, indexes: Sequence[int]) -> list[FieldOpening]:
+        """Show several fields, hashing the list once."""
+        tree, size = Tree(self._leaf_hashes()), len(self.fields)
+        return [
+            FieldOpening(self.salts[index], self.fields[index], index, size, tuple(tree.path(index)))
+            for index in indexes
+        ]
 
     def _leaf_hashes(self) -> Sequence[bytes]:
         return [leaf_hash(field_leaf(salt, value)) for salt, value in zip(self.salts, self.fields, strict=True)]

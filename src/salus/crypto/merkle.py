@@ -48,27 +48,42 @@ class Frontier:
         return result
 
 
+class Tree:
+    """A whole tree in memory, for a list of which many leaves are to be proved: each path costs O(log n)."""
+
+    __slots__ = ("_levels",)
+
+    def __init__(self, leaf_hashes: Sequence[bytes]) -> None:
+        level = list(leaf_hashes)
+        self._levels = [level]
+        while len(level) > 1:
+            level = _level_above(level)
+            self._levels.append(level)
+
+    def root(self) -> bytes:
+        """The RFC 9162 root (2.1.1); of no leaves, SHA-256 of the empty string."""
+        top = self._levels[-1]
+        return top[0] if top else EMPTY_ROOT
+
+    def path(self, index: int) -> list[bytes]:
+        """The sibling hashes from leaf `index` up to the root (RFC 9162 2.1.3.1)."""
+        assert 0 <= index < len(self._levels[0]), f"no leaf {index} in a tree of {len(self._levels[0])}"
+        path: list[bytes] = []
+        for level in self._levels[:-1]:
+            if (index ^ 1) < len(level):
+                path.append(level[index ^ 1])
+            index >>= 1
+        return path
+
+
 def root(leaf_hashes: Sequence[bytes]) -> bytes:
     """The root over leaf hashes (RFC 9162 2.1.1); of none, SHA-256 of the empty string."""
-    if not leaf_hashes:
-        return EMPTY_ROOT
-    level = list(leaf_hashes)
-    while len(level) > 1:
-        level = _level_above(level)
-    return level[0]
+    return Tree(leaf_hashes).root()
 
 
 def inclusion_path(leaf_hashes: Sequence[bytes], index: int) -> list[bytes]:
-    """The sibling hashes from leaf `index` up to the root (RFC 9162 2.1.3.1)."""
-    assert 0 <= index < len(leaf_hashes), f"no leaf {index} in a tree of {len(leaf_hashes)}"
-    path: list[bytes] = []
-    level = list(leaf_hashes)
-    while len(level) > 1:
-        if (index ^ 1) < len(level):
-            path.append(level[index ^ 1])
-        level = _level_above(level)
-        index >>= 1
-    return path
+    """The sibling hashes from leaf `index` up to the root (RFC 9162 2.1.3.1); for many leaves make a `Tree`."""
+    return Tree(leaf_hashes).path(index)
 
 
 def root_from_path(leaf_hash: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:

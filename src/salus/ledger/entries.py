@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from salus.crypto.hashing import leaf_hash
-from salus.crypto.merkle import inclusion_path, root, verify_inclusion
+from salus.crypto.merkle import Tree, verify_inclusion
 from salus.ledger.encoding import encode
 from salus.ledger.identifiers import CountField, Digest, DigestField, OptionalDigestField, RecordIdField
 
@@ -85,8 +85,9 @@ def place_entries(entries: Sequence[Entry], *, padding: Sequence[bytes]) -> list
     hashes = [entry_hash(entry) for entry in entries]
     leaves = sorted([*hashes, *(leaf_hash(each) for each in padding)])
     place = {leaf: index for index, leaf in enumerate(leaves)}
-    batch_root = Digest(root(leaves))
+    tree = Tree(leaves)
+    batch_root = Digest(tree.root())
     return [
-        PlacedEntry(entry, batch_root, size, place[leaf], tuple(Digest(h) for h in inclusion_path(leaves, place[leaf])))
+        PlacedEntry(entry, batch_root, size, place[leaf], tuple(Digest(h) for h in tree.path(place[leaf])))
         for entry, leaf in zip(entries, hashes, strict=True)
     ]

@@ -48,8 +48,14 @@ class CommittedFields(msgspec.Struct, frozen=True, array_like=True, forbid_unkno
 
     def open(self, index: int) -> OpenedField:
         """Show one field and nothing of the others."""
-        opening = self._tree().open(index)
-        return OpenedField(opening.field, opening.salt, opening.index, opening.size, tuple(opening.path))
+        return self.open_many((index,))[0]
+
+    def open_many(self, indexes: Sequence[int]) -> tuple[OpenedField, ...]:
+        """Show several fields, hashing the list once."""
+        return tuple(
+            OpenedField(each.field, each.salt, each.index, each.size, tuple(each.path))
+            for each in self._tree().open_many(indexes)
+        )
 
     def _tree(self) -> FieldTree:
         return FieldTree(field_salts(self.secret, len(self.values)), self.values)

@@ -242,7 +242,7 @@ def decode_receipt(data: bytes) -> Receipt:
 def open_view(fields: CommittedFields, view: View) -> tuple[OpenedField, ...]:
     """Open every field that this view may have."""
     kinds = [FieldKind(type(decode_field(value)).__struct_config__.tag) for value in fields.values]  # type: ignore[arg-type]
-    return tuple(fields.open(index) for index, kind in enumerate(kinds) if VIEWS[kind] & view)
+    return fields.open_many([index for index, kind in enumerate(kinds) if VIEWS[kind] & view])
 
 
 def sign_as_custodian(statement: Statement, key: SigningKey) -> bytes:

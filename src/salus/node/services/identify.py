@@ -65,11 +65,11 @@ def staff_certificate(
         certificate = residuals.person_certificate(opened)
     except (EncodingInvalid, IndexError) as error:
         raise Refused(Refusal.PERSON_UNFIT, "expected the person's certificate in the residual") from error
-    row = membership.certificate_in_force(reader, CertificateId(opened.root()), time_s=time_s)
+    if certificate.organisation != organisation:
+        raise Refused(Refusal.PERSON_UNFIT, f"expected a certificate of {organisation}")
+    row = membership.certificate_in_force(reader, organisation, CertificateId(opened.root()), time_s=time_s)
     if row is None:
         raise Refused(Refusal.PERSON_UNFIT, "the certificate is unknown, revoked or expired: certify the person")
-    if row.organisation != organisation or certificate.organisation != organisation:
-        raise Refused(Refusal.PERSON_UNFIT, f"expected a certificate of {organisation}")
     if role_class not in row.role_classes or role_class not in certificate.role_classes:
         raise Refused(Refusal.PERSON_UNFIT, f"the certificate does not cover the role class {role_class.name.lower()}")
     return certificate

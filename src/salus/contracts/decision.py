@@ -10,7 +10,7 @@ import msgspec
 
 from salus.contracts import tickets
 from salus.contracts.access import Basis, Permit
-from salus.contracts.provisions import Effect, Provision, Record, Request, explain, outcome
+from salus.contracts.provisions import Effect, Provision, Purpose, Record, Request, RoleClass, explain, outcome
 from salus.ledger.identifiers import Digest
 
 
@@ -21,6 +21,7 @@ class Source(IntEnum):
     CUSTODIAN_POLICY = 2
     CHOICE = 3
     DEFAULT = 4
+    TICKET = 5
 
 
 class ChoiceRules(msgspec.Struct, frozen=True, array_like=True):
@@ -31,11 +32,19 @@ class ChoiceRules(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Rules(msgspec.Struct, frozen=True, array_like=True):
-    """Everything that is applied to a record: both policies' trees and the patient's choices in force."""
+    """Everything that is applied to a record.
+
+    Args:
+        network, custodian: the trees of both policies.
+        choices: the patient's choices in force.
+        ticket: the rules of the permit's ticket, then those of the tickets that it was made from; empty when the permit
+            names none, or when they are not held, and then the ticket opens nothing.
+    """
 
     network: tuple[Provision, ...]
     custodian: tuple[Provision, ...]
     choices: tuple[ChoiceRules, ...]
+    ticket: tuple[Provision, ...] = ()
 
 
 class RecordDecision(msgspec.Struct, frozen=True, array_like=True):
@@ -59,7 +68,8 @@ def decide(terms: Permit, rules: Rules, request: Request, record: Record) -> Rec
        network marks records *never override*.
     3. An emergency passes the patient's denies; it leaves under review.
     4. A choice that denies the record keeps it.
-    5. A choice that permits the record, or the permit's ticket, lets it go.
+    5. A choice that permits the record lets it go; so does the permit's ticket, if its rules and those of every ticket
+       that it was made from permit the record.
     6. Else the default: own staff, the patient, or a policy that permits the record.
     """
     for source, trees in ((Source.NETWORK_POLICY, rules.network), (Source.CUSTODIAN_POLICY, rules.custodian)):  # 2
@@ -72,7 +82,9 @@ def decide(terms: Permit, rules: Rules, request: Request, record: Record) -> Rec
         said = _choice_says(effect, rules.choices, request, record)
         if said is not None:
             return said
-    if terms.basis is Basis.TICKET or _is_by_default(terms, request):  # 5, 6
+    if terms.ticket and _ticket_permits(rules.ticket, request, record):  # 5
+        return RecordDecision(may_go=True, source=Source.TICKET, rule=terms.ticket, path="")
+    if _is_by_default(terms, request):  # 6
         return _DEFAULT_YES
     for source, trees in ((Source.NETWORK_POLICY, rules.network), (Source.CUSTODIAN_POLICY, rules.custodian)):
         permitted = _policy_says(Effect.PERMIT, source, trees, request, record)
@@ -105,6 +117,11 @@ def _choice_says(
     return None
 
 
+def _ticket_permits(trees: tuple[Provision, ...], request: Request, record: Record) -> bool:
+    return bool(trees) and all(outcome(tree, request, record) is Effect.PERMIT for tree in trees)
+
+
 def _is_by_default(terms: Permit, request: Request) -> bool:
     is_own_staff = terms.requester == terms.custodian and tickets.is_direct_care(request)
-    return is_own_staff or terms.basis is Basis.PATIENT
+    is_patient = request.purpose is Purpose.PATRQT and request.role_class is RoleClass.PATIENT_SIDE
+    return is_own_staff or is_patient

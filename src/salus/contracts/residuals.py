@@ -100,6 +100,11 @@ def person_certificate(residual: CommittedFields) -> PersonCertificate:
     return certificate
 
 
+def reason(words: str, secret: bytes) -> CommittedFields:
+    """Return the residual of a message that needs no more than a reason in words."""
+    return commit_fields([words], secret=secret)
+
+
 class RequestResidual(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What a request keeps off the ledger.
 

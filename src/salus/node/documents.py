@@ -4,6 +4,8 @@ Each is a sealed object under the relationship's key, so that erasing the relati
 an id computed from its kind and name: nobody has to remember where it is.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
@@ -29,6 +31,7 @@ class Kind(IntEnum):
     PSEUDONYM_KEY = 6
     RECEIVED = 7
     MATCH = 8
+    REASON = 9
 
 
 class Associated(msgspec.Struct, frozen=True, array_like=True):
@@ -59,23 +62,41 @@ def document_id(kind: Kind, name: bytes) -> bytes:
     return tagged(DOCUMENT_TAG, bytes([kind]), name)[:16]
 
 
+@dataclass(frozen=True)
+class Document:
+    """A document to be kept: what it is, its name among those of its kind, its content."""
+
+    kind: Kind
+    name: bytes
+    content: bytes = field(repr=False)
+
+
 def keep(vault: Vault, chain: str, relationship: bytes, kind: Kind, name: bytes, content: bytes) -> None:
-    """Seal a document, durably; the same content again changes nothing.
+    """Seal one document; see `keep_many`."""
+    keep_many(vault, chain, relationship, [Document(kind, name, content)])
+
+
+def keep_many(vault: Vault, chain: str, relationship: bytes, kept: Sequence[Document]) -> None:
+    """Seal documents durably, all or none; the same content again changes nothing.
 
     Raises:
-        RecordExists: another content is kept under this name.
+        RecordExists: another content is kept under one of the names.
     """
-    record = document_id(kind, name)
-    deposit = Deposit(
+    deposits = [_deposit(chain, relationship, each) for each in kept]
+    vault.deposit_many(deposits)
+
+
+def _deposit(chain: str, relationship: bytes, document: Document) -> Deposit:
+    record = document_id(document.kind, document.name)
+    return Deposit(
         relationship=relationship,
         record_id=record,
         version=1,
-        associated=associated(chain, kind, record, 1),
-        metadata=name,
-        content=content,
+        associated=associated(chain, document.kind, record, 1),
+        metadata=document.name,
+        content=document.content,
+        is_registered=True,
     )
-    vault.deposit(deposit)
-    vault.register([deposit.key])
 
 
 def find(vault: Vault, kind: Kind, name: bytes) -> bytes | None:

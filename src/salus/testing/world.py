@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from salus.contracts import CONTRACTS
-from salus.contracts.genesis import DEFAULT_NETWORK, FirstPolicy, Founder, Genesis, Validator, check, genesis_rows
+from salus.contracts.genesis import DEFAULT_NETWORK, FirstPolicy, FirstValidator, Founder, Genesis, check, genesis_rows
 from salus.contracts.membership import KeyUse, LedgerAccess
 from salus.contracts.provisions import RoleClass
 from salus.engines.base import Engine, Founding
@@ -112,7 +112,7 @@ def make_genesis(
             for organisation, own in keys.items()
         ),
         policies=tuple(policies),
-        validators=(Validator(first, PublicKey(keys[first].signing(KeyUse.CONSENSUS).public), 1),),
+        validators=(FirstValidator(first, PublicKey(keys[first].signing(KeyUse.CONSENSUS).public), 1),),
     )
     check(genesis)
     return genesis

@@ -65,8 +65,7 @@ def _anchor_permit(node: Node, row: Row, *, is_closed: bool) -> int:  # type: ig
         return 0
     message = CommitReleases(
         pseudonym=Pseudonym(row.pseudonym),
-        permit=Digest(row.permit),
-        organisation=node.organisation,
+        permit=PermitId(row.permit),
         end=end,
         root=root,
         is_closed=is_closed,

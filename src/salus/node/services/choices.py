@@ -71,7 +71,12 @@ def file_by_custodian(node: Node, pseudonym: Pseudonym, tree: Provision) -> byte
 
 def withdraw_by_custodian(node: Node, pseudonym: Pseudonym, choice: bytes) -> None:
     """Withdraw a choice with the key that the custodian holds."""
-    node.submit_signed((WithdrawConsent(pseudonym=pseudonym, choice=choice),), (custodian_held_key(node, pseudonym),))
+    why = residuals.reason("withdrawn at the custodian", new_key())
+    message = WithdrawConsent(
+        pseudonym=pseudonym, choice=choice, commitment=why.root(), evidence_on_day=day_of(node.clock())
+    )
+    documents.keep(node.vault, node.chain, pseudonym, Kind.REASON, message.commitment, encode(why))
+    node.submit_signed((message,), (custodian_held_key(node, pseudonym),))
 
 
 def rules_for(node: Node, reader: Reader, pseudonym: Pseudonym) -> Rules:

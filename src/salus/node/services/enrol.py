@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert, select
 
 from salus.clinical.nhs_number import NhsNumber
 from salus.contracts.patients import Enrol, Holder
+from salus.contracts.residuals import reason
 from salus.crypto.sealing import new_key
 from salus.crypto.signing import SigningKey
 from salus.ledger.encoding import decoder, encode
@@ -22,6 +23,7 @@ class RelationshipSecret(msgspec.Struct, frozen=True, array_like=True):
     """What a relationship's identity rests on, sealed under its key: the map is rebuilt from it after a restore."""
 
     record_secret: bytes
+    reason_secret: bytes
     nhs_number: str
     date_of_birth: str
 
@@ -57,7 +59,7 @@ def enrol(
     name = Pseudonym(pseudonym or secrets.token_bytes(16))
     holder = Holder.PATIENT if key is not None else Holder.CUSTODIAN
     signer = key or SigningKey.generate()
-    secret = RelationshipSecret(new_key(), nhs_number.digits, date_of_birth)
+    secret = RelationshipSecret(new_key(), new_key(), nhs_number.digits, date_of_birth)
     documents.keep(node.vault, node.chain, name, Kind.SECRET, name, encode(secret))  # 2
     if key is None:
         documents.keep(node.vault, node.chain, name, Kind.PSEUDONYM_KEY, name, signer.seed)
@@ -67,6 +69,7 @@ def enrol(
         key=PublicKey(signer.public),
         holder=holder,
         recovery_key=Digest(b""),
+        commitment=reason("enrolled at the custodian", secret.reason_secret).root(),
     )
     node.submit(message, keys=(signer,))  # 3
     remember(node, name, secret)  # 4

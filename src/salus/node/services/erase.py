@@ -8,6 +8,8 @@ from sqlalchemy import delete
 
 from salus.contracts import records
 from salus.contracts.records import EraseRelationship
+from salus.contracts.residuals import reason
+from salus.crypto.sealing import new_key
 from salus.ledger.identifiers import Pseudonym
 from salus.node import schema
 from salus.node.assemble import Node
@@ -22,7 +24,9 @@ def erase(node: Node, pseudonym: Pseudonym, *, within_s: int = 0) -> int:
     with node.engine.snapshot() as reader:
         is_marked = records.is_erased(reader, pseudonym)
     if not is_marked:
-        node.submit(EraseRelationship(pseudonym=pseudonym, custodian=node.organisation))
+        why = reason("erased at the custodian", new_key())
+        message = EraseRelationship(pseudonym=pseudonym, custodian=node.organisation, commitment=why.root())
+        node.submit(message)
     return destroy(node, pseudonym, within_s=within_s)
 
 

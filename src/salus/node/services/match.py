@@ -12,7 +12,7 @@ from salus.contracts.provisions import RoleClass
 from salus.crypto.sealing import new_key
 from salus.ledger.encoding import encode
 from salus.ledger.fields import commit_fields
-from salus.ledger.identifiers import Digest, OrganisationId, Pseudonym
+from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
 from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
@@ -63,8 +63,7 @@ def answer_match(node: Node, sender: OrganisationId, ask: MatchAsk) -> MatchAnsw
     node.submit(
         CommitReleases(
             pseudonym=pseudonym,
-            permit=Digest(b""),
-            organisation=node.organisation,
+            permit=PermitId(b""),
             end=End.CUSTODIAN,
             root=note.root(),
             is_closed=True,

@@ -186,6 +186,6 @@ def keep_copy(node: Node, granted: Granted, received: Received) -> None:
         associated=documents.associated(node.chain, Kind.RECEIVED, record, entry.version),
         metadata=encode(received.metadata),
         content=received.content,
+        is_registered=True,
     )
     node.vault.deposit(deposit)
-    node.vault.register([deposit.key])

@@ -10,25 +10,17 @@ from dataclasses import dataclass
 
 import msgspec
 
-from salus.contracts import access, consent, decision, patients, provisions, records, residuals
-from salus.contracts.access import End, Permit, PermitDead
-from salus.contracts.decision import RecordDecision, Rules
+from salus.contracts import provisions
+from salus.contracts.access import End
 from salus.contracts.membership import KeyUse
-from salus.contracts.provisions import Request
-from salus.contracts.record_metadata import record_of
-from salus.contracts.residuals import RequestResidual, ResidualInvalid, Scope
-from salus.crypto.hashing import sha256
 from salus.crypto.hpke import seal_to
 from salus.crypto.sealing import key_commitment, new_key
 from salus.crypto.signing import SignatureInvalid
-from salus.engines.base import Unavailable
 from salus.ledger import receipts
-from salus.ledger.encoding import EncodingInvalid, decoder, encode
+from salus.ledger.encoding import decoder, encode
 from salus.ledger.entries import PlacedEntry, entry_hash
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import OrganisationId, PermitId
-from salus.ledger.machine import read_leaf, read_meta
-from salus.ledger.outcomes import decode_leaf
 from salus.ledger.receipts import (
     ChoicesField,
     ConductField,
@@ -46,11 +38,10 @@ from salus.ledger.receipts import (
     WhoField,
     WithheldField,
 )
-from salus.ledger.state import Reader
 from salus.node import documents
 from salus.node.assemble import Node
-from salus.node.documents import Kind
-from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.documents import Document, Kind
+from salus.node.errors import Refusal, Refused
 from salus.node.exchange import (
     INLINE_BYTES_MAX,
     PART_BYTES_MAX,
@@ -62,11 +53,9 @@ from salus.node.exchange import (
     StreamAsk,
 )
 from salus.node.journal import RELEASED_STATES, PartKey, State
-from salus.node.services import choices
-from salus.node.services.deposit import METADATA, placed_entries
-from salus.node.services.identify import Identified, identify
+from salus.node.services.deposit import METADATA
+from salus.node.services.judge import Hearing, Judged, hear, judge, now_s, require_live, wait_for_height
 from salus.node.services.request import remember_permit
-from salus.vault.vault import Record
 
 RELEASE_KEY_TAG = b"salus/release-key/1"
 SLOT_TAG = "salus/slot/1"
@@ -86,27 +75,6 @@ class PartDocument(msgspec.Struct, frozen=True, array_like=True):
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A record in scope, and what the rules say of it."""
-
-    placed: PlacedEntry
-    record: Record
-    decision: RecordDecision
-
-
-@dataclass(frozen=True)
-class Hearing:
-    """A request that was checked: on which permit, with which residual, by whom, under which rules."""
-
-    permit: PermitId
-    terms: Permit
-    residual: RequestResidual
-    who: Identified
-    rules: Rules
-    choice_versions: tuple[int, tuple[bytes, ...]]
-
-
-@dataclass(frozen=True)
 class Conduct:
     """In how many parts, judged on which day, written at which second."""
 
@@ -123,19 +91,20 @@ def offer_part(node: Node, sender: OrganisationId, ask: PartAsk) -> PartOffer:
 
     1. The ledger is fresh, and has the permit's height (R3).
     2. Hear the request: permit, requester, residual, person, reader key, rules.
-    3. A part that was offered before is offered again, unchanged.
-    4. Judge every record in scope; cut what may go into parts.
-    5. Write the receipt's fields, keep them sealed, note the intent.
+    3. The first time: judge every record in scope, cut what may go into parts, keep all parts and the request, sealed.
+    4. Note the intent, and offer; a part that was offered before is offered again, unchanged.
     """
     node.require_fresh()  # 1
-    _wait(node, ask.height)
+    wait_for_height(node, ask.height)
     with node.engine.snapshot() as reader:
-        hearing = _hear(node, reader, sender, ask)  # 2
-        kept = _kept(node, ask.permit, ask.part)
-        if kept is None:
-            judged = _judge(node, reader, hearing)  # 4
-            kept = _write(node, hearing, ask, judged, day=provisions.day_of(_time_s(node, reader)))  # 5
-    return _offer(node, kept)  # 3
+        hearing = hear(node, reader, sender, ask)  # 2
+        if _kept(node, ask.permit, 1) is None:
+            _write_parts(node, hearing, ask, judge(node, reader, hearing), day=provisions.day_of(now_s(node, reader)))
+    kept = _require_kept(node, ask.permit, ask.part)
+    key = PartKey(ask.permit, ask.part)
+    if node.custodian_journal.line(key) is None:
+        node.custodian_journal.intent(key, pseudonym=hearing.terms.pseudonym, at_s=node.clock())  # 4
+    return _offer(node, kept)
 
 
 def accept_part(node: Node, sender: OrganisationId, ask: PartAccept) -> Slots:
@@ -149,7 +118,7 @@ def accept_part(node: Node, sender: OrganisationId, ask: PartAccept) -> Slots:
     node.require_fresh()
     kept = _require_kept(node, ask.permit, ask.part)
     with node.engine.snapshot() as reader:
-        terms = _require_live(node, reader, ask.permit, sender)  # 1
+        terms = require_live(node, reader, ask.permit, sender)  # 1
         receipt_key = node.key_of(reader, sender, KeyUse.RECEIPT)
     own = receipts.sign_as_custodian(kept.statement, node.signing(KeyUse.RECEIPT))
     receipt = Receipt(kept.statement, own, ask.signature)
@@ -178,7 +147,7 @@ def stream_record(node: Node, sender: OrganisationId, ask: StreamAsk) -> Iterato
         if since_bytes >= RECHECK_BYTES or now_s - since_s >= RECHECK_S:
             node.require_fresh()
             with node.engine.snapshot() as reader:
-                _require_live(node, reader, ask.permit, sender)
+                require_live(node, reader, ask.permit, sender)
             since_bytes, since_s = 0, now_s
         yield segment
         since_bytes += len(segment)
@@ -195,140 +164,43 @@ def release_key_info(chain: str, permit: bytes, reader_key: bytes) -> bytes:
     return RELEASE_KEY_TAG + encode((chain, permit, reader_key))
 
 
-# Hearing
-
-
-def _hear(node: Node, reader: Reader, sender: OrganisationId, ask: PartAsk) -> Hearing:
-    terms = _require_live(node, reader, ask.permit, sender)
-    if ask.residual.root() != terms.residual:
-        raise Refused(Refusal.RESIDUAL_UNFIT, "expected the residual that the request committed to")
-    try:
-        residual = residuals.request_residual(ask.residual)
-    except (EncodingInvalid, ResidualInvalid) as error:
-        raise Refused(Refusal.RESIDUAL_UNFIT, f"the residual is not well formed: {error}") from error
-    if sha256(ask.reader_key) != terms.reader_key:
-        raise Refused(Refusal.READER_KEY_UNFIT, "expected the reader key whose hash the permit holds")
-    who = identify(reader, terms, residual, time_s=_time_s(node, reader))
-    rules = choices.rules_for(node, reader, terms.pseudonym)
-    current = consent.choices(reader, terms.pseudonym)
-    if _kept_request(node, ask.permit) is None:
-        documents.keep(node.vault, node.chain, terms.pseudonym, Kind.REQUEST, ask.permit, encode(ask.residual))
-        remember_permit(node, ask.permit, terms, End.CUSTODIAN)
-    commitments = tuple(bytes(choice.commitment) for choice in current.choices)
-    return Hearing(ask.permit, terms, residual, who, rules, (current.version, commitments))
-
-
-def _kept_request(node: Node, permit: PermitId) -> bytes | None:
-    return documents.find(node.vault, Kind.REQUEST, permit)
-
-
-def _require_live(node: Node, reader: Reader, permit: PermitId, sender: OrganisationId) -> Permit:
-    try:
-        terms = access.require_live(reader, permit, time_s=_time_s(node, reader))
-    except PermitDead as error:
-        raise Refused(Refusal.PERMIT_DEAD, str(error)) from error
-    if terms.requester != sender:
-        raise Refused(Refusal.NOT_THE_REQUESTER, f"the permit is for {terms.requester}, came {sender}")
-    if terms.custodian != node.organisation:
-        raise Refused(Refusal.NOT_THE_CUSTODIAN, f"the permit is for records at {terms.custodian}")
-    patients.require_custodian(reader, terms.pseudonym, node.organisation)
-    return terms
-
-
-def _time_s(node: Node, reader: Reader) -> int:
-    """The later of block time and local clock: neither a slow clock nor a slow chain prolongs a permit (R3)."""
-    meta = read_meta(reader)
-    assert meta is not None, "a node reads a ledger that has begun"
-    return max(node.clock(), meta.time_s)
-
-
-def _wait(node: Node, height: int) -> None:
-    try:
-        reached = node.engine.wait_for(height)
-    except Unavailable as error:
-        raise NotNow(f"the ledger does not answer ({error}): try later") from error
-    if reached < height:
-        raise NotNow(f"this node has height {reached}, the permit is from {height}: try again")
-
-
-# Judging
-
-
-def _judge(node: Node, reader: Reader, hearing: Hearing) -> list[Judged]:
-    request = msgspec.structs.replace(
-        access.open_request(hearing.terms, time_s=_time_s(node, reader)), person=bytes(hearing.who.certificate)
-    )
-    placed = _in_scope(node, reader, hearing)
-    stored = {(each.record_id, each.version): each for each in node.vault.records(hearing.terms.pseudonym)}
-    judged = []
-    for each in placed:
-        record = stored[(each.entry.record, each.entry.version)]
-        metadata: CommittedFields = METADATA.decode(record.metadata)
-        facts = record_of(each.entry.record, metadata.values)
-        if _is_asked_for(hearing.residual.scope, facts):
-            judged.append(Judged(each, record, _decide(hearing, request, facts)))
-    return judged
-
-
-def _decide(hearing: Hearing, request: Request, facts: provisions.Record) -> RecordDecision:
-    return decision.decide(hearing.terms, hearing.rules, request, facts)
-
-
-def _in_scope(node: Node, reader: Reader, hearing: Hearing) -> list[PlacedEntry]:
-    """The newest version of every record that was registered when the permit was given, less what was erased."""
-    newest: dict[bytes, PlacedEntry] = {}
-    for placed in placed_entries(node, hearing.terms.pseudonym):
-        if _registered_at_s(reader, hearing.terms, placed) > hearing.terms.from_s:
-            continue
-        mark = records.entry_mark(reader, hearing.terms.pseudonym, entry_hash(placed.entry))
-        if not mark.erased_at_s:
-            newest[placed.entry.record] = placed
-    return [newest[record] for record in sorted(newest)]
-
-
-def _registered_at_s(reader: Reader, terms: Permit, placed: PlacedEntry) -> int:
-    batch = records.batch(reader, terms.pseudonym, placed.batch_root)
-    leaf = read_leaf(reader, batch.leaf) if batch is not None else None
-    return decode_leaf(leaf).time_s if leaf is not None else terms.from_s + 1
-
-
-def _is_asked_for(scope: Scope, facts: provisions.Record) -> bool:
-    if scope.classes and not set(scope.classes) & set(facts.classes):
-        return False
-    if scope.records and facts.ids[0] not in scope.records:
-        return False
-    return facts.period_from_s <= scope.data_to_s and facts.period_to_s >= scope.data_from_s
-
-
 # Writing
 
 
-def _write(node: Node, hearing: Hearing, ask: PartAsk, judged: list[Judged], *, day: int) -> PartDocument:
+def _write_parts(node: Node, hearing: Hearing, ask: PartAsk, judged: list[Judged], *, day: int) -> None:
+    """Write every part's receipt and keep it, with the request, in one durable step."""
     parts = _cut([each for each in judged if each.decision.may_go])
-    if ask.part > len(parts):
-        raise Refused(Refusal.PART_UNKNOWN, f"the release has {len(parts)} parts, came {ask.part}")
-    released = parts[ask.part - 1]
-    withheld = [each for each in judged if not each.decision.may_go] if ask.part == 1 else []
+    withheld = [each for each in judged if not each.decision.may_go]
+    conduct = Conduct(len(parts), day, node.clock())
+    kept = [Document(Kind.REQUEST, ask.permit, encode(ask.residual))]
+    for number, released in enumerate(parts, start=1):
+        document = _part(node, hearing, ask, number, released, withheld if number == 1 else [], conduct)
+        kept.append(Document(Kind.PART, _part_name(ask.permit, number), encode(document)))
+    documents.keep_many(node.vault, node.chain, hearing.terms.pseudonym, kept)
+    remember_permit(node, ask.permit, hearing.terms, End.CUSTODIAN)
+
+
+def _part(
+    node: Node,
+    hearing: Hearing,
+    ask: PartAsk,
+    number: int,
+    released: list[Judged],
+    withheld: list[Judged],
+    conduct: Conduct,
+) -> PartDocument:
     release_key = new_key()
     fields = receipts.commit_receipt(
-        _fields(hearing, released, withheld, release_key, Conduct(len(parts), day, node.clock())),
-        secret=secrets.token_bytes(32),
+        _fields(hearing, released, withheld, release_key, conduct), secret=secrets.token_bytes(32)
     )
-    statement = Statement(
-        format=receipts.FORMAT, chain=node.chain, permit=ask.permit, part=ask.part, root=fields.root()
-    )
-    document = PartDocument(
-        statement=statement,
+    return PartDocument(
+        statement=Statement(receipts.FORMAT, node.chain, ask.permit, number, fields.root()),
         fields=fields,
         release_key=release_key,
         reader_key=ask.reader_key,
-        part_count=len(parts),
+        part_count=conduct.part_count,
         records=tuple(each.placed for each in released),
     )
-    name = _part_name(ask.permit, ask.part)
-    documents.keep(node.vault, node.chain, hearing.terms.pseudonym, Kind.PART, name, encode(document))
-    node.custodian_journal.intent(PartKey(ask.permit, ask.part), pseudonym=hearing.terms.pseudonym, at_s=node.clock())
-    return document
 
 
 def _cut(released: list[Judged]) -> list[list[Judged]]:

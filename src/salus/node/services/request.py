@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import insert
 
-from salus.contracts.access import AccessDenied, AccessPermitted, DenialReason, End, Permit, RequestAccess
+from salus.contracts.access import AccessDenied, AccessPermitted, DenialReason, End, Permit, RequestAccess, granted
 from salus.contracts.membership import KeyUse
 from salus.contracts.provisions import Purpose, RoleClass, Verb
 from salus.contracts.residuals import RequestResidual, Scope, commit_request
@@ -90,8 +90,11 @@ def request(node: Node, session: OpenSession, wish: Wish) -> Granted | Denied:
     decision: AccessPermitted | AccessDenied = _DECISION.decode(leaf.data)
     if isinstance(decision, AccessDenied):
         return Denied(decision.reason, leaf.height)
-    remember_permit(node, decision.permit, decision.terms, End.REQUESTER)
-    return Granted(decision.permit, decision.terms, leaf.height, residual, reader_key)
+    asked = messages[-1]
+    assert isinstance(asked, RequestAccess)
+    permit, terms = granted(asked, decision, leaf, session_key=PublicKey(session.key.public))
+    remember_permit(node, permit, terms, End.REQUESTER)
+    return Granted(permit, terms, leaf.height, residual, reader_key)
 
 
 def remember_permit(node: Node, permit: PermitId, terms: Permit, end: End) -> None:
@@ -121,7 +124,7 @@ def _messages(
         purpose=wish.purpose,
         verb=wish.verb,
         duration_s=wish.duration_s,
-        session_key=PublicKey(session.key.public),
+        session=0 if wish.ticket is None else 1,
         reader_key=Digest(sha256(reader_key)),
         ticket=Digest(wish.ticket.public if wish.ticket else b""),
         residual=residual,
@@ -132,6 +135,6 @@ def _messages(
     used = UseTicket(
         pseudonym=wish.pseudonym,
         ticket=PublicKey(wish.ticket.public),
-        session_key=PublicKey(session.key.public),
+        session=1,
     )
     return (used, asked), (wish.ticket, session.key, own)

@@ -1,0 +1,142 @@
+"""Judge: hear who asks under which permit, and put every record in scope to the rules (R1, R3, R4).
+
+Nothing here lets anything out; `release` and `own_care` do, and only what was judged to go.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from salus.contracts import access, consent, decision, patients, provisions, records, residuals
+from salus.contracts.access import Permit, PermitDead
+from salus.contracts.decision import RecordDecision, Rules
+from salus.contracts.record_metadata import record_of
+from salus.contracts.residuals import RequestResidual, ResidualInvalid, Scope
+from salus.crypto.hashing import sha256
+from salus.engines.base import Unavailable
+from salus.ledger.encoding import EncodingInvalid
+from salus.ledger.entries import PlacedEntry, entry_hash
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import OrganisationId, PermitId
+from salus.ledger.machine import read_leaf, read_meta
+from salus.ledger.outcomes import decode_leaf
+from salus.ledger.state import Reader
+from salus.node.assemble import Node
+from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.exchange import PartAsk
+from salus.node.services import choices
+from salus.node.services.deposit import METADATA, placed_entries
+from salus.node.services.identify import Identified, identify
+from salus.vault.vault import Record
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A record in scope, and what the rules say of it."""
+
+    placed: PlacedEntry
+    record: Record
+    decision: RecordDecision
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """A request that was checked: on which permit, with which residual, by whom, under which rules."""
+
+    permit: PermitId
+    terms: Permit
+    residual: RequestResidual
+    who: Identified
+    rules: Rules
+    choice_versions: tuple[int, tuple[bytes, ...]]
+
+
+def hear(node: Node, reader: Reader, sender: OrganisationId, ask: PartAsk) -> Hearing:
+    """Check who asks, under which permit, with what residual; return what judging needs. Raises Refused."""
+    terms = require_live(node, reader, ask.permit, sender)
+    if ask.residual.root() != terms.residual:
+        raise Refused(Refusal.RESIDUAL_UNFIT, "expected the residual that the request committed to")
+    try:
+        residual = residuals.request_residual(ask.residual)
+    except (EncodingInvalid, ResidualInvalid) as error:
+        raise Refused(Refusal.RESIDUAL_UNFIT, f"the residual is not well formed: {error}") from error
+    if sha256(ask.reader_key) != terms.reader_key:
+        raise Refused(Refusal.READER_KEY_UNFIT, "expected the reader key whose hash the permit holds")
+    who = identify(reader, terms, residual, time_s=now_s(node, reader))
+    rules = choices.rules_for(node, reader, terms.pseudonym)
+    current = consent.choices(reader, terms.pseudonym)
+    commitments = tuple(bytes(choice.commitment) for choice in current.choices)
+    return Hearing(ask.permit, terms, residual, who, rules, (current.version, commitments))
+
+
+def require_live(node: Node, reader: Reader, permit: PermitId, sender: OrganisationId) -> Permit:
+    """Return a permit that is live at this moment, for this requester and this custodian. Raises Refused."""
+    try:
+        terms = access.require_live(reader, permit, time_s=now_s(node, reader))
+    except PermitDead as error:
+        raise Refused(Refusal.PERMIT_DEAD, str(error)) from error
+    if terms.requester != sender:
+        raise Refused(Refusal.NOT_THE_REQUESTER, f"the permit is for {terms.requester}, came {sender}")
+    if terms.custodian != node.organisation:
+        raise Refused(Refusal.NOT_THE_CUSTODIAN, f"the permit is for records at {terms.custodian}")
+    patients.require_custodian(reader, terms.pseudonym, node.organisation)
+    return terms
+
+
+def now_s(node: Node, reader: Reader) -> int:
+    """Return the later of block time and local clock: neither a slow clock nor a slow chain prolongs a permit (R3)."""
+    meta = read_meta(reader)
+    assert meta is not None, "a node reads a ledger that has begun"
+    return max(node.clock(), meta.time_s)
+
+
+def wait_for_height(node: Node, height: int) -> None:
+    """Wait until this node's state has a height, at most 2 s (DESIGN §4). Raises NotNow."""
+    try:
+        reached = node.engine.wait_for(height)
+    except Unavailable as error:
+        raise NotNow(f"the ledger does not answer ({error}): try later") from error
+    if reached < height:
+        raise NotNow(f"this node has height {reached}, the permit is from {height}: try again")
+
+
+def judge(node: Node, reader: Reader, hearing: Hearing) -> list[Judged]:
+    """Put every record in scope to the whole rules; return all of them, those that may go and those that may not."""
+    request = msgspec.structs.replace(
+        access.open_request(hearing.terms, time_s=now_s(node, reader)), person=bytes(hearing.who.certificate)
+    )
+    placed = _in_scope(node, reader, hearing)
+    stored = node.vault.record_many([(each.entry.record, each.entry.version) for each in placed])
+    judged = []
+    for each, record in zip(placed, stored, strict=True):
+        metadata: CommittedFields = METADATA.decode(record.metadata)
+        facts = record_of(each.entry.record, metadata.values)
+        if _is_asked_for(hearing.residual.scope, facts):
+            judged.append(Judged(each, record, decision.decide(hearing.terms, hearing.rules, request, facts)))
+    return judged
+
+
+def _in_scope(node: Node, reader: Reader, hearing: Hearing) -> list[PlacedEntry]:
+    """The newest version of every record that was registered when the permit was given, less what was erased."""
+    newest: dict[bytes, PlacedEntry] = {}
+    for placed in placed_entries(node, hearing.terms.pseudonym):
+        if _registered_at_s(reader, hearing.terms, placed) > hearing.terms.from_s:
+            continue
+        mark = records.entry_mark(reader, hearing.terms.pseudonym, entry_hash(placed.entry))
+        if not mark.erased_at_s:
+            newest[placed.entry.record] = placed
+    return [newest[record] for record in sorted(newest)]
+
+
+def _registered_at_s(reader: Reader, terms: Permit, placed: PlacedEntry) -> int:
+    batch = records.batch(reader, terms.pseudonym, placed.batch_root)
+    leaf = read_leaf(reader, batch.leaf) if batch is not None else None
+    return decode_leaf(leaf).time_s if leaf is not None else terms.from_s + 1
+
+
+def _is_asked_for(scope: Scope, facts: provisions.Record) -> bool:
+    if scope.classes and not set(scope.classes) & set(facts.classes):
+        return False
+    if scope.records and facts.ids[0] not in scope.records:
+        return False
+    return facts.period_from_s <= scope.data_to_s and facts.period_to_s >= scope.data_from_s

@@ -11,9 +11,10 @@ import msgspec
 from msgspec import Meta
 
 from salus.contracts import membership, patients, provisions
+from salus.contracts.patients import Actor
 from salus.contracts.provisions import Gate, ProvisionInvalid, Request
 from salus.ledger.contract import Context, Contract, Rejected
-from salus.ledger.identifiers import DigestField, Pseudonym
+from salus.ledger.identifiers import CountField, DigestField, Pseudonym
 from salus.ledger.outcomes import PatientOutcome
 from salus.ledger.state import Reader
 from salus.ledger.transactions import PatientMessage
@@ -26,27 +27,20 @@ CHOICES_MAX = 8
 ChoiceIdField = Annotated[bytes, Meta(min_length=16, max_length=16)]
 
 
-class Author(IntEnum):
-    """Who made a choice: the patient's own key, or the custodian with a key it holds for the patient."""
-
-    PATIENT = 1
-    CUSTODIAN = 2
-
-
 class Choice(msgspec.Struct, frozen=True, array_like=True):
     """One sharing choice in force."""
 
     choice: ChoiceIdField
     gate: Gate
     commitment: DigestField
-    author: Author
+    actor: Actor
     filed_at_s: int
 
 
 class Choices(msgspec.Struct, frozen=True, array_like=True):
     """All choices of a pseudonym; every change makes a new version, and permits of older versions are dead (R3)."""
 
-    version: int
+    version: CountField
     choices: tuple[Choice, ...]
 
 
@@ -56,41 +50,49 @@ NO_CHOICES = Choices(version=0, choices=())
 # Messages
 
 
+EvidenceField = Annotated[int, Meta(ge=0, le=provisions.LAST_DAY)]
+"""Whole day UTC of the patient's evidence, which the custodian has who acts with a key it holds; 0 for none."""
+
+
 class FileConsent(PatientMessage, frozen=True, array_like=True, tag=401):
     """Make a choice, or put another in its place. Signed by a key that acts for the pseudonym.
 
-    `commitment` is to the residual; `evidence_on_day` dates the patient's evidence when the custodian acts, else 0.
+    `gate` is that of the rules, `commitment` is to the rules: their custodian checks that the two agree.
     """
 
     choice: ChoiceIdField
     gate: Gate
     commitment: DigestField
-    evidence_on_day: Annotated[int, Meta(ge=0, le=provisions.LAST_DAY)]
+    evidence_on_day: EvidenceField
 
 
 class WithdrawConsent(PatientMessage, frozen=True, array_like=True, tag=402):
     """Take a choice back. Signed by a key that acts for the pseudonym."""
 
     choice: ChoiceIdField
+    commitment: DigestField
+    evidence_on_day: EvidenceField
 
 
 class ConsentFiled(PatientOutcome, frozen=True, array_like=True, tag=401):
     """The choice is in force, as this version."""
 
     choice: ChoiceIdField
-    version: int
+    version: CountField
     gate: Gate
     commitment: DigestField
-    author: Author
-    evidence_on_day: int
+    actor: Actor
+    evidence_on_day: EvidenceField
 
 
 class ConsentWithdrawn(PatientOutcome, frozen=True, array_like=True, tag=402):
     """The choice is no longer in force, as of this version."""
 
     choice: ChoiceIdField
-    version: int
-    author: Author
+    version: CountField
+    commitment: DigestField
+    actor: Actor
+    evidence_on_day: EvidenceField
 
 
 # Rejections, in order of precedence
@@ -102,7 +104,7 @@ class Rejection(IntEnum):
     GATE_UNFIT = 401
     CHOICE_UNKNOWN = 402
     CHOICE_OF_PATIENT = 403
-    EVIDENCE_MISSING = 404
+    EVIDENCE_UNFIT = 404
     CHOICES_FULL = 405
 
 
@@ -111,43 +113,63 @@ class Rejection(IntEnum):
 
 @CONTRACT.handles(FileConsent, ConsentFiled)
 def file_consent(context: Context, message: FileConsent) -> ConsentFiled:
-    """Put a choice in force, in the place of the one with the same id."""
-    author = _author(context, message.pseudonym)
-    _check_gate(context, message.gate)
+    """Put a choice in force, in the place of the one with the same id.
+
+    1. The relationship exists and is open, else RelationshipUnknown, RelationshipClosed.
+    2. Signed by a key that acts for the pseudonym: its own, or a device's or delegate's that has not expired.
+    3. `gate` is within its bounds and canonical (provisions, `check_gate`), else GateUnfit.
+    4. The custodian does not replace a choice that the patient or a delegate made, else ChoiceOfPatient.
+    5. `evidence_on_day` fits, else EvidenceUnfit. If the patient or a delegate acts, it is 0. If the custodian acts, it
+       is not after the block's day, and not 0 if the choice could widen sharing: its gate may permit something, or it
+       replaces a choice.
+    6. Fewer than 8 choices with other ids, else ChoicesFull.
+    7. Write `consent.choices`: the version goes up by one, from 0 where there is no row; the choice is the last.
+    """
+    actor = _act(context, message.pseudonym)  # 1, 2
+    _check_gate(context, message.gate)  # 3
     before = choices(context, message.pseudonym)
-    _check_author(before, message.choice, author)
-    widens = message.gate.may_permit or _find(before, message.choice) is not None
-    if author is Author.CUSTODIAN and widens and not _is_evidence(message.evidence_on_day, context.time_s):
-        raise Rejected(Rejection.EVIDENCE_MISSING, "the custodian acts here: expected the day of evidence")
+    _check_not_of_patient(before, message.choice, actor)  # 4
+    widens = bool(message.gate.may_permit) or _find(before, message.choice) is not None
+    _check_evidence(context, message.evidence_on_day, actor, is_needed=widens)  # 5
     others = tuple(row for row in before.choices if row.choice != message.choice)
-    if len(others) >= CHOICES_MAX:
+    if len(others) >= CHOICES_MAX:  # 6
         raise Rejected(Rejection.CHOICES_FULL, f"expected at most {CHOICES_MAX} choices: withdraw or replace one")
-    row = Choice(message.choice, message.gate, message.commitment, author, context.time_s)
+    row = Choice(message.choice, message.gate, message.commitment, actor, context.time_s)
     version = before.version + 1
-    CHOICES.put(context, message.pseudonym, Choices(version, (*others, row)))
+    CHOICES.put(context, message.pseudonym, Choices(version, (*others, row)))  # 7
     return ConsentFiled(
-        message.pseudonym, message.choice, version, message.gate, message.commitment, author, message.evidence_on_day
+        message.pseudonym, message.choice, version, message.gate, message.commitment, actor, message.evidence_on_day
     )
 
 
 @CONTRACT.handles(WithdrawConsent, ConsentWithdrawn)
 def withdraw_consent(context: Context, message: WithdrawConsent) -> ConsentWithdrawn:
-    """End a choice; from this block on every permit under an older version is dead."""
-    author = _author(context, message.pseudonym)
+    """End a choice; from this block on every permit under an older version is dead.
+
+    1. The relationship exists and is open, else RelationshipUnknown, RelationshipClosed.
+    2. Signed by a key that acts for the pseudonym: its own, or a device's or delegate's that has not expired.
+    3. The choice is in force, else ChoiceUnknown.
+    4. The custodian does not withdraw a choice that the patient or a delegate made, else ChoiceOfPatient.
+    5. `evidence_on_day` fits, else EvidenceUnfit. If the patient or a delegate acts, it is 0. If the custodian acts, it
+       is not 0 and not after the block's day: what is withdrawn may have been a denial.
+    6. Write `consent.choices` without it: the version goes up by one. The row stays when no choice is left.
+    """
+    actor = _act(context, message.pseudonym)  # 1, 2
     before = choices(context, message.pseudonym)
-    if _find(before, message.choice) is None:
+    if _find(before, message.choice) is None:  # 3
         raise Rejected(Rejection.CHOICE_UNKNOWN, "expected a choice in force: it was withdrawn or never made")
-    _check_author(before, message.choice, author)
+    _check_not_of_patient(before, message.choice, actor)  # 4
+    _check_evidence(context, message.evidence_on_day, actor, is_needed=True)  # 5
     others = tuple(row for row in before.choices if row.choice != message.choice)
-    CHOICES.put(context, message.pseudonym, Choices(before.version + 1, others))
-    return ConsentWithdrawn(message.pseudonym, message.choice, before.version + 1, author)
+    version = before.version + 1
+    CHOICES.put(context, message.pseudonym, Choices(version, others))  # 6
+    return ConsentWithdrawn(
+        message.pseudonym, message.choice, version, message.commitment, actor, message.evidence_on_day
+    )
 
 
-def _author(context: Context, pseudonym: Pseudonym) -> Author:
-    relationship = patients.require_open(context, pseudonym)
-    keys = patients.acting_keys(relationship, time_s=context.time_s)
-    signer = context.signed_by(keys, who="a key that acts for the pseudonym")
-    return Author.CUSTODIAN if patients.acts_by_custodian(relationship, signer) else Author.PATIENT
+def _act(context: Context, pseudonym: Pseudonym) -> Actor:
+    return patients.sign_for(context, patients.require_open(context, pseudonym))
 
 
 def _check_gate(context: Context, gate: Gate) -> None:
@@ -158,14 +180,18 @@ def _check_gate(context: Context, gate: Gate) -> None:
         raise Rejected(Rejection.GATE_UNFIT, str(error)) from error
 
 
-def _check_author(before: Choices, choice: bytes, author: Author) -> None:
+def _check_not_of_patient(before: Choices, choice: bytes, actor: Actor) -> None:
     row = _find(before, choice)
-    if row is not None and row.author is Author.PATIENT and author is Author.CUSTODIAN:
+    if row is not None and row.actor is not Actor.CUSTODIAN and actor is Actor.CUSTODIAN:
         raise Rejected(Rejection.CHOICE_OF_PATIENT, "the patient signed this choice: only the patient can lift it")
 
 
-def _is_evidence(day: int, time_s: int) -> bool:
-    return 0 < day <= provisions.day_of(time_s)
+def _check_evidence(context: Context, day: int, actor: Actor, *, is_needed: bool) -> None:
+    if actor is not Actor.CUSTODIAN:
+        if day:
+            raise Rejected(Rejection.EVIDENCE_UNFIT, "the patient signs here: expected no day of evidence")
+    elif not (1 if is_needed else 0) <= day <= provisions.day_of(context.time_s):
+        raise Rejected(Rejection.EVIDENCE_UNFIT, "the custodian acts here: expected the day of the patient's evidence")
 
 
 def _find(before: Choices, choice: bytes) -> Choice | None:

@@ -4,7 +4,7 @@ Members, keys, certificates of the founders, policies and validators are in it; 
 follows. Later changes come by vote, never by another genesis.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import msgspec
@@ -12,14 +12,17 @@ from msgspec import Meta
 
 from salus.contracts import membership, provisions
 from salus.contracts.membership import KeyUse, LedgerAccess, Network
-from salus.contracts.provisions import Provision, RoleClass
+from salus.contracts.provisions import Provision, ProvisionInvalid, RoleClass
 from salus.crypto.hashing import tagged
+from salus.ledger.contract import Rejected
 from salus.ledger.encoding import decoder, encode
 from salus.ledger.identifiers import Digest, OrganisationId, OrganisationIdField, PublicKeyField, SecondsField
 from salus.ledger.machine import FirstRow
 
 GENESIS_TAG = "salus/genesis/1"
 FORMAT = 1
+POLICY_STEPS_MAX = 2_000
+"""Conditions in the gates of one policy: each request is compared with all of them (L6)."""
 
 
 class FounderKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -47,8 +50,8 @@ class FirstPolicy(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     provisions: tuple[Provision, ...]
 
 
-class Validator(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Who signs blocks from the first one on, with which voting power."""
+class FirstValidator(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Who signs blocks from the first one on, with its registered consensus key and which voting power."""
 
     organisation: OrganisationIdField
     key: PublicKeyField
@@ -64,7 +67,7 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     network: Network
     founders: Annotated[tuple[Founder, ...], Meta(min_length=1, max_length=100)]
     policies: tuple[FirstPolicy, ...]
-    validators: Annotated[tuple[Validator, ...], Meta(min_length=1, max_length=100)]
+    validators: Annotated[tuple[FirstValidator, ...], Meta(min_length=1, max_length=100)]
 
 
 class GenesisInvalid(Exception):
@@ -98,33 +101,72 @@ def check(genesis: Genesis) -> None:
     """Raise GenesisInvalid unless members, keys, policies and validators fit together."""
     if genesis.format != FORMAT:
         raise GenesisInvalid(f"expected genesis format {FORMAT}, came {genesis.format}")
-    members = [founder.organisation for founder in genesis.founders]
-    if len(set(members)) != len(members):
-        raise GenesisInvalid("expected each organisation once among the founders")
+    _check_once("organisation among the founders", [founder.organisation for founder in genesis.founders])
+    for founder in genesis.founders:
+        if founder.role_classes != provisions.as_set(founder.role_classes):
+            raise GenesisInvalid(f"expected the role classes of {founder.organisation} sorted and each once")
     _check_keys(genesis)
-    for policy in genesis.policies:
-        if policy.organisation and policy.organisation not in members:
-            raise GenesisInvalid(f"expected a policy of a founder, came one of {policy.organisation}")
-        for tree in policy.provisions:
-            provisions.check(tree)
-    if any(validator.organisation not in members for validator in genesis.validators):
-        raise GenesisInvalid("expected validators of founders")
+    _check_policies(genesis)
+    _check_validators(genesis)
 
 
 def _check_keys(genesis: Genesis) -> None:
-    keys = [row.key for founder in genesis.founders for row in founder.keys]
-    if len(set(keys)) != len(keys):
-        raise GenesisInvalid("expected every key once: one key has one owner and one use")
+    _check_once("key, which has one owner and one use", [row.key for each in genesis.founders for row in each.keys])
     for founder in genesis.founders:
-        uses = {row.use for row in founder.keys}
-        if len(uses) != len(founder.keys) or KeyUse.TRANSACTION not in uses:
-            raise GenesisInvalid(f"expected one key for each use of {founder.organisation}, one for transactions")
+        uses = [row.use for row in founder.keys]
+        _check_once(f"use among the keys of {founder.organisation}", uses)
+        if KeyUse.TRANSACTION not in uses:
+            raise GenesisInvalid(f"expected a key for transactions of {founder.organisation}")
         for row in founder.keys:
-            membership.check_key(row.use, row.key)
+            try:
+                membership.check_key(row.use, row.key)
+            except Rejected as error:
+                raise GenesisInvalid(f"{row.use.name} key of {founder.organisation}: {error}") from error
+
+
+def _check_policies(genesis: Genesis) -> None:
+    members = {founder.organisation for founder in genesis.founders}
+    _check_once("policy of an organisation, or of the network", [policy.organisation for policy in genesis.policies])
+    for policy in genesis.policies:
+        if policy.organisation and policy.organisation not in members:
+            raise GenesisInvalid(f"expected a policy of a founder, came one of {policy.organisation}")
+        try:
+            for tree in policy.provisions:
+                provisions.check(tree)
+        except ProvisionInvalid as error:
+            raise GenesisInvalid(f"policy of {policy.organisation or 'the network'}: {error}") from error
+        steps = sum(provisions.steps(provisions.gate(tree)) for tree in policy.provisions)
+        if steps > POLICY_STEPS_MAX:
+            raise GenesisInvalid(f"expected policies of at most {POLICY_STEPS_MAX} conditions, came {steps}")
+
+
+def _check_validators(genesis: Genesis) -> None:
+    _check_once("organisation among the validators", [validator.organisation for validator in genesis.validators])
+    registered = {
+        (founder.organisation, row.key)
+        for founder in genesis.founders
+        for row in founder.keys
+        if row.use is KeyUse.CONSENSUS
+    }
+    for validator in genesis.validators:
+        if (validator.organisation, validator.key) not in registered:
+            raise GenesisInvalid(f"expected the consensus key that {validator.organisation} registers as a founder")
+
+
+def _check_once(what: str, values: Sequence[object]) -> None:
+    if len(set(values)) != len(values):
+        raise GenesisInvalid(f"expected once each {what}")
 
 
 def genesis_rows(genesis: Genesis) -> Iterator[FirstRow]:
-    """Yield (contract, table, key, value) of the first state, in the document's order."""
+    """Yield (contract, table, key, value) of the first state.
+
+    1. `membership.network` at key 0: `network`.
+    2. For each founder: `membership.organisations`, joined at `time_s`, not suspended; then for each of its keys
+       `membership.keys`, none retired, and `membership.owners`.
+    3. For each validator: `membership.validators`.
+    4. For each policy: `membership.policies`, version 1, with the gate of each tree.
+    """
     contract = membership.CONTRACT
     yield contract, membership.NETWORK, membership.NETWORK_KEY, genesis.network
     for founder in genesis.founders:
@@ -139,6 +181,11 @@ def genesis_rows(genesis: Genesis) -> Iterator[FirstRow]:
         yield contract, membership.ORGANISATIONS, founder.organisation, organisation
         for row in founder.keys:
             yield contract, membership.KEYS, (founder.organisation, row.use), membership.Keys(row.key, ())
+            owner = membership.Owner(founder.organisation, row.use)
+            yield contract, membership.OWNERS, membership.key_hash(row.key), owner
+    for validator in genesis.validators:
+        seat = membership.Validator(validator.key, validator.power)
+        yield contract, membership.VALIDATORS, validator.organisation, seat
     for policy in genesis.policies:
         gates = tuple(provisions.gate(tree) for tree in policy.provisions)
         value = membership.Policy(version=1, provisions=policy.provisions, gates=gates)

@@ -55,7 +55,7 @@ BATCHES = CONTRACT.index("batches", Batch)
 
 NO_MARK = EntryMark(verified_at_s=0, erased_at_s=0, superseded_by=b"")
 
-# Messages
+# Messages; where there is no root, a commitment stands for who exactly acted and why (DESIGN §5.1).
 
 
 class RegisterBatch(PatientMessage, frozen=True, array_like=True, tag=301):
@@ -74,6 +74,7 @@ class Verify(PatientMessage, frozen=True, array_like=True, tag=302):
 
     custodian: OrganisationIdField
     entry: DigestField
+    commitment: DigestField
 
 
 class Supersede(PatientMessage, frozen=True, array_like=True, tag=303):
@@ -82,6 +83,7 @@ class Supersede(PatientMessage, frozen=True, array_like=True, tag=303):
     custodian: OrganisationIdField
     entry: DigestField
     by: DigestField
+    commitment: DigestField
 
 
 class MarkErased(PatientMessage, frozen=True, array_like=True, tag=304):
@@ -89,12 +91,14 @@ class MarkErased(PatientMessage, frozen=True, array_like=True, tag=304):
 
     custodian: OrganisationIdField
     entry: DigestField
+    commitment: DigestField
 
 
 class EraseRelationship(PatientMessage, frozen=True, array_like=True, tag=305):
     """All keys and bytes of the relationship are to be destroyed within a key epoch (P5). Signed by the custodian."""
 
     custodian: OrganisationIdField
+    commitment: DigestField
 
 
 class BatchRegistered(PatientOutcome, frozen=True, array_like=True, tag=301):
@@ -109,6 +113,7 @@ class Verified(PatientOutcome, frozen=True, array_like=True, tag=302):
     """The entry is vouched for."""
 
     entry: DigestField
+    commitment: DigestField
 
 
 class Superseded(PatientOutcome, frozen=True, array_like=True, tag=303):
@@ -116,18 +121,21 @@ class Superseded(PatientOutcome, frozen=True, array_like=True, tag=303):
 
     entry: DigestField
     by: DigestField
+    commitment: DigestField
 
 
 class ErasureMarked(PatientOutcome, frozen=True, array_like=True, tag=304):
     """The entry is gone; whatever is left of it is not released."""
 
     entry: DigestField
+    commitment: DigestField
 
 
 class RelationshipErased(PatientOutcome, frozen=True, array_like=True, tag=305):
     """The relationship's tombstone stands."""
 
     custodian: OrganisationIdField
+    commitment: DigestField
 
 
 # Rejections, in order of precedence
@@ -138,10 +146,9 @@ class Rejection(IntEnum):
 
     RELATIONSHIP_ERASED = 301
     BATCH_SIZE_UNFIT = 302
-    BATCH_KNOWN = 303
-    ENTRY_ERASED = 304
-    ENTRY_SUPERSEDED = 305
-    SUCCESSOR_UNFIT = 306
+    ENTRY_ERASED = 303
+    ENTRY_SUPERSEDED = 304
+    SUCCESSOR_UNFIT = 305
 
 
 # Handlers
@@ -149,79 +156,111 @@ class Rejection(IntEnum):
 
 @CONTRACT.handles(RegisterBatch, BatchRegistered)
 def register_batch(context: Context, message: RegisterBatch) -> BatchRegistered:
-    """Take a batch into the index."""
-    _act_as_custodian(context, message, open_only=True)
-    if message.size not in BATCH_SIZES:
+    """Take a batch into the index.
+
+    1. The relationship exists and `custodian` is its custodian, else RelationshipUnknown, NotTheCustodian.
+    2. Signed by the custodian.
+    3. The relationship is open, else RelationshipClosed.
+    4. It has no tombstone, else RelationshipErased.
+    5. `size` is a power of four, 1 to 65,536, else BatchSizeUnfit.
+
+    Writes no table. The same root again is no fault and changes nothing: the first registration counts.
+    """
+    patients.require_custodian(context, message.pseudonym, message.custodian)  # 1
+    membership.sign_as(context, message.custodian)  # 2
+    patients.require_open(context, message.pseudonym)  # 3
+    _check_not_erased(context, message.pseudonym)  # 4
+    if message.size not in BATCH_SIZES:  # 5
         raise Rejected(Rejection.BATCH_SIZE_UNFIT, f"expected a power of four up to {BATCH_SIZES[-1]}: pad the batch")
-    if BATCHES.get(context, (message.pseudonym, message.root)) is not None:
-        raise Rejected(Rejection.BATCH_KNOWN, "expected a new root: this batch is registered")
     return BatchRegistered(message.pseudonym, message.custodian, message.root, message.size)
 
 
 @CONTRACT.fold(BatchRegistered)
 def fold_batch(overlay: Overlay, position: int, _leaf: Leaf, outcome: BatchRegistered) -> None:
-    """Remember where a batch was registered."""
-    BATCHES.put(overlay, (outcome.pseudonym, outcome.root), Batch(leaf=position, size=outcome.size))
+    """Remember where a batch was registered first."""
+    place = (outcome.pseudonym, outcome.root)
+    if BATCHES.get(overlay, place) is None:
+        BATCHES.put(overlay, place, Batch(leaf=position, size=outcome.size))
 
 
 @CONTRACT.handles(Verify, Verified)
 def verify(context: Context, message: Verify) -> Verified:
-    """Vouch for a contributed entry."""
-    _act_as_custodian(context, message)
-    mark = _require_entry(context, message.pseudonym, message.entry)
+    """Vouch for a contributed entry.
+
+    1. The relationship exists and `custodian` is its custodian, else RelationshipUnknown, NotTheCustodian.
+    2. Signed by the custodian.
+    3. The relationship has no tombstone, else RelationshipErased. It may be closed.
+    4. The entry is not marked erased, else EntryErased. That it is in a batch, nobody can see here.
+    5. Write `records.marks`: `verified_at_s` is the block's time, at least 1; the rest stays.
+    """
+    mark = _require_entry(context, message)
     _mark(context, message, msgspec.structs.replace(mark, verified_at_s=max(context.time_s, 1)))
-    return Verified(message.pseudonym, message.entry)
+    return Verified(message.pseudonym, message.entry, message.commitment)
 
 
 @CONTRACT.handles(Supersede, Superseded)
 def supersede(context: Context, message: Supersede) -> Superseded:
-    """Give an entry its successor; it has one for ever."""
-    _act_as_custodian(context, message)
-    mark = _require_entry(context, message.pseudonym, message.entry)
-    if mark.superseded_by:
+    """Give an entry its successor; it has one for ever, and successors never lead back.
+
+    1. to 4. as Verify.
+    5. The entry has no successor, else EntrySuperseded.
+    6. `by` is another entry, which is neither erased nor superseded, else SuccessorUnfit.
+    7. Write `records.marks`: `superseded_by` is `by`; the rest stays.
+    """
+    mark = _require_entry(context, message)
+    if mark.superseded_by:  # 5
         raise Rejected(Rejection.ENTRY_SUPERSEDED, "expected the newest entry: this one has a successor")
-    if message.by == message.entry:
-        raise Rejected(Rejection.SUCCESSOR_UNFIT, "expected another entry as successor")
-    _mark(context, message, msgspec.structs.replace(mark, superseded_by=message.by))
-    return Superseded(message.pseudonym, message.entry, message.by)
+    successor = entry_mark(context, message.pseudonym, message.by)
+    if message.by == message.entry or successor.erased_at_s or successor.superseded_by:  # 6
+        raise Rejected(Rejection.SUCCESSOR_UNFIT, "expected as successor another entry, in force")
+    _mark(context, message, msgspec.structs.replace(mark, superseded_by=message.by))  # 7
+    return Superseded(message.pseudonym, message.entry, message.by, message.commitment)
 
 
 @CONTRACT.handles(MarkErased, ErasureMarked)
 def mark_erased(context: Context, message: MarkErased) -> ErasureMarked:
-    """Mark one entry as gone."""
-    _act_as_custodian(context, message)
-    mark = _require_entry(context, message.pseudonym, message.entry)
+    """Mark one entry as gone.
+
+    1. to 4. as Verify.
+    5. Write `records.marks`: `erased_at_s` is the block's time, at least 1; the rest stays.
+    """
+    mark = _require_entry(context, message)
     _mark(context, message, msgspec.structs.replace(mark, erased_at_s=max(context.time_s, 1)))
-    return ErasureMarked(message.pseudonym, message.entry)
+    return ErasureMarked(message.pseudonym, message.entry, message.commitment)
 
 
 @CONTRACT.handles(EraseRelationship, RelationshipErased)
 def erase_relationship(context: Context, message: EraseRelationship) -> RelationshipErased:
-    """Put up the tombstone; from this block on nothing is released."""
+    """Put up the tombstone; from this block on nothing is released.
+
+    1. to 3. as Verify.
+    4. Write `records.erasures`: the block's time, at least 1. The row stays for ever.
+    """
     _act_as_custodian(context, message)
     ERASURES.put(context, message.pseudonym, Erasure(erased_at_s=max(context.time_s, 1)))
-    return RelationshipErased(message.pseudonym, message.custodian)
+    return RelationshipErased(message.pseudonym, message.custodian, message.commitment)
 
 
 AnyMark = Verify | Supersede | MarkErased
 
 
-def _act_as_custodian(
-    context: Context, message: RegisterBatch | AnyMark | EraseRelationship, *, open_only: bool = False
-) -> None:
-    patients.require_custodian(context, message.pseudonym, message.custodian)
-    membership.sign_as(context, message.custodian)
-    if is_erased(context, message.pseudonym):
-        raise Rejected(Rejection.RELATIONSHIP_ERASED, "the relationship was erased: enrol the patient anew")
-    if open_only:
-        patients.require_open(context, message.pseudonym)
+def _act_as_custodian(context: Context, message: AnyMark | EraseRelationship) -> None:
+    patients.require_custodian(context, message.pseudonym, message.custodian)  # 1
+    membership.sign_as(context, message.custodian)  # 2
+    _check_not_erased(context, message.pseudonym)  # 3
 
 
-def _require_entry(context: Context, pseudonym: Pseudonym, entry: Digest) -> EntryMark:
-    mark = entry_mark(context, pseudonym, entry)
-    if mark.erased_at_s:
+def _require_entry(context: Context, message: AnyMark) -> EntryMark:
+    _act_as_custodian(context, message)
+    mark = entry_mark(context, message.pseudonym, message.entry)
+    if mark.erased_at_s:  # 4
         raise Rejected(Rejection.ENTRY_ERASED, f"the entry was erased at {mark.erased_at_s}")
     return mark
+
+
+def _check_not_erased(context: Context, pseudonym: Pseudonym) -> None:
+    if is_erased(context, pseudonym):
+        raise Rejected(Rejection.RELATIONSHIP_ERASED, "the relationship was erased: enrol the patient anew")
 
 
 def _mark(context: Context, message: AnyMark, mark: EntryMark) -> None:

@@ -12,7 +12,7 @@ Pseudonym = NewType("Pseudonym", bytes)
 RecordId = NewType("RecordId", bytes)
 """One record, all its versions: 16 random bytes."""
 PermitId = NewType("PermitId", bytes)
-"""32 bytes, computed from the transaction and the message that asked (DESIGN §5.1)."""
+"""16 bytes, computed from the transaction and the message that asked (DESIGN §5.1)."""
 CertificateId = NewType("CertificateId", bytes)
 """32 bytes: the salted commitment to a person's certificate."""
 PublicKey = NewType("PublicKey", bytes)
@@ -24,7 +24,7 @@ OrganisationId = NewType("OrganisationId", str)
 
 PseudonymField = Annotated[Pseudonym, Meta(min_length=16, max_length=16)]
 RecordIdField = Annotated[RecordId, Meta(min_length=16, max_length=16)]
-PermitIdField = Annotated[PermitId, Meta(min_length=32, max_length=32)]
+PermitIdField = Annotated[PermitId, Meta(min_length=16, max_length=16)]
 CertificateIdField = Annotated[CertificateId, Meta(min_length=32, max_length=32)]
 PublicKeyField = Annotated[PublicKey, Meta(min_length=32, max_length=32)]
 DigestField = Annotated[Digest, Meta(min_length=32, max_length=32)]

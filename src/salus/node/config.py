@@ -1,0 +1,237 @@
+"""Settings: of a node, of a ledger process, of a whole network, each a TOML file read once and passed on as a value.
+
+A relative path means relative to the file that names it, so that a folder can be moved. No secret is in these files:
+keys and credentials are in files of their own, which only their owner may read.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from salus.contracts.genesis import Genesis, GenesisInvalid, decode_genesis
+from salus.ledger.encoding import EncodingInvalid
+from salus.ledger.identifiers import OrganisationId, OrganisationIdField
+
+NODE_FILE = "node.toml"
+LEDGER_FILE = "ledger.toml"
+NETWORK_FILE = "network.toml"
+
+PortField = Annotated[int, Meta(ge=0, le=65_535)]
+CountField = Annotated[int, Meta(ge=1, le=1024)]
+
+
+class SettingsUnfit(Exception):
+    """A settings file is missing or not what it must be; the message says what was expected, what came, what to do."""
+
+
+class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a node answers, and with how many processes."""
+
+    host: str = "127.0.0.1"
+    port: PortField = 0
+    workers: CountField = 1
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a node lets others ask of it."""
+
+    body_size_bytes_max: Annotated[int, Meta(ge=65_536, le=1 << 30)] = 4 << 20
+    requests_at_once_max: CountField = 64
+    matches_per_minute_max: CountField = 60
+
+
+class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A bucket of an S3 server for large sealed objects.
+
+    Args:
+        credentials: a TOML file with `access_key` and `secret_key` that only its owner may read.
+    """
+
+    name: str
+    endpoint: str
+    credentials: str
+    region: str = "eu-west-2"
+
+
+class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A node's settings as they stand in `node.toml`.
+
+    Args:
+        database: `sqlite:///node.db` (relative to the file), `sqlite:////path`, or `postgresql+psycopg://…`.
+        objects: the folder of large sealed objects; not used when there is a `bucket`.
+        root_keys: the two key files of the epoch root, in two folders, on two disks where there are two.
+        key_backup: a file that gets the key table at each renewal of the root; empty leaves backups to the operator.
+    """
+
+    organisation: OrganisationIdField
+    genesis: str
+    keys: str
+    ledger_folder: str
+    ledger_socket: str
+    root_keys: tuple[str, str]
+    database: str = "sqlite:///node.db"
+    objects: str = "objects"
+    bucket: Bucket | None = None
+    key_backup: str = ""
+    listen: Listen = Listen()
+    limits: Limits = Limits()
+
+
+class LedgerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A ledger process's settings as they stand in `ledger.toml`; `keys` has the consensus key of its organisation."""
+
+    genesis: str
+    keys: str
+    folder: str
+    socket: str
+
+
+class NetworkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `salus serve` starts on one machine: a ledger process and the nodes beside it."""
+
+    ledger: str
+    nodes: tuple[str, ...]
+
+
+S = TypeVar("S", NodeSettings, LedgerSettings, NetworkSettings)
+
+
+def read_node(folder: Path) -> NodeSettings:
+    """Read a node's settings, every path made absolute. Raises SettingsUnfit."""
+    found = _read(folder / NODE_FILE, NodeSettings)
+    bucket = found.bucket
+    if bucket is not None:
+        bucket = msgspec.structs.replace(bucket, credentials=_beside(folder, bucket.credentials))
+    return msgspec.structs.replace(
+        found,
+        genesis=_beside(folder, found.genesis),
+        keys=_beside(folder, found.keys),
+        ledger_folder=_beside(folder, found.ledger_folder),
+        ledger_socket=_beside(folder, found.ledger_socket),
+        root_keys=(_beside(folder, found.root_keys[0]), _beside(folder, found.root_keys[1])),
+        database=_database(folder, found.database),
+        objects=_beside(folder, found.objects),
+        bucket=bucket,
+        key_backup=_beside(folder, found.key_backup) if found.key_backup else "",
+    )
+
+
+def read_ledger(folder: Path) -> LedgerSettings:
+    """Read a ledger process's settings, every path made absolute. Raises SettingsUnfit."""
+    found = _read(folder / LEDGER_FILE, LedgerSettings)
+    return LedgerSettings(
+        genesis=_beside(folder, found.genesis),
+        keys=_beside(folder, found.keys),
+        folder=_beside(folder, found.folder),
+        socket=_beside(folder, found.socket),
+    )
+
+
+def read_network(folder: Path) -> NetworkSettings:
+    """Read which folders make a network on this machine, every path made absolute. Raises SettingsUnfit."""
+    found = _read(folder / NETWORK_FILE, NetworkSettings)
+    return NetworkSettings(_beside(folder, found.ledger), tuple(_beside(folder, node) for node in found.nodes))
+
+
+def is_network(folder: Path) -> bool:
+    """Tell whether a folder is a network's."""
+    return (folder / NETWORK_FILE).is_file()
+
+
+def is_node(folder: Path) -> bool:
+    """Tell whether a folder is a node's."""
+    return (folder / NODE_FILE).is_file()
+
+
+def read_genesis(path: Path) -> Genesis:
+    """Read a genesis document. Raises SettingsUnfit."""
+    try:
+        return decode_genesis(path.read_bytes())
+    except OSError as error:
+        raise SettingsUnfit(f"expected the network's genesis document at {path}: get it from a member") from error
+    except (EncodingInvalid, GenesisInvalid) as error:
+        raise SettingsUnfit(f"{path} is no genesis document ({error}): get it again from a member") from error
+
+
+def node_toml(settings: NodeSettings) -> str:
+    """Return the text of a new `node.toml`, with a line of explanation where a choice is likely."""
+    lines = [
+        f"# The node of {settings.organisation}. Paths are relative to this file; `salus serve` reads it once.",
+        f"organisation = {_text(settings.organisation)}",
+        f"genesis = {_text(settings.genesis)}",
+        f"keys = {_text(settings.keys)}  # the organisation's own keys: in no data backup",
+        f"ledger_folder = {_text(settings.ledger_folder)}",
+        f"ledger_socket = {_text(settings.ledger_socket)}",
+        f"database = {_text(settings.database)}  # or postgresql+psycopg://user@host/name",
+        f"objects = {_text(settings.objects)}  # large sealed objects; or a [bucket] with name, endpoint, credentials",
+        f"root_keys = [{', '.join(map(_text, settings.root_keys))}]  # two folders, on two disks where there are two",
+        f"key_backup = {_text(settings.key_backup)}  # gets the key table at each renewal of the root",
+        "",
+        "[listen]",
+        *_table(settings.listen),
+        "",
+        "[limits]",
+        *_table(settings.limits),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def ledger_toml(settings: LedgerSettings) -> str:
+    """Return the text of a new `ledger.toml`."""
+    heading = "# The ledger process of this machine. Its trust is one key: the consensus key in `keys`."
+    return "\n".join([heading, *_table(settings)]) + "\n"
+
+
+def network_toml(settings: NetworkSettings) -> str:
+    """Return the text of a new `network.toml`."""
+    heading = "# What `salus serve` starts here: a ledger process, and the nodes of this machine."
+    return "\n".join([heading, *_table(settings)]) + "\n"
+
+
+def _read(path: Path, kind: type[S]) -> S:
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), kind)
+    except OSError as error:
+        raise SettingsUnfit(f"expected settings at {path}, there are none: name the folder that has them") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise SettingsUnfit(f"{path} does not say what it must ({error}): correct it") from error
+
+
+def _beside(folder: Path, path: str) -> str:
+    return str((folder / path).absolute())
+
+
+def _database(folder: Path, url: str) -> str:
+    scheme, separator, path = url.partition("///")
+    if scheme != "sqlite:" or not separator or not path:
+        if url.startswith("postgresql+psycopg://"):
+            return url
+        raise SettingsUnfit("expected database = sqlite:///FILE or postgresql+psycopg://…, came another: correct it")
+    return f"sqlite:///{_beside(folder, path)}"
+
+
+def _table(values: msgspec.Struct) -> list[str]:
+    return [f"{name} = {_value(getattr(values, name))}" for name in values.__struct_fields__]
+
+
+def _value(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(_text(each) for each in value)}]"
+    return _text(value) if isinstance(value, str) else str(value)
+
+
+def _text(text: str) -> str:
+    """A JSON string is a TOML basic string."""
+    return msgspec.json.encode(text).decode()
+
+
+def organisation_of(genesis: Genesis, organisation: str) -> OrganisationId:
+    """Return a founder's id. Raises SettingsUnfit when the network has no such founder."""
+    for founder in genesis.founders:
+        if founder.organisation == organisation:
+            return OrganisationId(founder.organisation)
+    known = ", ".join(founder.organisation for founder in genesis.founders)
+    raise SettingsUnfit(f"expected one of {known}, came {organisation}: name a member of the network")

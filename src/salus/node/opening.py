@@ -1,0 +1,159 @@
+"""Open what a settings file describes: a node on its folder, the ledger that it reads, the engine that writes it.
+
+One node folder may be open in several processes at once, each a worker of its own: the server's, and a command's.
+"""
+
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from salus.contracts import CONTRACTS, membership
+from salus.contracts.genesis import Genesis, genesis_rows
+from salus.contracts.membership import KeyUse
+from salus.engines.base import Engine, Founding
+from salus.engines.client import LedgerClient
+from salus.engines.embedded import EmbeddedEngine, verifying_processes
+from salus.node import config
+from salus.node.assemble import Node
+from salus.node.config import Bucket, LedgerSettings, NodeSettings, SettingsUnfit
+from salus.node.journal import Journal, State
+from salus.node.keys import read_keys
+from salus.vault.database import Database
+from salus.vault.drivers.folder import Folder
+from salus.vault.drivers.object_driver import ObjectDriver
+from salus.vault.root_files import RootFiles
+from salus.vault.vault import Vault
+
+RELEASED = "released"
+RECEIVED = "received"
+
+
+class _Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    access_key: str
+    secret_key: str
+
+
+def unix_now_s() -> int:
+    """Seconds since 1970 by the machine's clock."""
+    return int(time.time())
+
+
+def founding(genesis: Genesis) -> Founding:
+    """Return what a ledger is before its first block."""
+    return Founding(
+        chain=genesis.chain,
+        contracts=CONTRACTS,
+        time_s=genesis.time_s,
+        rows=tuple(genesis_rows(genesis)),
+        rules_version=lambda reader: membership.network(reader).rules_version,
+    )
+
+
+def open_ledger(settings: LedgerSettings) -> EmbeddedEngine:
+    """Open the embedded engine, as a ledger process does.
+
+    Raises:
+        SettingsUnfit, KeysUnfit: files are not what they must be.
+        StartRefused: the ledger cannot start here and now.
+    """
+    genesis = config.read_genesis(Path(settings.genesis))
+    consensus = read_keys(Path(settings.keys)).signing(KeyUse.CONSENSUS)
+    if consensus.public not in {validator.key for validator in genesis.validators}:
+        raise SettingsUnfit(f"expected the keys of a validator in {settings.keys}, came others: correct ledger.toml")
+    folder = Path(settings.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return EmbeddedEngine(folder, founding(genesis), consensus, verifiers=verifying_processes())
+
+
+@contextmanager
+def open_node(folder: Path, *, engine: Engine | None = None, clock: Callable[[], int] = unix_now_s) -> Iterator[Node]:
+    """Open a node's folder as one more worker; everything is let go at the end of the block.
+
+    Args:
+        engine: reads and writes the ledger; None connects to the ledger process that the settings name.
+        clock: Unix seconds.
+
+    Raises:
+        SettingsUnfit, KeysUnfit: files are not what they must be.
+        Unavailable: database, object store or ledger are away.
+    """
+    settings = config.read_node(folder)
+    genesis = config.read_genesis(Path(settings.genesis))
+    organisation = config.organisation_of(genesis, settings.organisation)
+    keys = read_keys(Path(settings.keys))
+    with ExitStack() as stack:
+        if engine is None:
+            engine = stack.enter_context(ledger_client(settings, genesis.chain))
+        vault = open_vault(settings, clock)
+        stack.callback(vault.database.close)
+        released = Journal(folder / RELEASED, unfinished=State.POSSIBLY_RELEASED, now_s=clock())
+        stack.callback(released.close)
+        received = Journal(folder / RECEIVED, unfinished=State.SLOT_MISSING, now_s=clock())
+        stack.callback(received.close)
+        yield Node(
+            organisation=organisation,
+            chain=genesis.chain,
+            keys=keys,
+            engine=engine,
+            vault=vault,
+            custodian_journal=released,
+            requester_journal=received,
+            clock=clock,
+        )
+
+
+@contextmanager
+def ledger_client(settings: NodeSettings, chain: str) -> Iterator[LedgerClient]:
+    """Connect to the ledger process of this machine; nothing is opened before it is first used."""
+    client = LedgerClient(Path(settings.ledger_socket), Path(settings.ledger_folder), chain=chain)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def open_vault(settings: NodeSettings, clock: Callable[[], int] = unix_now_s) -> Vault:
+    """Open a node's vault on its database, object store and key files. Raises like `Vault`."""
+    return Vault(
+        Database(settings.database),
+        open_objects(settings),
+        root_files(settings),
+        clock=clock,
+        key_backup=Path(settings.key_backup) if settings.key_backup else None,
+    )
+
+
+def root_files(settings: NodeSettings) -> RootFiles:
+    """Return the two places of the epoch root."""
+    first, second = settings.root_keys
+    return RootFiles(Path(first), Path(second))
+
+
+def open_objects(settings: NodeSettings) -> ObjectDriver:
+    """Return the driver of large sealed objects. Raises SettingsUnfit."""
+    return Folder(Path(settings.objects)) if settings.bucket is None else _open_bucket(settings.bucket)
+
+
+def _open_bucket(bucket: Bucket) -> ObjectDriver:
+    try:
+        from salus.vault.drivers import s3
+    except ImportError as error:
+        raise SettingsUnfit("a bucket needs the extra s3: pip install 'salus[s3]'") from error
+    path = Path(bucket.credentials)
+    try:
+        if path.stat().st_mode & 0o077:
+            raise SettingsUnfit(f"expected {path} to be readable by its owner only: chmod 600 it")
+        found = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _Credentials)
+    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise SettingsUnfit(f"expected access_key and secret_key in {path}: write them there") from error
+    return s3.Bucket.connect(
+        bucket.name,
+        endpoint=bucket.endpoint,
+        access_key=found.access_key,
+        secret_key=found.secret_key,
+        region=bucket.region,
+    )

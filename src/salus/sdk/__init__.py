@@ -1,0 +1,4 @@
+"""For other people's programs, and for a patient's own: the wallet, sharing choices in words, the check of a receipt.
+
+Promises: works without a node, a server or the network; keeps no secret anywhere but in the files it is told to.
+"""

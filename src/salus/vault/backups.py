@@ -73,7 +73,7 @@ def export_data(vault: Vault, folder: Path) -> Exported:
     """
     if folder.exists():
         raise NotEmpty(f"{folder} is there already: name a new folder for each backup")
-    part = folder.with_name(folder.name + durable.PART_SUFFIX)
+    part = durable.part_of(folder)
     shutil.rmtree(part, ignore_errors=True)
     durable.make_folder(part)
     export = _Export(vault, Folder(part / OBJECTS_FOLDER))

@@ -47,7 +47,8 @@ class Deposit:
     """One record version to be stored.
 
     `associated` is what the sealed object is bound to (chain, record, version, as the caller encodes them) and is
-    stored readable; `metadata` is stored sealed and given back as it came.
+    stored readable; `metadata` is stored sealed and given back as it came. `is_registered` is for what no ledger will
+    ever register: it is never an orphan.
     """
 
     relationship: bytes
@@ -56,6 +57,7 @@ class Deposit:
     associated: bytes
     metadata: bytes = field(repr=False)
     content: bytes | Streamed = field(repr=False)
+    is_registered: bool = False
 
     def __post_init__(self) -> None:
         assert 0 < len(self.relationship) <= ID_SIZE_MAX_BYTES, "a relationship has 1 to 64 bytes"
@@ -151,7 +153,7 @@ def seal_deposit(deposit: Deposit, *, name: str, put: Put, staged_at_s: int) -> 
         sealed_metadata=b"",
         place=deposit.place,
         object_name=name,
-        registered=0,
+        registered=int(deposit.is_registered),
         staged_at_s=staged_at_s,
     )
     sealed_metadata = seal(metadata_key, content_salt + deposit.metadata, row.bound)

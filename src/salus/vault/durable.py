@@ -24,7 +24,7 @@ def write(path: Path, pieces: Iterable[bytes], *, mode: int = 0o600, part: Path 
         mode: permissions of the file.
         part: the file to write first, on the same file system; as a rule `path` with `.part` added.
     """
-    part = part or path.with_name(path.name + PART_SUFFIX)
+    part = part or part_of(path)
     with world_failures(path):
         try:
             _write_synced(part, pieces, mode)
@@ -33,6 +33,11 @@ def write(path: Path, pieces: Iterable[bytes], *, mode: int = 0o600, part: Path 
             part.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def part_of(path: Path) -> Path:
+    """The name under which a file is written before it is whole."""
+    return path.with_name(path.name + PART_SUFFIX)
 
 
 def move(source: Path, target: Path) -> None:

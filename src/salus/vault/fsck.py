@@ -190,11 +190,11 @@ def _objects_without_records(vault: Vault) -> Iterator[Finding]:
     with vault.database.snapshot() as connection:
         small = SqlRows(connection)
         for page in _in_pages(small.names()):
-            known = rows.accounted_for(connection, page, Place.ROW)
+            known = rows.names_of_records(connection, page, Place.ROW)
             yield from (Finding("small object", f"{name} belongs to no record") for name in page if name not in known)
     for page in _in_pages(vault.objects.names()):
         with vault.database.reading() as connection:
-            known = rows.accounted_for(connection, page, Place.OBJECT)
+            known = rows.names_of_records(connection, page, Place.OBJECT) | rows.names_pending(connection, page)
         for name in page:
             if name not in known and _is_still_there(vault, name):
                 yield Finding("object", f"{name} belongs to no record")

@@ -95,7 +95,7 @@ class RootFiles:
 
     def settled(self) -> bool:
         """Whether no renewal is half done in the files."""
-        return not any(_next(place).exists() for place in self.places)
+        return not any(path.exists() for place in self.places for path in (_next(place), _part(place)))
 
     def stage(self, root: Root) -> None:
         """Write a root beside both files, durably; it is not in force yet. Disk full leaves neither."""
@@ -111,12 +111,13 @@ class RootFiles:
         """Destroy roots that were staged and never came into force."""
         for place in self.places:
             durable.destroy(_next(place))
+            durable.destroy(_part(place))
 
     def settle(self, generation: int, check: bytes) -> None:
         """Bring both places to the root in force: finish its renewal and destroy the one before it, or destroy a
         staged root that never came into force. Repeats harmlessly after a crash at any point."""
         for place in self.places:
-            durable.remove(_next(place).with_name(_next(place).name + durable.PART_SUFFIX))
+            durable.destroy(_part(place))
             if _is(place, generation, check):
                 durable.destroy(_next(place))
             elif _is(_next(place), generation, check):
@@ -173,3 +174,7 @@ def _read(path: Path) -> Root | None:
 
 def _next(place: Path) -> Path:
     return place.with_name(place.name + NEXT_SUFFIX)
+
+
+def _part(place: Path) -> Path:
+    return durable.part_of(_next(place))

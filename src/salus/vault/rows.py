@@ -268,16 +268,19 @@ def claim_pending(connection: Connection, before_s: int) -> list[str]:
 
 def claim_names(connection: Connection, names: Sequence[str]) -> list[str]:
     """Turn noted names into names to be deleted, and return those that were noted."""
-    here = pending.c.object_name.in_(names)
-    connection.execute(update(pending).where(here).values(since_s=0))
-    return list(connection.scalars(select(pending.c.object_name).where(here)))
+    connection.execute(update(pending).where(pending.c.object_name.in_(names)).values(since_s=0))
+    return sorted(names_pending(connection, names))
 
 
-def accounted_for(connection: Connection, names: Sequence[str], place: Place) -> set[str]:
-    """Those names that a record stands for, or that are pending."""
-    of_records = select(records.c.object_name).where(records.c.object_name.in_(names), records.c.place == place)
-    waiting = select(pending.c.object_name).where(pending.c.object_name.in_(names))
-    return set(connection.scalars(of_records)) | set(connection.scalars(waiting))
+def names_of_records(connection: Connection, names: Sequence[str], place: Place) -> set[str]:
+    """Those names of objects that a record stands for."""
+    statement = select(records.c.object_name).where(records.c.object_name.in_(names), records.c.place == place)
+    return set(connection.scalars(statement))
+
+
+def names_pending(connection: Connection, names: Sequence[str]) -> set[str]:
+    """Those names of objects that are being written or to be deleted."""
+    return set(connection.scalars(select(pending.c.object_name).where(pending.c.object_name.in_(names))))
 
 
 def pages(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -77,13 +77,14 @@ class Staging:
             raise Unavailable("another worker is depositing the same record: send it again") from error
 
     def _abandon(self, names: Sequence[str]) -> None:
-        # When the database went away, nobody knows whether the commit arrived: only what is still noted is deleted.
+        # When the database went away, nobody knows whether the commit arrived: what a record stands for stays.
         if not names:
             return
         try:
             with self.database.writing() as connection:
-                mine = rows.claim_names(connection, names)
-            delete_claimed(self.database, self.objects, mine)
+                rows.claim_names(connection, names)
+                kept = rows.names_of_records(connection, names, Place.OBJECT)
+            delete_claimed(self.database, self.objects, [name for name in names if name not in kept])
         except Unavailable:
             return  # the notes are still there, so that `sweep` finds them
 

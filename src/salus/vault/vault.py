@@ -123,6 +123,8 @@ class Vault:
             schema.prepare(connection)
             self.keys.prepare(connection)
         self._finish_renewal()
+        with database.reading() as connection:
+            self.keys.root(connection)
 
     def deposit(self, deposit: Deposit) -> Deposited:
         """Stage one record version; see `deposit_many`."""
@@ -154,6 +156,16 @@ class Vault:
     def record(self, record_id: bytes, version: int) -> Record:
         """A record version with its metadata; raises `NoSuchRecord`."""
         return _record(self._find(record_id, version))
+
+    def record_many(self, versions: Sequence[RecordKey]) -> list[Record]:
+        """Record versions with their metadata, in the order asked for; raises `NoSuchRecord`."""
+        with self.database.reading() as connection:
+            unlocked = self._unlock(connection, rows.find_all(connection, versions))
+        found = {(each.row.record_id, each.row.version): _record(each) for each in unlocked}
+        missing = next((key for key in versions if key not in found), None)
+        if missing is not None:
+            raise NoSuchRecord(f"record {missing[0].hex()} version {missing[1]} is not stored here, or was erased")
+        return [found[key] for key in versions]
 
     def records(self, relationship: bytes) -> list[Record]:
         """All record versions of a relationship, in the order of their ids; none when there are none."""
@@ -272,15 +284,17 @@ class Vault:
             waiting = rows.staged_before(connection, before_s, ORPHANS_MAX)
         return [Orphan(row.relationship, row.record_id, row.version, row.staged_at_s) for row in waiting]
 
-    def sweep(self, before_s: int) -> int:
+    def sweep(self, before_s: int = 0) -> int:
         """Delete objects that were erased, and those of deposits begun before a time and cut off; returns how many.
 
-        A deposit that is still being written counts as cut off and fails: leave large ones their hours.
+        Args:
+            before_s: Unix seconds; a deposit that is still being written and began earlier counts as cut off and
+                fails, so leave large ones their hours. 0 deletes what was erased and nothing else.
         """
         swept = 0
         while True:
             with self.database.writing() as connection:
-                names = rows.claim_pending(connection, before_s)
+                names = rows.claim_pending(connection, max(before_s, FIRST_SECOND))
             if not names:
                 return swept
             swept += delete_claimed(self.database, self.objects, names)
@@ -306,7 +320,7 @@ class Vault:
     def _after_erasing(self, within_s: int) -> None:
         if within_s == 0:
             self.renew_root()
-        self.sweep(FIRST_SECOND)
+        self.sweep()
 
     def _finish_renewal(self) -> None:
         if self.keys.roots.settled():

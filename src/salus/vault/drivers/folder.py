@@ -74,5 +74,5 @@ class Folder:
 def _read_span(descriptor: int, name: str, offset: int, size_bytes: int) -> bytes:
     found = os.pread(descriptor, size_bytes, offset)
     if len(found) != size_bytes:
-        raise Damaged(f"object {name}", f"ends within the {size_bytes} bytes at {offset}")
+        raise Damaged("object", f"{name} ends within the {size_bytes} bytes at {offset}")
     return found

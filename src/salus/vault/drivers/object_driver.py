@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
 Span = tuple[int, int]
-"""(offset, size), both in bytes."""
+"""(offset, size), both in bytes; at least one byte."""
 
 _NAME: Final = re.compile(r"[0-9a-f]{32}")
 

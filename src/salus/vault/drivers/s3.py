@@ -72,7 +72,7 @@ class Bucket:
         while some := list(itertools.islice(source, _SPANS_AT_ONCE)):
             for offset, span_size_bytes in some:
                 if offset + span_size_bytes > size_bytes:
-                    raise Damaged(f"object {name}", f"ends within the {span_size_bytes} bytes at {offset}")
+                    raise Damaged("object", f"{name} ends within the {span_size_bytes} bytes at {offset}")
             yield from self._ranges(name, some)
 
     def size(self, name: str) -> int:

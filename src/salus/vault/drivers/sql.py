@@ -40,7 +40,7 @@ class SqlRows:
         for offset, size_bytes in spans:
             found = bytes(sealed[offset : offset + size_bytes])
             if len(found) != size_bytes:
-                raise Damaged(f"object {name}", f"ends within the {size_bytes} bytes at {offset}")
+                raise Damaged("object", f"{name} ends within the {size_bytes} bytes at {offset}")
             yield found
 
     def read_all(self, names: Sequence[str]) -> dict[str, bytes]:

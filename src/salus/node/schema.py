@@ -48,6 +48,7 @@ permits: Final = Table(
     Column("pseudonym", LargeBinary, nullable=False, index=True),
     Column("counterpart", String(12), nullable=False),
     Column("until_s", BigInteger, nullable=False),
+    Column("anchored_as", LargeBinary, nullable=False),
     Column("anchored_root", LargeBinary, nullable=False),
     Column("closed", Integer, nullable=False, index=True),
 )

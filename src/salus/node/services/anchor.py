@@ -61,11 +61,11 @@ def anchor_root(leaves: list[Anchored]) -> Digest:
 def _anchor_permit(node: Node, row: Row, *, is_closed: bool) -> int:  # type: ignore[type-arg]
     end = End(row.end)
     root = anchor_root(anchored(node, PermitId(row.permit), end))
-    if root == row.anchored_root and not is_closed:
+    if root == row.anchored_root and (not is_closed or not row.anchored_as):
         return 0
     message = CommitReleases(
         pseudonym=Pseudonym(row.pseudonym),
-        permit=PermitId(row.permit),
+        permit=PermitId(row.anchored_as),
         end=end,
         root=root,
         is_closed=is_closed,

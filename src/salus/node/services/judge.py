@@ -46,6 +46,7 @@ class Hearing:
     permit: PermitId
     terms: Permit
     residual: RequestResidual
+    committed: CommittedFields
     who: Identified
     rules: Rules
     choice_versions: tuple[int, tuple[bytes, ...]]
@@ -54,19 +55,24 @@ class Hearing:
 def hear(node: Node, reader: Reader, sender: OrganisationId, ask: PartAsk) -> Hearing:
     """Check who asks, under which permit, with what residual; return what judging needs. Raises Refused."""
     terms = require_live(node, reader, ask.permit, sender)
-    if ask.residual.root() != terms.residual:
-        raise Refused(Refusal.RESIDUAL_UNFIT, "expected the residual that the request committed to")
-    try:
-        residual = residuals.request_residual(ask.residual)
-    except (EncodingInvalid, ResidualInvalid) as error:
-        raise Refused(Refusal.RESIDUAL_UNFIT, f"the residual is not well formed: {error}") from error
     if sha256(ask.reader_key) != terms.reader_key:
         raise Refused(Refusal.READER_KEY_UNFIT, "expected the reader key whose hash the permit holds")
+    return hear_residual(node, reader, ask.permit, terms, ask.residual)
+
+
+def hear_residual(node: Node, reader: Reader, permit: PermitId, terms: Permit, committed: CommittedFields) -> Hearing:
+    """Check who exactly asks, and gather the rules; return what judging needs. Raises Refused."""
+    if committed.root() != terms.residual:
+        raise Refused(Refusal.RESIDUAL_UNFIT, "expected the residual that the request committed to")
+    try:
+        residual = residuals.request_residual(committed)
+    except (EncodingInvalid, ResidualInvalid) as error:
+        raise Refused(Refusal.RESIDUAL_UNFIT, f"the residual is not well formed: {error}") from error
     who = identify(reader, terms, residual, time_s=now_s(node, reader))
     rules = choices.rules_for(node, reader, terms.pseudonym)
     current = consent.choices(reader, terms.pseudonym)
     commitments = tuple(bytes(choice.commitment) for choice in current.choices)
-    return Hearing(ask.permit, terms, residual, who, rules, (current.version, commitments))
+    return Hearing(permit, terms, residual, committed, who, rules, (current.version, commitments))
 
 
 def require_live(node: Node, reader: Reader, permit: PermitId, sender: OrganisationId) -> Permit:

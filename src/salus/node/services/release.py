@@ -6,6 +6,7 @@ without which nobody can open a byte. Permit, person and rules are checked again
 
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -56,9 +57,11 @@ from salus.node.journal import RELEASED_STATES, PartKey, State
 from salus.node.services.deposit import METADATA
 from salus.node.services.judge import Hearing, Judged, hear, judge, now_s, require_live, wait_for_height
 from salus.node.services.request import remember_permit
+from salus.vault.errors import RecordExists
 
 RELEASE_KEY_TAG = b"salus/release-key/1"
 SLOT_TAG = "salus/slot/1"
+PART_RECORDS_MAX = 10_000
 RECHECK_BYTES = PART_BYTES_MAX
 RECHECK_S = 5
 
@@ -75,12 +78,13 @@ class PartDocument(msgspec.Struct, frozen=True, array_like=True):
 
 
 @dataclass(frozen=True)
-class Conduct:
-    """In how many parts, judged on which day, written at which second."""
+class How:
+    """How a release is done: judged on which day, at which second, resting on what, leaving in which way."""
 
-    part_count: int
     day: int
     at_s: int
+    standing: Standing = Standing.LEDGER
+    delivery: Delivery = Delivery.SEALED
 
 
 _DOCUMENT = decoder(PartDocument)
@@ -98,8 +102,10 @@ def offer_part(node: Node, sender: OrganisationId, ask: PartAsk) -> PartOffer:
     wait_for_height(node, ask.height)
     with node.engine.snapshot() as reader:
         hearing = hear(node, reader, sender, ask)  # 2
-        if _kept(node, ask.permit, 1) is None:
-            _write_parts(node, hearing, ask, judge(node, reader, hearing), day=provisions.day_of(now_s(node, reader)))
+        if part_document(node, ask.permit, 1) is None:
+            day = provisions.day_of(now_s(node, reader))
+            reader_key = ask.reader_key
+            write_parts(node, hearing, judge(node, reader, hearing), reader_key=reader_key, how=How(day, node.clock()))
     kept = _require_kept(node, ask.permit, ask.part)
     key = PartKey(ask.permit, ask.part)
     if node.custodian_journal.line(key) is None:
@@ -167,40 +173,32 @@ def release_key_info(chain: str, permit: bytes, reader_key: bytes) -> bytes:
 # Writing
 
 
-def _write_parts(node: Node, hearing: Hearing, ask: PartAsk, judged: list[Judged], *, day: int) -> None:
-    """Write every part's receipt and keep it, with the request, in one durable step."""
+def write_parts(node: Node, hearing: Hearing, judged: list[Judged], *, reader_key: bytes, how: How) -> None:
+    """Write every part's receipt and keep it, with the request, in one durable step; whoever comes first writes.
+
+    Args:
+        reader_key: to which the release keys will be sealed; empty where nothing is sealed.
+    """
     parts = _cut([each for each in judged if each.decision.may_go])
     withheld = [each for each in judged if not each.decision.may_go]
-    conduct = Conduct(len(parts), day, node.clock())
-    kept = [Document(Kind.REQUEST, ask.permit, encode(ask.residual))]
+    kept = [Document(Kind.REQUEST, hearing.permit, encode(hearing.committed))]
     for number, released in enumerate(parts, start=1):
-        document = _part(node, hearing, ask, number, released, withheld if number == 1 else [], conduct)
-        kept.append(Document(Kind.PART, _part_name(ask.permit, number), encode(document)))
-    documents.keep_many(node.vault, node.chain, hearing.terms.pseudonym, kept)
-    remember_permit(node, ask.permit, hearing.terms, End.CUSTODIAN)
-
-
-def _part(
-    node: Node,
-    hearing: Hearing,
-    ask: PartAsk,
-    number: int,
-    released: list[Judged],
-    withheld: list[Judged],
-    conduct: Conduct,
-) -> PartDocument:
-    release_key = new_key()
-    fields = receipts.commit_receipt(
-        _fields(hearing, released, withheld, release_key, conduct), secret=secrets.token_bytes(32)
-    )
-    return PartDocument(
-        statement=Statement(receipts.FORMAT, node.chain, ask.permit, number, fields.root()),
-        fields=fields,
-        release_key=release_key,
-        reader_key=ask.reader_key,
-        part_count=conduct.part_count,
-        records=tuple(each.placed for each in released),
-    )
+        release_key = new_key()
+        fields = _fields(hearing, released, withheld if number == 1 else [], release_key, len(parts), how)
+        committed = receipts.commit_receipt(fields, secret=secrets.token_bytes(32))
+        document = PartDocument(
+            statement=Statement(receipts.FORMAT, node.chain, hearing.permit, number, committed.root()),
+            fields=committed,
+            release_key=release_key,
+            reader_key=reader_key,
+            part_count=len(parts),
+            records=tuple(each.placed for each in released),
+        )
+        kept.append(Document(Kind.PART, _part_name(hearing.permit, number), encode(document)))
+    is_on_ledger = how.standing is Standing.LEDGER
+    remember_permit(node, hearing.permit, hearing.terms, End.CUSTODIAN, is_on_ledger=is_on_ledger)
+    with suppress(RecordExists):  # another worker has written them: its parts are the ones that are offered
+        documents.keep_many(node.vault, node.chain, hearing.terms.pseudonym, kept)
 
 
 def _cut(released: list[Judged]) -> list[list[Judged]]:
@@ -208,7 +206,8 @@ def _cut(released: list[Judged]) -> list[list[Judged]]:
     parts: list[list[Judged]] = [[]]
     size_bytes = 0
     for each in released:
-        if parts[-1] and size_bytes + each.record.size_bytes > PART_BYTES_MAX:
+        is_full = size_bytes + each.record.size_bytes > PART_BYTES_MAX or len(parts[-1]) >= PART_RECORDS_MAX
+        if parts[-1] and is_full:
             parts.append([])
             size_bytes = 0
         parts[-1].append(each)
@@ -217,21 +216,26 @@ def _cut(released: list[Judged]) -> list[list[Judged]]:
 
 
 def _fields(
-    hearing: Hearing, released: list[Judged], withheld: list[Judged], release_key: bytes, conduct: Conduct
+    hearing: Hearing,
+    released: list[Judged],
+    withheld: list[Judged],
+    release_key: bytes,
+    part_count: int,
+    how: How,
 ) -> list[Field]:
     version, commitments = hearing.choice_versions
     terms = hearing.terms
     return [
-        RequestField(hearing.residual.request, conduct.part_count),
+        RequestField(hearing.residual.request, part_count),
         WhoField(hearing.who.authentication, bytes(hearing.who.certificate)),
         ChoicesField(version, commitments, terms.network_policy_version, terms.custodian_policy_version),
         ScopeField(terms.from_s, len(released) + len(withheld), len(released), len(withheld)),
         ConductField(
-            standing=Standing.LEDGER,
-            delivery=Delivery.SEALED,
+            standing=how.standing,
+            delivery=how.delivery,
             store=StoreKind.SALUS,
-            at_s=conduct.at_s,
-            day=conduct.day,
+            at_s=how.at_s,
+            day=how.day,
         ),
         ReleaseKeyField(key_commitment(release_key)),
         *(_released_field(each) for each in released),
@@ -293,11 +297,7 @@ def _slots(node: Node, kept: PartDocument) -> Slots:
 
 
 def part_document(node: Node, permit: PermitId, part: int) -> PartDocument | None:
-    """Return what is kept of an offered part; None when it was never offered, or was erased."""
-    return _kept(node, permit, part)
-
-
-def _kept(node: Node, permit: PermitId, part: int) -> PartDocument | None:
+    """Return what is kept of a part; None when it was never written, or was erased."""
     content = documents.find(node.vault, Kind.PART, _part_name(permit, part))
     if content is None:
         return None
@@ -306,7 +306,7 @@ def _kept(node: Node, permit: PermitId, part: int) -> PartDocument | None:
 
 
 def _require_kept(node: Node, permit: PermitId, part: int) -> PartDocument:
-    kept = _kept(node, permit, part)
+    kept = part_document(node, permit, part)
     if kept is None:
         raise Refused(Refusal.PART_UNKNOWN, "expected a part that was offered: ask for it first")
     return kept

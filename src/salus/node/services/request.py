@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from salus.contracts.access import AccessDenied, AccessPermitted, DenialReason, End, Permit, RequestAccess, granted
 from salus.contracts.membership import KeyUse
@@ -97,8 +97,12 @@ def request(node: Node, session: OpenSession, wish: Wish) -> Granted | Denied:
     return Granted(permit, terms, leaf.height, residual, reader_key)
 
 
-def remember_permit(node: Node, permit: PermitId, terms: Permit, end: End) -> None:
-    """Note a permit whose receipts this end has to anchor and which it has to close."""
+def remember_permit(node: Node, permit: PermitId, terms: Permit, end: End, *, is_on_ledger: bool = True) -> None:
+    """Note a permit whose receipts this end has to anchor and which it has to close.
+
+    Args:
+        is_on_ledger: false for a release in continuity, which is anchored with an empty permit.
+    """
     counterpart = terms.requester if end is End.CUSTODIAN else terms.custodian
     row = {
         "permit": permit,
@@ -106,11 +110,15 @@ def remember_permit(node: Node, permit: PermitId, terms: Permit, end: End) -> No
         "pseudonym": terms.pseudonym,
         "counterpart": counterpart,
         "until_s": terms.until_s,
+        "anchored_as": permit if is_on_ledger else b"",
         "anchored_root": EMPTY_ROOT,
         "closed": 0,
     }
+    columns = schema.permits.c
+    known = select(columns.end).where((columns.permit == permit) & (columns.end == end))
     with node.vault.database.writing() as connection:
-        connection.execute(insert(schema.permits).values(row))
+        if connection.scalar(known) is None:
+            connection.execute(insert(schema.permits).values(row))
 
 
 def _messages(

@@ -113,9 +113,10 @@ class EmbeddedChain:
             raise
 
     def close(self) -> None:
-        """Let go of the folder."""
-        self.store.close()
-        self._lock.release()
+        """Let go of the folder; a second time does nothing."""
+        if self._lock.held:
+            self.store.close()
+            self._lock.release()
 
     @property
     def meta(self) -> Meta:
@@ -154,6 +155,8 @@ class EmbeddedChain:
         changes: Changes = {**executed.changes, HEADERS: {height_key(height): header_row(signed, self.validators)}}
         if raws:
             changes[BLOCKS] = {height_key(height): body_row(raws)}
+        if height == 1:
+            self._oldest_ns = time_ns
         self._prune(changes, now_ns=time_ns)
         self._write(changes)  # 4
         self._signed_app_hash = header.app_hash
@@ -219,7 +222,7 @@ class EmbeddedChain:
         self._load_tip()
         first = self.store.first_keys(HEADERS, below=height_key(self.meta.height + 1), limit=1)
         self._oldest = int.from_bytes(first[0], "big") if first else 1
-        self._oldest_ns = self._time_of(self._oldest) if first else self._tip.time_ns
+        self._oldest_ns = self._time_of(self._oldest) if first else 0
 
     def _write_genesis(self) -> None:
         executed = self.machine.genesis(time_s=self.founding.time_s, rows=self.founding.rows)

@@ -7,6 +7,7 @@ runs would end permits early or revive them: the guard notices because a second,
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from salus.engines.base import StartRefused, Unavailable
@@ -31,8 +32,8 @@ class Clock(Protocol):
     def monotonic_ns(self) -> int:
         """Nanoseconds since some moment; never jumps, and goes on while the machine sleeps."""
 
-    def wait(self, condition: threading.Condition, timeout_s: float) -> None:
-        """Wait, at most this long, until somebody notifies the condition, which the caller holds."""
+    def wait_for(self, condition: threading.Condition, fact: Callable[[], bool], timeout_s: float) -> None:
+        """Wait, at most this long, until the fact holds; whoever makes it hold notifies the condition."""
 
 
 class SystemClock:
@@ -46,9 +47,9 @@ class SystemClock:
         """Nanoseconds since the machine started, time asleep included: waking up is no jump of the wall clock."""
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
-    def wait(self, condition: threading.Condition, timeout_s: float) -> None:
-        """Wait for a notification, at most this long."""
-        condition.wait(timeout_s)
+    def wait_for(self, condition: threading.Condition, fact: Callable[[], bool], timeout_s: float) -> None:
+        """Wait for the fact, at most this long; the caller holds the condition."""
+        condition.wait_for(fact, timeout_s)
 
 
 class ClockGuard:

@@ -87,10 +87,11 @@ class EmbeddedEngine:
         self._chain = EmbeddedChain(
             folder, founding, key, self._clock, map_size_bytes=map_size_bytes, bodies_kept_s=bodies_kept_s
         )
+        self._verifiers = _verifiers(verifiers)
         messages, chain = self._chain.machine.messages, founding.chain
         self._intake = Intake(
             lambda raw: transactions.decode(raw, chain=chain, messages=messages),
-            _verifiers(verifiers),
+            self._verifiers,
             self._clock,
             self.snapshot,
             bounds=bounds or Bounds(),
@@ -98,6 +99,7 @@ class EmbeddedEngine:
         )
         self._waiting = _HeightWaiters(self._chain.meta.height)
         self._calls: deque[Callable[[], None]] = deque()
+        self._in_hand: list[Entry] = []
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._last_block_ns = self._clock.monotonic_ns()
@@ -190,13 +192,16 @@ class EmbeddedEngine:
             words = str(error)
             log.critical("ledger.stopped reason=%s", words)
         finally:
+            for entry in self._in_hand:
+                if not entry.answered:
+                    entry.refuse(words)
             self._intake.close(words)
             self._chain.close()
 
     def _turn(self) -> None:
         interval_s = PROOF_BLOCK_S if self._chain.unsigned else EMPTY_BLOCK_S
         passed_s = (self._clock.monotonic_ns() - self._last_block_ns) / SECOND_NS
-        entries = self._intake.take(timeout_s=max(0.0, interval_s - passed_s))
+        entries = self._in_hand = self._intake.take(timeout_s=max(0.0, interval_s - passed_s))
         while self._calls:
             self._calls.popleft()()
         due = self._clock.monotonic_ns() - self._last_block_ns >= interval_s * SECOND_NS

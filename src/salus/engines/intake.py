@@ -82,7 +82,7 @@ class Submission:
 class Entry:
     """One transaction in the queue."""
 
-    __slots__ = ("busy", "payer", "place", "ready", "refusal", "submission", "transaction")
+    __slots__ = ("answered", "busy", "payer", "place", "ready", "refusal", "submission", "transaction")
 
     def __init__(self, submission: Submission, place: int, transaction: Transaction) -> None:
         self.submission = submission
@@ -92,13 +92,16 @@ class Entry:
         self.refusal: TransactionResult | None = None
         self.busy = ""
         self.payer: str | None = None
+        self.answered = False
 
     def answer(self, result: TransactionResult) -> None:
         """Give the submitter the result."""
+        self.answered = True
         self.submission.answer(self.place, result)
 
     def refuse(self, words: str) -> None:
         """Tell the submitter to try later; what follows in the same submission is refused too, so order is kept."""
+        self.answered = True
         self.submission.unavailable = self.submission.unavailable or words
         self.submission.answer(self.place, None)
 
@@ -163,8 +166,7 @@ class Intake:
     def take(self, *, timeout_s: float) -> list[Entry]:
         """Return verified transactions for one block; none when the time is over, or after `wake` or `fail`."""
         with self._to_take:
-            if not (self._woken or self.closed or (self._queue and self._queue[0].ready)):
-                self._clock.wait(self._to_take, timeout_s)
+            self._clock.wait_for(self._to_take, self._may_take, timeout_s)
             self._woken = False
             prefix = self._prefix()
         taken: list[Entry] = []
@@ -223,6 +225,9 @@ class Intake:
             self._queue.extend(entries)
             self._unverified.extend(entries)
             self._to_verify.notify()
+
+    def _may_take(self) -> bool:
+        return self._woken or bool(self.closed) or (bool(self._queue) and self._queue[0].ready)
 
     def _prefix(self) -> list[Entry]:
         prefix: list[Entry] = []

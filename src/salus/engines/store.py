@@ -61,9 +61,15 @@ class FolderLock:
                 f"expected to be the only ledger process on {folder}, another one runs: stop it first"
             ) from error
 
+    @property
+    def held(self) -> bool:
+        """Tell whether it was not released yet."""
+        return self._descriptor >= 0
+
     def release(self) -> None:
         """Let another process have the folder."""
         os.close(self._descriptor)
+        self._descriptor = -1
 
 
 class LmdbSnapshot:

@@ -25,7 +25,7 @@ UNAVAILABLE = 1
 MALFORMED = 2
 """The bytes were no request; the connection ends."""
 
-_Number = Annotated[int, Meta(ge=0, lt=1 << 63)]
+_Number = Annotated[int, Meta(ge=0, lt=1 << 53)]
 
 
 class FrameInvalid(Exception):

@@ -1,6 +1,7 @@
 """A clock that stands still until a test moves it; passes for the engines' `Clock`."""
 
 import threading
+from collections.abc import Callable
 
 SECOND_NS = 1_000_000_000
 _LOOK_AGAIN_S = 0.001
@@ -34,8 +35,8 @@ class FakeClock:
         """Set the wall clock forward or, below zero, back, as a broken time service does."""
         self._wall_ns += round(seconds * SECOND_NS)
 
-    def wait(self, condition: threading.Condition, timeout_s: float) -> None:
-        """Wait, holding the condition, until it is notified or this clock has moved past the time-out."""
+    def wait_for(self, condition: threading.Condition, fact: Callable[[], bool], timeout_s: float) -> None:
+        """Wait, holding the condition, until the fact holds or this clock has moved past the time-out."""
         until_ns = self._monotonic_ns + round(timeout_s * SECOND_NS)
-        while self._monotonic_ns < until_ns and not condition.wait(_LOOK_AGAIN_S):
-            pass
+        while self._monotonic_ns < until_ns and not fact():
+            condition.wait(_LOOK_AGAIN_S)

@@ -32,7 +32,7 @@ class Decoder(msgspec.Struct, frozen=True):
         """
         try:
             value = self.inner.decode(data)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:  # msgspec lets the second pass through
             raise EncodingInvalid(f"expected canonical MessagePack of the message's type: {error}") from error
         if encode(value) != data:
             raise EncodingInvalid("expected the canonical encoding: these bytes re-encode to others")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,9 @@ IMPURE_CALLS = {
     "float", "complex",
 }  # fmt: skip
 CRYPTO_MODULES = {"nacl", "cryptography", "salus"} | sys.stdlib_module_names
+
+# `seal_to` draws inside the library (RFC 9180 Encap).
+SOURCES_OF_CHANCE = frozenset({"urandom", "randombytes", "token_bytes", "generate", "seal_to"})
 
 
 def import_faults(tree: ast.Module) -> list[str]:
@@ -73,9 +77,33 @@ def is_set(node: ast.expr) -> bool:
     return isinstance(node, ast.Set | ast.SetComp)
 
 
+def drawing_functions(trees: list[ast.Module]) -> set[str]:
+    """The functions and methods that take chance from the operating system, directly or through one another."""
+    functions = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    uses = {node.name: set(names_used(node)) for node in functions}
+    drawing = set(SOURCES_OF_CHANCE)
+    while found := {name for name, used in uses.items() if used & drawing} - drawing:
+        drawing |= found
+    return drawing
+
+
+def names_used(tree: ast.AST) -> Iterator[str]:
+    """Each name, attribute and imported name in a piece of code."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.alias):
+            yield node.name
+
+
 def purity_faults(tree: ast.Module) -> list[str]:
     """Everything that a pure folder must not hold."""
     return import_faults(tree) + call_faults(tree) + float_faults(tree) + set_faults(tree)
+
+
+DRAWING = drawing_functions([parse(path) for path in python_files("src/salus/crypto")])
 
 
 def pure_files() -> list[Path]:
@@ -91,6 +119,18 @@ def test_ledger_and_contracts_are_pure(path: Path) -> None:
 
 def test_there_is_something_to_check() -> None:
     assert any("ledger" in shown(path) for path in pure_files())
+
+
+@pytest.mark.promise("L1")
+@pytest.mark.parametrize("path", pure_files(), ids=shown)
+def test_ledger_and_contracts_draw_no_key_from_crypto(path: Path) -> None:
+    assert set(names_used(parse(path))) & DRAWING == set()
+
+
+def test_functions_that_draw_are_found_through_others() -> None:
+    code = "def key(): return os.urandom(32)\ndef wrap(k): return key() + k\ndef digest(b): return sha256(b)\n"
+    assert drawing_functions([ast.parse(code)]) - SOURCES_OF_CHANCE == {"key", "wrap"}
+    assert "generate" in DRAWING
 
 
 @pytest.mark.parametrize(

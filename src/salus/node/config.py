@@ -141,6 +141,11 @@ def is_network(folder: Path) -> bool:
     return (folder / NETWORK_FILE).is_file()
 
 
+def is_ledger(folder: Path) -> bool:
+    """Tell whether a folder is a ledger process's."""
+    return (folder / LEDGER_FILE).is_file()
+
+
 def is_node(folder: Path) -> bool:
     """Tell whether a folder is a node's."""
     return (folder / NODE_FILE).is_file()
@@ -201,7 +206,7 @@ def _read(path: Path, kind: type[S]) -> S:
 
 
 def _beside(folder: Path, path: str) -> str:
-    return str((folder / path).absolute())
+    return str((folder / path).resolve())
 
 
 def _database(folder: Path, url: str) -> str:

@@ -6,6 +6,7 @@ import secrets
 import msgspec
 from sqlalchemy import delete, insert, select
 
+from salus.clinical.local_number import LocalNumber
 from salus.clinical.nhs_number import NhsNumber
 from salus.contracts.patients import Enrol, Holder
 from salus.contracts.residuals import reason
@@ -18,13 +19,16 @@ from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 
+PersonNumber = NhsNumber | LocalNumber
+"""By which a custodian knows a person; only an NHS number can be asked for by others."""
+
 
 class RelationshipSecret(msgspec.Struct, frozen=True, array_like=True):
     """What a relationship's identity rests on, sealed under its key: the map is rebuilt from it after a restore."""
 
     record_secret: bytes
     reason_secret: bytes
-    nhs_number: str
+    number: str
     date_of_birth: str
 
 
@@ -33,7 +37,7 @@ _SECRET = decoder(RelationshipSecret)
 
 def enrol(
     node: Node,
-    nhs_number: NhsNumber,
+    number: PersonNumber,
     date_of_birth: str,
     *,
     key: SigningKey | None = None,
@@ -54,12 +58,12 @@ def enrol(
     Raises:
         Refused: ALREADY_ENROLLED, or what the ledger says.
     """
-    if find(node, nhs_number) is not None:  # 1
+    if find(node, number) is not None:  # 1
         raise Refused(Refusal.ALREADY_ENROLLED, "this person has a relationship here: use it")
     name = Pseudonym(pseudonym or secrets.token_bytes(16))
     holder = Holder.PATIENT if key is not None else Holder.CUSTODIAN
     signer = key or SigningKey.generate()
-    secret = RelationshipSecret(new_key(), new_key(), nhs_number.digits, date_of_birth)
+    secret = RelationshipSecret(new_key(), new_key(), _written(number), date_of_birth)
     documents.keep(node.vault, node.chain, name, Kind.SECRET, name, encode(secret))  # 2
     if key is None:
         documents.keep(node.vault, node.chain, name, Kind.PSEUDONYM_KEY, name, signer.seed)
@@ -76,22 +80,22 @@ def enrol(
     return name
 
 
-def find(node: Node, nhs_number: NhsNumber) -> Pseudonym | None:
+def find(node: Node, number: PersonNumber) -> Pseudonym | None:
     """Return a person's pseudonym here; None when they are not enrolled."""
     with node.vault.database.reading() as connection:
         found = connection.scalar(
-            select(schema.identities.c.pseudonym).where(schema.identities.c.lookup == _keyed(node, nhs_number.digits))
+            select(schema.identities.c.pseudonym).where(schema.identities.c.lookup == _keyed(node, _written(number)))
         )
     return None if found is None else Pseudonym(found)
 
 
-def match(node: Node, nhs_number: NhsNumber, date_of_birth: str) -> Pseudonym | None:
+def match(node: Node, number: PersonNumber, date_of_birth: str) -> Pseudonym | None:
     """Return the pseudonym of the person with this number and this date of birth; None when either does not fit."""
     with node.vault.database.reading() as connection:
         found = connection.execute(
-            select(schema.identities).where(schema.identities.c.lookup == _keyed(node, nhs_number.digits))
+            select(schema.identities).where(schema.identities.c.lookup == _keyed(node, _written(number)))
         ).one_or_none()
-    expected = _keyed(node, nhs_number.digits, date_of_birth)
+    expected = _keyed(node, _written(number), date_of_birth)
     if found is None or not hmac.compare_digest(found.evidence, expected):
         return None
     return Pseudonym(found.pseudonym)
@@ -100,8 +104,8 @@ def match(node: Node, nhs_number: NhsNumber, date_of_birth: str) -> Pseudonym | 
 def remember(node: Node, pseudonym: Pseudonym, secret: RelationshipSecret) -> None:
     """Put a person into the identity map."""
     row = {
-        "lookup": _keyed(node, secret.nhs_number),
-        "evidence": _keyed(node, secret.nhs_number, secret.date_of_birth),
+        "lookup": _keyed(node, secret.number),
+        "evidence": _keyed(node, secret.number, secret.date_of_birth),
         "pseudonym": pseudonym,
     }
     with node.vault.database.writing() as connection:
@@ -136,6 +140,10 @@ def relationship_secret(node: Node, pseudonym: Pseudonym) -> bytes:
         raise Refused(Refusal.PATIENT_UNKNOWN, "no such relationship here: enrol the patient first")
     secret: RelationshipSecret = _SECRET.decode(kept)
     return secret.record_secret
+
+
+def _written(number: PersonNumber) -> str:
+    return number.digits if isinstance(number, NhsNumber) else f"{number.system}|{number.value}"
 
 
 def _keyed(node: Node, *parts: str) -> bytes:

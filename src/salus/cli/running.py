@@ -1,0 +1,161 @@
+"""The processes of a network on this machine: a ledger process and its nodes, started in order and ended together.
+
+Each child ends when its standard input closes, so none outlives the parent, however that ends.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from salus.cli.failures import TRY_LATER, Failure
+from salus.engines.base import Unavailable
+from salus.engines.client import LedgerClient
+from salus.node import config
+
+START_S = 30.0
+STOP_S = 15.0
+LOOK_AGAIN_S = 0.02
+
+
+class NetworkProcesses:
+    """Starts a network's processes when entered, ends them when left."""
+
+    def __init__(self, folder: Path, *, log: Path | None = None) -> None:
+        """Name the network.
+
+        Args:
+            log: a file that gets what the processes say; None leaves them this process's standard error.
+        """
+        self._network = config.read_network(folder)
+        self._log = log
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        """Start the ledger process and wait for it, then the nodes and wait for them. Raises Failure."""
+        try:
+            self._start(self._network.ledger)
+            self._wait_for_ledger()
+            for node in self._network.nodes:
+                self._start(node)
+            for node in self._network.nodes:
+                self._wait_for_node(node)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End all of them."""
+        self.stop()
+
+    def ended(self) -> str:
+        """Return the folder of a process that has ended by itself; empty while all run."""
+        return next((folder for folder, child in self._children.items() if child.poll() is not None), "")
+
+    def stop(self) -> None:
+        """End the nodes first, so that none is without its ledger, then the ledger."""
+        for child in reversed(self._children.values()):
+            _end(child)
+        self._children.clear()
+
+    def process_ids(self) -> dict[str, int]:
+        """Return the ids of the processes by the names of their folders."""
+        return {Path(folder).name: child.pid for folder, child in self._children.items()}
+
+    def _start(self, folder: str) -> None:
+        command = [sys.executable, "-P", "-m", "salus.cli", "serve", folder, "--until-input-ends"]
+        with _log_file(self._log) as log:
+            self._children[folder] = subprocess.Popen(  # noqa: S603 -- our own module on a folder of this network
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log
+            )
+
+    def _wait_for_ledger(self) -> None:
+        settings = config.read_ledger(Path(self._network.ledger))
+        chain = config.read_genesis(Path(settings.genesis)).chain
+        until_s = time.monotonic() + START_S
+        client = LedgerClient(Path(settings.socket), Path(settings.folder), chain=chain, reconnect_s=LOOK_AGAIN_S)
+        try:
+            while True:
+                self._check(self._network.ledger, until_s)
+                try:
+                    client.wait_for(1)
+                except Unavailable:
+                    time.sleep(LOOK_AGAIN_S)
+                else:
+                    return
+        finally:
+            client.close()
+
+    def _wait_for_node(self, folder: str) -> None:
+        listen = config.read_node(Path(folder)).listen
+        until_s = time.monotonic() + START_S
+        while True:
+            self._check(folder, until_s)
+            try:
+                with socket.create_connection((listen.host, listen.port), timeout=1):
+                    return
+            except OSError:
+                time.sleep(LOOK_AGAIN_S)
+
+    def _check(self, folder: str, until_s: float) -> None:
+        where = f"see {self._log}" if self._log else "see its messages above"
+        if self._children[folder].poll() is not None:
+            raise Failure(TRY_LATER, f"expected {folder} to start, its process has ended", where)
+        if time.monotonic() > until_s:
+            raise Failure(TRY_LATER, f"expected {folder} to answer within {START_S:.0f} s, it does not", where)
+
+
+def end_with_input() -> None:
+    """Ask this process to end, as SIGTERM does, once its standard input closes."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
+def wait_for_stop(processes: NetworkProcesses) -> bool:
+    """Wait for SIGTERM or SIGINT; return False when a process has ended by itself before."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.wait(0.5):
+        if processes.ended():
+            return False
+    return True
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.send_signal(signal.SIGTERM)
+    try:
+        child.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    if child.stdin is not None:
+        child.stdin.close()
+
+
+@contextmanager
+def _log_file(path: Path | None) -> Iterator[int | None]:
+    if path is None:
+        yield None
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

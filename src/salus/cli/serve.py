@@ -1,0 +1,77 @@
+"""salus serve: run the ledger process, a node, or a whole network's processes."""
+
+import logging
+from pathlib import Path
+
+import click
+
+from salus.cli.failures import BAD_INPUT, TRY_LATER, Failure
+from salus.cli.options import FOLDER, as_json_option
+from salus.cli.output import Facts, show
+
+
+@click.command(name="serve", short_help="Run a ledger process, a node, or a network's processes.")
+@click.argument("folder", type=FOLDER)
+@click.option("--until-input-ends", is_flag=True, hidden=True, help="End when standard input closes.")
+@as_json_option
+def command(folder: Path, until_input_ends: bool, as_json: bool) -> int:
+    """Serve what FOLDER is: a network (ledger process and nodes), its ledger alone, or one node.
+
+    Runs until SIGTERM or Ctrl-C. The line that begins with `ready` comes when everything answers; messages of the
+    processes go to standard error.
+
+    \b
+    Example:
+      salus serve ./north
+    """
+    from salus.cli.running import end_with_input
+    from salus.node import config
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if until_input_ends:
+        end_with_input()
+    if config.is_network(folder):
+        return _serve_network(folder, as_json=as_json)
+    if config.is_ledger(folder):
+        return _serve_ledger(folder, as_json=as_json)
+    if config.is_node(folder):
+        return _serve_node(folder, as_json=as_json)
+    names = f"{config.NETWORK_FILE}, {config.LEDGER_FILE} or {config.NODE_FILE}"
+    raise Failure(BAD_INPUT, f"expected {names} in {folder}, there is none", f"salus init {folder} makes a network")
+
+
+def _serve_network(folder: Path, *, as_json: bool) -> int:
+    from salus.cli.running import NetworkProcesses, wait_for_stop
+    from salus.node import config
+
+    with NetworkProcesses(folder) as processes:
+        network = config.read_network(folder)
+        endpoints = [_endpoint(Path(node)) for node in network.nodes]
+        facts: Facts = {"ready": True, "folder": str(folder), "nodes": endpoints, "processes": processes.process_ids()}
+        show(facts, [f"ready: {folder}, {', '.join(endpoints)}; Ctrl-C ends"], as_json=as_json)
+        if not wait_for_stop(processes):
+            raise Failure(TRY_LATER, f"{processes.ended()} has ended by itself", "see its messages, then serve again")
+    return 0
+
+
+def _serve_ledger(folder: Path, *, as_json: bool) -> int:
+    from salus.engines import process
+    from salus.node import config
+    from salus.node.opening import open_ledger
+
+    settings = config.read_ledger(folder)
+    engine = open_ledger(settings)
+    facts: Facts = {"ready": True, "ledger": engine.chain, "socket": settings.socket}
+    show(facts, [f"ready: ledger of {engine.chain} on {settings.socket}"], as_json=as_json)
+    return TRY_LATER if process.run(engine, Path(settings.socket)) else 0
+
+
+def _serve_node(folder: Path, *, as_json: bool) -> int:
+    raise NotImplementedError((folder, as_json))
+
+
+def _endpoint(node: Path) -> str:
+    from salus.node import config
+
+    settings = config.read_node(node)
+    return f"{settings.organisation} http://{settings.listen.host}:{settings.listen.port}"

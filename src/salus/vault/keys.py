@@ -29,6 +29,11 @@ _EPOCH_ID: Final = 1
 _KEYS: Final = (
     select(keys).where(keys.c.relationship.in_(bindparam("page", expanding=True))).order_by(keys.c.relationship)
 )
+_REWRAP: Final = (
+    update(keys)
+    .where(keys.c.relationship == bindparam("of"))
+    .values(generation=bindparam("new_generation"), wrapped_key=bindparam("new_wrapped_key"))
+)
 _SHARED_KEYS: Final = _KEYS.with_for_update(read=True)
 
 
@@ -193,7 +198,8 @@ class KeyTable:
         rewrapped, damaged = 0, list[bytes]()
         for page in key_pages(connection):
             good, bad = _rewrapped(page, old, new)
-            _update(connection, good)
+            if good:
+                connection.execute(_REWRAP, [_rewrap_values(row) for row in good])
             rewrapped, damaged = rewrapped + len(good), damaged + bad
         # 4
         connection.execute(update(epoch).values(**self._epoch_values(new)))
@@ -231,7 +237,9 @@ class KeyTable:
         if row.patient_key:
             row = replace(row, patient_slot=seal_to(row.patient_key, key, info=patient_info(row.relationship)))
         row = row.wrapping(self.root(connection), key)
-        _update(connection, [row])
+        here = keys.c.relationship == row.relationship
+        changed = {name: value for name, value in asdict(row).items() if name != "relationship"}
+        connection.execute(update(keys).where(here).values(**changed))
         return row
 
     def _epoch_values(self, root: Root) -> dict[str, Any]:
@@ -288,9 +296,5 @@ def _rewrapped(page: Sequence[KeyRow], old: Root, new: Root) -> tuple[list[KeyRo
     return good, bad
 
 
-def _update(connection: Connection, rows: Sequence[KeyRow]) -> None:
-    if rows:
-        names = [column.name for column in keys.c if not column.primary_key]
-        changed: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
-        statement = update(keys).where(keys.c.relationship == bindparam("new_relationship")).values(**changed)
-        connection.execute(statement, [{f"new_{name}": value for name, value in asdict(row).items()} for row in rows])
+def _rewrap_values(row: KeyRow) -> dict[str, Any]:
+    return {"of": row.relationship, "new_generation": row.generation, "new_wrapped_key": row.wrapped_key}

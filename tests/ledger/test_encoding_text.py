@@ -1,4 +1,4 @@
-"""Bytes that are no UTF-8 are refused as any other bytes that are no message: nothing else may come out of a decoder."""
+"""Bytes that are no UTF-8 are refused like any others that are no message: a decoder raises one thing only."""
 
 import pytest
 from hypothesis import given

@@ -14,7 +14,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check fast long bench docs lock pythons clean
+.PHONY: help setup demo test check lint types rings licences pages fast long bench docs lock pythons clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -35,12 +35,23 @@ setup: $(VENV)/.ready-test
 demo: $(VENV)/.ready-runtime
 	$(BIN)/salus demo $(if $(EXIT),--exit)
 
-check: $(VENV)/.ready-test
+# Five checks that can also be run alone; `make -k check` goes on after one that fails.
+check: lint types rings licences pages
+
+lint: $(VENV)/.ready-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/.ready-test
 	$(BIN)/mypy
+
+rings: $(VENV)/.ready-test
 	$(BIN)/lint-imports --no-logo
+
+licences: $(VENV)/.ready-test
 	$(BIN)/python -m tools.licences requirements/runtime.txt requirements/extras.txt requirements/test.txt
+
+pages: $(VENV)/.ready-test
 	$(PYTEST) -q tests/project
 
 fast: $(VENV)/.ready-test

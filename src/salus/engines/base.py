@@ -15,6 +15,7 @@ from salus.ledger.comet.types import SignedHeader, Validator
 from salus.ledger.contract import Contract
 from salus.ledger.machine import FirstRow, Machine, Meta
 from salus.ledger.outcomes import TransactionResult
+from salus.ledger.proofs import ProvedRows
 from salus.ledger.state import Reader, Store
 from salus.ledger.transactions import Transaction
 from salus.ledger.tree_proof import TreeProof
@@ -131,3 +132,6 @@ class Engine(Protocol):
 
     def prove_row(self, key: bytes, *, timeout_s: float = WAIT_TIMEOUT_S) -> ProvedRow:
         """Prove a key of the proved tables at the newest height. Raises Unavailable."""
+
+    def prove_many(self, keys: Sequence[bytes], *, timeout_s: float = WAIT_TIMEOUT_S) -> ProvedRows:
+        """Prove keys of the proved tables, all at the newest height. Raises Unavailable."""

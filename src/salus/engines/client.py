@@ -29,6 +29,7 @@ from salus.engines.base import (
 from salus.engines.headers import read_header, read_status
 from salus.engines.store import LmdbReader
 from salus.ledger.outcomes import TransactionResult
+from salus.ledger.proofs import ProvedRows
 from salus.ledger.transactions import SIZE_BYTES_MAX
 
 RECONNECT_S = 2.0
@@ -83,6 +84,10 @@ class LedgerClient:
     def prove_row(self, key: bytes, *, timeout_s: float = WAIT_TIMEOUT_S) -> ProvedRow:
         """Prove a key of the proved tables at the newest height. Raises Unavailable."""
         return self._ask([wire.Prove(key)], wire.Proved, timeout_s=timeout_s)[0].row
+
+    def prove_many(self, keys: Sequence[bytes], *, timeout_s: float = WAIT_TIMEOUT_S) -> ProvedRows:
+        """Prove keys of the proved tables, all at the newest height. Raises Unavailable."""
+        return self._ask([wire.ProveMany(tuple(keys))], wire.ProvedMany, timeout_s=timeout_s)[0].rows
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:

@@ -35,6 +35,7 @@ from salus.engines.store import MAP_SIZE_BYTES, DiskFull
 from salus.engines.verifier import InlineVerifier, ProcessVerifier, Verifier
 from salus.ledger import transactions
 from salus.ledger.outcomes import TransactionResult
+from salus.ledger.proofs import ProvedRows, StateProof
 from salus.ledger.state import STATE
 from salus.ledger.transactions import NotATransaction
 
@@ -162,6 +163,17 @@ class EmbeddedEngine:
         self._calls.append(lambda: proved(self._prove(key)))
         self._intake.wake()
 
+    def prove_many(self, keys: Sequence[bytes], *, timeout_s: float = WAIT_TIMEOUT_S) -> ProvedRows:
+        """Prove keys of the proved tables, all at the newest height. Raises Unavailable."""
+        answer: _Answer[ProvedRows] = _Answer()
+        self.prove_all(keys, answer.give)
+        return answer.wait(timeout_s, "the ledger is busy: try later")
+
+    def prove_all(self, keys: Sequence[bytes], proved: Callable[[ProvedRows], None]) -> None:
+        """Call `proved` with the proofs of keys, all at one height, on the ledger's thread."""
+        self._calls.append(lambda: proved(self._prove_all(keys)))
+        self._intake.wake()
+
     @property
     def chain(self) -> str:
         """The chain id."""
@@ -244,6 +256,11 @@ class EmbeddedEngine:
     def _prove(self, key: bytes) -> ProvedRow:
         row = self._chain.store.get(STATE, key)
         return ProvedRow(meta=self._chain.meta, row=row or b"", proof=self._chain.machine.tree.prove(key))
+
+    def _prove_all(self, keys: Sequence[bytes]) -> ProvedRows:
+        each = [self._prove(key) for key in keys]  # no block is made meanwhile: this thread makes them
+        rows = tuple(StateProof(key, proved.row, proved.proof) for key, proved in zip(keys, each, strict=True))
+        return ProvedRows(self._chain.meta, rows)
 
 
 T = TypeVar("T")

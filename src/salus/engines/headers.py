@@ -14,6 +14,7 @@ from salus.ledger.comet.types import Block, Commit, SignedHeader, Validator
 from salus.ledger.encoding import EncodingInvalid, decoder, encode
 from salus.ledger.machine import read_meta
 from salus.ledger.state import Reader
+from salus.ledger.transactions import transaction_hash
 
 FORMAT = 1
 EMBEDDED = "embedded"
@@ -112,6 +113,13 @@ def read_block(reader: Reader, height: int) -> Block | None:
         evidence=(),
         last_commit=before.signed.commit if before else NO_COMMIT,
     )
+
+
+def read_transaction(reader: Reader, height: int, transaction: bytes) -> bytes:
+    """Return the bytes of a block's transaction by its hash; empty when the block's body was pruned."""
+    row = reader.get(BLOCKS, height_key(height))
+    raws = () if row is None else decode_body_row(row)
+    return next((raw for raw in raws if transaction_hash(raw) == transaction), b"")
 
 
 def read_status(snapshot: Snapshot, *, wall_ns: int) -> Status | None:

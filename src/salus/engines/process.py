@@ -135,6 +135,8 @@ class _Connection:
                     self._engine.when(asked.height, lambda height: self._give(number, wire.Reached(height)))
                 case wire.Prove():
                     self._engine.prove(asked.key, lambda row: self._give(number, wire.Proved(row)))
+                case wire.ProveMany():
+                    self._engine.prove_all(asked.keys, lambda rows: self._give(number, wire.ProvedMany(rows)))
                 case wire.Hello():
                     raise wire.FrameInvalid("expected one Hello, at the beginning")
         except Unavailable as error:

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from salus.engines.base import ProvedRow
 from salus.ledger.outcomes import TransactionResult
+from salus.ledger.proofs import PROVED_KEYS_MAX, ProvedRows
 
 FORMAT = 1
 FRAME_BYTES_MAX = 4 << 20
@@ -26,6 +27,7 @@ MALFORMED = 2
 """The bytes were no request; the connection ends."""
 
 _Number = Annotated[int, Meta(ge=0, lt=1 << 53)]
+_Key = Annotated[bytes, Meta(min_length=1, max_length=511)]
 
 
 class FrameInvalid(Exception):
@@ -53,10 +55,16 @@ class WaitFor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 class Prove(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=4):
     """Prove this key of the proved tables, or its absence, at the newest height."""
 
-    key: Annotated[bytes, Meta(min_length=1, max_length=511)]
+    key: _Key
 
 
-Asked = Hello | Submit | WaitFor | Prove
+class ProveMany(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=5):
+    """Prove these keys of the proved tables, or their absence, all at the newest height."""
+
+    keys: Annotated[tuple[_Key, ...], Meta(max_length=PROVED_KEYS_MAX)]
+
+
+Asked = Hello | Submit | WaitFor | Prove | ProveMany
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=1):
@@ -84,6 +92,12 @@ class Proved(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     row: ProvedRow
 
 
+class ProvedMany(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=5):
+    """Answers ProveMany: the rows in the order of the keys."""
+
+    rows: ProvedRows
+
+
 class Failed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=9):
     """Answers any request that got no answer of its own kind."""
 
@@ -91,7 +105,7 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     words: str
 
 
-Answered = Welcome | Results | Reached | Proved | Failed
+Answered = Welcome | Results | Reached | Proved | ProvedMany | Failed
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -40,6 +40,17 @@ class LedgerProcess:
         client.wait_for(0, timeout_s=START_S)
         client.close()
 
+    def spawn(self) -> None:
+        """Start it."""
+        arguments = [str(self.folder), str(self.socket), str(self._verifiers)]
+        self._child = subprocess.Popen([sys.executable, "-m", "tests.engines.child", *arguments], cwd=ROOT)
+
+    def run_and_fail(self) -> int:
+        """Start it, wait until it ends by itself, return the exit status."""
+        self.spawn()
+        assert self._child is not None
+        return self._child.wait(START_S)
+
     def client(self, *, reconnect_s: float = 2.0) -> LedgerClient:
         """A new client."""
         return LedgerClient(self.socket, self.folder, chain=toy.CHAIN, reconnect_s=reconnect_s)

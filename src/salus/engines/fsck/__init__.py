@@ -13,6 +13,8 @@ Reads one snapshot of another process's ledger, running or not; writes only to a
 from collections.abc import Iterator
 from pathlib import Path
 
+import lmdb
+
 from salus.engines.base import Founding, Snapshot, StartRefused
 from salus.engines.fsck.execution import Progress, check_execution
 from salus.engines.fsck.findings import Finding
@@ -34,6 +36,8 @@ def fsck(folder: Path, founding: Founding, *, progress: Progress | None = None) 
     try:
         with reader.snapshot() as snapshot:
             return check(snapshot, founding, progress=progress)
+    except lmdb.Error as error:
+        return [Finding("data.mdb", b"", f"LMDB cannot read its own pages: restore a backup. {error}")]
     finally:
         reader.close()
 
@@ -54,7 +58,7 @@ def check(snapshot: Snapshot, founding: Founding, *, progress: Progress | None =
     if meta is None or meta.chain != founding.chain:
         return [Finding(META, b"", f"expected a ledger of {founding.chain}, came {meta.chain if meta else 'none'}")]
     findings = [
-        *_check_meta(snapshot, meta),
+        *_check_meta(meta),
         *check_headers(snapshot, meta),  # 1
         *check_log(snapshot, meta),  # 2
         *check_tree(snapshot, meta),  # 3
@@ -66,10 +70,6 @@ def check(snapshot: Snapshot, founding: Founding, *, progress: Progress | None =
     return findings
 
 
-def _check_meta(snapshot: Snapshot, meta: Meta) -> Iterator[Finding]:
+def _check_meta(meta: Meta) -> Iterator[Finding]:
     if meta.app_hash != app_hash(tree_root=meta.tree_root, log_size=meta.log_size, log_root=meta.log_root):
         yield Finding(META, b"", "the app hash does not follow from the two roots")
-    keys = [key for key, _ in snapshot.items(HEADERS)]
-    newest = int.from_bytes(keys[-1], "big") if keys else 0
-    if newest != meta.height:
-        yield Finding(META, b"", f"the state has height {meta.height}, the newest header {newest}")

@@ -3,33 +3,40 @@
 from collections.abc import Iterator
 
 from salus.engines.base import SealedHeight, Snapshot
+from salus.engines.clock import SECOND_NS
 from salus.engines.fsck.findings import Finding
-from salus.engines.headers import decode_body_row, decode_header_row, read_block
+from salus.engines.headers import NO_COMMIT, decode_body_row, decode_header_row
 from salus.engines.store import BLOCKS, HEADERS, height_key
 from salus.ledger.comet.block import block_id, data_hash
 from salus.ledger.comet.commit import commit_hash
 from salus.ledger.comet.light import NotVerified, verify_signed_header
+from salus.ledger.comet.types import Block
 from salus.ledger.encoding import EncodingInvalid
 from salus.ledger.machine import Meta
+from salus.ledger.state import META
 
 
 def check_headers(snapshot: Snapshot, meta: Meta) -> Iterator[Finding]:
-    """Yield what is wrong with headers, commits and bodies."""
+    """Yield what is wrong with headers, commits and bodies, and with how far they reach."""
     before: SealedHeight | None = None
-    kept: set[bytes] = set()
+    newest = 0
     for key, row in snapshot.items(HEADERS):
-        kept.add(key)
+        newest = int.from_bytes(key, "big")
         try:
             stored = decode_header_row(row)
             _check_header(stored, key, before, meta.chain)
-            before = stored
         except (EncodingInvalid, NotVerified) as error:
             yield Finding(HEADERS, key, str(error))
             before = None
             continue
-        yield from _check_body(snapshot, key, stored)
+        yield from _check_body(snapshot, key, stored, before)
+        before = stored
+    if newest != meta.height:
+        yield Finding(HEADERS, b"", f"the newest header has height {newest}, the state {meta.height}")
+    elif before is not None and before.signed.header.time_ns // SECOND_NS != meta.time_s:
+        yield Finding(META, b"", "the state has another time than its header")
     for key, _ in snapshot.items(BLOCKS):
-        if key not in kept:
+        if snapshot.get(HEADERS, key) is None:
             yield Finding(BLOCKS, key, "a body without a header")
 
 
@@ -52,7 +59,7 @@ def _expect(fact: bool, words: str) -> None:
         raise EncodingInvalid(words)
 
 
-def _check_body(snapshot: Snapshot, key: bytes, stored: SealedHeight) -> Iterator[Finding]:
+def _check_body(snapshot: Snapshot, key: bytes, stored: SealedHeight, before: SealedHeight | None) -> Iterator[Finding]:
     row = snapshot.get(BLOCKS, key)
     try:
         raws = () if row is None else decode_body_row(row)
@@ -62,7 +69,7 @@ def _check_body(snapshot: Snapshot, key: bytes, stored: SealedHeight) -> Iterato
     header, commit = stored.signed.header, stored.signed.commit
     if data_hash(raws) != header.data_hash:
         yield Finding(BLOCKS, key, "the transactions are not those of the header")
-        return
-    block = read_block(snapshot, header.height)
-    if block is not None and block_id(block) != commit.block_id:
-        yield Finding(HEADERS, key, "the commit is for other parts of the block")
+    elif before is not None or header.height == 1:
+        block = Block(header, raws, (), before.signed.commit if before else NO_COMMIT)
+        if block_id(block) != commit.block_id:
+            yield Finding(HEADERS, key, "the commit is for other parts of the block")

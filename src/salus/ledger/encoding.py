@@ -16,6 +16,10 @@ encode = _ENCODER.encode
 """encode(value) -> bytes: the canonical bytes of a value."""
 
 
+_UNICODE = unicodedata.ucd_3_2_0
+"""A table that is the same in every Python (L1): the newest one differs from version to version."""
+
+
 class EncodingInvalid(Exception):
     """The bytes are not the canonical encoding of the expected type."""
 
@@ -48,7 +52,7 @@ def decoder(expected: Any) -> Decoder:
 
 def _text_is_nfc(value: object) -> bool:
     if isinstance(value, str):
-        return unicodedata.is_normalized("NFC", value)
+        return _UNICODE.is_normalized("NFC", value)
     if isinstance(value, msgspec.Struct):
         return all(_text_is_nfc(getattr(value, name)) for name in _text_fields(type(value)))
     if isinstance(value, tuple | list):

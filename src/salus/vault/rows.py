@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import asdict
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, select, tuple_, update
 
 from salus.crypto.hashing import HASH_SIZE_BYTES, tagged
 from salus.crypto.sealing import sealed_size, segment_count
@@ -143,6 +143,17 @@ def find(connection: Connection, record_id: bytes, version: int) -> Stored | Non
 def find_all(connection: Connection, keys: Sequence[RecordKey]) -> list[Stored]:
     """Those of these record versions that are stored."""
     return [stored for page in pages(keys) for stored in _stored(connection, _FIND_ALL, keys=page)]
+
+
+def newest_versions(connection: Connection, record_ids: Sequence[bytes]) -> dict[bytes, int]:
+    """The newest version of each of these records that is stored."""
+    columns = records.c
+    newest = select(columns.record_id, func.max(columns.version)).group_by(columns.record_id)
+    return {
+        found.record_id: found[1]
+        for page in pages(record_ids)
+        for found in connection.execute(newest.where(columns.record_id.in_(page)))
+    }
 
 
 def of_record(connection: Connection, record_id: bytes) -> list[Stored]:

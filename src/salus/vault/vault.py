@@ -167,6 +167,11 @@ class Vault:
             raise NoSuchRecord(f"record {missing[0].hex()} version {missing[1]} is not stored here, or was erased")
         return [found[key] for key in versions]
 
+    def newest_versions(self, record_ids: Sequence[bytes]) -> dict[bytes, int]:
+        """The newest stored version of each of these records; those that are not stored are left out."""
+        with self.database.reading() as connection:
+            return rows.newest_versions(connection, record_ids)
+
     def records(self, relationship: bytes) -> list[Record]:
         """All record versions of a relationship, in the order of their ids; none when there are none."""
         with self.database.reading() as connection:

@@ -6,7 +6,7 @@ same bytes again are the same record; changed bytes of the same source are its n
 
 import hmac
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import insert, select, update
@@ -24,14 +24,26 @@ from salus.ledger.identifiers import Digest, Pseudonym, RecordId
 from salus.node import documents, schema
 from salus.node.assemble import Node
 from salus.node.documents import Kind
+from salus.node.errors import Refused
 from salus.node.services.enrol import relationship_secret
 from salus.vault.deposits import Deposit, Deposited
-from salus.vault.errors import NoSuchRecord
+from salus.vault.rows import RecordKey
 from salus.vault.vault import Record
 
 PLACED = decoder(PlacedEntry)
 METADATA = decoder(CommittedFields)
 TEXTS_MAX = 512
+BATCHES_TOGETHER = 128
+"""How many registrations share one transaction, and so one signature."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of one pseudonym: its root and the size of its tree."""
+
+    pseudonym: Pseudonym
+    root: Digest
+    size: int
 
 
 @dataclass(frozen=True)
@@ -43,63 +55,97 @@ class Filed:
     is_new: bool
 
 
+@dataclass(frozen=True)
+class ChartDeposit:
+    """Resources of one person, to be deposited under their pseudonym."""
+
+    pseudonym: Pseudonym
+    resources: Sequence[Resource]
+
+
 def deposit(node: Node, pseudonym: Pseudonym, resources: Sequence[Resource]) -> list[Filed]:
-    """Deposit resources of one person and register them.
+    """Deposit resources of one person; see `deposit_charts`."""
+    return deposit_charts(node, [ChartDeposit(pseudonym, resources)])[0]
+
+
+def deposit_charts(node: Node, charts: Sequence[ChartDeposit]) -> list[list[Filed]]:
+    """Deposit resources of several people, each one's new records as one batch, and register them.
 
     1. Find each one's record and version.
     2. Seal them into the vault, all or none, durably: from here on the deposit is acknowledged.
-    3. Place what is new in a batch and commit it.
+    3. Place what is new in batches, one for each person, and commit them.
 
     Raises:
-        Refused: the relationship is unknown, or the ledger says no.
+        Refused: a relationship is unknown, or the ledger says no.
         NotNow: the ledger is away; the records are staged, and `redrive` registers them.
     """
-    secret = relationship_secret(node, pseudonym)
-    deposits = [_deposit(node, pseudonym, secret, resource) for resource in resources]  # 1
-    unique = {each.key: each for each in deposits}
+    deposits = [_deposits(node, chart) for chart in charts]  # 1
+    unique = {each.key: each for of_chart in deposits for each in of_chart}
     answers = dict(zip(unique, node.vault.deposit_many(list(unique.values())), strict=True))  # 2
-    new = [answer for answer in answers.values() if answer.is_new]
-    if new:
-        register(node, pseudonym, [(answer.record_id, answer.version) for answer in new])  # 3
-    return [_filed(answers[each.key]) for each in deposits]
+    new: dict[Pseudonym, list[tuple[Deposited, CommittedFields]]] = {}
+    for key, answer in answers.items():
+        if answer.is_new:
+            metadata = METADATA.decode(unique[key].metadata)
+            new.setdefault(Pseudonym(unique[key].relationship), []).append((answer, metadata))
+    register(node, new)  # 3
+    return [[_filed(answers[each.key]) for each in of_chart] for of_chart in deposits]
 
 
-def register(node: Node, pseudonym: Pseudonym, versions: Sequence[tuple[bytes, int]]) -> None:
-    """Place staged record versions in one batch, keep the paths, and commit the batch."""
-    entries = [_entry(node, node.vault.record(*version)) for version in versions]
-    padding = [secrets.token_bytes(PADDING_BYTES) for _ in range(batch_size(len(entries)) - len(entries))]
-    placed = place_entries(entries, padding=padding)
-    _keep_placed(node, pseudonym, placed)
-    commit_batch(node, pseudonym, placed[0].batch_root, placed[0].batch_size)
+def register(node: Node, stored: Mapping[Pseudonym, Sequence[tuple[Deposited | Record, CommittedFields]]]) -> None:
+    """Place staged record versions in one batch for each pseudonym, keep the paths, and commit the batches."""
+    if not stored:
+        return
+    before = _entries_before(node, [(each.record_id, each.version) for rows in stored.values() for each, _ in rows])
+    placed = {
+        pseudonym: _place([_entry(each, metadata, before) for each, metadata in rows])
+        for pseudonym, rows in stored.items()
+    }
+    _keep_placed(node, placed)
+    commit_batches(
+        node, [Batch(pseudonym, rows[0].batch_root, rows[0].batch_size) for pseudonym, rows in placed.items()]
+    )
 
 
-def commit_batch(node: Node, pseudonym: Pseudonym, root: Digest, size: int) -> None:
-    """Commit a kept batch, unless the ledger has it, and mark its records as registered."""
+def commit_batches(node: Node, batches: Sequence[Batch]) -> None:
+    """Commit kept batches that the ledger does not have yet, many in a transaction, and mark their records."""
     with node.engine.snapshot() as reader:
-        is_known = records.batch(reader, pseudonym, root) is not None
-    if not is_known:
-        node.submit(RegisterBatch(pseudonym=pseudonym, custodian=node.organisation, root=root, size=size))
+        unknown = [each for each in batches if records.batch(reader, each.pseudonym, each.root) is None]
+    for start in range(0, len(unknown), BATCHES_TOGETHER):
+        _commit_together(node, unknown[start : start + BATCHES_TOGETHER])
+    roots = [each.root for each in batches]
     with node.vault.database.writing() as connection:
-        of_batch = (schema.batches.c.pseudonym == pseudonym) & (schema.batches.c.batch_root == root)
-        connection.execute(update(schema.batches).where(of_batch).values(committed=1))
+        columns = schema.entries.c
+        connection.execute(update(schema.batches).where(schema.batches.c.batch_root.in_(roots)).values(committed=1))
         versions = connection.execute(
-            select(schema.entries.c.record_id, schema.entries.c.version).where(schema.entries.c.batch_root == root)
+            select(columns.record_id, columns.version).where(columns.batch_root.in_(roots))
         ).all()
     node.vault.register([(record, version) for record, version in versions])
+
+
+def _commit_together(node: Node, batches: Sequence[Batch]) -> None:
+    messages = [
+        RegisterBatch(pseudonym=each.pseudonym, custodian=node.organisation, root=each.root, size=each.size)
+        for each in batches
+    ]
+    try:
+        node.submit(*messages)
+    except Refused:
+        if len(messages) == 1:
+            raise
+        for message in messages:  # one of them is at fault: the others must not wait for it
+            node.submit(message)
 
 
 def redrive(node: Node) -> int:
     """Finish what a crash or an absent ledger left: commit kept batches, batch staged records; return how many."""
     with node.vault.database.reading() as connection:
         waiting = connection.execute(select(schema.batches).where(schema.batches.c.committed == 0)).all()
-    for row in waiting:
-        commit_batch(node, Pseudonym(row.pseudonym), Digest(row.batch_root), row.size)
-    staged: dict[Pseudonym, list[tuple[bytes, int]]] = {}
+    commit_batches(node, [Batch(Pseudonym(row.pseudonym), Digest(row.batch_root), row.size) for row in waiting])
+    staged: dict[Pseudonym, list[tuple[Deposited | Record, CommittedFields]]] = {}
     for orphan in node.vault.orphans(node.clock() + 1):
-        if documents.kind_of(node.vault.record(orphan.record_id, orphan.version)) is Kind.RECORD:
-            staged.setdefault(Pseudonym(orphan.relationship), []).append((orphan.record_id, orphan.version))
-    for pseudonym, versions in staged.items():
-        register(node, pseudonym, versions)
+        record = node.vault.record(orphan.record_id, orphan.version)
+        staged.setdefault(Pseudonym(orphan.relationship), []).append((record, METADATA.decode(record.metadata)))
+    register(node, staged)
     return len(waiting) + len(staged)
 
 
@@ -113,65 +159,88 @@ def placed_entries(node: Node, pseudonym: Pseudonym) -> list[PlacedEntry]:
     return [PLACED.decode(row) for row in rows]
 
 
-def _keep_placed(node: Node, pseudonym: Pseudonym, placed: Iterable[PlacedEntry]) -> None:
-    rows = [
+def _place(entries: Sequence[Entry]) -> list[PlacedEntry]:
+    padding = [secrets.token_bytes(PADDING_BYTES) for _ in range(batch_size(len(entries)) - len(entries))]
+    return place_entries(entries, padding=padding)
+
+
+def _keep_placed(node: Node, placed: Mapping[Pseudonym, Sequence[PlacedEntry]]) -> None:
+    batches = [
+        {"pseudonym": pseudonym, "batch_root": rows[0].batch_root, "size": rows[0].batch_size, "committed": 0}
+        for pseudonym, rows in placed.items()
+    ]
+    entries = [
         {
             "record_id": each.entry.record,
             "version": each.entry.version,
             "pseudonym": pseudonym,
             "batch_root": each.batch_root,
             "placed": encode(each),
-            "size": each.batch_size,
         }
-        for each in placed
+        for pseudonym, rows in placed.items()
+        for each in rows
     ]
     with node.vault.database.writing() as connection:
-        connection.execute(
-            insert(schema.batches).values(
-                pseudonym=pseudonym, batch_root=rows[0]["batch_root"], size=rows[0]["size"], committed=0
-            )
-        )
-        connection.execute(insert(schema.entries), [{k: v for k, v in row.items() if k != "size"} for row in rows])
+        connection.execute(insert(schema.batches), batches)
+        connection.execute(insert(schema.entries), entries)
 
 
-def _entry(node: Node, record: Record) -> Entry:
-    metadata: CommittedFields = METADATA.decode(record.metadata)
+def _entry(stored: Deposited | Record, metadata: CommittedFields, before: Mapping[RecordKey, PlacedEntry]) -> Entry:
+    earlier = before.get((stored.record_id, stored.version - 1))
     return Entry(
-        record=RecordId(record.record_id),
-        version=record.version,
+        record=RecordId(stored.record_id),
+        version=stored.version,
         metadata_root=metadata.root(),
-        content_root=Digest(record.content_root),
-        sealed_root=Digest(record.sealed_root),
-        supersedes=_before(node, record),
+        content_root=Digest(stored.content_root),
+        sealed_root=Digest(stored.sealed_root),
+        supersedes=entry_hash(earlier.entry) if earlier is not None else Digest(b""),
     )
 
 
-def _before(node: Node, record: Record) -> Digest:
-    if record.version == 1:
-        return Digest(b"")
+def _entries_before(node: Node, versions: Sequence[RecordKey]) -> dict[RecordKey, PlacedEntry]:
+    """The placed entries of the versions before these, where there are any."""
+    later = [record for record, version in versions if version > 1]
+    if not later:
+        return {}
     columns = schema.entries.c
     with node.vault.database.reading() as connection:
-        row = connection.scalar(
-            select(columns.placed).where(
-                (columns.record_id == record.record_id) & (columns.version == record.version - 1)
-            )
-        )
-    if row is None:
-        return Digest(b"")
-    before: PlacedEntry = PLACED.decode(row)
-    return entry_hash(before.entry)
+        rows = connection.execute(
+            select(columns.record_id, columns.version, columns.placed).where(columns.record_id.in_(later))
+        ).all()
+    return {(row.record_id, row.version): PLACED.decode(row.placed) for row in rows}
 
 
-def _deposit(node: Node, pseudonym: Pseudonym, secret: bytes, resource: Resource) -> Deposit:
-    record = _record_id(secret, resource)
-    version = _version(node, record, resource.body)
-    facts = record_metadata.commit_facts(_facts(resource), secret=new_key())
+def _deposits(node: Node, chart: ChartDeposit) -> list[Deposit]:
+    secret = relationship_secret(node, chart.pseudonym)
+    named = [(_record_id(secret, resource), resource) for resource in chart.resources]
+    newest = node.vault.newest_versions([record for record, _ in named])
+    deposits = []
+    last: dict[RecordId, Deposit] = {}
+    for record, resource in named:
+        earlier = last.get(record)
+        if earlier is not None and earlier.content == resource.body:
+            deposits.append(earlier)
+            continue
+        version = earlier.version + 1 if earlier else _version(node, record, newest.get(record, 0), resource.body)
+        last[record] = _deposit(node, chart.pseudonym, record, version, resource)
+        deposits.append(last[record])
+    return deposits
+
+
+def _version(node: Node, record: RecordId, newest: int, body: bytes) -> int:
+    """The newest version if it has these bytes, else the one after it."""
+    if newest and b"".join(node.vault.open(record, newest)) == body:
+        return newest
+    return newest + 1
+
+
+def _deposit(node: Node, pseudonym: Pseudonym, record: RecordId, version: int, resource: Resource) -> Deposit:
     return Deposit(
         relationship=pseudonym,
         record_id=record,
         version=version,
         associated=documents.associated(node.chain, Kind.RECORD, record, version),
-        metadata=encode(facts),
+        metadata=encode(record_metadata.commit_facts(_facts(resource), secret=new_key())),
         content=resource.body,
     )
 
@@ -180,18 +249,6 @@ def _record_id(secret: bytes, resource: Resource) -> RecordId:
     """The same source resource is the same record; one without an id is named by its bytes."""
     source = f"{resource.type}/{resource.id}".encode() if resource.id else resource.body
     return RecordId(hmac.digest(secret, source, "sha256")[:16])
-
-
-def _version(node: Node, record: RecordId, body: bytes) -> int:
-    version = 0
-    while True:
-        try:
-            newest = b"".join(node.vault.open(record, version + 1))
-        except NoSuchRecord:
-            return version + 1
-        version += 1
-        if newest == body:
-            return version
 
 
 def _facts(resource: Resource) -> Facts:

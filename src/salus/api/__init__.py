@@ -1,0 +1,1 @@
+"""HTTP interfaces of a node; each route parses, calls one service and renders."""

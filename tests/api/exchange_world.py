@@ -1,0 +1,97 @@
+"""Two organisations on one ledger, each with its exchange on a real socket; servers run in threads of this process."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import msgspec
+import uvicorn
+
+from salus.api.exchange.app import Exchange
+from salus.api.exchange.serve import listen, server_config
+from salus.api.exchange.settings import ExchangeSettings
+from salus.contracts import CONTRACTS
+from salus.contracts.genesis import Genesis, genesis_rows
+from salus.contracts.membership import KeyUse
+from salus.engines.base import Founding
+from salus.engines.embedded import EmbeddedEngine
+from salus.ledger.identifiers import OrganisationId
+from salus.node.http_peers import HttpPeers, node_peers
+from salus.node.keys import generate
+from salus.node.members import LedgerDirectory
+from salus.testing.world import HOSPITAL, PRACTICE, World, make_genesis
+
+STRANGER = OrganisationId("X99")
+
+
+@dataclass
+class Served:
+    """A world whose hospital and practice serve their exchanges; the stranger is a member that serves nothing."""
+
+    world: World
+    ports: dict[OrganisationId, int]
+    exchanges: dict[OrganisationId, Exchange] = field(default_factory=dict)
+
+    def peers(self, organisation: OrganisationId, *, transport: httpx2.BaseTransport | None = None) -> HttpPeers:
+        """What one organisation reaches the others by."""
+        node = self.world.nodes[organisation]
+        if transport is None:
+            return node_peers(node)
+        directory = LedgerDirectory(node.chain, node.engine, node.clock)
+        return HttpPeers(directory, sender=organisation, key=node.signing(KeyUse.HTTP), transport=transport)
+
+
+@contextmanager
+def served_world(folder: Path, **settings: float) -> Iterator[Served]:
+    """Start ledger, nodes and servers; everything ends with the block."""
+    keys = {organisation: generate() for organisation in (HOSPITAL, PRACTICE, STRANGER)}
+    with ExitStack() as stack:
+        listeners = {each: stack.enter_context(closing(listen("127.0.0.1", 0))) for each in (HOSPITAL, PRACTICE)}
+        ports = {each: listener.getsockname()[1] for each, listener in listeners.items()}
+        genesis = with_endpoints(make_genesis(keys), ports)
+        founding = Founding(
+            chain=genesis.chain, contracts=CONTRACTS, time_s=genesis.time_s, rows=tuple(genesis_rows(genesis))
+        )
+        engine = EmbeddedEngine(folder / "ledger", founding, keys[HOSPITAL].signing(KeyUse.CONSENSUS))
+        stack.callback(engine.close)
+        served = Served(World(folder, genesis, engine, keys), ports)
+        for organisation in keys:
+            served.world.open_node(organisation)
+        for organisation, listener in listeners.items():
+            limits = ExchangeSettings(folder=folder / organisation.lower(), match_step_ms=20, **settings)
+            exchange = stack.enter_context(closing(Exchange(served.world.nodes[organisation], limits)))
+            served.exchanges[organisation] = exchange
+            stack.enter_context(running(exchange, listener))
+        yield served
+
+
+def with_endpoints(genesis: Genesis, ports: dict[OrganisationId, int]) -> Genesis:
+    """Register where each node is."""
+    founders = tuple(
+        msgspec.structs.replace(founder, endpoint=f"http://127.0.0.1:{ports[founder.organisation]}")
+        if founder.organisation in ports
+        else founder
+        for founder in genesis.founders
+    )
+    return msgspec.structs.replace(genesis, founders=founders)
+
+
+@contextmanager
+def running(exchange: Exchange, listener: socket.socket) -> Iterator[None]:
+    """Serve in a thread."""
+    server = uvicorn.Server(server_config(exchange))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.005)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()

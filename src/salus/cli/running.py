@@ -1,8 +1,9 @@
 """The processes of a network on this machine: a ledger process and its nodes, started in order and ended together.
 
-Each child ends when its standard input closes, so none outlives the parent, however that ends.
+Each child asks the kernel for SIGTERM when its parent ends, so none outlives it, however that ends.
 """
 
+import ctypes
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ from salus.node import config
 START_S = 30.0
 STOP_S = 15.0
 LOOK_AGAIN_S = 0.02
+_PR_SET_PDEATHSIG = 1
 
 
 class NetworkProcesses:
@@ -74,10 +76,10 @@ class NetworkProcesses:
         return {Path(folder).name: child.pid for folder, child in self._children.items()}
 
     def _start(self, folder: str) -> None:
-        command = [sys.executable, "-P", "-m", "salus.cli", "serve", folder, "--until-input-ends"]
+        command = [sys.executable, "-P", "-m", "salus.cli", "serve", folder, "--with-parent", str(os.getpid())]
         with _log_file(self._log) as log:
             self._children[folder] = subprocess.Popen(  # noqa: S603 -- our own module on a folder of this network
-                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
             )
 
     def _wait_for_ledger(self) -> None:
@@ -116,15 +118,19 @@ class NetworkProcesses:
             raise Failure(TRY_LATER, f"expected {folder} to answer within {START_S:.0f} s, it does not", where)
 
 
-def end_with_input() -> None:
-    """Ask this process to end, as SIGTERM does, once its standard input closes."""
+def end_with_parent(parent: int) -> None:
+    """Ask for SIGTERM when the process that started this one ends; without Linux's prctl nothing is asked.
 
-    def wait() -> None:
-        while os.read(0, 4096):
-            pass
+    A thread that watched a pipe would do it everywhere, but a node forks its workers and must have no threads then.
+
+    Args:
+        parent: the process that is expected to be the parent still.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it ended before we asked
         os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
 def wait_for_stop(processes: NetworkProcesses) -> bool:
@@ -145,8 +151,6 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
-    if child.stdin is not None:
-        child.stdin.close()
 
 
 @contextmanager

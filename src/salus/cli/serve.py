@@ -1,6 +1,7 @@
 """salus serve: run the ledger process, a node, or a whole network's processes."""
 
 import logging
+import sys
 from pathlib import Path
 
 import click
@@ -9,12 +10,15 @@ from salus.cli.failures import BAD_INPUT, TRY_LATER, Failure
 from salus.cli.options import FOLDER, as_json_option
 from salus.cli.output import Facts, show
 
+EXCHANGE = "exchange"
+"""Where a node's workers keep which requests they have seen."""
+
 
 @click.command(name="serve", short_help="Run a ledger process, a node, or a network's processes.")
 @click.argument("folder", type=FOLDER)
-@click.option("--until-input-ends", is_flag=True, hidden=True, help="End when standard input closes.")
+@click.option("--with-parent", "parent", type=int, hidden=True, help="End when this process, the parent, ends.")
 @as_json_option
-def command(folder: Path, until_input_ends: bool, as_json: bool) -> int:
+def command(folder: Path, parent: int | None, as_json: bool) -> int:
     """Serve what FOLDER is: a network (ledger process and nodes), its ledger alone, or one node.
 
     Runs until SIGTERM or Ctrl-C. The line that begins with `ready` comes when everything answers; messages of the
@@ -24,12 +28,12 @@ def command(folder: Path, until_input_ends: bool, as_json: bool) -> int:
     Example:
       salus serve ./north
     """
-    from salus.cli.running import end_with_input
+    from salus.cli.running import end_with_parent
     from salus.node import config
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    if until_input_ends:
-        end_with_input()
+    _log_to_standard_error()
+    if parent is not None:
+        end_with_parent(parent)
     if config.is_network(folder):
         return _serve_network(folder, as_json=as_json)
     if config.is_ledger(folder):
@@ -67,7 +71,44 @@ def _serve_ledger(folder: Path, *, as_json: bool) -> int:
 
 
 def _serve_node(folder: Path, *, as_json: bool) -> int:
-    raise NotImplementedError((folder, as_json))
+    from salus.api.exchange.serve import listen, serve_on
+    from salus.api.exchange.settings import ExchangeSettings
+    from salus.node import config
+    from salus.node.opening import open_node
+
+    settings = config.read_node(folder)
+    host, port, workers = settings.listen.host, settings.listen.port, settings.listen.workers
+    with open_node(folder):  # whatever is wrong with the folder is said now, by one process
+        pass
+    limits = ExchangeSettings(
+        folder=folder / EXCHANGE,
+        threads=settings.limits.threads,
+        waiting_max=settings.limits.waiting_max,
+        streams_max=settings.limits.streams_max,
+        asks_per_minute=settings.limits.asks_per_minute,
+        matches_per_minute=settings.limits.matches_per_minute,
+    )
+    limits.folder.mkdir(exist_ok=True, mode=0o700)
+    with listen(host, port) as listener:
+        facts: Facts = {"ready": True, "organisation": settings.organisation, "host": host, "port": port}
+        show(facts, [f"ready: {_endpoint(folder)}, {workers} worker{'' if workers == 1 else 's'}"], as_json=as_json)
+        ended_badly = serve_on(listener, lambda: open_node(folder), workers=workers, settings=limits)
+    return TRY_LATER if ended_badly else 0
+
+
+def _log_to_standard_error() -> None:
+    """Log events as lines of names and values, in UTC."""
+    import structlog
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"], drop_missing=True),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def _endpoint(node: Path) -> str:

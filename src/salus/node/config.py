@@ -21,6 +21,7 @@ NETWORK_FILE = "network.toml"
 
 PortField = Annotated[int, Meta(ge=0, le=65_535)]
 CountField = Annotated[int, Meta(ge=1, le=1024)]
+RateField = Annotated[int, Meta(ge=1, le=10_000_000)]
 
 
 class SettingsUnfit(Exception):
@@ -36,11 +37,21 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a node lets others ask of it."""
+    """What a node lets others ask of it; threads and streams are for each worker, rates for the node.
 
-    body_size_bytes_max: Annotated[int, Meta(ge=65_536, le=1 << 30)] = 4 << 20
-    requests_at_once_max: CountField = 64
-    matches_per_minute_max: CountField = 60
+    Args:
+        threads: asks that are answered at one time.
+        waiting_max: asks that may wait for a thread.
+        streams_max: streams at one time.
+        asks_per_minute: of one member, all kinds together.
+        matches_per_minute: of one member.
+    """
+
+    threads: CountField = 8
+    waiting_max: CountField = 64
+    streams_max: CountField = 8
+    asks_per_minute: RateField = 30_000
+    matches_per_minute: RateField = 600
 
 
 class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

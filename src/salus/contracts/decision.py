@@ -64,6 +64,8 @@ class RecordDecision(msgspec.Struct, frozen=True, array_like=True):
 def decide(terms: Permit, rules: Rules, request: Request, record: Record) -> RecordDecision:
     """Decide on one record under a live permit, in the order of a decision (DESIGN §5).
 
+    A tree *denies* or *permits* a record when that is its outcome (provisions). The first of these that holds decides:
+
     2. A policy that denies the record forbids it, whatever else permits; a policy that denies BTG for a label is how a
        network marks records *never override*.
     3. An emergency passes the patient's denies; it leaves under review.

@@ -98,7 +98,15 @@ def genesis_hash(genesis: Genesis) -> Digest:
 
 
 def check(genesis: Genesis) -> None:
-    """Raise GenesisInvalid unless members, keys, policies and validators fit together."""
+    """Raise GenesisInvalid unless members, keys, policies and validators fit together.
+
+    1. `format` is 1; organisations are founders once, and the role classes of each are sorted and each once.
+    2. No key stands twice in the document; each founder has at most one key for a use, and one for TRANSACTION; every
+       key is fit for its use (see RotateKey).
+    3. An organisation has at most one policy, and is a founder; the network has at most one. Every tree is valid
+       (provisions); the gates of a policy have at most 2,000 steps together.
+    4. An organisation is a validator once, with the CONSENSUS key that it has as a founder.
+    """
     if genesis.format != FORMAT:
         raise GenesisInvalid(f"expected genesis format {FORMAT}, came {genesis.format}")
     _check_once("organisation among the founders", [founder.organisation for founder in genesis.founders])

@@ -70,11 +70,12 @@ def request_access(context: Context, message: RequestAccess) -> AccessPermitted 
        12. Permitted, POLICY: a gate of the network's or the custodian's policy may permit.
        13. Denied NothingPermits.
     8. If permitted: write `access.permits` under the permit id, the first 16 bytes of the tagged hash
-       ("salus/permit/1") of the transaction's hash and the message's place as 4 bytes big-endian. It runs from the
-       block's time for `duration_s`. It names the ticket if the ticket may permit and the basis is not EMERGENCY. It
-       pins the current versions of choices and policies.
-    9. If EMERGENCY: write `access.emergencies`, and add one to `access.unreviewed` of the session key and of the
-       requester.
+       ("salus/permit/1") of the transaction's hash and the message's place as 4 bytes big-endian. It names the ticket
+       if the ticket may permit and the basis is not EMERGENCY, else its `ticket` is empty. It pins the current versions
+       of choices and policies, 0 for those that have no row; so does a denial.
+       `from_s` is the block's time, `until_s` that and `duration_s`; `session_key` the key of step 2; `closed` 0.
+    9. If EMERGENCY: write `access.emergencies` under the permit id, opened at the block's time, and add one to
+       `access.unreviewed` of the session key and of the requester.
     """
     membership.require_organisation(context, message.requester)  # 1
     session_key = membership.sign_as_session(context, message.session)  # 2

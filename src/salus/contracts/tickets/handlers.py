@@ -34,7 +34,8 @@ def issue_ticket(context: Context, message: IssueTicket) -> TicketIssued:
     1. The relationship exists and is open, else RelationshipUnknown, RelationshipClosed.
     2. Signed by a key that acts for the pseudonym; if none of them is among the signers, by the custodian, who then is
        the issuer. An acting key that acts by custodian makes the custodian the issuer, too.
-    3. The ticket's key has no row, revoked or not, else TicketKnown. An expired row counts until the sweep removes it.
+    3. The ticket's key has no row, else TicketKnown: revoked or expired, a row counts until the sweep removes it, which
+       is from one day, 86,400 s, after `expires_at_s` on.
     4. `condition` is within its bounds and canonical (provisions, `check_gate` of a gate with this one entry), else
        ConditionUnfit.
     5. The ticket's key is a fit Ed25519 key (see RotateKey) that no member registered, now or ever, else KeyUnfit.

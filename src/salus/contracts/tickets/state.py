@@ -17,6 +17,8 @@ from salus.ledger.identifiers import (
 
 CONTRACT = Contract("tickets", 5, below=(membership.CONTRACT, patients.CONTRACT))
 TICKET_S_MAX = 400 * 86_400
+KEPT_S = 86_400
+"""How long a ticket's row stays after its end, so that whoever comes late is told that it ended."""
 USES_MAX = 10_000
 ANCESTORS_MAX = 4
 
@@ -29,7 +31,7 @@ UsesField = Annotated[int, Meta(ge=1, le=USES_MAX)]
 
 
 class Ticket(msgspec.Struct, frozen=True, array_like=True):
-    """A ticket. It stays until it expires, also when it was revoked, so that its key does not come back.
+    """A ticket. It stays until a day after its end, also when it was revoked, so that its key does not come back.
 
     Args:
         issuer: whose right it carries: the custodian's is less than the patient's.
@@ -52,4 +54,4 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True):
     used_for: bytes
 
 
-TICKETS = CONTRACT.table("tickets", Ticket, expires_at_s=lambda ticket: ticket.expires_at_s)
+TICKETS = CONTRACT.table("tickets", Ticket, expires_at_s=lambda ticket: ticket.expires_at_s + KEPT_S)

@@ -1,0 +1,400 @@
+"""The sentences of the scenario tables: each becomes one message and the keys that by rule sign it.
+
+A sentence is a phrase and options after commas: `ann files c1 as practice, by ann-phone`. What a phrase does not say
+has the default that its row here gives it, so that a table shows only what matters to it.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from salus.contracts import access, consent, membership, patients, records, tickets
+from salus.contracts.access import End, Verdict
+from salus.contracts.membership import CertificateKind, KeyUse
+from salus.contracts.patients import Holder, KeyKind
+from salus.contracts.provisions import Condition, Gate, Purpose, RoleClass, Verb, day_of, gate
+from salus.ledger.transactions import Message
+from tests.contracts.network import digest, organisation, pseudonym, public
+from tests.contracts.trees import TREES
+
+SPANS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+OPTIONS = (
+    "by", "signed by", "until", "held by", "recovery", "key", "evidence", "uses", "for", "at", "ticket", "as", "kind",
+    "session", "nonce", "expires", "commitment", "role",
+)  # fmt: skip
+FLAGS = ("closed", "not unique")
+
+
+@dataclass
+class Places:
+    """What names of a table stand for so far: permits by their label, custodians of patients."""
+
+    time_s: int
+    permits: dict[str, bytes]
+    custodians: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One step, taken apart."""
+
+    groups: dict[str, str]
+    options: dict[str, str]
+    places: Places
+
+    def __getitem__(self, name: str) -> str:
+        return self.groups[name]
+
+    def option(self, name: str, default: str = "") -> str:
+        return self.options.get(name, default)
+
+    @property
+    def custodian(self) -> str:
+        """The custodian of the patient, unless the step says another."""
+        return self.option("at", self.places.custodians.get(self.groups.get("patient", ""), "hospital"))
+
+    @property
+    def actor(self) -> str:
+        """The key with which a patient acts."""
+        return self.option("by", self["patient"])
+
+    @property
+    def commitment(self) -> bytes:
+        return digest(self.option("commitment", "what stays off the ledger"))
+
+    def permit(self) -> bytes:
+        return self.places.permits.get(self["permit"]) or digest(self["permit"])[:16]
+
+    def until_s(self, default: str) -> int:
+        text = self.option("until", default)
+        return 0 if text == "never" else self.places.time_s + span_s(text)
+
+    def evidence(self) -> int:
+        text = self.option("evidence", "none")
+        today = day_of(self.places.time_s)
+        return {"none": 0, "today": today, "yesterday": today - 1, "tomorrow": today + 1}[text]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a sentence asks: a message as soon as the signers are known, and who signs it by rule."""
+
+    message: Callable[[Sequence[str]], Message]
+    signers: tuple[str, ...]
+
+
+Builder = Callable[[Sentence], Step]
+PHRASES: list[tuple[re.Pattern[str], Builder]] = []
+
+
+def phrase(pattern: str) -> Callable[[Builder], Builder]:
+    """Register a phrase; `{name}` in it stands for one word."""
+
+    def register(builder: Builder) -> Builder:
+        PHRASES.append((re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[\\w./-]+)", pattern)), builder))
+        return builder
+
+    return register
+
+
+def read_step(text: str, places: Places) -> tuple[Step, Sentence]:
+    """Take a sentence apart."""
+    start, *rest = text.split(", ")
+    for pattern, builder in PHRASES:
+        match = pattern.fullmatch(start)
+        if match:
+            sentence = Sentence(match.groupdict(), dict(_option(each) for each in rest), places)
+            return builder(sentence), sentence
+    raise ValueError(f"no phrase of the tables: {start!r}")
+
+
+def _option(text: str) -> tuple[str, str]:
+    if text in FLAGS:
+        return text, "yes"
+    for name in OPTIONS:
+        if text.startswith(f"{name} "):
+            return name, text.removeprefix(f"{name} ")
+    raise ValueError(f"no option of the tables: {text!r}")
+
+
+def span_s(text: str) -> int:
+    """Seconds of `+15m`, `-1s`, or a sum of them such as `+7d+1s`."""
+    parts = re.findall(r"([+-]\d+)([smhd])", text)
+    assert "".join(number + unit for number, unit in parts) == text, text
+    return sum(int(number) * SPANS_S[unit] for number, unit in parts)
+
+
+def gate_of(name: str) -> Gate:
+    """The gate of a named choice, or one that breaks a rule."""
+    if name == "unsorted":
+        return Gate((Condition(purposes=(Purpose.ETREAT, Purpose.TREAT)),))
+    return gate(TREES[name])
+
+
+def condition_of(name: str) -> Condition:
+    """The one condition of a ticket."""
+    (condition,) = gate_of(name).may_permit
+    return condition if name != "unsorted" else Condition(purposes=(Purpose.ETREAT, Purpose.TREAT))
+
+
+def place_of(name: str, signers: Sequence[str]) -> int:
+    """The place of a session key among the signers; the last possible one when it is not there."""
+    return signers.index(name) if name in signers else 15
+
+
+# membership
+
+
+@phrase(r"{org} certifies {name} as (?P<roles>[\w ]+)")
+def certify(said: Sentence) -> Step:
+    roles = tuple(RoleClass[name.upper()] for name in said["roles"].split(" and "))
+    kind = CertificateKind[said.option("kind", "person").upper()]
+    message = membership.Certify(
+        organisation(said["org"]), digest(f"certificate of {said['name']}"), kind, roles, said.until_s("+30d")
+    )
+    return Step(lambda _: message, (said["org"],))
+
+
+@phrase(r"{org} revokes the certificate of {name}")
+def revoke_certificate(said: Sentence) -> Step:
+    message = membership.RevokeCertificate(organisation(said["org"]), digest(f"certificate of {said['name']}"))
+    return Step(lambda _: message, (said["org"],))
+
+
+@phrase(r"{org} rotates its {use} key to {key}")
+def rotate_key(said: Sentence) -> Step:
+    use = KeyUse[said["use"].upper()]
+    new = hpke_key(said["key"]) if use is KeyUse.HPKE else public(said["key"])
+    message = membership.RotateKey(organisation(said["org"]), use, new)
+    signs = () if use is KeyUse.HPKE or said["key"].endswith("small-order-key") else (said["key"],)
+    return Step(lambda _: message, (said.option("by", said["org"]), *signs))
+
+
+def hpke_key(name: str) -> bytes:
+    """An HPKE key by name: its first byte names the suite; `short` ones lack a byte."""
+    size = 1216 if "hybrid" in name else 32
+    suite = bytes([2 if "hybrid" in name else 1])
+    return suite + (digest(name) * 38)[: size - ("short" in name)]
+
+
+@phrase(r"{org} publishes {file} as {digest}")
+def publish_file(said: Sentence) -> Step:
+    message = membership.PublishFile(organisation(said["org"]), said["file"], digest(said["digest"]))
+    return Step(lambda _: message, (said["org"],))
+
+
+# patients
+
+
+@phrase(r"{org} enrols {patient}")
+def enrol(said: Sentence) -> Step:
+    said.places.custodians.setdefault(said["patient"], said["org"])
+    key_name, recovery = said.option("key", said["patient"]), said.option("recovery")
+    message = patients.Enrol(
+        pseudonym(said["patient"]),
+        organisation(said["org"]),
+        public(key_name),
+        Holder[said.option("held by", "patient").upper()],
+        public(recovery) if recovery else b"",
+        said.commitment,
+    )
+    return Step(lambda _: message, (said["org"], key_name))
+
+
+@phrase(r"{patient} rotates the key to {key}")
+def rotate_pseudonym_key(said: Sentence) -> Step:
+    holder = Holder[said.option("held by", "patient").upper()]
+    message = patients.RotatePseudonymKey(pseudonym(said["patient"]), public(said["key"]), holder, said.commitment)
+    return Step(lambda _: message, (said.actor, said["key"]))
+
+
+@phrase(r"{patient} takes the key over with {key}")
+def take_over_key(said: Sentence) -> Step:
+    recovery = said.option("recovery")
+    message = patients.TakeOverKey(
+        pseudonym(said["patient"]), public(said["key"]), public(recovery) if recovery else b"", said.commitment
+    )
+    return Step(lambda _: message, (said.actor, said["key"]))
+
+
+@phrase(r"{patient} adds the {kind} {key}")
+def add_key(said: Sentence) -> Step:
+    kind = KeyKind[said["kind"].upper()]
+    message = patients.AddKey(
+        pseudonym(said["patient"]), public(said["key"]), kind, said.until_s("never"), said.commitment
+    )
+    return Step(lambda _: message, (said.actor, said["key"]))
+
+
+@phrase(r"{patient} removes {key}")
+def remove_key(said: Sentence) -> Step:
+    message = patients.RemoveKey(pseudonym(said["patient"]), public(said["key"]), said.commitment)
+    return Step(lambda _: message, (said.actor,))
+
+
+@phrase(r"{patient} closes the relationship")
+def close_relationship(said: Sentence) -> Step:
+    message = patients.CloseRelationship(pseudonym(said["patient"]), said.commitment)
+    return Step(lambda _: message, (said.actor,))
+
+
+# records
+
+
+@phrase(r"{org} registers the batch {batch} of {size} for {patient}")
+def register_batch(said: Sentence) -> Step:
+    message = records.RegisterBatch(
+        pseudonym(said["patient"]), organisation(said["org"]), digest(said["batch"]), int(said["size"])
+    )
+    return Step(lambda _: message, (said["org"],))
+
+
+@phrase(r"{org} verifies {entry} of {patient}")
+def verify(said: Sentence) -> Step:
+    message = records.Verify(
+        pseudonym(said["patient"]), organisation(said["org"]), digest(said["entry"]), said.commitment
+    )
+    return Step(lambda _: message, (said["org"],))
+
+
+@phrase(r"{org} supersedes {entry} of {patient} by {other}")
+def supersede(said: Sentence) -> Step:
+    message = records.Supersede(
+        pseudonym(said["patient"]),
+        organisation(said["org"]),
+        digest(said["entry"]),
+        digest(said["other"]),
+        said.commitment,
+    )
+    return Step(lambda _: message, (said["org"],))
+
+
+@phrase(r"{org} erases {entry} of {patient}")
+def mark_erased(said: Sentence) -> Step:
+    message = records.MarkErased(
+        pseudonym(said["patient"]), organisation(said["org"]), digest(said["entry"]), said.commitment
+    )
+    return Step(lambda _: message, (said["org"],))
+
+
+@phrase(r"{org} erases {patient}")
+def erase_relationship(said: Sentence) -> Step:
+    message = records.EraseRelationship(pseudonym(said["patient"]), organisation(said["org"]), said.commitment)
+    return Step(lambda _: message, (said["org"],))
+
+
+# consent
+
+
+@phrase(r"{patient} files {choice} as {tree}")
+def file_consent(said: Sentence) -> Step:
+    message = consent.FileConsent(
+        pseudonym(said["patient"]),
+        digest(said["choice"])[:16],
+        gate_of(said["tree"]),
+        digest(f"rules {said['tree']}"),
+        said.evidence(),
+    )
+    return Step(lambda _: message, (said.actor,))
+
+
+@phrase(r"{patient} withdraws {choice}")
+def withdraw_consent(said: Sentence) -> Step:
+    message = consent.WithdrawConsent(
+        pseudonym(said["patient"]), digest(said["choice"])[:16], said.commitment, said.evidence()
+    )
+    return Step(lambda _: message, (said.actor,))
+
+
+# tickets
+
+
+@phrase(r"{who} issues the ticket {ticket} of {patient} as {tree}")
+def issue_ticket(said: Sentence) -> Step:
+    message = tickets.IssueTicket(
+        pseudonym(said["patient"]),
+        public(said["ticket"]),
+        condition_of(said["tree"]),
+        int(said.option("uses", "1")),
+        said.until_s("+1d"),
+        said.commitment,
+    )
+    return Step(lambda _: message, (said["who"], said["ticket"]))
+
+
+@phrase(r"{who} revokes the ticket {ticket} of {patient}")
+def revoke_ticket(said: Sentence) -> Step:
+    message = tickets.RevokeTicket(pseudonym(said["patient"]), public(said["ticket"]), said.commitment)
+    return Step(lambda _: message, (said["who"],))
+
+
+@phrase(r"{session} uses the ticket {ticket} of {patient}")
+def use_ticket(said: Sentence) -> Step:
+    def message(signers: Sequence[str]) -> Message:
+        place = place_of(said["session"], signers)
+        return tickets.UseTicket(pseudonym(said["patient"]), public(said["ticket"]), place)
+
+    return Step(message, (said["ticket"], said["session"]))
+
+
+@phrase(r"the ticket {ticket} of {patient} is narrowed to {narrower} as {tree}")
+def attenuate_ticket(said: Sentence) -> Step:
+    message = tickets.AttenuateTicket(
+        pseudonym(said["patient"]),
+        public(said["ticket"]),
+        public(said["narrower"]),
+        condition_of(said["tree"]),
+        int(said.option("uses", "1")),
+        said.until_s("+1d"),
+        said.commitment,
+    )
+    return Step(lambda _: message, (said["ticket"], said["narrower"]))
+
+
+# access
+
+
+@phrase(r"{session} of {org} asks for {patient}: {role} {purpose} {verb}")
+def request_access(said: Sentence) -> Step:
+    def message(signers: Sequence[str]) -> Message:
+        ticket = said.option("ticket")
+        return access.RequestAccess(
+            pseudonym(said["patient"]),
+            organisation(said.custodian),
+            organisation(said["org"]),
+            RoleClass[said["role"].upper().replace("-", "_")],
+            Purpose[said["purpose"]],
+            Verb[said["verb"].upper()],
+            span_s(said.option("for", "+15m")),
+            place_of(said["session"], signers),
+            digest("reader key"),
+            public(ticket) if ticket else b"",
+            said.commitment,
+        )
+
+    return Step(message, (said["session"], said["org"]))
+
+
+@phrase(r"{org} anchors {permit} of {patient} as {end}")
+def commit_releases(said: Sentence) -> Step:
+    permit = b"" if said["permit"] == "a-match" else said.permit()
+    message = access.CommitReleases(
+        pseudonym(said["patient"]), permit, End[said["end"].upper()], digest("receipts"), bool(said.option("closed"))
+    )
+    return Step(lambda _: message, (said["org"],))
+
+
+@phrase(r"{session} of {org} finds {permit} of {patient} (?P<verdict>justified|not justified)")
+def review_emergency(said: Sentence) -> Step:
+    def message(signers: Sequence[str]) -> Message:
+        verdict = Verdict[said["verdict"].upper().replace(" ", "_")]
+        place = place_of(said["session"], signers)
+        return access.ReviewEmergency(pseudonym(said["patient"]), said.permit(), place, verdict, said.commitment)
+
+    return Step(message, (said["session"], said["org"]))
+
+
+@phrase(r"{patient} challenges {permit}")
+def challenge(said: Sentence) -> Step:
+    message = access.Challenge(pseudonym(said["patient"]), said.permit(), said.commitment)
+    return Step(lambda _: message, (said.actor,))

@@ -21,3 +21,20 @@ def as_json_option(command: F) -> F:
 def node_argument(command: F) -> F:
     """`NODE`: the folder of a node."""
     return click.argument("node", type=FOLDER)(command)
+
+
+def patient_options(command: F) -> F:
+    """`--nhs-number`, `--born`, `--pseudonym`: who is meant, at the node that the command is about."""
+    command = click.option("--pseudonym", metavar="HEX", help="The relationship's pseudonym, instead of the person.")(
+        command
+    )
+    command = click.option("--born", metavar="DATE", help="Date of birth, YYYY-MM-DD.")(command)
+    return click.option("--nhs-number", metavar="NUMBER", help="NHS number; `-` reads it from standard input.")(command)
+
+
+def wallet_options(command: F) -> F:
+    """`--wallet`, `--key-file`: the patient's own keys."""
+    command = click.option("--key-file", type=NEW_FILE, help="What the wallet is sealed under, instead of words.")(
+        command
+    )
+    return click.option("--wallet", type=FILE, help="The patient's wallet, where the patient holds the key.")(command)

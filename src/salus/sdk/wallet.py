@@ -6,6 +6,7 @@ or a key file. Never holds a record.
 """
 
 import secrets
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -165,6 +166,16 @@ def keep_choice(wallet: Wallet, of: Relationship, choice: SignedChoice, *, time_
     """Return the wallet with a choice that is in force."""
     kept = KeptChoice(choice.message.choice, choice.residual, time_s)
     return _replace(wallet, of, choices=(*of.choices, kept))
+
+
+def adopt_choices(wallet: Wallet, of: Relationship, handed: Iterable[tuple[bytes, CommittedFields, int]]) -> Wallet:
+    """Return the wallet with choices that the custodian filed before the patient took over.
+
+    Args:
+        handed: of each its id, its rules, and when it was filed in seconds.
+    """
+    kept = tuple(KeptChoice(choice, residual, filed_at_s) for choice, residual, filed_at_s in handed)
+    return _replace(wallet, of, choices=(*of.choices, *kept))
 
 
 def sign_withdrawal(

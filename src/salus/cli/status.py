@@ -1,0 +1,87 @@
+"""salus status: where a ledger and its nodes stand."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from salus.cli.failures import TRY_LATER
+from salus.cli.options import FOLDER, as_json_option
+from salus.cli.output import Facts, show
+
+if TYPE_CHECKING:
+    from salus.engines.base import Status
+    from salus.node.assemble import Node
+
+
+@click.command(name="status", short_help="Where a ledger and its nodes stand.")
+@click.argument("folder", type=FOLDER)
+@as_json_option
+def command(folder: Path, as_json: bool) -> int:
+    """Show where FOLDER (a network or a node) stands. Exit status 3: the ledger does not move.
+
+    \b
+    Example:
+      salus status ./north
+    """
+    from salus.node import config
+    from salus.node.assemble import HEADER_AGE_MS_MAX
+    from salus.node.opening import open_node
+
+    nodes = [Path(each) for each in config.read_network(folder).nodes] if config.is_network(folder) else [folder]
+    facts: list[Facts] = []
+    with open_node(nodes[0]) as node:
+        status = node.engine.status()
+    for place in nodes:
+        with open_node(place) as node:
+            facts.append(_node_facts(node))
+    is_fresh = status.header_age_ms <= HEADER_AGE_MS_MAX
+    lines = _ledger_lines(status, is_fresh=is_fresh)
+    lines += ["  ".join(f"{name} {value}" for name, value in said.items()) for said in facts]
+    show({"ledger": _ledger_facts(status, is_fresh=is_fresh), "nodes": facts}, lines, as_json=as_json)
+    return 0 if is_fresh else TRY_LATER
+
+
+def _ledger_facts(status: "Status", *, is_fresh: bool) -> Facts:
+    return {
+        "chain": status.chain,
+        "height": status.height,
+        "events": status.log_size,
+        "engine": status.engine,
+        "header_age_ms": status.header_age_ms,
+        "moves": is_fresh,
+    }
+
+
+def _ledger_lines(status: "Status", *, is_fresh: bool) -> list[str]:
+    from salus.clinical.uk_time import uk_time
+
+    moves = "moves" if is_fresh else "does not move: nothing is released to others (salus serve starts it)"
+    newest = uk_time(status.header_time_ms // 1000)
+    return [
+        f"ledger {status.chain} ({status.engine}): height {status.height}, {status.log_size} events, {moves}",
+        f"newest block: {newest}",
+    ]
+
+
+def _node_facts(node: "Node") -> Facts:
+    from sqlalchemy import func, select
+
+    from salus.node import schema
+
+    with node.vault.database.reading() as connection:
+        patients = connection.scalar(select(func.count()).select_from(schema.identities))
+        records = connection.scalar(select(func.count()).select_from(schema.entries))
+        waiting = connection.scalar(
+            select(func.count()).select_from(schema.batches).where(schema.batches.c.committed == 0)
+        )
+        permits = connection.scalar(
+            select(func.count()).select_from(schema.permits).where(schema.permits.c.closed == 0)
+        )
+    return {
+        "organisation": node.organisation,
+        "patients": patients,
+        "records": records,
+        "batches_waiting": waiting,
+        "permits_open": permits,
+    }

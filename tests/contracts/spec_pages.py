@@ -19,6 +19,7 @@ from salus.ledger.machine import message_tag
 from salus.ledger.state import Table
 from tests.contracts.network import MEMBERS
 from tests.contracts.scenario import Row, Scenario, camel, read_tables
+from tests.contracts.transitions import LISTED
 from tests.contracts.trees import OWN
 
 MODULES = (membership, patients, records, consent, tickets, access)
@@ -133,9 +134,16 @@ def _contract(module: ModuleType) -> str:
         for outcome in contract.outcomes[message]:
             title = f"*Outcome {message_tag(outcome)} {outcome.__name__}*"
             lines += [f"{title}: {_prose(outcome.__doc__)}", _fields(outcome)]
+    lines += [f"### Transitions of {contract.name}\n", _transitions(contract)]
     lines += [f"### Rejections of {contract.name}, in order of precedence\n", _members_of(module.Rejection)]
     lines += [f"### Numbers of {contract.name}\n", *_enumerations(contract)]
     return "\n".join(lines)
+
+
+def _transitions(contract: Contract) -> str:
+    lines = [line.split(": ") for line in LISTED.strip().splitlines() if line.startswith(f"{contract.name}.")]
+    rows = [f"| {table} | {move} | {messages} |" for table, move, messages in lines]
+    return "\n".join(["| table | from -> to | by |", "|---|---|---|", *rows]) + "\n"
 
 
 def _table(table: Table[object, object]) -> str:

@@ -6,6 +6,7 @@ writes only its own contract's tables and asks only the contracts below (DESIGN 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 from salus.ledger.identifiers import Digest, PublicKey
@@ -68,6 +69,11 @@ class Contract:
     tables: dict[str, Table[Any, Any]] = field(default_factory=dict)
     indexes: dict[str, Index[Any, Any]] = field(default_factory=dict)
 
+    @cached_property
+    def readable(self) -> frozenset[bytes]:
+        """The names, as they begin a key, of this contract and of those below it."""
+        return frozenset(contract.name.encode() for contract in (self, *self.below))
+
     def table(self, name: str, value: type[V], *, expires_at_s: Callable[[V], int] | None = None) -> Table[Any, V]:
         """Declare a proved table."""
         table = Table[Any, V](self.name, name, value, expires_at_s=expires_at_s)
@@ -126,18 +132,18 @@ class Context:
         self.used_signers: list[PublicKey] = []
         self.steps = 0
         self._contract: Contract | None = None
-        self._readable: frozenset[str] = frozenset()
+        self._readable: frozenset[bytes] = frozenset()
 
     def enter(self, contract: Contract, message_index: int) -> None:
         """Begin one message, on behalf of its contract."""
         self._contract = contract
-        self._readable = frozenset({contract.name, *(below.name for below in contract.below)})
+        self._readable = contract.readable
         self.message_index = message_index
 
     def get(self, space: str, key: bytes) -> bytes | None:
         """Return a row of the running contract or of one below it."""
         self.step()
-        assert key[: key.index(b".")].decode() in self._readable, "a contract asks only those below it"
+        assert key[: key.index(b".")] in self._readable, "a contract asks only those below it"
         return self._overlay.get(space, key)
 
     def put(self, space: str, key: bytes, row: bytes | None) -> None:

@@ -1,18 +1,135 @@
-"""Audit: a patient's own history here, with the proofs, and every receipt with the patient's view of it."""
+"""Audit: a patient's own history here, complete and proved, with every receipt opened in the patient's view (L5, R5).
 
-from salus.ledger.identifiers import Pseudonym
+The bundle needs nobody's word: `salus verify` checks it with the network off.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from salus.contracts.access import End, ReleasesCommitted
+from salus.contracts.consent import ConsentFiled
+from salus.contracts.evidence import Event
+from salus.contracts.gathering import ReceiptMaterial, RecordMaterial, find_permit, keys_of, open_receipt, read_trail
+from salus.engines.base import Unavailable
+from salus.engines.headers import read_transaction
+from salus.engines.proving import prove_signed
+from salus.ledger.bundles import FORMAT as BUNDLE_FORMAT
+from salus.ledger.bundles import HistoryBundle, encode_bundle
+from salus.ledger.encoding import decoder
+from salus.ledger.entries import entry_hash
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import PermitId, Pseudonym
+from salus.ledger.machine import HISTORY
+from salus.ledger.proofs import prove_history
+from salus.ledger.receipts import Receipt, ReleasedField, WithheldField, decode_field, decode_receipt
+from salus.ledger.state import Reader
+from salus.node import documents
 from salus.node.assemble import Node
+from salus.node.documents import Kind
+from salus.node.errors import NotNow
 from salus.node.exchange import HistoryAnswer, HistoryAsk
+from salus.node.services.anchor import anchored
+from salus.node.services.deposit import METADATA, placed_entries
 from salus.node.services.identify import check_patient_session
+from salus.node.services.release import part_document
+
+_FIELDS = decoder(CommittedFields)
 
 
 def answer_history(node: Node, ask: HistoryAsk) -> HistoryAnswer:
-    """Answer a patient's device. Raises Refused: SESSION_UNFIT."""
+    """Answer a patient's device. Raises Refused: SESSION_UNFIT; NotNow."""
     with node.engine.snapshot() as reader:
         check_patient_session(reader, ask.pseudonym, ask.session, custodian=node.organisation, time_s=node.clock())
-    return HistoryAnswer(history(node, ask.pseudonym))
+    return HistoryAnswer(encode_bundle(history(node, ask.pseudonym)))
 
 
-def history(node: Node, pseudonym: Pseudonym) -> bytes:
-    """Return the bundle of a pseudonym's history and receipts."""
-    raise NotImplementedError(pseudonym)
+def history(node: Node, pseudonym: Pseudonym) -> HistoryBundle:
+    """Return all events of a pseudonym with the proof that they are all, and every receipt opened.
+
+    1. Read the trail, and what is kept of each release.
+    2. Prove the rows that all of it rests on, under one signed header.
+    3. Open each receipt under that state.
+
+    Raises:
+        NotNow: the ledger does not answer, or signed no header in time.
+    """
+    node.custodian_journal.refresh()
+    with node.engine.snapshot() as reader:  # 1
+        trail = read_trail(reader, pseudonym)
+        material = list(_material(node, reader, pseudonym, trail))
+        keys = {HISTORY.key(pseudonym): None}
+        for each in material:
+            keys |= dict.fromkeys(keys_of(reader, trail, each))
+    try:
+        proved = prove_signed(node.engine, list(keys))  # 2
+    except Unavailable as error:
+        raise NotNow(f"the ledger gives no proof now ({error}): try later") from error
+    with node.engine.snapshot() as reader:  # 3
+        return HistoryBundle(
+            format=BUNDLE_FORMAT,
+            signed=proved.signed,
+            history=prove_history(reader, pseudonym, proved.rows[0]),
+            receipts=tuple(open_receipt(reader, proved.signed.state, proved.rows, trail, each) for each in material),
+            matches=tuple(_matches(node, trail)),
+        )
+
+
+def _material(node: Node, reader: Reader, pseudonym: Pseudonym, trail: Sequence[Event]) -> Iterator[ReceiptMaterial]:
+    choices = list(_kept_fields(node, Kind.CHOICE, _commitments(trail)))
+    entries = {bytes(entry_hash(placed.entry)): placed for placed in placed_entries(node, pseudonym)}
+    for name in node.custodian_journal.permits_of(pseudonym):
+        permit = PermitId(name)
+        request = documents.find(node.vault, Kind.REQUEST, permit)
+        received = [
+            decode_receipt(line.receipt) for line in node.custodian_journal.permit_lines(permit) if line.receipt
+        ]
+        for receipt in received:
+            document = part_document(node, permit, receipt.statement.part)
+            if document is None or request is None:
+                continue  # erased meanwhile: what is left of it opens nothing
+            named = [decode_field(value) for value in document.fields.values]
+            shown = [
+                entries[each.entry]
+                for each in named
+                if isinstance(each, ReleasedField | WithheldField) and each.entry in entries
+            ]
+            stored = node.vault.record_many([(placed.entry.record, placed.entry.version) for placed in shown])
+            yield ReceiptMaterial(
+                receipt=receipt,
+                fields=document.fields,
+                request=_FIELDS.decode(request),
+                choices=choices,
+                records=[
+                    RecordMaterial(placed, METADATA.decode(record.metadata))
+                    for placed, record in zip(shown, stored, strict=True)
+                ],
+                receipts=received,
+                anchored={End.CUSTODIAN: anchored(node, permit, End.CUSTODIAN)},
+                transaction=_transaction(reader, trail, receipt),
+            )
+
+
+def _transaction(reader: Reader, trail: Sequence[Event], receipt: Receipt) -> bytes:
+    event = find_permit(trail, receipt.statement.permit)
+    return b"" if event is None else read_transaction(reader, event.leaf.height, event.leaf.transaction)
+
+
+def _commitments(trail: Sequence[Event]) -> Iterator[bytes]:
+    for event in trail:
+        if isinstance(event.outcome, ConsentFiled):
+            yield event.outcome.commitment
+
+
+def _matches(node: Node, trail: Sequence[Event]) -> Iterator[CommittedFields]:
+    roots = [
+        event.outcome.root
+        for event in trail
+        if isinstance(event.outcome, ReleasesCommitted) and not event.outcome.permit
+    ]
+    return _kept_fields(node, Kind.MATCH, iter(roots))
+
+
+def _kept_fields(node: Node, kind: Kind, names: Iterator[bytes]) -> Iterator[CommittedFields]:
+    for name in names:
+        kept = documents.find(node.vault, kind, name)
+        if kept is not None:
+            yield _FIELDS.decode(kept)

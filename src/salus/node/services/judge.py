@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from salus.contracts import access, consent, decision, patients, provisions, records, residuals
+from salus.contracts import access, consent, decision, patients, records, residuals
 from salus.contracts.access import Permit, PermitDead
 from salus.contracts.decision import RecordDecision, Rules
+from salus.contracts.evidence import is_asked_for
 from salus.contracts.record_metadata import record_of
-from salus.contracts.residuals import RequestResidual, ResidualInvalid, Scope
+from salus.contracts.residuals import RequestResidual, ResidualInvalid
 from salus.crypto.hashing import sha256
 from salus.engines.base import Unavailable
 from salus.ledger.encoding import EncodingInvalid
@@ -117,7 +118,7 @@ def judge(node: Node, reader: Reader, hearing: Hearing) -> list[Judged]:
     for each, record in zip(placed, stored, strict=True):
         metadata: CommittedFields = METADATA.decode(record.metadata)
         facts = record_of(each.entry.record, metadata.values)
-        if _is_asked_for(hearing.residual.scope, facts):
+        if is_asked_for(hearing.residual.scope, facts):
             judged.append(Judged(each, record, decision.decide(hearing.terms, hearing.rules, request, facts)))
     return judged
 
@@ -138,11 +139,3 @@ def _registered_at_s(reader: Reader, terms: Permit, placed: PlacedEntry) -> int:
     batch = records.batch(reader, terms.pseudonym, placed.batch_root)
     leaf = read_leaf(reader, batch.leaf) if batch is not None else None
     return decode_leaf(leaf).time_s if leaf is not None else terms.from_s + 1
-
-
-def _is_asked_for(scope: Scope, facts: provisions.Record) -> bool:
-    if scope.classes and not set(scope.classes) & set(facts.classes):
-        return False
-    if scope.records and facts.ids[0] not in scope.records:
-        return False
-    return facts.period_from_s <= scope.data_to_s and facts.period_to_s >= scope.data_from_s

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 
 from salus.contracts import access, patients, provisions, records
 from salus.contracts.access import Basis, Permit
+from salus.contracts.evidence import continuity_permit
 from salus.contracts.membership import KeyUse
 from salus.contracts.provisions import Request
 from salus.contracts.residuals import RequestResidual, commit_request
 from salus.contracts.tickets import is_direct_care
-from salus.crypto.hashing import tagged
 from salus.crypto.sealing import new_key
 from salus.ledger import receipts
 from salus.ledger.encoding import encode
 from salus.ledger.entries import PlacedEntry
-from salus.ledger.identifiers import Digest, PermitId, PublicKey
+from salus.ledger.identifiers import Digest, PublicKey
 from salus.ledger.receipts import Delivery, Receipt, Standing
 from salus.ledger.state import Reader
 from salus.node.assemble import Node
@@ -29,8 +29,6 @@ from salus.node.people import OpenSession
 from salus.node.services.judge import Hearing, hear_residual, judge, now_s, require_live
 from salus.node.services.release import How, part_document, write_parts
 from salus.node.services.request import Denied, Wish, request
-
-CONTINUITY_TAG = "salus/continuity/1"
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ def _continuity(node: Node, reader: Reader, session: OpenSession, wish: Wish) ->
         justification=wish.justification,
     )
     committed = commit_request(residual, secret=new_key())
-    permit = PermitId(tagged(CONTINUITY_TAG, residual.request)[:16])
+    permit = continuity_permit(residual.request)
     return hear_residual(node, reader, permit, _terms(node, reader, session, wish, committed.root()), committed)
 
 

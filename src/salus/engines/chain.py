@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from salus.crypto import merkle
+from salus.crypto import merkle, signing
 from salus.crypto.hashing import EMPTY_ROOT
-from salus.crypto.signing import LibraryUnfit, SigningKey, self_test
+from salus.crypto.signing import LibraryUnfit, SigningKey
 from salus.engines.base import Founding, StartRefused
 from salus.engines.clock import SECOND_NS, Clock, ClockGuard
 from salus.engines.headers import (
@@ -27,6 +27,7 @@ from salus.engines.headers import (
     read_header,
 )
 from salus.engines.store import BLOCKS, ENGINE, HEADERS, MAP_SIZE_BYTES, DiskFull, FolderLock, LmdbStore, height_key
+from salus.ledger import encoding
 from salus.ledger.comet.block import (
     BLOCK_SIZE_MAX_BYTES,
     block_id,
@@ -77,7 +78,7 @@ class EmbeddedChain:
 
     Raises:
         StartRefused: another process owns the folder; the store is of another chain, key or engine, or newer than this
-            software; the clock is behind the newest block; PyNaCl answers known cases differently.
+            software; the clock is behind the newest block; PyNaCl or msgspec answers known cases differently.
     """
 
     machine: Machine
@@ -267,6 +268,7 @@ def _result_leaf(code: int) -> bytes:
 
 def _check_library() -> None:
     try:
-        self_test()
+        signing.self_test()
+        encoding.self_test()
     except LibraryUnfit as error:
         raise StartRefused(str(error)) from error

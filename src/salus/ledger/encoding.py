@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from salus.crypto.signing import LibraryUnfit
+
 _ENCODER = msgspec.msgpack.Encoder()
 encode = _ENCODER.encode
 """encode(value) -> bytes: the canonical bytes of a value."""
@@ -18,6 +20,48 @@ encode = _ENCODER.encode
 
 _UNICODE = unicodedata.ucd_3_2_0
 """A table that is the same in every Python (L1): the newest one differs from version to version."""
+
+
+class _Sample(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=101):
+    number: int
+    parts: tuple[bytes, ...]
+
+
+KNOWN_ANSWERS: tuple[tuple[object, str], ...] = (
+    (0, "00"),
+    (127, "7f"),
+    (128, "cc80"),
+    (256, "cd0100"),
+    (1 << 16, "ce00010000"),
+    (1 << 32, "cf0000000100000000"),
+    (False, "c2"),
+    (True, "c3"),
+    (b"", "c400"),
+    (bytes(255), "c4ff" + 255 * "00"),
+    (bytes(256), "c50100" + 256 * "00"),
+    ("", "a0"),
+    ("é", "a2c3a9"),
+    ("x" * 32, "d920" + 32 * "78"),
+    ((1,) * 15, "9f" + 15 * "01"),
+    ((1,) * 16, "dc0010" + 16 * "01"),
+    (_Sample(5, (b"a", b"")), "93650592c40161c400"),
+)
+"""Values and their one encoding: what every hash and signature of the network rests on."""
+
+KNOWN_REFUSALS: tuple[tuple[type, str], ...] = (
+    (int, "cc7f"),  # longer than need be
+    (int, "0000"),  # more than one value
+    (int, "cb3ff0000000000000"),  # a float
+    (int, "c3"),
+    (bytes, "a161"),
+    (bytes, "c0"),
+    (str, "a365cc81"),  # not NFC
+    (str, "a1ff"),  # not UTF-8
+    (_Sample, "94650592c40161c40000"),  # a field too many
+    (_Sample, "92650592"),
+    (_Sample, "93660592c40161c400"),  # another tag
+)
+"""Types and bytes that must be refused as that type."""
 
 
 class EncodingInvalid(Exception):
@@ -48,6 +92,29 @@ class Decoder(msgspec.Struct, frozen=True):
 def decoder(expected: Any) -> Decoder:
     """Return a strict decoder for a msgspec type (a Struct, a union of tagged Structs, a tuple type …)."""
     return Decoder(msgspec.msgpack.Decoder(expected))
+
+
+def self_test() -> None:
+    """Run at start: msgspec encodes and refuses as the network relies on, whatever its version.
+
+    Raises:
+        LibraryUnfit: names the first case that is answered differently.
+    """
+    for value, encoded in KNOWN_ANSWERS:
+        data = bytes.fromhex(encoded)
+        if encode(value) != data or decoder(type(value)).decode(data) != value:
+            raise LibraryUnfit(f"msgspec encodes {encoded[:16]} differently: use a version in the lock file")
+    for kind, encoded in KNOWN_REFUSALS:
+        if _accepts(decoder(kind), bytes.fromhex(encoded)):
+            raise LibraryUnfit(f"msgspec accepts {encoded[:16]}: use a version in the lock file")
+
+
+def _accepts(strict: Decoder, data: bytes) -> bool:
+    try:
+        strict.decode(data)
+    except EncodingInvalid:
+        return False
+    return True
 
 
 def _text_is_nfc(value: object) -> bool:

@@ -1,8 +1,9 @@
 """What a command says: results on standard output, as text for people or as one JSON object, and progress beside it."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import click
 
@@ -45,11 +46,22 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]
     ]
 
 
+class Bar(Protocol):
+    """Told how much is done, and of how much where that was not known before."""
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        """Show it."""
+
+
 @contextmanager
-def progress(words: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on a terminal while the block runs; call what it gives with how much is done. Elsewhere: nothing."""
-    if not sys.stderr.isatty() or total < PROGRESS_FROM:
-        yield lambda _done: None
+def progress(words: str, total: int | None = None) -> Iterator[Bar]:
+    """Show a bar on a terminal while the block runs; elsewhere nothing.
+
+    Args:
+        total: None when it becomes known on the way.
+    """
+    if not sys.stderr.isatty() or (total is not None and total < PROGRESS_FROM):
+        yield lambda _done, _total=None: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -57,7 +69,11 @@ def progress(words: str, total: int) -> Iterator[Callable[[int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(words, total=total)
-        yield lambda done: bar.update(task, completed=done)
+
+        def update(done: int, total: int | None = None) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield update
 
 
 def _plain(value: object) -> object:

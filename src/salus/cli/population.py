@@ -27,8 +27,8 @@ def command(folder: Path, count: int, seed: int, as_json: bool) -> None:
     from salus.testing.population import write
 
     try:
-        with progress("people", count) as done:
-            population = write(folder, seed=seed, count=count, progress=lambda written, _all: done(written))
+        with progress("people", count) as bar:
+            population = write(folder, seed=seed, count=count, progress=bar)
     except ValueError as error:
         raise Failure(BAD_INPUT, str(error), "ask for fewer people") from error
     facts: Facts = {

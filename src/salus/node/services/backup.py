@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, Table, insert, select
@@ -50,12 +50,12 @@ class RestoredNode:
     patient_count: int
 
 
-_Row = dict[str, bytes | int | str]
+_Row = dict[str, Any]
 
 
 class _Page(msgspec.Struct, frozen=True, array_like=True):
     table: str
-    rows: list[list[bytes | int | str]]
+    rows: list[list[Any]]
 
 
 def back_up_data(node: Node, folder: Path, place: Path) -> Exported:
@@ -111,6 +111,8 @@ def restore_node(folder: Path, settings: NodeSettings, *, data: Path, keys: Path
     """
     if any(any((folder / name).glob("*")) for name in JOURNALS):
         raise NotEmpty(f"{folder} has release journals already: restore into an empty node")
+    for _ in _read_pages(data / TABLES):
+        pass  # whatever is wrong with the backup is found before anything is written
     database = Database(settings.database)
     try:
         restored = backups.restore(
@@ -122,7 +124,7 @@ def restore_node(folder: Path, settings: NodeSettings, *, data: Path, keys: Path
         )
         with database.writing() as connection:
             schema.prepare(connection)
-            entry_count = _fill(connection, read_frames(data / TABLES, MAGIC))
+            entry_count = _fill(connection, _read_pages(data / TABLES))
     finally:
         database.close()
     for name in JOURNALS:
@@ -136,22 +138,26 @@ def _pages(connection: Connection) -> Iterator[bytes]:
     for table in KEPT:
         rows = connection.execution_options(yield_per=PAGE_ROWS).execute(select(table))
         for page in rows.partitions(PAGE_ROWS):
-            yield msgspec.msgpack.encode(_Page(table.name, [list(row) for row in page]))
+            yield msgspec.msgpack.encode(_Page(str(table.name), [list(row) for row in page]))
 
 
-def _fill(connection: Connection, frames: Iterator[bytes]) -> int:
-    tables = {table.name: table for table in KEPT}
-    count = 0
-    for frame in frames:
+def _read_pages(path: Path) -> Iterator[tuple[Table, list[_Row]]]:
+    """Yield the rows of the backup's tables. Raises BackupBroken."""
+    tables = {str(table.name): table for table in KEPT}
+    for frame in read_frames(path, MAGIC):
         try:
             page = msgspec.msgpack.decode(frame, type=_Page)
             table = tables[page.table]
-        except (msgspec.DecodeError, KeyError) as error:
-            raise BackupBroken("a frame of the backup's tables is of another version: use the release") from error
-        rows = [dict(zip(table.c.keys(), row, strict=True)) for row in page.rows]
-        if table is schema.entries:
-            rows = _with_records(connection, rows)
-            count += len(rows)
+            yield table, [dict(zip(table.c.keys(), row, strict=True)) for row in page.rows]
+        except (msgspec.DecodeError, KeyError, ValueError) as error:
+            raise BackupBroken(f"{path} is of another version: restore with the release that wrote it") from error
+
+
+def _fill(connection: Connection, pages: Iterator[tuple[Table, list[_Row]]]) -> int:
+    count = 0
+    for table, found in pages:
+        rows = _with_records(connection, found) if table is schema.entries else found
+        count += len(rows) if table is schema.entries else 0
         if rows:
             connection.execute(insert(table), rows)
     _drop_empty_batches(connection, schema.batches)

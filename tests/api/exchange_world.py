@@ -15,23 +15,28 @@ import uvicorn
 from salus.api.exchange.app import Exchange
 from salus.api.exchange.serve import listen, server_config
 from salus.api.exchange.settings import ExchangeSettings
-from salus.contracts import CONTRACTS
+from salus.contracts import CONTRACTS, membership
 from salus.contracts.genesis import Genesis, genesis_rows
 from salus.contracts.membership import KeyUse
 from salus.engines.base import Founding
 from salus.engines.embedded import EmbeddedEngine
 from salus.ledger.identifiers import OrganisationId
+from salus.ledger.machine import FirstRow
 from salus.node.http_peers import HttpPeers, node_peers
 from salus.node.keys import generate
 from salus.node.members import LedgerDirectory
 from salus.testing.world import HOSPITAL, PRACTICE, World, make_genesis
 
 STRANGER = OrganisationId("X99")
+SUSPENDED = OrganisationId("X66")
+PATHS = {HOSPITAL: "", PRACTICE: "/north/a81001"}
+"""The practice's endpoint is published by a gateway below a path of its own."""
+SUSPENDED_UNTIL_S = 1 << 39
 
 
 @dataclass
 class Served:
-    """A world whose hospital and practice serve their exchanges; the stranger is a member that serves nothing."""
+    """A world whose hospital and practice serve their exchanges; the other two members serve nothing."""
 
     world: World
     ports: dict[OrganisationId, int]
@@ -49,13 +54,13 @@ class Served:
 @contextmanager
 def served_world(folder: Path, **settings: float) -> Iterator[Served]:
     """Start ledger, nodes and servers; everything ends with the block."""
-    keys = {organisation: generate() for organisation in (HOSPITAL, PRACTICE, STRANGER)}
+    keys = {organisation: generate() for organisation in (HOSPITAL, PRACTICE, STRANGER, SUSPENDED)}
     with ExitStack() as stack:
         listeners = {each: stack.enter_context(closing(listen("127.0.0.1", 0))) for each in (HOSPITAL, PRACTICE)}
         ports = {each: listener.getsockname()[1] for each, listener in listeners.items()}
         genesis = with_endpoints(make_genesis(keys), ports)
         founding = Founding(
-            chain=genesis.chain, contracts=CONTRACTS, time_s=genesis.time_s, rows=tuple(genesis_rows(genesis))
+            chain=genesis.chain, contracts=CONTRACTS, time_s=genesis.time_s, rows=tuple(first_rows(genesis))
         )
         engine = EmbeddedEngine(folder / "ledger", founding, keys[HOSPITAL].signing(KeyUse.CONSENSUS))
         stack.callback(engine.close)
@@ -63,7 +68,7 @@ def served_world(folder: Path, **settings: float) -> Iterator[Served]:
         for organisation in keys:
             served.world.open_node(organisation)
         for organisation, listener in listeners.items():
-            limits = ExchangeSettings(folder=folder / organisation.lower(), match_step_ms=20, **settings)
+            limits = ExchangeSettings(folder=folder / organisation.lower(), **{"match_step_ms": 20} | settings)
             exchange = stack.enter_context(closing(Exchange(served.world.nodes[organisation], limits)))
             served.exchanges[organisation] = exchange
             stack.enter_context(running(exchange, listener))
@@ -73,12 +78,22 @@ def served_world(folder: Path, **settings: float) -> Iterator[Served]:
 def with_endpoints(genesis: Genesis, ports: dict[OrganisationId, int]) -> Genesis:
     """Register where each node is."""
     founders = tuple(
-        msgspec.structs.replace(founder, endpoint=f"http://127.0.0.1:{ports[founder.organisation]}")
+        msgspec.structs.replace(
+            founder, endpoint=f"http://127.0.0.1:{ports[founder.organisation]}{PATHS[founder.organisation]}"
+        )
         if founder.organisation in ports
         else founder
         for founder in genesis.founders
     )
     return msgspec.structs.replace(genesis, founders=founders)
+
+
+def first_rows(genesis: Genesis) -> Iterator[FirstRow]:
+    """The rows of genesis, with one member suspended: there is no vote for that yet."""
+    for contract, table, key, value in genesis_rows(genesis):
+        if table is membership.ORGANISATIONS and key == SUSPENDED:
+            value = msgspec.structs.replace(value, suspended_until_s=SUSPENDED_UNTIL_S)
+        yield contract, table, key, value
 
 
 @contextmanager

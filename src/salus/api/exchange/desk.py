@@ -125,7 +125,7 @@ class Desk:
 
 
 def _note(caller: Caller, ask: Ask, came: Answer, began_ns: int) -> None:
-    refusal = came.refusal if isinstance(came, RefusedAnswer) else 0
+    refusal = int(came.refusal) if isinstance(came, RefusedAnswer) else 0
     log.info(
         "exchange.answered",
         sender=caller.name,

@@ -5,6 +5,9 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from salus.node.errors import Refusal
+from salus.node.plain_answers import plain_body
+
 HEAD_BYTES_MAX: Final = 32_768
 HEAD_S: Final = 10.0
 """From the connection, or from a request's first byte, until its head is whole."""
@@ -42,6 +45,13 @@ class BoundedProtocol(HttpToolsProtocol):
         _cancel(self._head_timer)
         self._head_timer = None
         super().on_headers_complete()
+
+    def send_400_response(self, _msg: str) -> None:
+        """Say that what came is no HTTP, in our own words."""
+        body = plain_body(Refusal.MESSAGE_UNFIT, "expected an HTTP/1.1 request")
+        fields = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n"
+        self.transport.write(f"HTTP/1.1 400 Bad Request\r\n{fields}\r\n".encode() + body)
+        self.transport.close()
 
     def pause_writing(self) -> None:
         """The caller does not read: wait a while."""

@@ -1,0 +1,215 @@
+"""Peers in the process and peers over HTTP: one suite for both, so that neither answers what the other would not."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from salus.clinical.fhir.resources import parse
+from salus.clinical.nhs_number import NhsNumber
+from salus.contracts import consent
+from salus.contracts.consent import FileConsent
+from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass, gate
+from salus.contracts.residuals import certify_session, commit_choice
+from salus.crypto.signing import SigningKey
+from salus.engines.base import Unavailable as LedgerUnavailable
+from salus.ledger import transactions
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
+from salus.node import local_peers, sealed_streams
+from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.exchange import (
+    Ask,
+    ChoiceDelivery,
+    Done,
+    MatchAnswer,
+    MatchAsk,
+    PartAccept,
+    PartAsk,
+    Peers,
+    StreamAsk,
+)
+from salus.node.http_peers import HttpPeers
+from salus.node.local_peers import LocalPeers
+from salus.node.members import LedgerDirectory
+from salus.node.people import OpenSession, certify_person, open_session
+from salus.node.services import choices, deposit, enrol, match, receive
+from salus.node.services.request import Granted, Wish, request
+from salus.testing.world import HOSPITAL, PRACTICE
+from tests.api.exchange_world import Served
+
+pytestmark = pytest.mark.services
+
+NHS_NUMBER, BORN = NhsNumber("9990000018"), "1980-02-29"
+SCAN_BYTES = 3_000_000
+TO_THE_PRACTICE = Provision(
+    type=ProvisionType.PERMIT,
+    organisations=(PRACTICE,),
+    role_classes=(RoleClass.CLINICAL,),
+    purposes=(Purpose.TREAT,),
+)
+NO_PERMIT = PermitId(bytes(16))
+
+
+@pytest.fixture(scope="module")
+def pseudonym(served: Served) -> Pseudonym:
+    hospital = served.world.hospital
+    made = enrol.enrol(hospital, NHS_NUMBER, BORN)
+    scan = os.urandom(SCAN_BYTES // 2).hex()
+    bodies = [
+        b'{"resourceType":"Observation","id":"o1","subject":{"reference":"Patient/p"}}',
+        b'{"resourceType":"DocumentReference","id":"d1","subject":{"reference":"Patient/p"},"x":"%s"}' % scan.encode(),
+    ]
+    deposit.deposit(hospital, made, [parse(body) for body in bodies])
+    choices.file_by_custodian(hospital, made, TO_THE_PRACTICE)
+    return made
+
+
+@pytest.fixture(scope="module")
+def session(served: Served) -> OpenSession:
+    practice = served.world.practice
+    doctor = certify_person(practice, name="Dr Li", role="GP", registration="1", role_class=RoleClass.CLINICAL)
+    return open_session(doctor.key, doctor.certificate, custodian=HOSPITAL, from_s=practice.clock())
+
+
+@pytest.fixture(params=["local", "http"])
+def peers(request: pytest.FixtureRequest, served: Served) -> Iterator[Peers]:
+    if request.param == "local":
+        yield served.world.peers(PRACTICE)
+        return
+    over_http = served.peers(PRACTICE)
+    yield over_http
+    over_http.close()
+
+
+@pytest.fixture(params=["local", "http"])
+def device(request: pytest.FixtureRequest, served: Served) -> Iterator[Peers]:
+    if request.param == "local":
+        yield LocalPeers(OrganisationId(""), served.world.nodes)
+        return
+    node = served.world.practice
+    directory = LedgerDirectory(node.chain, node.engine, node.clock)
+    over_http = HttpPeers(directory, sender=OrganisationId(""), key=SigningKey.generate())
+    yield over_http
+    over_http.close()
+
+
+def granted(served: Served, session: OpenSession, pseudonym: Pseudonym) -> Granted:
+    wish = Wish(pseudonym, HOSPITAL, RoleClass.CLINICAL, Purpose.TREAT)
+    decision = request(served.world.practice, session, wish)
+    assert isinstance(decision, Granted)
+    return decision
+
+
+def test_a_match_and_nothing(peers: Peers, session: OpenSession, pseudonym: Pseudonym) -> None:
+    assert match.match(peers, HOSPITAL, session, NHS_NUMBER, date_of_birth=BORN) == pseudonym
+    assert match.match(peers, HOSPITAL, session, NHS_NUMBER, date_of_birth="1980-02-28") is None
+    ask = MatchAsk("1234567890", BORN, session.certified, session.certificate)
+    assert peers.ask(HOSPITAL, ask) == MatchAnswer(b"")
+
+
+@pytest.mark.promise("R1", "R6")
+def test_a_release_with_what_fits_into_the_offer_and_what_is_streamed(
+    peers: Peers, served: Served, session: OpenSession, pseudonym: Pseudonym
+) -> None:
+    received = list(receive.receive(served.world.practice, peers, granted(served, session, pseudonym)))
+    sizes = sorted(len(each.content) for each in received)
+    assert len(sizes) == 2
+    assert sizes[1] > SCAN_BYTES
+
+
+REFUSED: dict[str, tuple[Ask, Refusal]] = {
+    "a stream, asked for as an answer": (StreamAsk(NO_PERMIT, 1, 0), Refusal.MESSAGE_UNFIT),
+    "slots of a part that was never offered": (PartAccept(NO_PERMIT, 1, bytes(64)), Refusal.PART_UNKNOWN),
+    "a part without a permit": (PartAsk(NO_PERMIT, 1, 1, CommittedFields(bytes(32), ()), b""), Refusal.PERMIT_DEAD),
+    "a choice that is no transaction": (ChoiceDelivery(b"?", CommittedFields(bytes(32), ())), Refusal.CHOICE_UNFIT),
+}
+
+
+@pytest.mark.parametrize(("ask", "refusal"), REFUSED.values(), ids=REFUSED)
+def test_refused(ask: Ask, refusal: Refusal, peers: Peers) -> None:
+    with pytest.raises(Refused) as refused:
+        peers.ask(HOSPITAL, ask)
+    assert refused.value.refusal is refusal
+    assert refused.value.words == str(refused.value)
+
+
+def test_refused_match_by_nobody_certified(peers: Peers, session: OpenSession) -> None:
+    ask = MatchAsk(NHS_NUMBER.digits, BORN, session.certified, CommittedFields(bytes(32), ()))
+    with pytest.raises(Refused) as refused:
+        peers.ask(HOSPITAL, ask)
+    assert refused.value.refusal is Refusal.PERSON_UNFIT
+
+
+def test_refused_match_in_a_session_of_another(peers: Peers, session: OpenSession) -> None:
+    forged = certify_session(session.certified.session, SigningKey.generate())
+    with pytest.raises(Refused) as refused:
+        peers.ask(HOSPITAL, MatchAsk(NHS_NUMBER.digits, BORN, forged, session.certificate))
+    assert refused.value.refusal is Refusal.SESSION_UNFIT
+
+
+def test_a_stream_that_is_refused_says_so_when_it_is_read(peers: Peers) -> None:
+    stream = peers.stream(HOSPITAL, StreamAsk(NO_PERMIT, 1, 0))
+    with pytest.raises(Refused) as refused:
+        next(stream)
+    assert refused.value.refusal is Refusal.PART_UNKNOWN
+
+
+def test_a_part_of_a_permit_that_is_anothers(peers: Peers, served: Served, session: OpenSession) -> None:
+    # The practice holds no such permit: the hospital's own is for its own staff.
+    ask = PartAsk(PermitId(b"\x01" * 16), 1, 1, CommittedFields(bytes(32), ()), bytes(33))
+    with pytest.raises(Refused):
+        peers.ask(HOSPITAL, ask)
+
+
+def test_not_now_while_the_ledger_is_away(peers: Peers, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise LedgerUnavailable("the ledger process went away")
+
+    monkeypatch.setattr(served.world.engine, "wait_for", gone)
+    with pytest.raises(NotNow):
+        peers.ask(HOSPITAL, PartAsk(NO_PERMIT, 1 << 50, 1, CommittedFields(bytes(32), ()), b""))
+
+
+SEGMENTS = [bytes((number,)) * 70_000 for number in range(5)]
+
+
+@pytest.mark.promise("R3")
+@pytest.mark.parametrize(
+    "error", [Refused(Refusal.PERMIT_DEAD, "withdrawn"), NotNow("newest block is 11 s old")], ids=["refused", "not now"]
+)
+def test_a_stream_that_ends_half_way(error: Exception, peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(*_: object) -> Iterator[bytes]:
+        yield from SEGMENTS[:3]
+        raise error
+
+    for module in (local_peers, sealed_streams):
+        monkeypatch.setattr(module, "answer_stream", half)
+    stream = peers.stream(HOSPITAL, StreamAsk(NO_PERMIT, 1, 0))
+    assert [next(stream) for _ in range(3)] == SEGMENTS[:3]
+    with pytest.raises(type(error), match=str(error)):
+        next(stream)
+
+
+def test_a_stream_that_is_whole(peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (local_peers, sealed_streams):
+        monkeypatch.setattr(module, "answer_stream", lambda *_: iter(SEGMENTS))
+    assert list(peers.stream(HOSPITAL, StreamAsk(NO_PERMIT, 1, 0))) == SEGMENTS
+    assert list(peers.stream(HOSPITAL, StreamAsk(NO_PERMIT, 1, 1))) == SEGMENTS
+
+
+def test_a_patients_own_device_delivers_a_choice(device: Peers, served: Served) -> None:
+    hospital, patient = served.world.hospital, SigningKey.generate()
+    number = NhsNumber("9990000026" if isinstance(device, LocalPeers) else "9990000034")
+    mine = enrol.enrol(hospital, number, BORN, key=patient)
+    residual = commit_choice(TO_THE_PRACTICE, secret=os.urandom(32))
+    filed = FileConsent(
+        pseudonym=mine, choice=os.urandom(16), gate=gate(TO_THE_PRACTICE), commitment=residual.root(), evidence_on_day=0
+    )
+    raw = transactions.sign(
+        (filed,), chain=hospital.chain, keys=(patient,), expires_at_s=hospital.clock() + 60, nonce=os.urandom(16)
+    )
+    assert device.ask(HOSPITAL, ChoiceDelivery(raw, residual)) == Done(0)
+    assert device.ask(HOSPITAL, ChoiceDelivery(raw, residual)) == Done(0)
+    with hospital.engine.snapshot() as reader:
+        assert [each.commitment for each in consent.choices(reader, mine).choices] == [residual.root()]

@@ -151,7 +151,7 @@ def _answer(scenario: Scenario, state: Run, rows: list[Row]) -> str:
     if rows[-1].text == "the same bytes again":
         return _described(scenario, state, state.ledger.submit([state.sent[-1]])[0], [])
     read = [read_step(row.text, state.places) for row in rows]
-    raw, messages = _transaction(state, read)
+    raw, messages = transaction(state, read)
     state.sent.append(raw)
     result = state.ledger.submit([raw])[0]
     for (_, sentence), leaf in zip(read, result.leaves, strict=False):
@@ -161,7 +161,8 @@ def _answer(scenario: Scenario, state: Run, rows: list[Row]) -> str:
     return _described(scenario, state, result, messages)
 
 
-def _transaction(state: Run, read: list[tuple[Step, Sentence]]) -> tuple[bytes, list[Message]]:
+def transaction(state: Run, read: list[tuple[Step, Sentence]]) -> tuple[bytes, list[Message]]:
+    """Sign the transaction of some sentences; return its bytes and its messages."""
     last = read[-1][1]
     by_rule = list(dict.fromkeys(name for step, _ in read for name in step.signers))
     signers = last.option("signed by").split(" and ") if last.option("signed by") else by_rule

@@ -53,6 +53,13 @@ permits: Final = Table(
     Column("closed", Integer, nullable=False, index=True),
 )
 
+cursors: Final = Table(
+    "node_cursors",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+
 
 class SchemaNewer(Exception):
     """The database was written by a newer version of Salus."""

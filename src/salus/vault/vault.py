@@ -159,13 +159,7 @@ class Vault:
 
     def record_many(self, versions: Sequence[RecordKey]) -> list[Record]:
         """Record versions with their metadata, in the order asked for; raises `NoSuchRecord`."""
-        with self.database.reading() as connection:
-            unlocked = self._unlock(connection, rows.find_all(connection, versions))
-        found = {(each.row.record_id, each.row.version): _record(each) for each in unlocked}
-        missing = next((key for key in versions if key not in found), None)
-        if missing is not None:
-            raise NoSuchRecord(f"record {missing[0].hex()} version {missing[1]} is not stored here, or was erased")
-        return [found[key] for key in versions]
+        return [_record(each) for each in self._find_many(versions)]
 
     def newest_versions(self, record_ids: Sequence[bytes]) -> dict[bytes, int]:
         """The newest stored version of each of these records; those that are not stored are left out."""
@@ -202,14 +196,17 @@ class Vault:
         (segment,) = self.reading.segments(row, [index])
         return SealedSegment(segment, index, row.segment_count, tuple(inclusion_path(row.leaf_hashes, index)))
 
-    def release_slot(self, record_id: bytes, version: int, *, release_key: bytes, associated: bytes) -> bytes:
-        """The record's data key wrapped under a release key, 60 bytes.
+    def release_slots(
+        self, versions: Sequence[RecordKey], *, release_key: bytes, associated: Sequence[bytes]
+    ) -> list[bytes]:
+        """The data keys of records wrapped under one release key, 60 bytes each; raises `NoSuchRecord`.
 
         Args:
             release_key: 32 bytes, new for each release.
-            associated: what the slot is bound to: record, version and sealed root, as the exchange encodes them.
+            associated: what each slot is bound to: record, version and sealed root, as the exchange encodes them.
         """
-        return wrap(release_key, self._find(record_id, version).data_key, associated)
+        found = self._find_many(versions)
+        return [wrap(release_key, each.data_key, bound) for each, bound in zip(found, associated, strict=True)]
 
     def set_patient_key(self, relationship: bytes, public: bytes) -> bytes:
         """Seal the relationship's key to its patient, now and whenever it is renewed.
@@ -310,6 +307,15 @@ class Vault:
             if stored is None:
                 raise NoSuchRecord(f"record {record_id.hex()} version {version} is not stored here, or was erased")
             return self._unlock(connection, [stored])[0]
+
+    def _find_many(self, versions: Sequence[RecordKey]) -> list[Unlocked]:
+        with self.database.reading() as connection:
+            unlocked = self._unlock(connection, rows.find_all(connection, versions))
+        found = {(each.row.record_id, each.row.version): each for each in unlocked}
+        missing = next((key for key in versions if key not in found), None)
+        if missing is not None:
+            raise NoSuchRecord(f"record {missing[0].hex()} version {missing[1]} is not stored here, or was erased")
+        return [found[key] for key in versions]
 
     def _unlock(self, connection: Connection, stored: Sequence[Stored]) -> list[Unlocked]:
         keys = self.keys.keys_for_reading(connection, {row.relationship for row, _ in stored})

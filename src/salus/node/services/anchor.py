@@ -13,6 +13,7 @@ from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
 from salus.node.journal import Journal, State
+from salus.node.projections import permits
 
 ANCHOR_EVERY_S = 5
 UNSIGNED_S = 30
@@ -34,6 +35,7 @@ def anchor(node: Node, *, close: frozenset[PermitId] = frozenset()) -> int:
         close: permits to be closed now, before their end: nothing more will be released or accepted under them.
     """
     now_s = node.clock()
+    permits.follow(node)
     for journal in (node.custodian_journal, node.requester_journal):
         journal.refresh()
         journal.close_stale_intents(before_s=now_s - UNSIGNED_S, at_s=now_s)

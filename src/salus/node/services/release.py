@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import msgspec
 
 from salus.contracts import provisions
-from salus.contracts.access import End
 from salus.contracts.membership import KeyUse
 from salus.crypto.hpke import seal_to
 from salus.crypto.sealing import key_commitment, new_key
@@ -54,10 +53,11 @@ from salus.node.exchange import (
     StreamAsk,
 )
 from salus.node.journal import RELEASED_STATES, PartKey, State
+from salus.node.projections import permits
 from salus.node.services.deposit import METADATA
 from salus.node.services.judge import Hearing, Judged, hear, judge, now_s, require_live, wait_for_height
-from salus.node.services.request import remember_permit
 from salus.vault.errors import RecordExists
+from salus.vault.rows import RecordKey
 
 RELEASE_KEY_TAG = b"salus/release-key/1"
 SLOT_TAG = "salus/slot/1"
@@ -195,8 +195,8 @@ def write_parts(node: Node, hearing: Hearing, judged: list[Judged], *, reader_ke
             records=tuple(each.placed for each in released),
         )
         kept.append(Document(Kind.PART, _part_name(hearing.permit, number), encode(document)))
-    is_on_ledger = how.standing is Standing.LEDGER
-    remember_permit(node, hearing.permit, hearing.terms, End.CUSTODIAN, is_on_ledger=is_on_ledger)
+    if how.standing is Standing.CONTINUITY:
+        permits.add_continuity(node, hearing.permit, hearing.terms)
     with suppress(RecordExists):  # another worker has written them: its parts are the ones that are offered
         documents.keep_many(node.vault, node.chain, hearing.terms.pseudonym, kept)
 
@@ -264,12 +264,10 @@ def _withheld_field(each: Judged) -> WithheldField:
 def _offer(node: Node, kept: PartDocument) -> PartOffer:
     room_bytes = INLINE_BYTES_MAX
     offered = []
-    for placed in kept.records:
-        entry = placed.entry
-        record = node.vault.record(entry.record, entry.version)
+    for placed, record in zip(kept.records, node.vault.record_many(_keys(kept)), strict=True):
         inline = b""
         if record.size_bytes <= room_bytes:
-            inline = b"".join(node.vault.sealed_segments(entry.record, entry.version))
+            inline = b"".join(node.vault.sealed_segments(record.record_id, record.version))
             room_bytes -= len(inline)
         offered.append(OfferedRecord(placed, record.size_bytes, inline))
     return PartOffer(
@@ -283,17 +281,17 @@ def _offer(node: Node, kept: PartDocument) -> PartOffer:
 
 def _slots(node: Node, kept: PartDocument) -> Slots:
     info = release_key_info(node.chain, kept.statement.permit, kept.reader_key)
-    slots, metadata = [], []
-    for placed in kept.records:
-        entry = placed.entry
-        slots.append(
-            node.vault.release_slot(
-                entry.record, entry.version, release_key=kept.release_key, associated=slot_associated(placed)
-            )
-        )
-        metadata.append(METADATA.decode(node.vault.record(entry.record, entry.version).metadata))
-    sealed_key = seal_to(kept.reader_key, kept.release_key, info=info)
-    return Slots(release_key=sealed_key, slots=tuple(slots), metadata=tuple(metadata))
+    keys = _keys(kept)
+    bound = [slot_associated(placed) for placed in kept.records]
+    return Slots(
+        release_key=seal_to(kept.reader_key, kept.release_key, info=info),
+        slots=tuple(node.vault.release_slots(keys, release_key=kept.release_key, associated=bound)),
+        metadata=tuple(METADATA.decode(record.metadata) for record in node.vault.record_many(keys)),
+    )
+
+
+def _keys(kept: PartDocument) -> list[RecordKey]:
+    return [(placed.entry.record, placed.entry.version) for placed in kept.records]
 
 
 def part_document(node: Node, permit: PermitId, part: int) -> PartDocument | None:

@@ -3,14 +3,12 @@
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select
-
-from salus.contracts.access import AccessDenied, AccessPermitted, DenialReason, End, Permit, RequestAccess, granted
+from salus.contracts.access import AccessDenied, AccessPermitted, DenialReason, Permit, RequestAccess, granted
 from salus.contracts.membership import KeyUse
 from salus.contracts.provisions import Purpose, RoleClass, Verb
 from salus.contracts.residuals import RequestResidual, Scope, commit_request
 from salus.contracts.tickets import UseTicket
-from salus.crypto.hashing import EMPTY_ROOT, sha256
+from salus.crypto.hashing import sha256
 from salus.crypto.hpke import HpkeKey, HpkeSuite
 from salus.crypto.sealing import new_key
 from salus.crypto.signing import SigningKey
@@ -19,7 +17,6 @@ from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Digest, OrganisationId, PermitId, Pseudonym, PublicKey
 from salus.ledger.outcomes import decode_leaf
 from salus.ledger.transactions import PatientMessage
-from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.people import OpenSession
 
@@ -93,32 +90,7 @@ def request(node: Node, session: OpenSession, wish: Wish) -> Granted | Denied:
     asked = messages[-1]
     assert isinstance(asked, RequestAccess)
     permit, terms = granted(asked, decision, leaf, session_key=PublicKey(session.key.public))
-    remember_permit(node, permit, terms, End.REQUESTER)
     return Granted(permit, terms, leaf.height, residual, reader_key)
-
-
-def remember_permit(node: Node, permit: PermitId, terms: Permit, end: End, *, is_on_ledger: bool = True) -> None:
-    """Note a permit whose receipts this end has to anchor and which it has to close.
-
-    Args:
-        is_on_ledger: false for a release in continuity, which is anchored with an empty permit.
-    """
-    counterpart = terms.requester if end is End.CUSTODIAN else terms.custodian
-    row = {
-        "permit": permit,
-        "end": end,
-        "pseudonym": terms.pseudonym,
-        "counterpart": counterpart,
-        "until_s": terms.until_s,
-        "anchored_as": permit if is_on_ledger else b"",
-        "anchored_root": EMPTY_ROOT,
-        "closed": 0,
-    }
-    columns = schema.permits.c
-    known = select(columns.end).where((columns.permit == permit) & (columns.end == end))
-    with node.vault.database.writing() as connection:
-        if connection.scalar(known) is None:
-            connection.execute(insert(schema.permits).values(row))
 
 
 def _messages(

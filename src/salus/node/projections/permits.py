@@ -1,0 +1,98 @@
+"""The permits that concern this organisation, as custodian or requester: those it has to anchor and to close.
+
+Folded from the ledger, not from what this node happened to be asked: so every permit gets its closing CommitReleases,
+also one that was never used (DESIGN §6). Releases in continuity have no permit on the ledger and are added by hand.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from salus.contracts.access import AccessPermitted, End, Permit
+from salus.contracts.evidence import decode_outcome, permit_of
+from salus.crypto.hashing import EMPTY_ROOT
+from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
+from salus.ledger.machine import read_leaf, read_meta
+from salus.ledger.outcomes import DONE, decode_leaf
+from salus.ledger.state import Reader
+from salus.node import schema
+from salus.node.assemble import Node
+
+CURSOR = "permits"
+LEAVES_MAX = 20_000
+"""How many leaves are folded in one step, so that no read of the ledger stays open for long."""
+
+
+def follow(node: Node) -> int:
+    """Take in what the ledger has that was not seen yet; return how many permits were new."""
+    count = 0
+    while True:
+        with node.engine.snapshot() as reader:
+            meta = read_meta(reader)
+            assert meta is not None, "a node reads a ledger that has begun"
+            start = _position(node)
+            end = min(meta.log_size, start + LEAVES_MAX)
+            rows = list(_rows(node.organisation, reader, range(start, end)))
+        with node.vault.database.writing() as connection:
+            count += sum(_insert(connection, row) for row in rows)
+            _move(connection, end)
+        if end == meta.log_size:
+            return count
+
+
+def add_continuity(node: Node, permit: PermitId, terms: Permit) -> None:
+    """Note a release in continuity; it is anchored with an empty permit."""
+    row = _row(permit, End.CUSTODIAN, terms.pseudonym, terms.requester, terms.until_s)
+    with node.vault.database.writing() as connection:
+        _insert(connection, {**row, "anchored_as": b""})
+
+
+def _rows(organisation: OrganisationId, reader: Reader, indexes: range) -> Iterator[dict[str, Any]]:
+    for index in indexes:
+        encoded = read_leaf(reader, index)
+        assert encoded is not None, "leaves are kept as long as the ledger"
+        leaf = decode_leaf(encoded)
+        outcome = decode_outcome(leaf) if leaf.code == DONE else None
+        if not isinstance(outcome, AccessPermitted):
+            continue
+        permit = permit_of(leaf)
+        if outcome.custodian == organisation:
+            yield _row(permit, End.CUSTODIAN, outcome.pseudonym, outcome.requester, outcome.until_s)
+        if outcome.requester == organisation:
+            yield _row(permit, End.REQUESTER, outcome.pseudonym, outcome.custodian, outcome.until_s)
+
+
+def _row(permit: PermitId, end: End, pseudonym: Pseudonym, counterpart: OrganisationId, until_s: int) -> dict[str, Any]:
+    return {
+        "permit": permit,
+        "end": end,
+        "pseudonym": pseudonym,
+        "counterpart": counterpart,
+        "until_s": until_s,
+        "anchored_as": permit,
+        "anchored_root": EMPTY_ROOT,
+        "closed": 0,
+    }
+
+
+def _insert(connection: Connection, row: dict[str, Any]) -> int:
+    columns = schema.permits.c
+    known = select(columns.end).where((columns.permit == row["permit"]) & (columns.end == row["end"]))
+    if connection.scalar(known) is not None:
+        return 0
+    connection.execute(insert(schema.permits).values(row))
+    return 1
+
+
+def _position(node: Node) -> int:
+    with node.vault.database.reading() as connection:
+        found = connection.scalar(select(schema.cursors.c.position).where(schema.cursors.c.name == CURSOR))
+    return found or 0
+
+
+def _move(connection: Connection, position: int) -> None:
+    columns = schema.cursors.c
+    moved = connection.execute(update(schema.cursors).where(columns.name == CURSOR).values(position=position))
+    if moved.rowcount == 0:
+        connection.execute(insert(schema.cursors).values(name=CURSOR, position=position))

@@ -200,8 +200,8 @@ def test_a_single_segment_comes_with_its_path(sample: SampleVault, size: int) ->
 def test_a_release_slot_opens_the_sealed_bytes(sample: SampleVault, size: int) -> None:
     made, release_key = deposit("r", "record", size), new_key()
     sample.vault.deposit(made)
-    (slot,) = sample.vault.release_slots([made.key], release_key=release_key, associated=[b"record, version, root"])
-    data_key = unwrap(release_key, slot, b"record, version, root")
+    (released,) = sample.vault.release_slots([made.key], release_key=release_key, associated=[b"record, version, root"])
+    data_key = unwrap(release_key, released.slot, b"record, version, root")
     sealed = b"".join(sample.vault.sealed_segments(*made.key))
     assert open_sealed(data_key, sealed, made.associated) == made.content
 

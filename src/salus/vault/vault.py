@@ -58,6 +58,14 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseSlot:
+    """A record's data key wrapped under a release key, 60 bytes, and the record's metadata."""
+
+    slot: bytes
+    metadata: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class SealedSegment:
     """One sealed segment, checked, with its path to the sealed root (RFC 9162 2.1.3.1)."""
 
@@ -198,15 +206,18 @@ class Vault:
 
     def release_slots(
         self, versions: Sequence[RecordKey], *, release_key: bytes, associated: Sequence[bytes]
-    ) -> list[bytes]:
-        """The data keys of records wrapped under one release key, 60 bytes each; raises `NoSuchRecord`.
+    ) -> list[ReleaseSlot]:
+        """The data keys of records wrapped under one release key, with their metadata; raises `NoSuchRecord`.
 
         Args:
             release_key: 32 bytes, new for each release.
             associated: what each slot is bound to: record, version and sealed root, as the exchange encodes them.
         """
         found = self._find_many(versions)
-        return [wrap(release_key, each.data_key, bound) for each, bound in zip(found, associated, strict=True)]
+        return [
+            ReleaseSlot(wrap(release_key, each.data_key, bound), each.metadata)
+            for each, bound in zip(found, associated, strict=True)
+        ]
 
     def set_patient_key(self, relationship: bytes, public: bytes) -> bytes:
         """Seal the relationship's key to its patient, now and whenever it is renewed.

@@ -6,7 +6,6 @@ without which nobody can open a byte. Permit, person and rules are checked again
 
 import secrets
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -102,11 +101,12 @@ def offer_part(node: Node, sender: OrganisationId, ask: PartAsk) -> PartOffer:
     wait_for_height(node, ask.height)
     with node.engine.snapshot() as reader:
         hearing = hear(node, reader, sender, ask)  # 2
-        if part_document(node, ask.permit, 1) is None:
-            day = provisions.day_of(now_s(node, reader))
-            reader_key = ask.reader_key
-            write_parts(node, hearing, judge(node, reader, hearing), reader_key=reader_key, how=How(day, node.clock()))
-    kept = _require_kept(node, ask.permit, ask.part)
+        kept = part_document(node, ask.permit, ask.part)
+        if kept is None and ask.part == 1:
+            how = How(provisions.day_of(now_s(node, reader)), node.clock())
+            kept = write_parts(node, hearing, judge(node, reader, hearing), reader_key=ask.reader_key, how=how)[0]  # 3
+    if kept is None:
+        raise Refused(Refusal.PART_UNKNOWN, "expected a part that the release has, the first one first")
     key = PartKey(ask.permit, ask.part)
     if node.custodian_journal.line(key) is None:
         node.custodian_journal.intent(key, pseudonym=hearing.terms.pseudonym, at_s=node.clock())  # 4
@@ -173,15 +173,17 @@ def release_key_info(chain: str, permit: bytes, reader_key: bytes) -> bytes:
 # Writing
 
 
-def write_parts(node: Node, hearing: Hearing, judged: list[Judged], *, reader_key: bytes, how: How) -> None:
-    """Write every part's receipt and keep it, with the request, in one durable step; whoever comes first writes.
+def write_parts(
+    node: Node, hearing: Hearing, judged: list[Judged], *, reader_key: bytes, how: How
+) -> list[PartDocument]:
+    """Write every part's receipt and keep it, with the request, in one durable step; return the parts that are kept.
 
     Args:
         reader_key: to which the release keys will be sealed; empty where nothing is sealed.
     """
     parts = _cut([each for each in judged if each.decision.may_go])
     withheld = [each for each in judged if not each.decision.may_go]
-    kept = [Document(Kind.REQUEST, hearing.permit, encode(hearing.committed))]
+    written = []
     for number, released in enumerate(parts, start=1):
         release_key = new_key()
         fields = _fields(hearing, released, withheld if number == 1 else [], release_key, len(parts), how)
@@ -194,11 +196,18 @@ def write_parts(node: Node, hearing: Hearing, judged: list[Judged], *, reader_ke
             part_count=len(parts),
             records=tuple(each.placed for each in released),
         )
-        kept.append(Document(Kind.PART, _part_name(hearing.permit, number), encode(document)))
+        written.append(document)
     if how.standing is Standing.CONTINUITY:
         permits.add_continuity(node, hearing.permit, hearing.terms)
-    with suppress(RecordExists):  # another worker has written them: its parts are the ones that are offered
+    kept = [
+        Document(Kind.REQUEST, hearing.permit, encode(hearing.committed)),
+        *(Document(Kind.PART, _part_name(hearing.permit, each.statement.part), encode(each)) for each in written),
+    ]
+    try:
         documents.keep_many(node.vault, node.chain, hearing.terms.pseudonym, kept)
+    except RecordExists:  # another worker was first: its parts are the ones that are offered
+        return [_require_kept(node, hearing.permit, each.statement.part) for each in written]
+    return written
 
 
 def _cut(released: list[Judged]) -> list[list[Judged]]:
@@ -281,12 +290,12 @@ def _offer(node: Node, kept: PartDocument) -> PartOffer:
 
 def _slots(node: Node, kept: PartDocument) -> Slots:
     info = release_key_info(node.chain, kept.statement.permit, kept.reader_key)
-    keys = _keys(kept)
     bound = [slot_associated(placed) for placed in kept.records]
+    released = node.vault.release_slots(_keys(kept), release_key=kept.release_key, associated=bound)
     return Slots(
         release_key=seal_to(kept.reader_key, kept.release_key, info=info),
-        slots=tuple(node.vault.release_slots(keys, release_key=kept.release_key, associated=bound)),
-        metadata=tuple(METADATA.decode(record.metadata) for record in node.vault.record_many(keys)),
+        slots=tuple(each.slot for each in released),
+        metadata=tuple(METADATA.decode(each.metadata) for each in released),
     )
 
 

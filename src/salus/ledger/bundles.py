@@ -59,20 +59,21 @@ class OpenedReceipt(msgspec.Struct, frozen=True, array_like=True, forbid_unknown
 
     Args:
         fields: the receipt's fields in one view, by their index.
-        permitted: the outcome that gave the permit.
+        permitted: the outcome that gave the permit; absent in continuity, when the ledger was out of reach.
         transaction: the bytes that asked for it; empty where they are kept no longer.
-        request: what the request kept off the ledger, each field opened.
+        request: what the request kept off the ledger, each field opened; in continuity the person's certificate alone.
         anchors: of the ends that anchored it, the custodian's first; an end that is not here did not, or is not shown.
         choices: every change of the patient's choices up to the version that the permit names, oldest first.
         rules: of each choice that was in force, in their order, its rules.
         rows: of the proved tables, in the order of docs/spec/receipts.md.
         batches: registrations of the batches that the records are in, in the order of first mention.
-        records: released first, then withheld, each in the order of the fields.
+        records: released first, then withheld, each in the order of the fields; what was erased since can no longer be
+            opened, and is left out.
     """
 
     receipt: Receipt
     fields: tuple[OpenedField, ...]
-    permitted: OutcomeProof
+    permitted: Annotated[tuple[OutcomeProof, ...], Meta(max_length=1)]
     transaction: Annotated[bytes, Meta(max_length=SIZE_BYTES_MAX)]
     request: tuple[OpenedField, ...]
     anchors: Annotated[tuple[Anchor, ...], Meta(max_length=2)]

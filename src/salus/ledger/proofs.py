@@ -16,7 +16,7 @@ from salus.ledger.comet.types import Validator
 from salus.ledger.identifiers import CountField, Digest, DigestField, Pseudonym, PseudonymField
 from salus.ledger.log import Log
 from salus.ledger.machine import Meta as MachineMeta
-from salus.ledger.machine import app_hash, history_positions, read_leaf
+from salus.ledger.machine import HISTORY, app_hash, history_positions, read_leaf
 from salus.ledger.state import LOG, Reader
 from salus.ledger.tree_proof import TreeProof
 
@@ -110,14 +110,14 @@ def prove_outcome(reader: Reader, index: int, state: AppState) -> OutcomeProof:
     return OutcomeProof(leaf, index, digests(log_at(reader, state.log_size).inclusion(index, state.log_size)))
 
 
-def prove_history(reader: Reader, pseudonym: Pseudonym, row: StateProof, *, count: int) -> HistoryProof:
-    """Prove that a pseudonym has exactly these events.
+def prove_history(reader: Reader, pseudonym: Pseudonym, row: StateProof) -> HistoryProof:
+    """Prove that a pseudonym has exactly the events that its history's row counts.
 
     Args:
-        reader: the block under which `row` was proved, or a later one.
+        reader: the block under which `row` was proved, or a later one: newer events are left out.
         row: of `machine.history`.
-        count: the events that the row counts; newer ones are left out.
     """
+    count = HISTORY.decode(row.row).count if row.row else 0
     leaves = [read_leaf(reader, position) for position in islice(history_positions(reader, pseudonym), count)]
     present = tuple(leaf for leaf in leaves if leaf is not None)
     assert len(present) == count, "every event that the history counts is in the log"

@@ -1,4 +1,4 @@
-"""What a check has shown, as values: a receipt, a history. Words for them are in `receipt_words` and `outcome_words`."""
+"""What a check has shown, as values: a receipt, a history. `receipt_words` and `outcome_words` put them into words."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,20 +20,12 @@ class Party:
 
 @dataclass(frozen=True)
 class Asker:
-    """Who asked.
-
-    Args:
-        name: of the person by the certificate; empty for the patient's own request.
-        is_certified_now: the organisation vouches for the person to this day.
-        has_signed: the request's own bytes were shown, signed by the session key of this person.
-    """
+    """Who asked; `name` is of the person by the certificate, and empty for the patient's own request."""
 
     authentication: Authentication
     name: str = field(repr=False)
     role: str
     registration: str = field(repr=False)
-    is_certified_now: bool
-    has_signed: bool
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,275 @@
+"""Change one thing in the code at a time and see whether a test notices.
+
+Run: `python -m tools.mutate src/salus/contracts --tests tests/contracts --seconds 600`. Each mutant is one file of a
+copy of the package; a mutant that no test kills is a survivor. Survivors that cannot be killed stand, with the reason,
+in the file given by `--explained`: a line for each, `path | line of code | change | reason`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ROOT / "src"
+PACKAGE = "salus"
+HANGS_S = 120
+
+COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
+}  # fmt: skip
+ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.FloorDiv: ast.Mult, ast.BitOr: ast.BitAnd,
+    ast.BitAnd: ast.BitOr,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change: where, what, and the file's text with it."""
+
+    path: str
+    line: int
+    code: str
+    change: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.change}\n    {self.code}"
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """What an explanation names: it outlives lines that move."""
+        return self.path, self.code, self.change
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the survivors; the exit status is 1 if one is not explained, 2 if there was nothing to change."""
+    options = parse(arguments)
+    mutants = [mutant for each in options.sources for path in files_of(Path(each)) for mutant in mutants_of(path)]
+    if not mutants:
+        print("error: nothing to change\nhint: name files or folders of Python code", file=sys.stderr)
+        return 2
+    explained = explanations(options.explained)
+    random.Random(options.seed).shuffle(mutants)
+    begun_s = time.monotonic()
+    survivors, tried = judge(mutants, options, until_s=begun_s + options.seconds)
+    report(survivors, explained, tried=tried, total=len(mutants), took_s=time.monotonic() - begun_s, seed=options.seed)
+    return 1 if any(mutant.place not in explained for mutant in survivors) else 0
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tools.mutate", description=__doc__)
+    parser.add_argument("sources", nargs="+", help="files and folders to change, one place at a time")
+    parser.add_argument("--tests", nargs="+", required=True, help="what pytest runs, the quickest first")
+    parser.add_argument("--seconds", type=float, default=600, help="begin no mutant after this time")
+    parser.add_argument("--seed", type=int, default=1, help="order of the mutants")
+    parser.add_argument("--workers", type=int, default=2, help="mutants at a time")
+    parser.add_argument("--explained", type=Path, help="survivors that nobody can kill, with the reason")
+    return parser.parse_args(arguments)
+
+
+def files_of(source: Path) -> list[Path]:
+    """A file, or the Python files of a folder."""
+    return [source] if source.is_file() else sorted(source.rglob("*.py"))
+
+
+def mutants_of(path: Path) -> Iterator[Mutant]:
+    """Every mutant of a file."""
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    shown = path.resolve().relative_to(ROOT).as_posix()
+    tree = ast.parse(text)
+    passed_over = set(map(id, of_types(tree)))
+    for place, node in enumerate(ast.walk(tree)):
+        for number, change in enumerate([] if id(node) in passed_over else changes_of(node)):
+            changed = ast.parse(text)
+            apply(changed, list(ast.walk(changed))[place], number)
+            line: int = node.lineno  # type: ignore[attr-defined]  # whatever can be changed has a place
+            yield Mutant(shown, line, lines[line - 1].strip(), change, ast.unparse(changed))
+
+
+def of_types(tree: ast.Module) -> Iterator[ast.AST]:
+    """What is about types and not about behaviour: annotations, and the options of a struct."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.ClassDef():
+                apart: list[ast.AST | None] = list(node.keywords)
+            case ast.FunctionDef():
+                apart = [node.returns]
+            case ast.arg() | ast.AnnAssign():
+                apart = [node.annotation]
+            case _:
+                apart = []
+        for each in filter(None, apart):
+            yield from ast.walk(each)
+
+
+def changes_of(node: ast.AST) -> list[str]:
+    """What can be changed at a node, in words; `apply` does it by number."""
+    match node:
+        case ast.Compare(ops=ops):
+            return [f"{symbol(op)} becomes {symbol(COMPARISONS[type(op)]())}" for op in ops if type(op) in COMPARISONS]
+        case ast.BoolOp(op=op):
+            return ["and becomes or" if isinstance(op, ast.And) else "or becomes and"]
+        case ast.UnaryOp(op=ast.Not()):
+            return ["not is dropped"]
+        case ast.BinOp(op=op) if type(op) in ARITHMETIC:
+            return [f"{symbol(op)} becomes {symbol(ARITHMETIC[type(op)]())}"]
+        case ast.Raise():
+            return ["raise is dropped"]
+        case ast.Expr(value=ast.Call()):
+            return ["call is dropped"]
+        case ast.Constant(value=bool() as value):
+            return [f"{value} becomes {not value}"]
+        case ast.Constant(value=int() as value):
+            return [f"{value} becomes {value + 1}"]
+        case ast.IfExp() | ast.If():
+            return ["condition is turned round"]
+    return []
+
+
+def symbol(op: ast.AST) -> str:
+    """An operator as it is written."""
+    name = type(op).__name__
+    return {
+        "Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">=", "Eq": "==", "NotEq": "!=", "Is": "is", "IsNot": "is not",
+        "In": "in", "NotIn": "not in", "Add": "+", "Sub": "-", "Mult": "*", "FloorDiv": "//", "BitOr": "|",
+        "BitAnd": "&",
+    }[name]  # fmt: skip
+
+
+def apply(tree: ast.Module, node: ast.AST, number: int) -> None:
+    """Make the change of `changes_of` with this number."""
+    match node:
+        case ast.Compare():
+            place = [index for index, op in enumerate(node.ops) if type(op) in COMPARISONS][number]
+            node.ops[place] = COMPARISONS[type(node.ops[place])]()
+        case ast.BoolOp():
+            node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+        case ast.UnaryOp():
+            replace(tree, node, node.operand)
+        case ast.BinOp():
+            node.op = ARITHMETIC[type(node.op)]()
+        case ast.Raise() | ast.Expr():
+            replace(tree, node, ast.copy_location(ast.Pass(), node))
+        case ast.Constant(value=bool()):
+            node.value = not node.value
+        case ast.Constant(value=int() as value):
+            node.value = value + 1
+        case ast.IfExp() | ast.If():
+            node.test = ast.copy_location(ast.UnaryOp(ast.Not(), node.test), node.test)
+    ast.fix_missing_locations(tree)
+
+
+def replace(tree: ast.Module, old: ast.AST, new: ast.AST) -> None:
+    """Put one node in the place of another."""
+
+    class Replacer(ast.NodeTransformer):
+        def visit(self, node: ast.AST) -> ast.AST:
+            return new if node is old else self.generic_visit(node)
+
+    Replacer().visit(tree)
+
+
+def judge(mutants: Sequence[Mutant], options: argparse.Namespace, *, until_s: float) -> tuple[list[Mutant], int]:
+    """Run the tests on each mutant until the time is up; return the survivors and how many were tried."""
+    with tempfile.TemporaryDirectory(prefix="mutants-") as place:
+        copies: Queue[Path] = Queue()
+        for number in range(options.workers):
+            copies.put(copy_to(Path(place) / str(number)))
+        if not passes(copies, None, options.tests):
+            raise SystemExit("error: the tests fail without any change\nhint: mend them first")
+        with ThreadPoolExecutor(options.workers) as pool:
+            lived = list(pool.map(lambda mutant: lives(copies, mutant, options.tests, until_s=until_s), mutants))
+    survivors = [mutant for mutant, survives in zip(mutants, lived, strict=True) if survives]
+    return survivors, sum(each is not None for each in lived)
+
+
+def copy_to(folder: Path) -> Path:
+    """A copy of the package, without byte code."""
+    shutil.copytree(SOURCES / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def lives(copies: Queue[Path], mutant: Mutant, tests: Sequence[str], *, until_s: float) -> bool | None:
+    """Whether the tests pass on a mutant; None when there was no time for it."""
+    return None if time.monotonic() >= until_s else passes(copies, mutant, tests)
+
+
+def passes(copies: Queue[Path], mutant: Mutant | None, tests: Sequence[str]) -> bool:
+    """Whether the tests pass on a copy with the mutant in it."""
+    folder = copies.get()
+    target = folder / Path(mutant.path).relative_to("src") if mutant else None
+    original = target.read_text(encoding="utf-8") if target else ""
+    try:
+        if mutant and target:
+            write(target, mutant.text)
+        return run(folder, tests) == 0
+    finally:
+        if target:
+            write(target, original)
+        copies.put(folder)
+
+
+def write(target: Path, text: str) -> None:
+    """Write a module and forget its byte code, which knows its source only by size and second."""
+    target.write_text(text, encoding="utf-8")
+    for stale in (target.parent / "__pycache__").glob(f"{target.stem}.*.pyc"):
+        stale.unlink()
+
+
+def run(folder: Path, tests: Sequence[str]) -> int:
+    """Run pytest with the copy in front; a run that hangs has failed."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not long", *tests]
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=HANGS_S, check=False)
+    except subprocess.TimeoutExpired:
+        return 1
+    return done.returncode
+
+
+def explanations(path: Path | None) -> set[tuple[str, str, str]]:
+    """What the file of explanations names: path, line of code, change."""
+    if path is None:
+        return set()
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    parts = [[part.strip() for part in line.split(" | ")] for line in lines]
+    return {(part[0], part[1], part[2]) for part in parts}
+
+
+def report(
+    survivors: Sequence[Mutant],
+    explained: set[tuple[str, str, str]],
+    *,
+    tried: int,
+    total: int,
+    took_s: float,
+    seed: int,
+) -> None:
+    """Print the survivors, those without an explanation first."""
+    for mutant in sorted(survivors, key=lambda each: (each.place in explained, each.path, each.line)):
+        print(f"{'explained' if mutant.place in explained else 'SURVIVED'}: {mutant}")
+    killed = tried - len(survivors)
+    print(
+        f"mutants: {tried} of {total} tried in {took_s:.0f} s (seed {seed}), {killed} killed, {len(survivors)} survived"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

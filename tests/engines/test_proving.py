@@ -61,7 +61,7 @@ def check_all(engine: EmbeddedEngine | LedgerClient, now_s: int) -> None:
     assert [each.key for each in rows] == [*KEYS, HISTORY.key(ANN)]
     assert [each.row is not None for each in rows] == [number in WRITTEN for number in range(60)] + [True]
     with engine.snapshot() as reader:
-        history = verify_history(state, prove_history(reader, ANN, proved.rows[-1], count=2))
+        history = verify_history(state, prove_history(reader, ANN, proved.rows[-1]))
         outcome = verify_outcome(state, prove_outcome(reader, 0, proved.signed.state))
     assert [leaf.code for leaf in history.leaves] == [0, 1]
     assert outcome.leaf.height == 1

@@ -26,7 +26,7 @@ from salus.ledger.comet.types import (
 from salus.ledger.comet.validators import in_order, validator_address, validators_hash
 from salus.ledger.contract import Context, Contract
 from salus.ledger.identifiers import CountField, OrganisationId, Pseudonym, PublicKey, PublicKeyField
-from salus.ledger.machine import HISTORY, NO_HISTORY, FirstRow, Machine, Meta
+from salus.ledger.machine import HISTORY, FirstRow, Machine, Meta
 from salus.ledger.outcomes import DENIED, Outcome, PatientOutcome, TransactionResult
 from salus.ledger.proofs import AppState, HistoryProof, OutcomeProof, SignedState, StateProof
 from salus.ledger.state import Changes
@@ -140,8 +140,7 @@ class Ledger:
 
     def prove_history(self, pseudonym: bytes) -> HistoryProof:
         row = self.prove_row(HISTORY.key(Pseudonym(pseudonym)))
-        history = HISTORY.decode(row.row) if row.row else NO_HISTORY
-        return proofs.prove_history(self.rows, Pseudonym(pseudonym), row, count=history.count)
+        return proofs.prove_history(self.rows, Pseudonym(pseudonym), row)
 
     def trust(self, *, engine: EngineKind | None = None) -> TrustRoot:
         kind = EngineKind.EMBEDDED if len(self.keys) == 1 else EngineKind.COMETBFT

@@ -71,6 +71,10 @@ class ReceiptMaterial:
     transaction: bytes = b""
 
 
+class MaterialMissing(Exception):
+    """The node no longer holds what a receipt rests on; the message says what is missing and what to do."""
+
+
 def read_trail(reader: Reader, pseudonym: Pseudonym) -> list[Event]:
     """Return all events of a pseudonym, oldest first."""
     return list(_events(reader, pseudonym))
@@ -104,6 +108,9 @@ def open_receipt(
         reader: the block of `state`, or a later one.
         rows: at least those of `keys_of`, proved under `state`; whatever else was proved with them is left out.
         trail: read before the rows were proved.
+
+    Raises:
+        MaterialMissing: the rules of a choice that applied are not among the material.
     """
     proved = {row.key: row for row in rows}
     fields = _decoded(material)
@@ -208,6 +215,8 @@ def _under(root: Digest, end: End, material: ReceiptMaterial) -> Sequence[Anchor
 
 def _open_rules(filed: Sequence[Event], held: Sequence[CommittedFields]) -> tuple[OpenedField, ...]:
     by_root = {residual.root(): residual for residual in held}
+    if any(_commitment(event) not in by_root for event in filed):
+        raise MaterialMissing("the rules of a choice that applied are not held here: deliver them again")
     return tuple(by_root[_commitment(event)].open(0) for event in filed)
 
 

@@ -228,7 +228,7 @@ def _faults(
         said = decided.get(released.entry)
         if said is not None and not said.may_go:
             rule = explanation.rule(said.source, said.rule, said.path)
-            yield f"{_what(records[released.entry])} was released, although it should have been kept: {rule}."
+            yield f"{_what(records[released.entry])} was released, although a rule keeps it: {rule}"
         if said is not None and not is_asked_for(scope, records[released.entry].record):
             yield f"{_what(records[released.entry])} was released, although nobody asked for it."
     for withheld in view.withheld:
@@ -239,7 +239,7 @@ def _faults(
             yield f"{_what(records[withheld.entry])} was withheld, although no rule keeps it."
         elif (said.source, said.rule, said.path) != (withheld.source, withheld.rule, withheld.path):
             rule = explanation.rule(said.source, said.rule, said.path)
-            yield f"{_what(records[withheld.entry])} was withheld by another rule than the one stated; it is: {rule}."
+            yield f"{_what(records[withheld.entry])} was withheld by another rule than the one stated: {rule}"
 
 
 def _rerun(why_not: str, faults: Sequence[str], missing: int) -> Rerun:

@@ -19,10 +19,10 @@ BASES = {
     Basis.POLICY: "a policy",
 }
 AUTHENTICATIONS = {
-    Authentication.PERSON_SIGNED: "signed in person",
-    Authentication.ORGANISATION_ASSERTED: "named by the organisation",
-    Authentication.DELEGATE: "as your delegate",
-    Authentication.ASSISTED: "in assisted mode",
+    Authentication.PERSON_SIGNED: "It was signed in person.",
+    Authentication.ORGANISATION_ASSERTED: "Who it was, the organisation says; the person did not sign.",
+    Authentication.DELEGATE: "A delegate of yours signed it.",
+    Authentication.ASSISTED: "It was signed in assisted mode.",
 }
 CONCLUSIONS = {
     Conclusion.SLOT_SENT: "the key was sent",
@@ -53,24 +53,24 @@ def party_words(party: Party) -> str:
 
 
 def _who(receipt: VerifiedReceipt) -> str:
-    custodian = party_words(receipt.custodian)
-    if receipt.terms is None:
-        asker = _person(receipt.asker, party_words(receipt.custodian))
-        return f"{asker} opened your records while the ledger was out of reach, at {uk_time(receipt.at_s)}."
-    terms = receipt.terms
-    reason = f" Reason given: “{terms.justification}”." if terms.justification else ""
-    why = f"for {PURPOSES[terms.purpose]}"
+    custodian, terms = party_words(receipt.custodian), receipt.terms
+    signed = AUTHENTICATIONS[receipt.asker.authentication]
+    if terms is None:
+        asker = _person(receipt.asker, custodian)
+        return f"{asker} opened your records while the ledger was out of reach, at {uk_time(receipt.at_s)}. {signed}"
     if terms.purpose is Purpose.PATRQT:
-        return f"You, or whoever holds your key, asked {custodian} to {VERBS[terms.verb]} your records.{reason}"
-    asker = _person(receipt.asker, party_words(receipt.requester))
-    role = ROLE_CLASSES[terms.role_class]
-    return f"{asker}, one of its {role}, asked {custodian} to {VERBS[terms.verb]} your records, {why}.{reason}"
+        return f"You, or whoever holds your key, asked {custodian} to {VERBS[terms.verb]} your records. {signed}"
+    person, role = _person(receipt.asker, party_words(receipt.requester)), ROLE_CLASSES[terms.role_class]
+    why = f"for {PURPOSES[terms.purpose]}"
+    reason = f" The reason given: “{terms.justification}”." if terms.justification else ""
+    asked = f"asked {custodian} to {VERBS[terms.verb]} your records, {why}. {signed}{reason}"
+    return f"{person}, one of the {role} there, {asked}"
 
 
 def _person(asker: Asker, organisation: str) -> str:
     about = ", ".join(part for part in (asker.role, asker.registration) if part)
     known = f"{asker.name} ({about})" if about else asker.name
-    return f"{known or 'Somebody'} of {organisation}, {AUTHENTICATIONS[asker.authentication]}"
+    return f"{known or 'Somebody'} of {organisation}"
 
 
 def _permit(receipt: VerifiedReceipt) -> Iterator[str]:

@@ -102,12 +102,12 @@ class VerifiedReceipt:
     standing: Standing
     delivery: Delivery
     at_s: int
-    released: tuple[ReleasedRecord, ...]
-    withheld: tuple[WithheldRecord, ...]
+    released: tuple[ReleasedRecord, ...] = field(repr=False)
+    withheld: tuple[WithheldRecord, ...] = field(repr=False)
     anchors: tuple[ShownAnchor, ...]
     rerun: Rerun
     rerun_words: str
-    faults: tuple[str, ...]
+    faults: tuple[str, ...] = field(repr=False)
     notes: tuple[str, ...]
 
 

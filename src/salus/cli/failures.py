@@ -60,6 +60,7 @@ def _kinds() -> dict[int, tuple[type[Exception], ...]]:
     from salus.engines import base
     from salus.ledger.contract import Rejected
     from salus.ledger.machine import ChainMismatch
+    from salus.ledger.verifier import TrustRootInvalid, VerificationFailed
     from salus.node.config import SettingsUnfit
     from salus.node.errors import NotNow, Refused
     from salus.node.journal import JournalDamaged
@@ -72,10 +73,10 @@ def _kinds() -> dict[int, tuple[type[Exception], ...]]:
 
     return {
         TRY_LATER: (NotNow, base.Unavailable, vault.Unavailable),
-        NO: (Refused, Rejected, WalletRefuses),
+        NO: (Refused, Rejected, WalletRefuses, VerificationFailed),
         BAD_INPUT: (
             *(FhirRejected, NhsNumberInvalid, GenesisInvalid, ProvisionInvalid, ChainMismatch, SettingsUnfit),
-            *(JournalDamaged, KeysUnfit, SchemaNewer, WalletFileUnfit, FolderInUse, vault.Rejected),
+            *(TrustRootInvalid, JournalDamaged, KeysUnfit, SchemaNewer, WalletFileUnfit, FolderInUse, vault.Rejected),
         ),
     }
 

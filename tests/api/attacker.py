@@ -17,7 +17,7 @@ from salus.testing.world import HOSPITAL, PRACTICE, World
 from tests.api.exchange_world import Served
 
 ASK = PartAccept(PermitId(bytes(16)), 1, bytes(64))
-"""What an honest custodian answers with PART_UNKNOWN, sealed: proof that a request was heard."""
+"""What an honest custodian answers with PERMIT_DEAD, sealed: proof that a request was heard."""
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,7 @@ def test_a_lost_answer_is_asked_for_again_in_a_new_envelope(peers: HttpPeers, be
     between.alter = lose_the_first
     with pytest.raises(Refused) as refused:
         peers.ask(HOSPITAL, ASK)
-    assert refused.value.refusal is Refusal.PART_UNKNOWN
+    assert refused.value.refusal is Refusal.PERMIT_DEAD
     assert [ask for _, ask in heard] == [ASK, ASK]
     first, second = between.requests
     assert first.headers["signature-input"] != second.headers["signature-input"]
@@ -246,7 +246,7 @@ def test_a_node_behind_a_gateway_with_a_path_of_its_own(served: Served) -> None:
     peers = served.peers(HOSPITAL, transport=gateway)
     with pytest.raises(Refused) as refused:
         peers.ask(PRACTICE, ASK)
-    assert refused.value.refusal is Refusal.PART_UNKNOWN
+    assert refused.value.refusal is Refusal.PERMIT_DEAD
     gateway.close()
 
 

@@ -120,7 +120,7 @@ def test_a_release_with_what_fits_into_the_offer_and_what_is_streamed(
 
 REFUSED: dict[str, tuple[Ask, Refusal]] = {
     "a stream, asked for as an answer": (StreamAsk(NO_PERMIT, 1, 0), Refusal.MESSAGE_UNFIT),
-    "slots of a part that was never offered": (PartAccept(NO_PERMIT, 1, bytes(64)), Refusal.PART_UNKNOWN),
+    "slots of a part that was never offered": (PartAccept(NO_PERMIT, 1, bytes(64)), Refusal.PERMIT_DEAD),
     "a part without a permit": (PartAsk(NO_PERMIT, 1, 1, CommittedFields(bytes(32), ()), b""), Refusal.PERMIT_DEAD),
     "a choice that is no transaction": (ChoiceDelivery(b"?", CommittedFields(bytes(32), ())), Refusal.CHOICE_UNFIT),
 }
@@ -152,7 +152,7 @@ def test_a_stream_that_is_refused_says_so_when_it_is_read(peers: Peers) -> None:
     stream = peers.stream(HOSPITAL, StreamAsk(NO_PERMIT, 1, 0))
     with pytest.raises(Refused) as refused:
         next(stream)
-    assert refused.value.refusal is Refusal.PART_UNKNOWN
+    assert refused.value.refusal is Refusal.PERMIT_DEAD
 
 
 def test_a_part_of_a_permit_that_is_anothers(peers: Peers, served: Served, session: OpenSession) -> None:

@@ -86,7 +86,8 @@ class Node:
         except Unavailable as error:
             raise NotNow(f"the ledger does not answer ({error}): send the same again") from error
         if result.code >= NOT_A_TRANSACTION:
-            raise Refused(Refusal.LEDGER_REJECTED, f"the ledger says no, number {result.code}: {result.reason}")
+            words = f"the ledger says no, number {result.code}: {result.reason}"
+            raise Refused(Refusal.LEDGER_REJECTED, words, number=result.code)
         return result
 
     def require_fresh(self) -> None:

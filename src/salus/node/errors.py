@@ -39,12 +39,14 @@ class Refused(Exception):
     Args:
         refusal: the permanent number.
         words: what was expected, what came, what to do; never about a person.
+        number: the ledger's own permanent number, where the ledger says no; else 0.
     """
 
-    def __init__(self, refusal: Refusal, words: str) -> None:
+    def __init__(self, refusal: Refusal, words: str, *, number: int = 0) -> None:
         super().__init__(words)
         self.refusal = refusal
         self.words = words
+        self.number = number
 
 
 class NotNow(Exception):

@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from salus.node.errors import NotNow
+
 _FRAME_BYTES = 8
 _EMPTY = b""
 _FILES = "*.journal"
@@ -35,6 +37,17 @@ class State(IntEnum):
 
 RELEASED_STATES = frozenset({State.LOGGED, State.SENT, State.POSSIBLY_RELEASED, State.OPENED, State.SLOT_MISSING})
 """States in which there is a receipt that both ends signed; it is anchored."""
+
+_RANK = {
+    State.INTENT: 0,
+    State.NOT_RELEASED: 1,
+    State.LOGGED: 2,
+    State.POSSIBLY_RELEASED: 3,
+    State.SLOT_MISSING: 3,
+    State.SENT: 4,
+    State.OPENED: 4,
+}
+"""What is known only grows: lines of several workers mean the same in whatever order they are read."""
 
 
 class Line(msgspec.Struct, frozen=True, array_like=True):
@@ -84,22 +97,36 @@ class Journal:
         self._written = 0
         self._durable = 0
         self._is_syncing = False
+        self._broken = ""
+        self._unfinished = unfinished
         self._permits: dict[bytes, dict[int, Line]] = {}
         self._pseudonyms: dict[bytes, set[bytes]] = {}
         self._intents: set[PartKey] = set()
         self._read_bytes: dict[Path, int] = {}
         self._path, self._file = _adopt(folder)
-        os.ftruncate(self._file, self._read(self._path))
+        self._size_bytes = self._read(self._path)
+        os.ftruncate(self._file, self._size_bytes)
         own = [line for parts in self._permits.values() for line in parts.values()]
         self.refresh()
-        self._settle(own, unfinished, now_s)
+        self._settle(own, now_s)
+        os.fsync(self._file)
 
     def intent(self, key: PartKey, *, pseudonym: bytes, at_s: int) -> None:
         """Note that a part is being offered; not yet durable, since nothing has left that anybody can open."""
         self._append(Line(key.permit, key.part, pseudonym, State.INTENT, at_s, _EMPTY), durable=False)
 
     def log(self, key: PartKey, receipt: bytes, *, pseudonym: bytes, at_s: int) -> None:
-        """Write the receipt down, durably: after this, and only after this, the slot may leave."""
+        """Write the receipt down, durably: after this, and only after this, the slot may leave.
+
+        A part that has its receipt already keeps it; then this waits until that one is durable.
+
+        Raises:
+            NotNow: the file cannot be written, or not be made durable; then the slot must not leave.
+        """
+        known = self.line(key)
+        if known is not None and known.state in RELEASED_STATES:
+            self._sync(self._written)
+            return
         self._append(Line(key.permit, key.part, pseudonym, State.LOGGED, at_s, receipt), durable=True)
 
     def note(self, key: PartKey, state: State, *, at_s: int) -> None:
@@ -129,6 +156,10 @@ class Journal:
             self.note(key, State.NOT_RELEASED, at_s=at_s)
         return len(stale)
 
+    def conclude(self, permit: bytes, *, at_s: int) -> None:
+        """Note what a permit's parts are whose receipt was logged, and of which nothing more will come."""
+        self._settle(self.permit_lines(permit), at_s)
+
     def refresh(self) -> None:
         """Read what other workers have written since the last time."""
         for path in sorted(self._folder.glob(_FILES)):
@@ -148,26 +179,36 @@ class Journal:
         self._read_bytes[path] = end
         return end
 
-    def _settle(self, own: list[Line], unfinished: State, now_s: int) -> None:
-        for line in own:
+    def _settle(self, lines: list[Line], at_s: int) -> None:
+        for line in lines:
             key = PartKey(line.permit, line.part)
             if line.state is State.LOGGED:
-                self.note(key, unfinished, at_s=now_s)
+                self.note(key, self._unfinished, at_s=at_s)
             elif line.state is State.INTENT:
-                self.note(key, State.NOT_RELEASED, at_s=now_s)
-        os.fsync(self._file)
+                self.note(key, State.NOT_RELEASED, at_s=at_s)
 
     def _append(self, line: Line, *, durable: bool) -> None:
         frame = encode_line(line)
         with self._lock:
-            written = os.write(self._file, frame)
-            if written != len(frame):
-                raise OSError(f"{self._path.name}: {written} of {len(frame)} bytes were written: is the disk full?")
+            self._write(frame)
             self._take(line)
             self._written += 1
             mine = self._written
         if durable:
             self._sync(mine)
+
+    def _write(self, frame: bytes) -> None:
+        """Write a whole line or nothing: what follows half a line could not be read any more."""
+        if self._broken:
+            raise NotNow(self._broken)
+        try:
+            written = os.write(self._file, frame)
+        except OSError as error:
+            raise NotNow(f"the release journal cannot be written ({error.strerror}): free the disk") from error
+        if written != len(frame):
+            os.ftruncate(self._file, self._size_bytes)
+            raise NotNow("the release journal cannot be written, the disk is full: free some of it")
+        self._size_bytes += written
 
     def _sync(self, wanted: int) -> None:
         """Wait until the file is durable up to a line; whoever comes first syncs for all that wait."""
@@ -181,7 +222,7 @@ class Journal:
                 self._is_syncing = True
             reached = self._written
             try:
-                os.fsync(self._file)
+                self._fsync()
                 with self._synced:
                     self._durable = max(self._durable, reached)
             finally:
@@ -189,12 +230,22 @@ class Journal:
                     self._is_syncing = False
                     self._synced.notify_all()
 
+    def _fsync(self) -> None:
+        """Make the file durable. After a failure nobody knows what the disk has, and asking again would not tell."""
+        try:
+            if self._broken:
+                raise NotNow(self._broken)
+            os.fsync(self._file)
+        except OSError as error:
+            self._broken = f"the release journal could not be made durable ({error.strerror}): start the node again"
+            raise NotNow(self._broken) from error
+
     def _take(self, line: Line) -> None:
         key = PartKey(line.permit, line.part)
         parts = self._permits.setdefault(line.permit, {})
         known = parts.get(line.part)
-        if known is not None and known.receipt and not line.receipt:
-            return  # another worker's older intent: the receipt has overtaken it
+        if known is not None and _RANK[line.state] < _RANK[known.state]:
+            return  # what another worker knew before
         parts[line.part] = line
         self._pseudonyms.setdefault(line.pseudonym, set()).add(line.permit)
         if line.state is State.INTENT:

@@ -5,20 +5,21 @@ One transaction carries many permits; the root of each is over all of its receip
 
 from sqlalchemy import Row, and_, select, update
 
-from salus.contracts.access import CommitReleases, End
+from salus.contracts.access import CommitReleases, End, Rejection
 from salus.crypto import merkle
 from salus.ledger.identifiers import Digest, PermitId, Pseudonym
 from salus.ledger.receipts import Anchored, Conclusion, anchored_leaf, decode_receipt
 from salus.node import schema
 from salus.node.assemble import Node
-from salus.node.errors import Refusal, Refused
+from salus.node.errors import Refused
 from salus.node.journal import Journal, State
 from salus.node.projections import permits
 
 ANCHOR_EVERY_S = 5
 UNSIGNED_S = 30
 """An intent that nobody signed for in this time closes as *not released* (DESIGN §6)."""
-PERMITS_MAX = 64
+OVER = frozenset({Rejection.PERMIT_UNKNOWN, Rejection.END_CLOSED})
+"""The permit's row is gone, or this end has closed it: nothing more can be anchored, ever."""
 
 CONCLUSIONS = {
     State.SENT: Conclusion.SLOT_SENT,
@@ -33,15 +34,24 @@ def anchor(node: Node, *, close: frozenset[PermitId] = frozenset()) -> int:
 
     Args:
         close: permits to be closed now, before their end: nothing more will be released or accepted under them.
+
+    Raises:
+        Refused: the ledger says no to one, for now; it stays open, and all others were tried.
+        NotNow: the ledger is away.
     """
     now_s = node.clock()
     permits.follow(node)
     for journal in (node.custodian_journal, node.requester_journal):
         journal.refresh()
         journal.close_stale_intents(before_s=now_s - UNSIGNED_S, at_s=now_s)
-    done = 0
+    done, first_refused = 0, None
     for row in _open_permits(node):
-        done += _anchor_permit(node, row, is_closed=row.permit in close or row.until_s + UNSIGNED_S <= now_s)
+        try:
+            done += _anchor_permit(node, row, is_closed=row.permit in close or row.until_s + UNSIGNED_S <= now_s)
+        except Refused as refused:
+            first_refused = first_refused or refused
+    if first_refused is not None:
+        raise first_refused
     return done
 
 
@@ -62,6 +72,8 @@ def anchor_root(leaves: list[Anchored]) -> Digest:
 
 def _anchor_permit(node: Node, row: Row, *, is_closed: bool) -> int:  # type: ignore[type-arg]
     end = End(row.end)
+    if is_closed:
+        _journal(node, end).conclude(row.permit, at_s=node.clock())
     root = anchor_root(anchored(node, PermitId(row.permit), end))
     if root == row.anchored_root and (not is_closed or not row.anchored_as):
         return 0
@@ -75,9 +87,9 @@ def _anchor_permit(node: Node, row: Row, *, is_closed: bool) -> int:  # type: ig
     try:
         node.submit(message)
     except Refused as refused:
-        if refused.refusal is not Refusal.LEDGER_REJECTED:
+        if refused.number not in OVER:
             raise
-        is_closed = True  # the permit's row is gone, or this end has closed it: nothing more can be anchored
+        is_closed = True
     _note(node, row, root=root, is_closed=is_closed)
     return 1
 

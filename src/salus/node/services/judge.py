@@ -22,7 +22,9 @@ from salus.ledger.identifiers import OrganisationId, PermitId
 from salus.ledger.machine import read_leaf, read_meta
 from salus.ledger.outcomes import decode_leaf
 from salus.ledger.state import Reader
+from salus.node import documents
 from salus.node.assemble import Node
+from salus.node.documents import Kind
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import PartAsk
 from salus.node.services import choices
@@ -59,6 +61,16 @@ def hear(node: Node, reader: Reader, sender: OrganisationId, ask: PartAsk) -> He
     if sha256(ask.reader_key) != terms.reader_key:
         raise Refused(Refusal.READER_KEY_UNFIT, "expected the reader key whose hash the permit holds")
     return hear_residual(node, reader, ask.permit, terms, ask.residual)
+
+
+def hear_again(node: Node, reader: Reader, permit: PermitId, sender: OrganisationId) -> Permit:
+    """Check permit and person once more, by the request that was kept when it was heard (R3). Raises Refused."""
+    terms = require_live(node, reader, permit, sender)
+    kept = documents.find(node.vault, Kind.REQUEST, permit)
+    if kept is None:
+        raise Refused(Refusal.PART_UNKNOWN, "expected a part that was offered: ask for it first")
+    identify(reader, terms, residuals.request_residual(choices.RESIDUAL.decode(kept)), time_s=now_s(node, reader))
+    return terms
 
 
 def hear_residual(node: Node, reader: Reader, permit: PermitId, terms: Permit, committed: CommittedFields) -> Hearing:

@@ -11,7 +11,7 @@ from salus.contracts.membership import KeyUse
 from salus.crypto import sealing
 from salus.crypto.hpke import open_with
 from salus.crypto.merkle import ProofInvalid
-from salus.crypto.sealing import SealBroken, SegmentRoot, key_commitment, open_stream, unwrap
+from salus.crypto.sealing import SealBroken, SegmentRoot, key_commitment, open_stream, sealed_size, unwrap
 from salus.crypto.signing import SignatureInvalid
 from salus.ledger import receipts
 from salus.ledger.encoding import EncodingInvalid, encode
@@ -95,11 +95,12 @@ def _take_part(node: Node, peers: Peers, granted: Granted, offer: PartOffer) -> 
     if not isinstance(slots, Slots):
         raise Refused(Refusal.MESSAGE_UNFIT, "expected slots")
     try:
-        yield from _open(node, granted, offer, fields, slots, sealed)  # 5
+        opened = list(_open(node, granted, offer, fields, slots, sealed))  # 5
     except Refused:
         node.requester_journal.note(key, State.SLOT_MISSING, at_s=node.clock())
         raise
-    node.requester_journal.note(key, State.OPENED, at_s=node.clock())
+    node.requester_journal.note(key, State.OPENED, at_s=node.clock())  # before the first record is used, not after
+    yield from opened
 
 
 def _check_statement(node: Node, reader: Reader, granted: Granted, offer: PartOffer) -> list[Field]:
@@ -117,8 +118,8 @@ def _check_statement(node: Node, reader: Reader, granted: Granted, offer: PartOf
 
 
 def _check_entries(reader: Reader, granted: Granted, offer: PartOffer, fields: list[Field]) -> None:
-    named = [each.entry for each in fields if isinstance(each, ReleasedField)]
-    came = [bytes(entry_hash(each.placed.entry)) for each in offer.records]
+    named = [(each.entry, each.size_bytes) for each in fields if isinstance(each, ReleasedField)]
+    came = [(bytes(entry_hash(each.placed.entry)), each.size_bytes) for each in offer.records]
     if named != came:
         raise Refused(Refusal.RECEIPT_UNFIT, f"the receipt names {len(named)} records, {len(came)} came: not the same")
     for each in offer.records:
@@ -137,8 +138,11 @@ def _check_bytes(peers: Peers, custodian: OrganisationId, offer: PartOffer, plac
         segments: Iterator[bytes] = (bytes(each) for each in sealing.segments(offered.inline))
     else:
         segments = peers.stream(custodian, StreamAsk(offer.statement.permit, offer.statement.part, place))
-    root, kept = SegmentRoot(), []
+    root, kept, room_bytes = SegmentRoot(), [], sealed_size(offered.size_bytes)
     for segment in segments:
+        room_bytes -= len(segment)
+        if room_bytes < 0:
+            raise Refused(Refusal.BYTES_UNFIT, f"record {place} of the part: more bytes came than were announced")
         root.add(segment)
         kept.append(segment)
     if root.root() != offered.placed.entry.sealed_root:

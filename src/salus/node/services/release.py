@@ -51,10 +51,10 @@ from salus.node.exchange import (
     Slots,
     StreamAsk,
 )
-from salus.node.journal import RELEASED_STATES, PartKey, State
+from salus.node.journal import PartKey, State
 from salus.node.projections import permits
 from salus.node.services.deposit import METADATA
-from salus.node.services.judge import Hearing, Judged, hear, judge, now_s, require_live, wait_for_height
+from salus.node.services.judge import Hearing, Judged, hear, hear_again, judge, now_s, wait_for_height
 from salus.vault.errors import RecordExists
 from salus.vault.rows import RecordKey
 
@@ -116,16 +116,16 @@ def offer_part(node: Node, sender: OrganisationId, ask: PartAsk) -> PartOffer:
 def accept_part(node: Node, sender: OrganisationId, ask: PartAccept) -> Slots:
     """Take the receiver's signature, and only then let the slot go.
 
-    1. The permit is live still, at this moment (R3).
+    1. Permit and person are as they must be, at this moment (R3); before that nothing is said of the part.
     2. The signature is the requester's, under the statement that was offered (R5).
     3. Log the receipt, durably.
     4. Seal the release key to the reader key, and wrap each record's key under it (R6).
     """
     node.require_fresh()
-    kept = _require_kept(node, ask.permit, ask.part)
     with node.engine.snapshot() as reader:
-        terms = require_live(node, reader, ask.permit, sender)  # 1
+        terms = hear_again(node, reader, ask.permit, sender)  # 1
         receipt_key = node.key_of(reader, sender, KeyUse.RECEIPT)
+    kept = _require_kept(node, ask.permit, ask.part)
     own = receipts.sign_as_custodian(kept.statement, node.signing(KeyUse.RECEIPT))
     receipt = Receipt(kept.statement, own, ask.signature)
     try:
@@ -133,30 +133,36 @@ def accept_part(node: Node, sender: OrganisationId, ask: PartAccept) -> Slots:
     except SignatureInvalid as error:
         raise Refused(Refusal.RECEIPT_UNFIT, "expected the requester's signature under the offered receipt") from error
     key = PartKey(ask.permit, ask.part)
-    line = node.custodian_journal.line(key)
-    if line is None or line.state not in RELEASED_STATES:
-        node.custodian_journal.log(key, encode(receipt), pseudonym=terms.pseudonym, at_s=node.clock())  # 3
+    node.custodian_journal.log(key, encode(receipt), pseudonym=terms.pseudonym, at_s=node.clock())  # 3
     slots = _slots(node, kept)  # 4
     node.custodian_journal.note(key, State.SENT, at_s=node.clock())
     return slots
 
 
 def stream_record(node: Node, sender: OrganisationId, ask: StreamAsk) -> Iterator[bytes]:
-    """Yield the sealed segments of one offered record; ask again every 64 MB or 5 s, so that a withdrawal stops it."""
+    """Yield the sealed segments of one offered record.
+
+    Permit and person are checked before the first, and again every 64 MB or 5 s, so that a withdrawal stops it (R3).
+    """
+    _require_entitled(node, sender, ask.permit)
     kept = _require_kept(node, ask.permit, ask.part)
     if ask.place >= len(kept.records):
         raise Refused(Refusal.PART_UNKNOWN, f"the part has {len(kept.records)} records")
     entry = kept.records[ask.place].entry
-    since_bytes, since_s = 0, -RECHECK_S
+    since_bytes, since_s = 0, node.clock()
     for segment in node.vault.sealed_segments(entry.record, entry.version):
-        now_s = node.clock()
-        if since_bytes >= RECHECK_BYTES or now_s - since_s >= RECHECK_S:
-            node.require_fresh()
-            with node.engine.snapshot() as reader:
-                require_live(node, reader, ask.permit, sender)
-            since_bytes, since_s = 0, now_s
+        passed_s = abs(node.clock() - since_s)  # a clock that is set back ends the wait, too
+        if since_bytes >= RECHECK_BYTES or passed_s >= RECHECK_S:
+            _require_entitled(node, sender, ask.permit)
+            since_bytes, since_s = 0, node.clock()
         yield segment
         since_bytes += len(segment)
+
+
+def _require_entitled(node: Node, sender: OrganisationId, permit: PermitId) -> None:
+    node.require_fresh()
+    with node.engine.snapshot() as reader:
+        hear_again(node, reader, permit, sender)
 
 
 def slot_associated(placed: PlacedEntry) -> bytes:

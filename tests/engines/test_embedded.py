@@ -291,6 +291,8 @@ def test_after_closing_everything_is_unavailable(start: Start) -> None:
     assert not engine.alive
     with pytest.raises(Unavailable, match="is stopping: try later"):
         engine.submit(toy.notes(1, time_s=NOW_S))
+    with pytest.raises(Unavailable, match="store is closed"):
+        engine.status()
 
 
 @pytest.mark.promise("L2")

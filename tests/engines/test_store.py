@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,6 +117,28 @@ def test_a_snapshot_that_stays_open_makes_growing_unavailable(
         store.write(numbered(30, LONG_ROW))
     store.write(numbered(30, LONG_ROW))
     assert len(list(store.items(STATE))) == 30
+
+
+def test_closing_waits_for_snapshots(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path)
+    store.write({STATE: {b"a": b"1"}})
+    opened = threading.Event()
+    seen: list[bytes | None] = []
+
+    def read() -> None:
+        with store.snapshot() as snapshot:
+            opened.set()
+            time.sleep(0.1)
+            seen.append(snapshot.get(STATE, b"a"))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    opened.wait()
+    store.close()
+    reader.join()
+    assert seen == [b"1"]
+    with pytest.raises(Unavailable, match="store is closed"), store.snapshot():
+        pass
 
 
 def test_a_folder_has_one_owner(tmp_path: Path) -> None:

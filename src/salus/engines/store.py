@@ -115,6 +115,14 @@ class _Environment:
         self._idle = threading.Condition()
         self._open_count = 0
         self._resizing = False
+        self._closed = False
+
+    def close(self) -> None:
+        """Let go of the files once the snapshots of this process have ended; later ones are Unavailable."""
+        with self._idle:
+            self._closed = True
+            self._idle.wait_for(lambda: self._open_count == 0, IDLE_WAIT_S)
+            self.inner.close()
 
     @contextmanager
     def transaction(self) -> "Iterator[lmdb.Transaction[bytes]]":
@@ -133,6 +141,8 @@ class _Environment:
         with self._idle:
             if self._resizing and not self._idle.wait_for(lambda: not self._resizing, IDLE_WAIT_S):
                 raise Unavailable("the map is being replaced: try later")
+            if self._closed:
+                raise Unavailable("the ledger's store is closed: start the ledger again")
             try:
                 transaction = self.inner.begin()
             except lmdb.MapResizedError:  # the writing process made it larger
@@ -178,9 +188,9 @@ class LmdbStore:
         self._now = LmdbSnapshot(self._transaction, self._databases)
 
     def close(self) -> None:
-        """Let go of the files; snapshots must have ended."""
+        """Let go of the files once snapshots have ended."""
         self._transaction.abort()
-        self._environment.inner.close()
+        self._environment.close()
 
     def get(self, space: str, key: bytes) -> bytes | None:
         """Return the row as of the last write, or None when there is none."""
@@ -273,8 +283,8 @@ class LmdbReader:
             yield LmdbSnapshot(transaction, self._databases)
 
     def close(self) -> None:
-        """Let go of the files."""
-        self._environment.inner.close()
+        """Let go of the files once snapshots have ended."""
+        self._environment.close()
 
 
 def height_key(height: int) -> bytes:

@@ -8,27 +8,19 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from salus.contracts import CONTRACTS, access, consent, decision, membership, residuals
+from salus.contracts import access, consent, decision, membership, residuals
 from salus.contracts.access import AccessPermitted, CommitReleases, End, Permit, RequestAccess
 from salus.contracts.consent import FileConsent, WithdrawConsent
 from salus.contracts.decision import ChoiceRules, Rules
 from salus.contracts.evidence import continuity_permit, permit_of, terms_of
 from salus.contracts.gathering import ReceiptMaterial, RecordMaterial, keys_of, open_receipt, read_trail
 from salus.contracts.genesis import (
-    DEFAULT_NETWORK,
     FirstPolicy,
-    FirstValidator,
-    Founder,
-    FounderKey,
-    Genesis,
-    check,
-    genesis_rows,
 )
-from salus.contracts.membership import CertificateKind, Certify, KeyUse, LedgerAccess, RotateKey
+from salus.contracts.membership import CertificateKind, Certify, KeyUse, RotateKey
 from salus.contracts.patients import Enrol, Holder
 from salus.contracts.provisions import (
     Provision,
-    ProvisionType,
     Purpose,
     RoleClass,
     Verb,
@@ -48,14 +40,13 @@ from salus.contracts.residuals import (
     commit_choice,
     commit_request,
 )
-from salus.crypto.hashing import sha256
 from salus.crypto.signing import SigningKey
 from salus.ledger import receipts
 from salus.ledger.bundles import FORMAT, HistoryBundle, OpenedReceipt, ReceiptBundle, anchor_root
 from salus.ledger.encoding import decoder
 from salus.ledger.entries import Entry, PlacedEntry, batch_size, entry_hash, place_entries
 from salus.ledger.fields import CommittedFields, commit_fields
-from salus.ledger.identifiers import Digest, OrganisationId, PermitId, Pseudonym, PublicKey, RecordId
+from salus.ledger.identifiers import Digest, OrganisationId, PermitId, PublicKey, RecordId
 from salus.ledger.machine import HISTORY
 from salus.ledger.outcomes import Leaf, decode_leaf
 from salus.ledger.proofs import prove_history
@@ -81,54 +72,24 @@ from salus.ledger.receipts import (
 )
 from salus.ledger.transactions import Message
 from salus.ledger.verifier import TrustRoot
-from tests.ledger.proof_world import START_S, Ledger, ledger
+from tests.ledger.proof_world import START_S, Ledger
+from tests.sdk.receipt_network import (
+    ANN,
+    CHAIN,
+    CHART,
+    HOSPITAL,
+    POLICY,
+    PRACTICE,
+    REFUSE_RESEARCH,
+    SHARE,
+    begin_ledger,
+    key,
+    receipt_key,
+    secret,
+    transaction_key,
+)
 
-CHAIN = "salus-receipts"
-HOSPITAL, PRACTICE = OrganisationId("RVJ"), OrganisationId("A81001")
-ROLES = (RoleClass.CLINICAL, RoleClass.ADMINISTRATIVE, RoleClass.PATIENT_SIDE)
-ANN = Pseudonym(sha256(b"ann")[:16])
-PSY = "http://terminology.hl7.org/CodeSystem/v3-ActCode|PSY"
-HIV = "http://terminology.hl7.org/CodeSystem/v3-ActCode|HIV"
-CHART = (
-    Facts(("Observation",), codes=("http://loinc.org|718-7",), title="Haemoglobin"),
-    Facts(("AllergyIntolerance",), title="Allergy to penicillin"),
-    Facts(("DocumentReference",), labels=(PSY,), title="Letter from psychiatry"),
-    Facts(("Observation",), labels=(HIV,), title="HIV test"),
-)
-SHARE = Provision(
-    type=ProvisionType.PERMIT,
-    organisations=(PRACTICE,),
-    role_classes=(RoleClass.CLINICAL,),
-    purposes=(Purpose.TREAT,),
-    provisions=(Provision(type=ProvisionType.DENY, labels=(PSY,)),),
-)
-REFUSE_RESEARCH = Provision(type=ProvisionType.DENY, purposes=(Purpose.HRESCH,))
-POLICY = Provision(
-    type=ProvisionType.DENY,
-    purposes=(Purpose.TREAT, Purpose.BTG),
-    labels=(HIV,),
-)
 _DECISION = decoder(access.AccessPermitted | access.AccessDenied)
-
-
-def secret(name: str) -> bytes:
-    """32 bytes that look random."""
-    return sha256(f"secret {name}".encode())
-
-
-def key(name: str) -> SigningKey:
-    """A signing key by its name."""
-    return SigningKey.from_seed(secret(f"key {name}"))
-
-
-def receipt_key(organisation: str, number: int = 0) -> SigningKey:
-    """An organisation's receipt key, and those that come after it."""
-    return key(f"{organisation} receipt {number}")
-
-
-def transaction_key(organisation: str) -> SigningKey:
-    """An organisation's transaction key."""
-    return key(f"{organisation} transaction")
 
 
 @dataclass
@@ -232,7 +193,7 @@ class Story:
         self.choices.append(residual)
         message = FileConsent(
             pseudonym=ANN,
-            choice=secret(f"choice id {name}")[:16],
+            choice=self.choice_id(name),
             gate=gate(tree),
             commitment=residual.root(),
             evidence_on_day=0,
@@ -242,11 +203,15 @@ class Story:
     def withdraw(self, *, name: str) -> None:
         message = WithdrawConsent(
             pseudonym=ANN,
-            choice=secret(f"choice id {name}")[:16],
+            choice=self.choice_id(name),
             commitment=Digest(secret("withdraw")),
             evidence_on_day=0,
         )
         self.run(message, keys=(key("ann"),))
+
+    def choice_id(self, name: str) -> bytes:
+        """The id of a choice."""
+        return secret(f"choice id {name}")[:16]
 
     def rotate_receipt_key(self, organisation: OrganisationId, number: int) -> None:
         new = receipt_key(organisation, number)
@@ -515,26 +480,8 @@ def terms_are_of_staff(outcome: AccessPermitted) -> bool:
 
 
 def begin(*, validators: int = 1, policies: Sequence[FirstPolicy] = ()) -> Story:
-    """Found the network: hospital and practice."""
-    founders = tuple(
-        Founder(
-            organisation=organisation,
-            name=name,
-            role_classes=ROLES,
-            access=LedgerAccess.VALIDATOR,
-            endpoint="",
-            keys=(
-                FounderKey(KeyUse.TRANSACTION, transaction_key(organisation).public),
-                FounderKey(KeyUse.RECEIPT, receipt_key(organisation).public),
-                FounderKey(KeyUse.CONSENSUS, key(f"{organisation} consensus").public),
-            ),
-        )
-        for organisation, name in ((HOSPITAL, "St Mary's Hospital"), (PRACTICE, "Dr Jones's Surgery"))
-    )
-    seat = FirstValidator(HOSPITAL, PublicKey(key(f"{HOSPITAL} consensus").public), 1)
-    genesis = Genesis(1, CHAIN, START_S, DEFAULT_NETWORK, founders, tuple(policies), (seat,))
-    check(genesis)
-    return Story(ledger(CONTRACTS, tuple(genesis_rows(genesis)), validators=validators, chain=CHAIN))
+    """A story at its beginning: the network is founded."""
+    return Story(begin_ledger(validators=validators, policies=policies))
 
 
 def chart(**settings: object) -> Story:

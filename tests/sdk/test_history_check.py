@@ -65,6 +65,7 @@ It was permitted until 15 June 2025, 16:22:00 BST.
 12. 15 June 2025, 16:07:06 BST: A81001 (clinicians) asked RVJ to see your records, \
 for breaking the glass in an emergency. It was permitted until 15 June 2025, 16:22:06 BST.
 13. 15 June 2025, 16:07:08 BST: RVJ committed its receipts under the permit of event 12, and closed it.
+2 receipts are in this file, and checked: 5 records released, 3 withheld.
 All this is as the ledger stood in block 15 of 15 June 2025, 16:07:10 BST.
 Embedded ledger: trust is one key. Whoever holds the key of RVJ could have written another history; nobody else could.
 """

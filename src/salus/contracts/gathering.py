@@ -88,6 +88,12 @@ def find_permit(trail: Sequence[Event], permit: PermitId) -> Event | None:
     return None
 
 
+def is_on_ledger(trail: Sequence[Event], material: ReceiptMaterial) -> bool:
+    """Tell whether a receipt can be shown: its permit is in the trail or, in continuity, it was anchored by then."""
+    is_permitted = find_permit(trail, material.receipt.statement.permit) is not None
+    return is_permitted or any(True for _ in _anchored_at(trail, material, End.CUSTODIAN))
+
+
 def keys_of(reader: Reader, trail: Sequence[Event], material: ReceiptMaterial) -> tuple[bytes, ...]:
     """Return the keys of the rows that must be proved for a receipt."""
     pseudonym = _pseudonym(trail)

@@ -197,16 +197,24 @@ def find_anchored(root: Digest, receipts: Sequence[Receipt], conclusions: Sequen
         All receipts under the root with the other end's conclusions; none when no set of them gives this root, or
         more than `GUESSES_MAX` would have to be tried: then only the other end can show it.
     """
+    said = [[_said(receipt, each) for each in conclusions] for receipt in receipts]
     for count in range(len(receipts), 0, -1):
-        for guess in _guesses(count, conclusions):
-            anchored = [Anchored(receipt, said) for receipt, said in zip(receipts[:count], guess, strict=True)]
-            if anchor_root([anchored_leaf(each) for each in anchored]) == root:
-                return anchored
+        for guess in _guesses(said[:count], len(conclusions)):
+            if anchor_root([leaf for leaf, _ in guess]) == root:
+                return [anchored for _, anchored in guess]
     return []
 
 
-def _guesses(count: int, conclusions: Sequence[Conclusion]) -> Iterator[Sequence[Conclusion]]:
-    if len(conclusions) ** count > GUESSES_MAX:
-        yield from ([said] * count for said in conclusions)
+_Said = tuple[Digest, Anchored]
+
+
+def _said(receipt: Receipt, conclusion: Conclusion) -> _Said:
+    anchored = Anchored(receipt, conclusion)
+    return anchored_leaf(anchored), anchored
+
+
+def _guesses(said: Sequence[Sequence[_Said]], conclusions: int) -> Iterator[Sequence[_Said]]:
+    if conclusions ** len(said) > GUESSES_MAX:
+        yield from zip(*said, strict=True)  # the same conclusion for every part
     else:
-        yield from product(conclusions, repeat=count)
+        yield from product(*said)

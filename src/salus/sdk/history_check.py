@@ -69,11 +69,25 @@ def history_lines(history: VerifiedHistoryBundle) -> list[str]:
     return [
         f"{count} of {count} events are shown: none is left out." if count else "There are no events, and that is all.",
         *(f"{event.number}. {uk_time(event.at_s)}: {event.words}" for event in history.events),
+        *_receipts(history.receipts),
         *(f"Note: {note}" for note in history.notes),
-        *(f"WRONG: {fault}" for fault in history.faults),
+        *(f"WRONG: {fault}" for fault in all_faults(history)),
         f"All this is as the ledger stood in block {history.state.height} of {uk_time(history.state.time_s)}.",
         history.state.trust_words(),
     ]
+
+
+def all_faults(history: VerifiedHistoryBundle) -> tuple[str, ...]:
+    """Return what somebody did wrong, by the history and by each of its receipts."""
+    return (*history.faults, *(fault for receipt in history.receipts for fault in receipt.faults))
+
+
+def _receipts(receipts: Sequence[VerifiedReceipt]) -> Iterator[str]:
+    if receipts:
+        count = "1 receipt is" if len(receipts) == 1 else f"{len(receipts)} receipts are"
+        records = sum(len(receipt.released) for receipt in receipts)
+        kept = sum(len(receipt.withheld) for receipt in receipts)
+        yield f"{count} in this file, and checked: {records} records released, {kept} withheld."
 
 
 def sum_line(histories: Sequence[VerifiedHistoryBundle]) -> str:

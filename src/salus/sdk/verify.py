@@ -30,7 +30,7 @@ from salus.ledger.verifier import (
     verify_row,
     verify_state,
 )
-from salus.sdk.history_check import check_history, history_lines
+from salus.sdk.history_check import all_faults, check_history, history_lines
 from salus.sdk.receipt_check import check_receipt
 from salus.sdk.receipt_words import receipt_lines
 from salus.sdk.verified import VerifiedHistoryBundle, VerifiedReceipt
@@ -86,8 +86,7 @@ def verify_file(data: bytes, trust: TrustRoot, *, now_s: int) -> Verdict:
 
 
 def _history(history: VerifiedHistoryBundle) -> Verdict:
-    faults = (*history.faults, *(fault for receipt in history.receipts for fault in receipt.faults))
-    return Verdict("history", tuple(history_lines(history)), faults, history)
+    return Verdict("history", tuple(history_lines(history)), all_faults(history), history)
 
 
 def _outcome(state: VerifiedState, outcome: VerifiedOutcome) -> Verdict:

@@ -1,0 +1,96 @@
+"""The network of the receipt tests: a hospital, a practice, their keys by name, a chart, choices and a policy."""
+
+from collections.abc import Sequence
+
+from salus.contracts import CONTRACTS
+from salus.contracts.genesis import (
+    DEFAULT_NETWORK,
+    FirstPolicy,
+    FirstValidator,
+    Founder,
+    FounderKey,
+    Genesis,
+    check,
+    genesis_rows,
+)
+from salus.contracts.membership import KeyUse, LedgerAccess
+from salus.contracts.provisions import (
+    Provision,
+    ProvisionType,
+    Purpose,
+    RoleClass,
+)
+from salus.contracts.record_metadata import Facts
+from salus.crypto.hashing import sha256
+from salus.crypto.signing import SigningKey
+from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
+from tests.ledger.proof_world import START_S, Ledger, ledger
+
+CHAIN = "salus-receipts"
+HOSPITAL, PRACTICE = OrganisationId("RVJ"), OrganisationId("A81001")
+ROLES = (RoleClass.CLINICAL, RoleClass.ADMINISTRATIVE, RoleClass.PATIENT_SIDE)
+ANN = Pseudonym(sha256(b"ann")[:16])
+PSY = "http://terminology.hl7.org/CodeSystem/v3-ActCode|PSY"
+HIV = "http://terminology.hl7.org/CodeSystem/v3-ActCode|HIV"
+CHART = (
+    Facts(("Observation",), codes=("http://loinc.org|718-7",), title="Haemoglobin"),
+    Facts(("AllergyIntolerance",), title="Allergy to penicillin"),
+    Facts(("DocumentReference",), labels=(PSY,), title="Letter from psychiatry"),
+    Facts(("Observation",), labels=(HIV,), title="HIV test"),
+)
+SHARE = Provision(
+    type=ProvisionType.PERMIT,
+    organisations=(PRACTICE,),
+    role_classes=(RoleClass.CLINICAL,),
+    purposes=(Purpose.TREAT,),
+    provisions=(Provision(type=ProvisionType.DENY, labels=(PSY,)),),
+)
+REFUSE_RESEARCH = Provision(type=ProvisionType.DENY, purposes=(Purpose.HRESCH,))
+POLICY = Provision(
+    type=ProvisionType.DENY,
+    purposes=(Purpose.TREAT, Purpose.BTG),
+    labels=(HIV,),
+)
+
+
+def secret(name: str) -> bytes:
+    """32 bytes that look random."""
+    return sha256(f"secret {name}".encode())
+
+
+def key(name: str) -> SigningKey:
+    """A signing key by its name."""
+    return SigningKey.from_seed(secret(f"key {name}"))
+
+
+def receipt_key(organisation: str, number: int = 0) -> SigningKey:
+    """An organisation's receipt key, and those that come after it."""
+    return key(f"{organisation} receipt {number}")
+
+
+def transaction_key(organisation: str) -> SigningKey:
+    """An organisation's transaction key."""
+    return key(f"{organisation} transaction")
+
+
+def begin_ledger(*, validators: int = 1, policies: Sequence[FirstPolicy] = ()) -> Ledger:
+    """Found the network: hospital and practice."""
+    founders = tuple(
+        Founder(
+            organisation=organisation,
+            name=name,
+            role_classes=ROLES,
+            access=LedgerAccess.VALIDATOR,
+            endpoint="",
+            keys=(
+                FounderKey(KeyUse.TRANSACTION, transaction_key(organisation).public),
+                FounderKey(KeyUse.RECEIPT, receipt_key(organisation).public),
+                FounderKey(KeyUse.CONSENSUS, key(f"{organisation} consensus").public),
+            ),
+        )
+        for organisation, name in ((HOSPITAL, "St Mary's Hospital"), (PRACTICE, "Dr Jones's Surgery"))
+    )
+    seat = FirstValidator(HOSPITAL, PublicKey(key(f"{HOSPITAL} consensus").public), 1)
+    genesis = Genesis(1, CHAIN, START_S, DEFAULT_NETWORK, founders, tuple(policies), (seat,))
+    check(genesis)
+    return ledger(CONTRACTS, tuple(genesis_rows(genesis)), validators=validators, chain=CHAIN)

@@ -172,8 +172,14 @@ def _identity_findings(node: Node) -> Iterator[Finding]:
             has_secret = documents.find(node.vault, Kind.SECRET, relationship) is not None
         except Damaged:
             continue  # said of the vault
-        if has_secret and relationship not in mapped:
+        if has_secret and relationship not in mapped and _is_enrolled(node, Pseudonym(relationship)):
             yield Finding("identity map", f"{relationship.hex()} is missing: rebuild the map (salus restore does)")
         mapped.discard(relationship)
     for pseudonym in sorted(mapped):
         yield Finding("identity map", f"{pseudonym.hex()} stands for nobody who is held here")
+
+
+def _is_enrolled(node: Node, pseudonym: Pseudonym) -> bool:
+    """Tell whether an enrolment reached the ledger; one that was cut off before is nobody's yet."""
+    with node.engine.snapshot() as reader:
+        return patients.relationship_of(reader, pseudonym) is not None

@@ -30,6 +30,7 @@ batches: Final = Table(
     Column("batch_root", LargeBinary, primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("committed", Integer, nullable=False, index=True),
+    Column("kept_at_s", BigInteger, nullable=False),
 )
 
 identities: Final = Table(
@@ -39,6 +40,14 @@ identities: Final = Table(
     Column("evidence", LargeBinary, nullable=False),
     Column("pseudonym", LargeBinary, nullable=False, index=True),
 )
+
+enrolments: Final = Table(
+    "node_enrolments",
+    metadata,
+    Column("lookup", LargeBinary, primary_key=True),
+    Column("pseudonym", LargeBinary, nullable=False),
+)
+"""Who is being enrolled under which pseudonym; a row goes when the person is in the identity map."""
 
 permits: Final = Table(
     "node_permits",

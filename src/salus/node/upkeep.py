@@ -15,7 +15,7 @@ import structlog
 from salus.engines.base import Unavailable as LedgerUnavailable
 from salus.node.assemble import Node
 from salus.node.errors import NotNow, Refused
-from salus.node.services import anchor, deposit, erase
+from salus.node.services import anchor, deposit, enrol, erase
 from salus.vault.errors import Rejected, Unavailable
 
 log = structlog.get_logger("salus.upkeep")
@@ -34,9 +34,18 @@ class Task:
     work: Callable[[Node], object]
 
 
+REDRIVE_AGE_S: Final = 10
+"""What is younger is left to the worker that is at it."""
+
+
+def _redrive(node: Node) -> None:
+    enrol.finish_enrolments(node)
+    deposit.redrive(node, age_s=REDRIVE_AGE_S)
+
+
 TASKS: Final = (
     Task("anchor", 3, anchor.anchor),
-    Task("redrive", 60, deposit.redrive),
+    Task("redrive", 60, _redrive),
     Task("tombstones", 60, erase.follow_tombstones),
     Task("renew_root", 60, lambda node: node.vault.renew_root_if_due()),
     Task("sweep", 600, lambda node: node.vault.sweep()),

@@ -6,10 +6,11 @@ same bytes again are the same record; changed bytes of the same source are its n
 
 import hmac
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from salus.clinical.fhir.resources import Resource
 from salus.contracts import record_metadata, records
@@ -33,6 +34,8 @@ from salus.vault.vault import Record
 PLACED = decoder(PlacedEntry)
 METADATA = decoder(CommittedFields)
 TEXTS_MAX = 512
+RECORDS_ASKED = 500
+"""How many record ids one statement names: databases bound it."""
 BATCHES_TOGETHER = 128
 """How many registrations share one transaction, and so one signature."""
 
@@ -92,29 +95,65 @@ def deposit_charts(node: Node, charts: Sequence[ChartDeposit]) -> list[list[File
 
 
 def register(node: Node, stored: Mapping[Pseudonym, Sequence[tuple[Deposited | Record, CommittedFields]]]) -> None:
-    """Place staged record versions in one batch for each pseudonym, keep the paths, and commit the batches."""
-    if not stored:
-        return
+    """Place staged record versions in one batch for each pseudonym, keep the paths, and commit the batches.
+
+    What another worker has placed is not placed again; its batch is committed if it is not yet.
+    """
     before = _entries_before(node, [(each.record_id, each.version) for rows in stored.values() for each, _ in rows])
-    placed = {
-        pseudonym: _place([_entry(each, metadata, before) for each, metadata in rows])
-        for pseudonym, rows in stored.items()
-    }
-    _keep_placed(node, placed)
-    commit_batches(
-        node, [Batch(pseudonym, rows[0].batch_root, rows[0].batch_size) for pseudonym, rows in placed.items()]
-    )
+    known: dict[RecordKey, Batch] = {}
+    while not _keep_placed(node, placed := _placed(stored, before, known)):
+        known = _known(node, stored)
+    new = [Batch(pseudonym, rows[0].batch_root, rows[0].batch_size) for pseudonym, rows in placed.items()]
+    commit_batches(node, [*new, *set(known.values())])
 
 
 def commit_batches(node: Node, batches: Sequence[Batch]) -> None:
-    """Commit kept batches that the ledger does not have yet, many in a transaction, and mark their records."""
-    with node.engine.snapshot() as reader:
-        unknown = [each for each in batches if records.batch(reader, each.pseudonym, each.root) is None]
+    """Commit kept batches that the ledger does not have yet, many in a transaction, and mark their records.
+
+    Raises:
+        Refused: the ledger says no to one; the others are committed and marked all the same.
+        NotNow: the ledger is away.
+    """
+    refusals: list[Refused] = []
+    there, unknown = _divide(node, batches)
     for start in range(0, len(unknown), BATCHES_TOGETHER):
-        _commit_together(node, unknown[start : start + BATCHES_TOGETHER])
+        refusals += _commit_together(node, unknown[start : start + BATCHES_TOGETHER])
+    _mark(node, _divide(node, batches)[0] if unknown else there)
+    if refusals:
+        raise refusals[0]
+
+
+def _divide(node: Node, batches: Sequence[Batch]) -> tuple[list[Batch], list[Batch]]:
+    """Those that the ledger has, and the others."""
+    with node.engine.snapshot() as reader:
+        has = [records.batch(reader, each.pseudonym, each.root) is not None for each in batches]
+    return (
+        [each for each, is_there in zip(batches, has, strict=True) if is_there],
+        [each for each, is_there in zip(batches, has, strict=True) if not is_there],
+    )
+
+
+def _commit_together(node: Node, batches: Sequence[Batch]) -> list[Refused]:
+    """Commit batches in one transaction or, if one of them is at fault, each by itself; return what was refused."""
+    messages = [
+        RegisterBatch(pseudonym=each.pseudonym, custodian=node.organisation, root=each.root, size=each.size)
+        for each in batches
+    ]
+    try:
+        node.submit(*messages)
+    except Refused as refused:
+        if len(messages) == 1:
+            return [refused]
+        return [each for batch in batches for each in _commit_together(node, [batch])]
+    return []
+
+
+def _mark(node: Node, batches: Sequence[Batch]) -> None:
     roots = [each.root for each in batches]
+    if not roots:
+        return
+    columns = schema.entries.c
     with node.vault.database.writing() as connection:
-        columns = schema.entries.c
         connection.execute(update(schema.batches).where(schema.batches.c.batch_root.in_(roots)).values(committed=1))
         versions = connection.execute(
             select(columns.record_id, columns.version).where(columns.batch_root.in_(roots))
@@ -122,30 +161,30 @@ def commit_batches(node: Node, batches: Sequence[Batch]) -> None:
     node.vault.register([(record, version) for record, version in versions])
 
 
-def _commit_together(node: Node, batches: Sequence[Batch]) -> None:
-    messages = [
-        RegisterBatch(pseudonym=each.pseudonym, custodian=node.organisation, root=each.root, size=each.size)
-        for each in batches
-    ]
-    try:
-        node.submit(*messages)
-    except Refused:
-        if len(messages) == 1:
-            raise
-        for message in messages:  # one of them is at fault: the others must not wait for it
-            node.submit(message)
+def redrive(node: Node, *, age_s: int = 0) -> int:
+    """Finish what a crash or an absent ledger left: batch staged records, commit kept batches; return how many.
 
+    Args:
+        age_s: what is younger is left to the worker that is at it; 0 finishes everything.
 
-def redrive(node: Node) -> int:
-    """Finish what a crash or an absent ledger left: commit kept batches, batch staged records; return how many."""
+    Raises:
+        Refused: the ledger says no to some of it; all else is finished.
+        NotNow: the ledger is away.
+    """
+    before_s = node.clock() + 1 - age_s
+    columns = schema.batches.c
     with node.vault.database.reading() as connection:
-        waiting = connection.execute(select(schema.batches).where(schema.batches.c.committed == 0)).all()
-    commit_batches(node, [Batch(Pseudonym(row.pseudonym), Digest(row.batch_root), row.size) for row in waiting])
+        waiting = connection.execute(
+            select(schema.batches).where((columns.committed == 0) & (columns.kept_at_s < before_s))
+        ).all()
     staged: dict[Pseudonym, list[tuple[Deposited | Record, CommittedFields]]] = {}
-    for orphan in node.vault.orphans(node.clock() + 1):
+    for orphan in node.vault.orphans(before_s):
         record = node.vault.record(orphan.record_id, orphan.version)
         staged.setdefault(Pseudonym(orphan.relationship), []).append((record, METADATA.decode(record.metadata)))
-    register(node, staged)
+    try:
+        commit_batches(node, [Batch(Pseudonym(row.pseudonym), Digest(row.batch_root), row.size) for row in waiting])
+    finally:
+        register(node, staged)
     return len(waiting) + len(staged)
 
 
@@ -159,14 +198,75 @@ def placed_entries(node: Node, pseudonym: Pseudonym) -> list[PlacedEntry]:
     return [PLACED.decode(row) for row in rows]
 
 
+def _placed(
+    stored: Mapping[Pseudonym, Sequence[tuple[Deposited | Record, CommittedFields]]],
+    before: Mapping[RecordKey, PlacedEntry],
+    known: Mapping[RecordKey, Batch],
+) -> dict[Pseudonym, list[PlacedEntry]]:
+    """The entries of what is not placed yet, those of one pseudonym in one batch."""
+    entries = {pseudonym: _entries(rows, before, known) for pseudonym, rows in stored.items()}
+    return {pseudonym: _place(list(rows.values())) for pseudonym, rows in entries.items() if rows}
+
+
+def _entries(
+    stored: Sequence[tuple[Deposited | Record, CommittedFields]],
+    before: Mapping[RecordKey, PlacedEntry],
+    known: Mapping[RecordKey, Batch],
+) -> dict[RecordKey, Entry]:
+    entries: dict[RecordKey, Entry] = {}
+    for each, metadata in stored:
+        if _key(each) not in known:
+            earlier = (each.record_id, each.version - 1)
+            placed = before.get(earlier)
+            entries[_key(each)] = _entry(each, metadata, placed.entry if placed else entries.get(earlier))
+    return entries
+
+
 def _place(entries: Sequence[Entry]) -> list[PlacedEntry]:
     padding = [secrets.token_bytes(PADDING_BYTES) for _ in range(batch_size(len(entries)) - len(entries))]
     return place_entries(entries, padding=padding)
 
 
-def _keep_placed(node: Node, placed: Mapping[Pseudonym, Sequence[PlacedEntry]]) -> None:
+def _known(
+    node: Node, stored: Mapping[Pseudonym, Sequence[tuple[Deposited | Record, CommittedFields]]]
+) -> dict[RecordKey, Batch]:
+    """The batches of those that have been placed."""
+    wanted = {_key(each) for rows in stored.values() for each, _ in rows}
+    columns = schema.entries.c
+    both = select(columns.record_id, columns.version, schema.batches).join(
+        schema.batches, columns.batch_root == schema.batches.c.batch_root
+    )
+    found = {}
+    with node.vault.database.reading() as connection:
+        for record_ids in _in_parts(sorted({record for record, _ in wanted})):
+            for row in connection.execute(both.where(columns.record_id.in_(record_ids))):
+                if (row.record_id, row.version) in wanted:
+                    batch = Batch(Pseudonym(row.pseudonym), Digest(row.batch_root), row.size)
+                    found[row.record_id, row.version] = batch
+    return found
+
+
+def _in_parts(record_ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    return (record_ids[start : start + RECORDS_ASKED] for start in range(0, len(record_ids), RECORDS_ASKED))
+
+
+def _key(stored: Deposited | Record) -> RecordKey:
+    return stored.record_id, stored.version
+
+
+def _keep_placed(node: Node, placed: Mapping[Pseudonym, Sequence[PlacedEntry]]) -> bool:
+    """Keep batches and entries, all or none; False when another worker has placed one of the records."""
+    if not placed:
+        return True
+    now_s = node.clock()
     batches = [
-        {"pseudonym": pseudonym, "batch_root": rows[0].batch_root, "size": rows[0].batch_size, "committed": 0}
+        {
+            "pseudonym": pseudonym,
+            "batch_root": rows[0].batch_root,
+            "size": rows[0].batch_size,
+            "committed": 0,
+            "kept_at_s": now_s,
+        }
         for pseudonym, rows in placed.items()
     ]
     entries = [
@@ -180,20 +280,23 @@ def _keep_placed(node: Node, placed: Mapping[Pseudonym, Sequence[PlacedEntry]]) 
         for pseudonym, rows in placed.items()
         for each in rows
     ]
-    with node.vault.database.writing() as connection:
-        connection.execute(insert(schema.batches), batches)
-        connection.execute(insert(schema.entries), entries)
+    try:
+        with node.vault.database.writing() as connection:
+            connection.execute(insert(schema.batches), batches)
+            connection.execute(insert(schema.entries), entries)
+    except IntegrityError:
+        return False
+    return True
 
 
-def _entry(stored: Deposited | Record, metadata: CommittedFields, before: Mapping[RecordKey, PlacedEntry]) -> Entry:
-    earlier = before.get((stored.record_id, stored.version - 1))
+def _entry(stored: Deposited | Record, metadata: CommittedFields, earlier: Entry | None) -> Entry:
     return Entry(
         record=RecordId(stored.record_id),
         version=stored.version,
         metadata_root=metadata.root(),
         content_root=Digest(stored.content_root),
         sealed_root=Digest(stored.sealed_root),
-        supersedes=entry_hash(earlier.entry) if earlier is not None else Digest(b""),
+        supersedes=entry_hash(earlier) if earlier is not None else Digest(b""),
     )
 
 

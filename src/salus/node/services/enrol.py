@@ -2,12 +2,15 @@
 
 import hmac
 import secrets
+from contextlib import suppress
+from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Select, delete, insert, select
 
 from salus.clinical.local_number import LocalNumber
 from salus.clinical.nhs_number import NhsNumber
+from salus.contracts import patients
 from salus.contracts.patients import Enrol, Holder
 from salus.contracts.residuals import reason
 from salus.crypto.sealing import new_key
@@ -17,7 +20,9 @@ from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
 from salus.node import documents, schema
 from salus.node.assemble import Node
 from salus.node.documents import Kind
-from salus.node.errors import Refusal, Refused
+from salus.node.errors import NotNow, Refusal, Refused
+from salus.vault.errors import RecordExists
+from salus.vault.vault import EPOCH_S
 
 PersonNumber = NhsNumber | LocalNumber
 """By which a custodian knows a person; only an NHS number can be asked for by others."""
@@ -43,12 +48,13 @@ def enrol(
     key: SigningKey | None = None,
     pseudonym: bytes = b"",
 ) -> Pseudonym:
-    """Begin a relationship.
+    """Begin a relationship; asked again after a crash or without an answer, go on with what was begun.
 
-    1. Refuse a person who is enrolled here already.
-    2. Keep the relationship's secret, and the pseudonym's key where the custodian holds it.
-    3. Commit Enrol, signed by the custodian and the pseudonym's key.
-    4. Remember whose pseudonym it is.
+    1. Refuse a person who is enrolled here already, also by an enrolment that was cut off after the ledger had it.
+    2. Claim the person for one pseudonym, so that two workers never enrol one person twice.
+    3. Keep the relationship's secret, and the pseudonym's key where the custodian holds it.
+    4. Commit Enrol, signed by the custodian and the pseudonym's key.
+    5. Remember whose pseudonym it is.
 
     Args:
         date_of_birth: YYYY-MM-DD.
@@ -57,27 +63,41 @@ def enrol(
 
     Raises:
         Refused: ALREADY_ENROLLED, or what the ledger says.
+        NotNow: the ledger is away; ask again.
     """
-    if find(node, number) is not None:  # 1
+    finish_enrolments(node)  # 1
+    if find(node, number) is not None:
         raise Refused(Refusal.ALREADY_ENROLLED, "this person has a relationship here: use it")
-    name = Pseudonym(pseudonym or secrets.token_bytes(16))
+    fresh = RelationshipSecret(new_key(), new_key(), _written(number), date_of_birth)
+    name = _claim(node, fresh, pseudonym=pseudonym, may_continue=key is None)  # 2
+    secret: RelationshipSecret = _SECRET.decode(_keep_once(node, name, Kind.SECRET, encode(fresh)))  # 3
     holder = Holder.PATIENT if key is not None else Holder.CUSTODIAN
-    signer = key or SigningKey.generate()
-    secret = RelationshipSecret(new_key(), new_key(), _written(number), date_of_birth)
-    documents.keep(node.vault, node.chain, name, Kind.SECRET, name, encode(secret))  # 2
     if key is None:
-        documents.keep(node.vault, node.chain, name, Kind.PSEUDONYM_KEY, name, signer.seed)
+        key = SigningKey.from_seed(_keep_once(node, name, Kind.PSEUDONYM_KEY, SigningKey.generate().seed))
     message = Enrol(
         pseudonym=name,
         custodian=node.organisation,
-        key=PublicKey(signer.public),
+        key=PublicKey(key.public),
         holder=holder,
         recovery_key=Digest(b""),
         commitment=reason("enrolled at the custodian", secret.reason_secret).root(),
     )
-    node.submit(message, keys=(signer,))  # 3
-    remember(node, name, secret)  # 4
+    _commit(node, message, key)  # 4
+    remember(node, name, secret)  # 5
     return name
+
+
+def finish_enrolments(node: Node) -> int:
+    """Remember the people whose enrolment reached the ledger and was cut off then; return how many there were."""
+    with node.vault.database.reading() as connection:
+        claimed = [Pseudonym(each) for each in connection.scalars(select(schema.enrolments.c.pseudonym)).all()]
+    count = 0
+    for pseudonym in claimed:
+        kept = documents.find(node.vault, Kind.SECRET, pseudonym) if _is_on_ledger(node, pseudonym) else None
+        if kept is not None:
+            remember(node, pseudonym, _SECRET.decode(kept))
+            count += 1
+    return count
 
 
 def find(node: Node, number: PersonNumber) -> Pseudonym | None:
@@ -102,14 +122,17 @@ def match(node: Node, number: PersonNumber, date_of_birth: str) -> Pseudonym | N
 
 
 def remember(node: Node, pseudonym: Pseudonym, secret: RelationshipSecret) -> None:
-    """Put a person into the identity map."""
+    """Put a person into the identity map, once, and end the claim."""
     row = {
         "lookup": _keyed(node, secret.number),
         "evidence": _keyed(node, secret.number, secret.date_of_birth),
         "pseudonym": pseudonym,
     }
+    columns = schema.identities.c
     with node.vault.database.writing() as connection:
-        connection.execute(insert(schema.identities).values(row))
+        connection.execute(delete(schema.enrolments).where(schema.enrolments.c.pseudonym == pseudonym))
+        if connection.scalar(select(columns.pseudonym).where(columns.lookup == row["lookup"])) is None:
+            connection.execute(insert(schema.identities).values(row))
 
 
 def rebuild_identities(node: Node) -> int:
@@ -118,9 +141,10 @@ def rebuild_identities(node: Node) -> int:
         connection.execute(delete(schema.identities))
     count = 0
     for relationship in node.vault.relationships():
-        kept = documents.find(node.vault, Kind.SECRET, relationship)
+        pseudonym = Pseudonym(relationship)
+        kept = documents.find(node.vault, Kind.SECRET, pseudonym) if _is_on_ledger(node, pseudonym) else None
         if kept is not None:
-            remember(node, Pseudonym(relationship), _SECRET.decode(kept))
+            remember(node, pseudonym, _SECRET.decode(kept))
             count += 1
     return count
 
@@ -140,6 +164,59 @@ def relationship_secret(node: Node, pseudonym: Pseudonym) -> bytes:
         raise Refused(Refusal.PATIENT_UNKNOWN, "no such relationship here: enrol the patient first")
     secret: RelationshipSecret = _SECRET.decode(kept)
     return secret.record_secret
+
+
+def _claim(node: Node, secret: RelationshipSecret, *, pseudonym: bytes, may_continue: bool) -> Pseudonym:
+    """Return the pseudonym under which a person is to be enrolled, by this worker or by any other.
+
+    Args:
+        pseudonym: what the patient brought, or empty.
+        may_continue: without a brought pseudonym take the one of an attempt that was cut off, if it said the same.
+    """
+    lookup = _keyed(node, secret.number)
+    with node.vault.database.reading() as connection:
+        claimed = connection.scalar(_claimed(lookup))
+    if claimed is not None and (claimed == pseudonym or (may_continue and not pseudonym)):
+        kept = documents.find(node.vault, Kind.SECRET, claimed)
+        if kept is None or _SECRET.decode(kept).date_of_birth == secret.date_of_birth:
+            return Pseudonym(claimed)
+    name = Pseudonym(pseudonym or secrets.token_bytes(16))
+    with node.vault.database.writing() as connection:
+        now = connection.scalar(_claimed(lookup))
+        if now != claimed:
+            raise NotNow("this person is being enrolled by somebody else at this moment: ask again")
+        connection.execute(delete(schema.enrolments).where(schema.enrolments.c.lookup == lookup))
+        connection.execute(insert(schema.enrolments).values(lookup=lookup, pseudonym=name))
+    if claimed is not None and claimed != name:
+        node.vault.erase_relationship(claimed, within_s=EPOCH_S)  # of an attempt that never reached the ledger
+    return name
+
+
+def _claimed(lookup: bytes) -> Select[tuple[Any]]:
+    return select(schema.enrolments.c.pseudonym).where(schema.enrolments.c.lookup == lookup)
+
+
+def _keep_once(node: Node, pseudonym: Pseudonym, kind: Kind, content: bytes) -> bytes:
+    """Keep a document unless there is one; return the one that is kept."""
+    with suppress(RecordExists):  # of another worker, or of an attempt that was cut off
+        documents.keep(node.vault, node.chain, pseudonym, kind, pseudonym, content)
+    kept = documents.find(node.vault, kind, pseudonym)
+    assert kept is not None, "what was kept is there"
+    return kept
+
+
+def _commit(node: Node, message: Enrol, key: SigningKey) -> None:
+    try:
+        node.submit(message, keys=(key,))
+    except Refused:
+        if not _is_on_ledger(node, message.pseudonym):  # else another worker was faster with the same
+            raise
+
+
+def _is_on_ledger(node: Node, pseudonym: Pseudonym) -> bool:
+    with node.engine.snapshot() as reader:
+        relationship = patients.relationship_of(reader, pseudonym)
+    return relationship is not None and relationship.custodian == node.organisation
 
 
 def _written(number: PersonNumber) -> str:

@@ -34,7 +34,7 @@ def destroy(node: Node, pseudonym: Pseudonym, *, within_s: int = 0) -> int:
     """Destroy keys, bytes and projections of a relationship, whoever its custodian is."""
     count = node.vault.erase_relationship(pseudonym, within_s=within_s)
     with node.vault.database.writing() as connection:
-        for table in (schema.entries, schema.batches, schema.identities, schema.permits):
+        for table in (schema.entries, schema.batches, schema.identities, schema.enrolments, schema.permits):
             connection.execute(delete(table).where(table.c.pseudonym == pseudonym))
     return count
 

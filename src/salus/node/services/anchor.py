@@ -3,6 +3,10 @@
 One transaction carries many permits; the root of each is over all of its receipts so far, with what became of each.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 from sqlalchemy import Row, and_, select, update
 
 from salus.contracts.access import CommitReleases, End, Rejection
@@ -16,6 +20,8 @@ from salus.node.journal import Journal, State
 from salus.node.projections import permits
 
 ANCHOR_EVERY_S = 5
+PERMITS_MAX = 64
+"""How many permits one transaction anchors."""
 UNSIGNED_S = 30
 """An intent that nobody signed for in this time closes as *not released* (DESIGN §6)."""
 OVER = frozenset({Rejection.PERMIT_UNKNOWN, Rejection.END_CLOSED})
@@ -27,6 +33,15 @@ CONCLUSIONS = {
     State.OPENED: Conclusion.OPENED,
     State.SLOT_MISSING: Conclusion.SLOT_MISSING,
 }
+
+
+@dataclass(frozen=True)
+class _Due:
+    """What one end has to anchor of one permit; `custodian` is empty at the custodian's own end."""
+
+    permit: PermitId
+    custodian: str
+    message: CommitReleases
 
 
 def anchor(node: Node, *, close: frozenset[PermitId] = frozenset()) -> int:
@@ -44,15 +59,15 @@ def anchor(node: Node, *, close: frozenset[PermitId] = frozenset()) -> int:
     for journal in (node.custodian_journal, node.requester_journal):
         journal.refresh()
         journal.close_stale_intents(before_s=now_s - UNSIGNED_S, at_s=now_s)
-    done, first_refused = 0, None
-    for row in _open_permits(node):
-        try:
-            done += _anchor_permit(node, row, is_closed=row.permit in close or row.until_s + UNSIGNED_S <= now_s)
-        except Refused as refused:
-            first_refused = first_refused or refused
-    if first_refused is not None:
-        raise first_refused
-    return done
+    due = [
+        each
+        for row in _open_permits(node)
+        if (each := _due(node, row, is_closed=row.permit in close or row.until_s + UNSIGNED_S <= now_s)) is not None
+    ]
+    refused = [each for group in _groups(due) for each in _commit(node, group)]
+    if refused:
+        raise refused[0]
+    return len(due)
 
 
 def anchored(node: Node, permit: PermitId, end: End) -> list[Anchored]:
@@ -70,13 +85,13 @@ def anchor_root(leaves: list[Anchored]) -> Digest:
     return Digest(merkle.root([anchored_leaf(leaf) for leaf in leaves]))
 
 
-def _anchor_permit(node: Node, row: Row, *, is_closed: bool) -> int:  # type: ignore[type-arg]
+def _due(node: Node, row: Row, *, is_closed: bool) -> _Due | None:  # type: ignore[type-arg]
     end = End(row.end)
     if is_closed:
         _journal(node, end).conclude(row.permit, at_s=node.clock())
     root = anchor_root(anchored(node, PermitId(row.permit), end))
     if root == row.anchored_root and (not is_closed or not row.anchored_as):
-        return 0
+        return None
     message = CommitReleases(
         pseudonym=Pseudonym(row.pseudonym),
         permit=PermitId(row.anchored_as),
@@ -84,14 +99,31 @@ def _anchor_permit(node: Node, row: Row, *, is_closed: bool) -> int:  # type: ig
         root=root,
         is_closed=is_closed,
     )
+    return _Due(PermitId(row.permit), row.counterpart if end is End.REQUESTER else "", message)
+
+
+def _groups(due: list[_Due]) -> Iterator[list[_Due]]:
+    """Cut into transactions; none has two custodians' pseudonyms, which could be one person's (DESIGN §5.2)."""
+    apart: dict[tuple[End, str], list[_Due]] = {}
+    for each in due:
+        apart.setdefault((each.message.end, each.custodian), []).append(each)
+    for together in apart.values():
+        for start in range(0, len(together), PERMITS_MAX):
+            yield together[start : start + PERMITS_MAX]
+
+
+def _commit(node: Node, group: list[_Due]) -> list[Refused]:
+    """Anchor permits in one transaction; where the ledger says no, one by one, so that none waits for another."""
     try:
-        node.submit(message)
+        node.submit(*(each.message for each in group))
     except Refused as refused:
+        if len(group) > 1:
+            return [said for each in group for said in _commit(node, [each])]
         if refused.number not in OVER:
-            raise
-        is_closed = True
-    _note(node, row, root=root, is_closed=is_closed)
-    return 1
+            return [refused]
+        group = [_Due(each.permit, each.custodian, replace(each.message, is_closed=True)) for each in group]
+    _note(node, group)
+    return []
 
 
 def _open_permits(node: Node) -> list[Row]:  # type: ignore[type-arg]
@@ -99,11 +131,13 @@ def _open_permits(node: Node) -> list[Row]:  # type: ignore[type-arg]
         return list(connection.execute(select(schema.permits).where(schema.permits.c.closed == 0)).all())
 
 
-def _note(node: Node, row: Row, *, root: Digest, is_closed: bool) -> None:  # type: ignore[type-arg]
+def _note(node: Node, group: list[_Due]) -> None:
     columns = schema.permits.c
-    this = and_(columns.permit == row.permit, columns.end == row.end)
     with node.vault.database.writing() as connection:
-        connection.execute(update(schema.permits).where(this).values(anchored_root=root, closed=int(is_closed)))
+        for each in group:
+            this = and_(columns.permit == each.permit, columns.end == each.message.end)
+            values = {"anchored_root": each.message.root, "closed": int(each.message.is_closed)}
+            connection.execute(update(schema.permits).where(this).values(values))
 
 
 def _journal(node: Node, end: End) -> Journal:

@@ -10,7 +10,8 @@ from salus.ledger.bundles import ReceiptBundle
 from salus.sdk.receipt_check import check_receipt
 from salus.sdk.verified import VerifiedReceipt
 from tests.ledger.proof_world import NOW_S
-from tests.sdk.receipt_world import Released, Story, chart, trust
+from tests.sdk.receipt_network import Released
+from tests.sdk.receipt_world import Story, chart, trust
 
 replace = msgspec.structs.replace
 

@@ -1,8 +1,10 @@
 """The network of the receipt tests: a hospital, a practice, their keys by name, a chart, choices and a policy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from salus.contracts import CONTRACTS
+from salus.contracts.access import AccessPermitted, End
 from salus.contracts.genesis import (
     DEFAULT_NETWORK,
     FirstPolicy,
@@ -23,7 +25,10 @@ from salus.contracts.provisions import (
 from salus.contracts.record_metadata import Facts
 from salus.crypto.hashing import sha256
 from salus.crypto.signing import SigningKey
-from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
+from salus.ledger.entries import PlacedEntry
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym, PublicKey
+from salus.ledger.receipts import Conclusion, Delivery, Field, Receipt, Standing
 from tests.ledger.proof_world import START_S, Ledger, ledger
 
 CHAIN = "salus-receipts"
@@ -71,6 +76,49 @@ def receipt_key(organisation: str, number: int = 0) -> SigningKey:
 def transaction_key(organisation: str) -> SigningKey:
     """An organisation's transaction key."""
     return key(f"{organisation} transaction")
+
+
+@dataclass
+class Stored:
+    """A record at the hospital."""
+
+    placed: PlacedEntry
+    metadata: CommittedFields
+
+
+@dataclass
+class Released:
+    """One part, as the hospital keeps it."""
+
+    receipt: Receipt
+    fields: CommittedFields
+    request: CommittedFields
+    transaction: bytes
+    permit: PermitId
+    conclusions: dict[End, Conclusion] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How a release departs from what a conforming custodian does.
+
+    Args:
+        let_go, keep_back: numbers of records that go or stay whatever the rules say.
+    """
+
+    let_go: tuple[int, ...] = ()
+    keep_back: tuple[int, ...] = ()
+    wrong_rule: bool = False
+    custodian_key: SigningKey | None = None
+    requester_key: SigningKey | None = None
+    standing: Standing = Standing.LEDGER
+    delivery: Delivery = Delivery.SEALED
+    rewrite: Callable[[list[Field]], list[Field]] = lambda fields: fields
+
+
+def terms_are_of_staff(outcome: AccessPermitted) -> bool:
+    """Not the patient's own request."""
+    return outcome.purpose is not Purpose.PATRQT
 
 
 def begin_ledger(*, validators: int = 1, policies: Sequence[FirstPolicy] = ()) -> Ledger:

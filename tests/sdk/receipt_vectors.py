@@ -16,7 +16,8 @@ from salus.ledger.bundles import Bundle, ReceiptBundle, encode_bundle
 from salus.ledger.verifier.trust import encode_trust
 from salus.sdk.verify import verify_file
 from tests.ledger.proof_world import NOW_S
-from tests.sdk.receipt_world import Changes, Story, chart, trust
+from tests.sdk.receipt_network import Changes
+from tests.sdk.receipt_world import Story, chart, trust
 
 FOLDER = Path(__file__).parent / "vectors"
 replace = msgspec.structs.replace

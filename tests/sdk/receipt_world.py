@@ -3,7 +3,7 @@
 Deterministic: every key, nonce and salt follows from a name, so a golden file can be made of it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -44,7 +44,7 @@ from salus.crypto.signing import SigningKey
 from salus.ledger import receipts
 from salus.ledger.bundles import FORMAT, HistoryBundle, OpenedReceipt, ReceiptBundle, anchor_root
 from salus.ledger.encoding import decoder
-from salus.ledger.entries import Entry, PlacedEntry, batch_size, entry_hash, place_entries
+from salus.ledger.entries import Entry, batch_size, entry_hash, place_entries
 from salus.ledger.fields import CommittedFields, commit_fields
 from salus.ledger.identifiers import Digest, OrganisationId, PermitId, PublicKey, RecordId
 from salus.ledger.machine import HISTORY
@@ -82,34 +82,18 @@ from tests.sdk.receipt_network import (
     PRACTICE,
     REFUSE_RESEARCH,
     SHARE,
+    Changes,
+    Released,
+    Stored,
     begin_ledger,
     key,
     receipt_key,
     secret,
+    terms_are_of_staff,
     transaction_key,
 )
 
 _DECISION = decoder(access.AccessPermitted | access.AccessDenied)
-
-
-@dataclass
-class Stored:
-    """A record at the hospital."""
-
-    placed: PlacedEntry
-    metadata: CommittedFields
-
-
-@dataclass
-class Released:
-    """One part, as the hospital keeps it."""
-
-    receipt: Receipt
-    fields: CommittedFields
-    request: CommittedFields
-    transaction: bytes
-    permit: PermitId
-    conclusions: dict[End, Conclusion] = field(default_factory=dict)
 
 
 @dataclass
@@ -275,7 +259,7 @@ class Story:
         """The key that will sign the next request."""
         return key(f"session {len(self.ledger.results)}")
 
-    def release(self, *, changes: "Changes | None" = None, **asked: object) -> Released:
+    def release(self, *, changes: Changes | None = None, **asked: object) -> Released:
         """Ask, decide on every record, write the receipt and have both ends sign it."""
         raw, leaf, outcome, residual = self.request(**asked)  # type: ignore[arg-type]
         assert isinstance(outcome, AccessPermitted)
@@ -288,7 +272,7 @@ class Story:
         self.parts.append(part)
         return part
 
-    def fields(self, terms: Permit, request: RequestResidual, who: Digest, changed: "Changes") -> list[Field]:
+    def fields(self, terms: Permit, request: RequestResidual, who: Digest, changed: Changes) -> list[Field]:
         """What a conforming custodian writes, but for the changes."""
         current = consent.choices(self.ledger.rows, ANN)
         trees = {residual.root(): residuals.choice_tree(residual) for residual in self.choices}
@@ -333,7 +317,7 @@ class Story:
         residual: CommittedFields,
         raw: bytes,
         terms: Permit,
-        changed: "Changes",
+        changed: Changes,
     ) -> Released:
         committed = receipts.commit_receipt(fields, secret=secret(f"receipt {permit.hex()}"))
         statement = Statement(receipts.FORMAT, CHAIN, permit, 1, committed.root())
@@ -454,29 +438,6 @@ class Story:
         )
         self.run(message, keys=(transaction_key(HOSPITAL),))
         return note
-
-
-@dataclass(frozen=True)
-class Changes:
-    """How a release departs from what a conforming custodian does.
-
-    Args:
-        let_go, keep_back: numbers of records that go or stay whatever the rules say.
-    """
-
-    let_go: tuple[int, ...] = ()
-    keep_back: tuple[int, ...] = ()
-    wrong_rule: bool = False
-    custodian_key: SigningKey | None = None
-    requester_key: SigningKey | None = None
-    standing: Standing = Standing.LEDGER
-    delivery: Delivery = Delivery.SEALED
-    rewrite: Callable[[list[Field]], list[Field]] = lambda fields: fields
-
-
-def terms_are_of_staff(outcome: AccessPermitted) -> bool:
-    """Not the patient's own request."""
-    return outcome.purpose is not Purpose.PATRQT
 
 
 def begin(*, validators: int = 1, policies: Sequence[FirstPolicy] = ()) -> Story:

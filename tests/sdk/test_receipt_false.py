@@ -27,8 +27,8 @@ from salus.ledger.verifier import VerificationFailed
 from salus.sdk.receipt_words import receipt_lines
 from salus.sdk.verified import Rerun
 from tests.sdk.receipt_cases import BLOOD, CHOICE, LETTER, POLICY, TEST, check, released
-from tests.sdk.receipt_network import CHART, HOSPITAL, PRACTICE, key
-from tests.sdk.receipt_world import Changes, Story, chart
+from tests.sdk.receipt_network import CHART, HOSPITAL, PRACTICE, Changes, key
+from tests.sdk.receipt_world import Story, chart
 
 replace = msgspec.structs.replace
 

@@ -20,8 +20,8 @@ from salus.sdk.receipt_words import receipt_lines
 from salus.sdk.verified import Rerun, ShownAnchor
 from tests.ledger.single_changes import single_changes
 from tests.sdk.receipt_cases import check, released, usual
-from tests.sdk.receipt_network import CHART, HOSPITAL, PRACTICE, SHARE, receipt_key
-from tests.sdk.receipt_world import Changes, Story, chart
+from tests.sdk.receipt_network import CHART, HOSPITAL, PRACTICE, SHARE, Changes, receipt_key
+from tests.sdk.receipt_world import Story, chart
 
 replace = msgspec.structs.replace
 

@@ -18,13 +18,14 @@ from salus.contracts.genesis import (
     FirstValidator,
     Founder,
     Genesis,
-    check,
+    GenesisInvalid,
+    decode_genesis,
     genesis_hash,
 )
 from salus.contracts.membership import KeyUse, LedgerAccess
 from salus.contracts.provisions import Provision, RoleClass, as_set
 from salus.engines.process import PATH_SIZE_BYTES_MAX
-from salus.ledger.encoding import encode
+from salus.ledger.encoding import EncodingInvalid, encode
 from salus.ledger.identifiers import OrganisationId, PublicKey
 from salus.ledger.verifier import trust
 from salus.node.config import (
@@ -159,8 +160,11 @@ def make_genesis(
         policies=(*([FirstPolicy("", tuple(policy))] if policy else []), *own),
         validators=(FirstValidator(first, consensus, 1),),
     )
-    check(genesis)
-    return genesis
+    try:
+        return decode_genesis(encode(genesis))  # whatever decodes keeps the limits of every field
+    except EncodingInvalid as error:
+        words = f"expected a chain id of lower case letters, codes of capitals and digits, names: {error}"
+        raise GenesisInvalid(f"{words}: correct them") from error
 
 
 def trust_root(genesis: Genesis) -> trust.TrustRoot:

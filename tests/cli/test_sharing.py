@@ -1,0 +1,157 @@
+"""Staff, request, release, audit, verify: one record's way from hospital to practice, by command line."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from salus.clinical import fhir
+from salus.testing.population import HOSPITAL, PRACTICE, SyntheticPerson
+from tests.cli.conftest import North, Result, Run, assert_fails, who, write_chart
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def doctor(north: North, tmp_path: Path, run: Run) -> Path:
+    """A certified doctor of the practice."""
+    path = tmp_path / "rao.staff"
+    certified = run(
+        "staff", "certify", north.practice, "--name", "Dr Anita Rao", "--role", "GP", "--out", path, "--json"
+    )
+    assert certified.status == 0
+    assert certified.facts["role_class"] == "clinical"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    return path
+
+
+def loaded(north: North, person: SyntheticPerson, tmp_path: Path, run: Run) -> SyntheticPerson:
+    assert run("import", north.hospital, write_chart(tmp_path / "chart.ndjson", person)).status == 0
+    return person
+
+
+def asked(north: North, doctor: Path, person: SyntheticPerson, run: Run, *more: str) -> Result:
+    return run("request", north.practice, "--staff", doctor, "--from", HOSPITAL.ods, *who(person), *more, "--json")
+
+
+@pytest.mark.promise("R1", "R2", "R3", "R5")
+def test_from_a_refusal_to_a_verified_receipt(
+    north: North, doctor: Path, everybody: list[SyntheticPerson], tmp_path: Path, run: Run
+) -> None:
+    person = loaded(north, everybody[10], tmp_path, run)
+    refused = asked(north, doctor, person, run)
+    assert (refused.status, refused.facts["reason"]) == (1, "nothing_permits")
+    assert run("consent", "file", north.hospital, *who(person), "--share-with", PRACTICE.ods).status == 0
+    granted = asked(north, doctor, person, run)
+    assert (granted.status, granted.facts["basis"]) == (0, "choice")
+    assert stat.S_IMODE(Path(granted.facts["file"]).stat().st_mode) == 0o600
+    out = tmp_path / "received.ndjson"
+    released = run("release", north.practice, granted.facts["permit"][:8], "--out", out, "--keep", "--json")
+    assert released.status == 0
+    chart = person.chart_at(HOSPITAL.ods)
+    assert chart is not None
+    assert sorted(out.read_bytes().splitlines()) == sorted(chart.resources)
+    assert released.facts["records"] == len(chart.resources)
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    mine = tmp_path / "mine"
+    audited = run("audit", north.hospital, *who(person), "--out", mine, "--json")
+    assert audited.status == 0
+    (relationship,) = audited.facts["relationships"]
+    assert [event["number"] for event in relationship["events"]] == list(range(1, len(relationship["events"]) + 1))
+    assert any("It was refused" in event["words"] for event in relationship["events"])
+    (receipt,) = sorted(mine.glob("*.salus-receipt"))
+    for proof in (receipt, mine / f"{HOSPITAL.ods}.salus-history"):
+        verified = run("verify", proof, "--trust", north.folder / "trust.json", "--json")
+        assert verified.status == 0, verified
+        assert verified.facts["faults"] == []
+        assert "trust is one key" in verified.facts["lines"][-1]
+    assert run("consent", "withdraw", north.hospital, *who(person)).status == 0
+    dead = run("release", north.practice, granted.facts["permit"][:8])
+    assert_fails(dead, 1, error="permit rests on version 1 of the sharing choices, now 2", hint="ask again")
+
+
+def test_a_request_for_some_classes_only(
+    north: North, doctor: Path, everybody: list[SyntheticPerson], tmp_path: Path, run: Run
+) -> None:
+    person = loaded(north, everybody[11], tmp_path, run)
+    run("consent", "file", north.hospital, *who(person), "--share-with", PRACTICE.ods)
+    granted = asked(north, doctor, person, run, "--class", "Patient")
+    released = run("release", north.practice, granted.facts["permit"], "--json")
+    assert released.facts["classes"] == {"Patient": 1}
+
+
+def test_records_on_standard_output_are_lines_of_fhir(
+    north: North, doctor: Path, everybody: list[SyntheticPerson], tmp_path: Path, run: Run
+) -> None:
+    person = loaded(north, everybody[12], tmp_path, run)
+    run("consent", "file", north.hospital, *who(person), "--share-with", PRACTICE.ods)
+    granted = asked(north, doctor, person, run, "--class", "Patient")
+    result = run("release", north.practice, granted.facts["permit"], "--out", "-")
+    (line,) = result.out.splitlines()
+    assert fhir.parse(line.encode()).type == "Patient"
+
+
+def test_a_person_whom_the_custodian_does_not_know(
+    north: North, doctor: Path, everybody: list[SyntheticPerson], run: Run
+) -> None:
+    stranger = everybody[13]
+    result = run("request", north.practice, "--staff", doctor, "--from", HOSPITAL.ods, *who(stranger))
+    assert_fails(result, 1, error=f"{HOSPITAL.ods} answers nothing for this person", hint="check number and date")
+
+
+def test_breaking_the_glass_needs_words(north: North, doctor: Path, everybody: list[SyntheticPerson], run: Run) -> None:
+    person = everybody[14]
+    result = run("request", north.practice, "--staff", doctor, "--from", HOSPITAL.ods, *who(person), "--purpose", "BTG")
+    assert_fails(result, 2, error="expected a reason for breaking the glass", hint="--justification")
+
+
+def test_a_permit_that_is_not_kept_here(north: North, run: Run) -> None:
+    assert_fails(
+        run("release", north.practice, "ffffffff"), 2, error="expected one permit that begins so", hint="request"
+    )
+
+
+def test_a_staff_file_that_others_may_read(
+    north: North, doctor: Path, everybody: list[SyntheticPerson], run: Run
+) -> None:
+    doctor.chmod(0o644)
+    result = run("request", north.practice, "--staff", doctor, "--from", HOSPITAL.ods, *who(everybody[14]))
+    assert_fails(result, 2, error="readable by its owner only", hint="chmod 600")
+
+
+def test_audit_sums_over_relationships(north: North, eleanor: SyntheticPerson, tmp_path: Path, run: Run) -> None:
+    for node, ods in ((north.hospital, HOSPITAL.ods), (north.practice, PRACTICE.ods)):
+        run("import", node, write_chart(tmp_path / f"{ods}.ndjson", eleanor, ods))
+    result = run("audit", north.hospital, north.practice, *who(eleanor))
+    assert result.status == 0
+    assert result.out.splitlines()[-1].endswith("events in 2 relationships.")
+    two = run("audit", north.hospital, north.practice, "--pseudonym", "00" * 16)
+    assert_fails(two, 2, error="expected one node with --pseudonym", hint="name the person")
+
+
+@pytest.mark.promise("R5", "L5")
+def test_a_changed_receipt_proves_nothing(
+    north: North, doctor: Path, everybody: list[SyntheticPerson], tmp_path: Path, run: Run
+) -> None:
+    person = loaded(north, everybody[15], tmp_path, run)
+    run("consent", "file", north.hospital, *who(person), "--share-with", PRACTICE.ods)
+    granted = asked(north, doctor, person, run)
+    run("release", north.practice, granted.facts["permit"])
+    run("audit", north.hospital, *who(person), "--out", tmp_path / "mine")
+    (receipt,) = (tmp_path / "mine").glob("*.salus-receipt")
+    trust = north.folder / "trust.json"
+    changed = bytearray(receipt.read_bytes())
+    changed[len(changed) // 2] ^= 1
+    receipt.write_bytes(changed)
+    result = run("verify", receipt, "--trust", trust)
+    assert result.status == 1
+    assert result.out == ""
+    assert "hint: " in result.err
+
+
+def test_a_trust_file_that_is_none(north: North, tmp_path: Path, run: Run) -> None:
+    wrong = tmp_path / "trust.json"
+    wrong.write_text(json.dumps({"format": 99}), encoding="utf-8")
+    result = run("verify", north.folder / "genesis", "--trust", wrong)
+    assert_fails(result, 2, error="expected trust file format 1, came 99", hint="use the release that wrote it")

@@ -4,6 +4,7 @@ Both engines, their clients and `fsck` read these rows; only the engine that mak
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -78,6 +79,7 @@ def header_row(signed: SignedHeader, validators: tuple[Validator, ...]) -> bytes
     return encode(HeaderRow(encode_signed_header(signed), validators))
 
 
+@lru_cache(maxsize=16)  # the newest header is asked for at every release, and its bytes are its key
 def decode_header_row(row: bytes) -> SealedHeight:
     """Parse a header's row. Raises EncodingInvalid."""
     stored: HeaderRow = _HEADER_ROW.decode(row)

@@ -26,6 +26,10 @@ class OpenedField(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     size: int
     path: tuple[bytes, ...]
 
+    def __repr__(self) -> str:
+        """Hide value and salt (P4)."""
+        return f"OpenedField({self.index} of {self.size})"
+
     def verify(self, root: bytes) -> None:
         """Check that this value is at its place under the root. Raises ProofInvalid."""
         FieldOpening(self.salt, self.value, self.index, self.size, self.path).verify(root)
@@ -41,6 +45,10 @@ class CommittedFields(msgspec.Struct, frozen=True, array_like=True, forbid_unkno
 
     secret: bytes
     values: tuple[bytes, ...]
+
+    def __repr__(self) -> str:
+        """Hide the secret and every value (P4)."""
+        return f"CommittedFields({len(self.values)} fields)"
 
     def root(self) -> Digest:
         """Return the commitment that may stand on the ledger."""

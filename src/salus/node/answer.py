@@ -5,8 +5,12 @@ number and words; what the world did goes back as *not now*.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+from salus.contracts import membership
 from salus.contracts.consent import FileConsent
+from salus.engines.base import Unavailable as LedgerUnavailable
+from salus.ledger.contract import Rejected
 from salus.ledger.identifiers import OrganisationId
 from salus.ledger.transactions import NotATransaction
 from salus.node.assemble import Node
@@ -35,18 +39,33 @@ def answer(node: Node, sender: OrganisationId, ask: Ask) -> Answer:
         sender: the member whose http key signed the request; empty for a patient's own device.
     """
     try:
-        return _dispatch(node, sender, ask)
+        with _plainly():
+            return _dispatch(node, sender, ask)
     except Refused as refused:
         return RefusedAnswer(refused.refusal, refused.words)
     except NotNow as error:
         return NotNowAnswer(str(error))
-    except (Unavailable, Damaged, NoSuchRecord) as error:
-        return NotNowAnswer(f"the vault does not answer: {error}")
 
 
 def answer_stream(node: Node, sender: OrganisationId, ask: StreamAsk) -> Iterator[bytes]:
     """Answer with sealed segments. Raises Refused or NotNow, also half way through."""
-    return release.stream_record(node, sender, ask)
+    with _plainly():
+        yield from release.stream_record(node, sender, ask)
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """Say what the rings below say in the two ways in which a node says no."""
+    try:
+        yield
+    except Rejected as rejected:
+        is_stranger = rejected.code == membership.Rejection.ORGANISATION_UNKNOWN
+        refusal = Refusal.SENDER_UNKNOWN if is_stranger else Refusal.LEDGER_REJECTED
+        raise Refused(refusal, rejected.detail, number=rejected.code) from rejected
+    except LedgerUnavailable as error:
+        raise NotNow(f"the ledger does not answer: {error}") from error
+    except (Unavailable, Damaged, NoSuchRecord) as error:
+        raise NotNow(f"the vault does not answer: {error}") from error
 
 
 def _dispatch(node: Node, sender: OrganisationId, ask: Ask) -> Answer:

@@ -29,6 +29,10 @@ PART_BYTES_MAX = 64_000_000
 class ExchangeMessage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Anything that one node says to another."""
 
+    def __repr__(self) -> str:
+        """Hide what is said: identifiers, keys and records are among it (P4)."""
+        return f"{type(self).__name__}(…)"
+
 
 PartNumber = Annotated[int, Meta(ge=1, lt=1 << 32)]
 

@@ -27,6 +27,7 @@ from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import NotNow
 from salus.node.exchange import HistoryAnswer, HistoryAsk
+from salus.node.members import read_time_s
 from salus.node.services.anchor import anchored
 from salus.node.services.deposit import METADATA, placed_entries
 from salus.node.services.identify import check_patient_session
@@ -38,7 +39,8 @@ _FIELDS = decoder(CommittedFields)
 def answer_history(node: Node, ask: HistoryAsk) -> HistoryAnswer:
     """Answer a patient's device. Raises Refused: SESSION_UNFIT; NotNow."""
     with node.engine.snapshot() as reader:
-        check_patient_session(reader, ask.pseudonym, ask.session, custodian=node.organisation, time_s=node.clock())
+        time_s = read_time_s(reader, node.clock)
+        check_patient_session(reader, ask.pseudonym, ask.session, custodian=node.organisation, time_s=time_s)
     return HistoryAnswer(encode_bundle(history(node, ask.pseudonym)))
 
 

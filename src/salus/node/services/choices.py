@@ -6,20 +6,24 @@ rules of a choice in force releases nothing to others for that pseudonym.
 
 import secrets
 
-from salus.contracts import consent, membership, residuals
+from salus.contracts import consent, membership, patients, residuals
 from salus.contracts.consent import FileConsent, WithdrawConsent
 from salus.contracts.decision import ChoiceRules, Rules
 from salus.contracts.provisions import Provision, ProvisionInvalid, day_of, gate
+from salus.contracts.residuals import ResidualInvalid
 from salus.crypto.sealing import new_key
+from salus.ledger import transactions
 from salus.ledger.encoding import EncodingInvalid, decoder, encode
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Digest, Pseudonym
 from salus.ledger.outcomes import TransactionResult
 from salus.ledger.state import Reader
+from salus.ledger.transactions import NotATransaction
 from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
+from salus.node.members import read_time_s
 from salus.node.services.enrol import custodian_held_key
 
 RESIDUAL = decoder(CommittedFields)
@@ -28,16 +32,36 @@ RESIDUAL = decoder(CommittedFields)
 def take_choice(node: Node, raw: bytes, message: FileConsent, residual: CommittedFields) -> TransactionResult:
     """Keep a choice's rules and submit the transaction that files it.
 
-    1. The rules open the commitment, and their gate is the gate that was signed: the two can never disagree.
-    2. Keep the rules, durably, before the ledger knows of them.
-    3. Submit what the patient signed.
+    1. It is for a patient here, signed by a key that acts for them: a device needs no account to deliver a choice, and
+       nobody else's fills the vault.
+    2. The rules open the commitment, and their gate is the gate that was signed: the two can never disagree.
+    3. Keep the rules, durably, before the ledger knows of them.
+    4. Submit what the patient signed.
 
     Raises:
         Refused: CHOICE_UNFIT, or what the ledger says.
     """
-    check_choice(message, residual)  # 1
-    documents.keep(node.vault, node.chain, message.pseudonym, Kind.CHOICE, message.commitment, encode(residual))  # 2
-    return node.submit_raw(raw)  # 3
+    _require_wanted(node, raw, message)  # 1
+    check_choice(message, residual)  # 2
+    documents.keep(node.vault, node.chain, message.pseudonym, Kind.CHOICE, message.commitment, encode(residual))  # 3
+    return node.submit_raw(raw)  # 4
+
+
+def _require_wanted(node: Node, raw: bytes, message: FileConsent) -> None:
+    try:
+        transaction = node.decode(raw)
+        transactions.verify(transaction)
+    except NotATransaction as error:
+        raise Refused(Refusal.CHOICE_UNFIT, str(error)) from error
+    with node.engine.snapshot() as reader:
+        relationship = patients.relationship_of(reader, message.pseudonym)
+        if relationship is None or relationship.custodian != node.organisation:
+            raise Refused(Refusal.CHOICE_UNFIT, "expected a choice about records that are kept here")
+        keys = patients.acting_keys(relationship, time_s=read_time_s(reader, node.clock))
+        in_force = [choice.commitment for choice in consent.choices(reader, message.pseudonym).choices]
+    # A choice in force is wanted again after a restore, also when the key that signed it was replaced since.
+    if message.commitment not in in_force and not any(key in transaction.body.signers for key in keys):
+        raise Refused(Refusal.CHOICE_UNFIT, "expected the signature of a key that acts for the patient")
 
 
 def check_choice(message: FileConsent, residual: CommittedFields) -> Provision:
@@ -46,7 +70,7 @@ def check_choice(message: FileConsent, residual: CommittedFields) -> Provision:
         raise Refused(Refusal.CHOICE_UNFIT, "expected rules that open the choice's commitment: send those you signed")
     try:
         tree = residuals.choice_tree(residual)
-    except (EncodingInvalid, ProvisionInvalid) as error:
+    except (EncodingInvalid, ProvisionInvalid, ResidualInvalid) as error:
         raise Refused(Refusal.CHOICE_UNFIT, f"the rules are not well formed: {error}") from error
     if gate(tree) != message.gate:
         raise Refused(Refusal.CHOICE_UNFIT, "expected the gate of these rules: sign the gate that they have")

@@ -10,7 +10,7 @@ from salus.contracts import membership, residuals
 from salus.contracts.access import CommitReleases, End
 from salus.contracts.provisions import RoleClass
 from salus.crypto.sealing import new_key
-from salus.ledger.encoding import encode
+from salus.ledger.encoding import EncodingInvalid, encode
 from salus.ledger.fields import commit_fields
 from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
 from salus.node import documents
@@ -18,6 +18,7 @@ from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.exchange import MatchAnswer, MatchAsk, Peers
+from salus.node.members import read_time_s
 from salus.node.people import OpenSession
 from salus.node.services import enrol
 from salus.node.services.identify import check_session, staff_certificate
@@ -73,13 +74,20 @@ def answer_match(node: Node, sender: OrganisationId, ask: MatchAsk) -> MatchAnsw
 
 
 def _identify(node: Node, sender: OrganisationId, ask: MatchAsk) -> None:
-    time_s = node.clock()
     with node.engine.snapshot() as reader:
+        time_s = read_time_s(reader, node.clock)
         if membership.is_suspended(membership.require_organisation(reader, sender), time_s=time_s):
             raise Refused(Refusal.SENDER_UNKNOWN, f"{sender} is suspended: nothing is answered until that ends")
-        roles = residuals.person_certificate(ask.certificate).role_classes if ask.certificate.values else ()
+        roles = _roles(ask)
         role = next((role for role in roles if role in DIRECT_CARE), None)
         if role is None:
             raise Refused(Refusal.PERSON_UNFIT, "expected a person certified for direct care")
         certificate = staff_certificate(reader, ask.certificate, organisation=sender, role_class=role, time_s=time_s)
     check_session(ask.session, certificate.key, custodian=node.organisation, time_s=time_s)
+
+
+def _roles(ask: MatchAsk) -> tuple[RoleClass, ...]:
+    try:
+        return residuals.person_certificate(ask.certificate).role_classes
+    except (EncodingInvalid, IndexError) as error:
+        raise Refused(Refusal.PERSON_UNFIT, "expected the certificate of the person who asks") from error

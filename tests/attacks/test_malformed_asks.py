@@ -1,0 +1,184 @@
+"""Whatever another node or a device sends is answered with a number and words; nothing crashes, nothing is kept."""
+
+import secrets
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from salus.contracts.consent import FileConsent
+from salus.contracts.provisions import gate
+from salus.contracts.residuals import CertifiedSession, Session
+from salus.crypto.signing import SigningKey
+from salus.ledger.encoding import EncodingInvalid, decoder, encode
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym, PublicKey
+from salus.node.answer import answer, answer_stream
+from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.exchange import (
+    Ask,
+    ChoiceDelivery,
+    HistoryAsk,
+    MatchAsk,
+    NotNowAnswer,
+    PartAccept,
+    PartAsk,
+    RefusedAnswer,
+    StreamAsk,
+)
+from salus.testing.world import HOSPITAL, PRACTICE
+from tests.attacks.attackers import (
+    ANN,
+    BORN,
+    OUTSIDER,
+    TO_THE_PRACTICE,
+    Scene,
+    choice_by,
+    digest,
+    part_ask,
+    sign,
+    tree_root,
+)
+
+NOBODY = OrganisationId("")
+STRANGER = OrganisationId("ZZ9")
+SENDERS = (NOBODY, STRANGER, OUTSIDER, PRACTICE, HOSPITAL)
+NOTHING = CommittedFields(secret=bytes(32), values=())
+SESSION = CertifiedSession(Session(PublicKey(bytes(32)), HOSPITAL, 0, 1), bytes(64))
+
+
+def odd_fields() -> Iterator[CommittedFields]:
+    """Committed lists that are none of ours: no field, too many, no secret, a long one, fields that are no values."""
+    yield NOTHING
+    yield CommittedFields(secret=b"", values=())
+    yield CommittedFields(secret=b"", values=(b"",))
+    yield CommittedFields(secret=bytes(1000), values=(b"\xc1",))
+    yield CommittedFields(secret=bytes(32), values=tuple(b"" for _ in range(7)))
+    yield CommittedFields(secret=bytes(32), values=(encode("text"), encode(5), encode((1, 2))))
+
+
+def odd_asks(on: Scene) -> Iterator[Ask]:
+    granted = on.granted()
+    unknown = Pseudonym(secrets.token_bytes(16))
+    raw, residual = choice_by(on, on.key, TO_THE_PRACTICE)
+    for fields in odd_fields():
+        yield MatchAsk(ANN.digits, BORN, SESSION, fields)
+        yield PartAsk(granted.permit, granted.height, 1, fields, b"")
+        yield PartAsk(granted.permit, granted.height, 1, fields, granted.reader_key.public)
+        yield ChoiceDelivery(raw, fields)
+    for bad in (b"", b"\xc1", raw[:-1], raw + b"\0", encode((b"", ()))):
+        yield ChoiceDelivery(bad, residual)
+    yield HistoryAsk(unknown, SESSION)
+    yield HistoryAsk(on.pseudonym, SESSION)
+    yield PartAsk(PermitId(b""), 0, 1, granted.residual, b"")
+    yield PartAsk(granted.permit, 1 << 52, 1, granted.residual, granted.reader_key.public)
+    yield PartAsk(granted.permit, granted.height, (1 << 32) - 1, granted.residual, granted.reader_key.public)
+    yield PartAccept(granted.permit, (1 << 32) - 1, bytes(64))
+    yield PartAccept(PermitId(bytes(32)), 1, bytes(64))
+    yield StreamAsk(granted.permit, 1, 0)
+
+
+@pytest.mark.promise("R1", "R4")
+def test_every_odd_ask_gets_a_number_and_words(on: Scene) -> None:
+    root, held = tree_root(on), on.hospital.vault.relationships()
+    for ask in odd_asks(on):
+        for sender in SENDERS:
+            came = answer(on.hospital, sender, ask)
+            assert isinstance(came, RefusedAnswer | NotNowAnswer), (sender, ask)
+            assert came.words
+    assert on.hospital.vault.relationships() == held
+    assert tree_root(on) != root, "only the permits that were asked for"
+
+
+@pytest.mark.promise("R4")
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 1 << 32), place=st.integers(0, 1 << 16), value=st.integers(0, 255))
+def test_flipped_bytes_of_an_ask_never_crash_a_node(on: Scene, seed: int, place: int, value: int) -> None:
+    ask = SAMPLES.setdefault("asks", list(samples(on)))[seed % 5]
+    data = bytearray(encode(ask))
+    data[place % len(data)] = value
+    try:
+        changed: Ask = ASKS.decode(bytes(data))
+    except EncodingInvalid:
+        return
+    for sender in (PRACTICE, NOBODY):
+        try:
+            came = answer(on.hospital, sender, changed)
+            list(answer_stream(on.hospital, sender, changed)) if isinstance(changed, StreamAsk) else None
+        except (Refused, NotNow):
+            continue
+        assert isinstance(came, msgspec.Struct)
+
+
+ASKS = decoder(Ask)
+SAMPLES: dict[str, list[Ask]] = {}
+
+
+def samples(on: Scene) -> Iterator[Ask]:
+    session = on.session(PRACTICE)
+    granted = on.granted()
+    yield MatchAsk(ANN.digits, BORN, session.certified, session.certificate)
+    yield part_ask(granted)
+    yield PartAccept(granted.permit, 1, bytes(64))
+    yield StreamAsk(granted.permit, 1, 0)
+    yield HistoryAsk(on.pseudonym, session.certified)
+
+
+@pytest.mark.promise("P2")
+def test_a_stranger_fills_a_node_with_choices_of_nobody(on: Scene) -> None:
+    """A device needs no account to deliver a choice, so a node keeps none before it knows that it is wanted (CWE-770).
+
+    Choices for pseudonyms that are nobody's, of another custodian's patient, of Ann signed by a stranger, of Ann with a
+    signature that does not hold: refused, and neither a key nor a document is left in the vault.
+    """
+    held, records = on.hospital.vault.relationships(), len(on.hospital.vault.records(on.pseudonym))
+    stranger = SigningKey.generate()
+    for pseudonym in (Pseudonym(secrets.token_bytes(16)), on.pseudonym):
+        _, residual = choice_by(on, stranger, TO_THE_PRACTICE)
+        message = FileConsent(pseudonym, secrets.token_bytes(16), gate(TO_THE_PRACTICE), residual.root(), 0)
+        for raw in (sign(on, [message], [stranger]), forged(on, message)):
+            came = answer(on.hospital, NOBODY, ChoiceDelivery(raw, residual))
+            assert isinstance(came, RefusedAnswer)
+            assert came.refusal is Refusal.CHOICE_UNFIT
+    elsewhere, residual = choice_by(on, on.key, TO_THE_PRACTICE)
+    came = answer(on.practice, NOBODY, ChoiceDelivery(elsewhere, residual))
+    assert isinstance(came, RefusedAnswer)
+    assert on.hospital.vault.relationships() == held
+    assert len(on.hospital.vault.records(on.pseudonym)) == records
+    assert on.practice.vault.relationships() == []
+
+
+def forged(on: Scene, message: FileConsent) -> bytes:
+    """Ann's key among the signers, and a signature that is none."""
+    raw = sign(on, [message], [on.key])
+    return raw[:-64] + bytes(64)
+
+
+@pytest.mark.promise("R1")
+def test_a_stranger_is_told_nothing_by_a_match(on: Scene) -> None:
+    """Who is no member, or names a certificate that is none, is refused; *nothing* is the same for every reason."""
+    good = on.session(PRACTICE)
+    for sender in (STRANGER, OUTSIDER):
+        came = answer(on.hospital, sender, MatchAsk(ANN.digits, BORN, good.certified, good.certificate))
+        assert isinstance(came, RefusedAnswer)
+        assert came.refusal in (Refusal.SENDER_UNKNOWN, Refusal.PERSON_UNFIT)
+    nothing = {
+        encode(answer(on.hospital, PRACTICE, MatchAsk(number, born, good.certified, good.certificate)))
+        for number, born in (("9990000026", BORN), (ANN.digits, "1980-02-28"), ("9990000027", BORN), ("", ""))
+    }
+    assert len(nothing) == 1
+
+
+def test_digest_is_random(on: Scene) -> None:
+    assert digest() != digest()
+
+
+@pytest.mark.promise("P4")
+def test_what_is_asked_shows_in_no_traceback(on: Scene) -> None:
+    """A request that fails is printed by whoever handles the error (CWE-532): its text must not tell whose it was."""
+    session = on.session(PRACTICE)
+    ask = MatchAsk(ANN.digits, BORN, session.certified, session.certificate)
+    shown = repr([ask, part_ask(on.granted()), session.certificate, session.certificate.open(0), ANN])
+    assert not any(told in shown for told in (ANN.digits, BORN, "GMC", "Dr "))

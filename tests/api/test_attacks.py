@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from salus.api.exchange import desk
 from salus.contracts.membership import KeyUse, RotateKey
 from salus.contracts.residuals import CertifiedSession, Session, certify_session
 from salus.crypto.hpke import HpkeKey, HpkeSuite, seal_to
@@ -17,7 +18,7 @@ from salus.node.plain_answers import raise_plain
 from salus.node.sealed_bodies import ASK_PATH, STREAM_PATH
 from salus.testing.world import HOSPITAL, PRACTICE
 from tests.api.attacker import ASK, Came, Forged, answer_in, plain_ask, post, raw, send
-from tests.api.exchange_world import STRANGER, SUSPENDED, Served
+from tests.api.exchange_world import STRANGER, SUSPENDED, Served, eventually
 
 pytestmark = pytest.mark.services
 
@@ -38,7 +39,7 @@ def test_the_request_that_all_attacks_start_from_is_heard(served: Served, heard:
     answer = answer_in(came, honest, body, answer_key)
     assert came.status == 200
     assert isinstance(answer, RefusedAnswer)
-    assert answer.refusal == Refusal.PART_UNKNOWN
+    assert answer.refusal == Refusal.PERMIT_DEAD
     assert heard == [(PRACTICE, ASK)]
 
 
@@ -273,6 +274,22 @@ def test_nothing_of_a_request_comes_back_or_is_logged(
         assert MARK not in "".join(came.fields.values())
         assert came.status >= 400
     assert MARK not in captured.out + captured.err + caplog.text
+
+
+@pytest.mark.promise("P4")
+def test_a_failure_of_ours_is_said_and_logged_without_its_words(
+    served: Served, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError(f"the patient is called {MARK}")
+
+    monkeypatch.setattr(desk, "answer", fail)
+    came = send(served, Forged(served.world))
+    assert (came.status, came.refusal) == (500, 0)
+    assert eventually(lambda: "RuntimeError" in caplog.text)
+    captured = capfd.readouterr()
+    assert MARK not in captured.out + captured.err + caplog.text + str(came.body)
+    assert "test_attacks.py" in caplog.text
 
 
 def test_plain_refusals_are_signed_for_their_request_and_no_other(served: Served) -> None:

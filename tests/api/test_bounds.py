@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -21,7 +21,7 @@ from salus.node.exchange import Done, MatchAnswer, MatchAsk, StreamAsk
 from salus.node.sealed_bodies import ASK_BODY_BYTES_MAX, ASK_PATH
 from salus.testing.world import HOSPITAL, PRACTICE
 from tests.api.attacker import ASK, Forged, post, raw, send
-from tests.api.exchange_world import STRANGER, Served, served_world
+from tests.api.exchange_world import STRANGER, Served, eventually, served_world
 
 pytestmark = pytest.mark.services
 
@@ -149,15 +149,6 @@ def test_a_slow_second_head_is_cut_off_too(served: Served, monkeypatch: pytest.M
         time.sleep(0.5)
         connection.sendall(b"GET /exchange/1/status HTTP/1.1\r\n")
         assert connection.recv(1) == b""
-
-
-def eventually(holds: Callable[[], bool], *, within_s: float = 5) -> bool:
-    until_s = time.monotonic() + within_s
-    while not holds():
-        if time.monotonic() > until_s:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_who_leaves_a_stream_unread_is_cut_off_and_frees_its_place(

@@ -5,7 +5,7 @@ is signed by the node's http key, sealed or plain. Never decides: who may ask is
 for `salus.node.answer`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from salus.contracts.membership import KeyUse
@@ -55,7 +55,7 @@ class Envelopes:
         status, body = plain(error)
         return Reply(status, {} if request is None else self._signed(request, status, body), body)
 
-    def frames(self, request: SignedRequest, opened: OpenedAsk, ask: StreamAsk) -> Iterator[Frame]:
+    def frames(self, request: SignedRequest, opened: OpenedAsk, ask: StreamAsk) -> Generator[Frame, None, None]:
         """Yield the frames of a stream; the last one says how it went."""
         seal = StreamSeal(request, self._route(request), opened.answer_key)
         return answer_frames(self._node, ask, seal, self._http_key)

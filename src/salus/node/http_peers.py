@@ -6,6 +6,7 @@ asks are idempotent by permit and part. Never follows a redirect, never reads a 
 """
 
 import secrets
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -69,6 +70,7 @@ class HttpPeers:
     Args:
         sender: who asks; empty for a patient's own device.
         key: the sender's registered http key; for a device the session key, or for a choice any fresh one.
+        tls: how https endpoints are checked; None checks them as browsers do. Nothing but metadata rests on it.
         transport: what carries requests, instead of a pool of connections.
     """
 
@@ -78,6 +80,7 @@ class HttpPeers:
         *,
         sender: OrganisationId,
         key: SigningKey,
+        tls: ssl.SSLContext | None = None,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self._directory = directory
@@ -85,6 +88,7 @@ class HttpPeers:
         self._key = key
         self._client = httpx2.Client(
             trust_env=False,
+            verify=tls or True,
             headers={"accept-encoding": "identity", "content-type": "application/octet-stream"},
             limits=httpx2.Limits(
                 max_connections=CONNECTIONS_MAX,
@@ -160,10 +164,10 @@ class HttpPeers:
         return _Envelope(member, route, request, body, answer_key)
 
 
-def node_peers(node: Node) -> HttpPeers:
-    """Return what a node reaches the others by."""
+def node_peers(node: Node, *, tls: ssl.SSLContext | None = None) -> HttpPeers:
+    """Return what a node reaches the others by; see `HttpPeers`."""
     directory = LedgerDirectory(node.chain, node.engine, node.clock)
-    return HttpPeers(directory, sender=node.organisation, key=node.signing(KeyUse.HTTP))
+    return HttpPeers(directory, sender=node.organisation, key=node.signing(KeyUse.HTTP), tls=tls)
 
 
 def _persistently(organisation: OrganisationId, attempt: Callable[[], T], *, until_s: float) -> T:

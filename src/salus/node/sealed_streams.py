@@ -5,7 +5,7 @@ is sealed under the ask's answer key, signed by the custodian, and names the req
 RFC 9162 root. Segments travel as they are stored: they are sealed already. Byte formats: docs/spec/exchange.md.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -72,7 +72,7 @@ class StreamSeal:
 _END = decoder(SignedEnd)
 
 
-def answer_frames(node: Node, ask: StreamAsk, seal: StreamSeal, key: SigningKey) -> Iterator[Frame]:
+def answer_frames(node: Node, ask: StreamAsk, seal: StreamSeal, key: SigningKey) -> Generator[Frame, None, None]:
     """Yield a record's segments and the end, whatever ends it; see `salus.node.answer.answer_stream`."""
     root, count = SegmentRoot(), 0
     verdict: Verdict = Done(0)

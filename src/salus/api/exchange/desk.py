@@ -5,7 +5,7 @@ service answers; the answer is sealed and signed. A refusal before opening is sa
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 import structlog
@@ -79,7 +79,7 @@ class Desk:
         _note(caller, opened.ask, came, began_ns)
         return reply, isinstance(opened.ask, MatchAsk)
 
-    def stream(self, caller: Caller, body: bytes) -> Iterator[Frame]:
+    def stream(self, caller: Caller, body: bytes) -> Generator[Frame, None, None]:
         """Answer an ask for a stream with its frames. Raises Refused or NotNow before the first one."""
         opened = self._open(caller, body)
         ask = opened.ask

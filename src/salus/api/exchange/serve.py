@@ -82,7 +82,6 @@ def run_worker(
     listener: socket.socket, node_factory: NodeFactory, settings: ExchangeSettings, *, is_first: bool
 ) -> int:
     """Serve in this process until a signal; return its exit status."""
-    _shorten_tracebacks()
     with node_factory() as node, contextlib.closing(Exchange(node, settings)) as exchange:
         server = _Server(server_config(exchange))
         with _upkeep(node, server) if is_first else contextlib.nullcontext():
@@ -91,7 +90,8 @@ def run_worker(
 
 
 def server_config(exchange: Exchange) -> uvicorn.Config:
-    """Return how uvicorn serves an exchange: nothing in fields that nobody needs, and a bound on everything."""
+    """Return how uvicorn serves an exchange: no fields that nobody needs, no words of exceptions in its log."""
+    _shorten_tracebacks()
     return uvicorn.Config(
         exchange.app(),
         http=BoundedProtocol,

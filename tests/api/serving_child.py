@@ -1,0 +1,48 @@
+"""A process that serves one organisation's exchange beside a ledger process; the tests start it and end it badly."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from salus.api.exchange.serve import serve
+from salus.api.exchange.settings import ExchangeSettings
+from salus.engines.client import LedgerClient
+from salus.ledger.identifiers import OrganisationId
+from salus.node.assemble import Node
+from salus.node.journal import Journal, State
+from salus.node.keys import read_keys
+from salus.testing.world import CHAIN, open_vault, unix_now_s
+
+
+@contextmanager
+def open_node(folder: Path, organisation: OrganisationId) -> Iterator[Node]:
+    place = folder / organisation.lower()
+    with (
+        closing(LedgerClient(folder / "socket", folder / "ledger", chain=CHAIN)) as engine,
+        closing(Journal(place / "released", unfinished=State.POSSIBLY_RELEASED, now_s=unix_now_s())) as released,
+        closing(Journal(place / "received", unfinished=State.SLOT_MISSING, now_s=unix_now_s())) as received,
+    ):
+        vault = open_vault(place, unix_now_s)
+        yield Node(
+            organisation=organisation,
+            chain=CHAIN,
+            keys=read_keys(folder / f"{organisation}.keys"),
+            engine=engine,
+            vault=vault,
+            custodian_journal=released,
+            requester_journal=received,
+            clock=unix_now_s,
+        )
+        vault.database.close()
+
+
+def main(folder: Path, organisation: OrganisationId, port: int, workers: int) -> int:
+    settings = ExchangeSettings(folder=folder / organisation.lower(), match_step_ms=20)
+    return serve(
+        lambda: open_node(folder, organisation), host="127.0.0.1", port=port, workers=workers, settings=settings
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), OrganisationId(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))

@@ -171,7 +171,7 @@ def _identity_findings(node: Node) -> Iterator[Finding]:
         try:
             has_secret = documents.find(node.vault, Kind.SECRET, relationship) is not None
         except Damaged:
-            continue  # said of the vault
+            has_secret = False  # said of the vault
         if has_secret and relationship not in mapped and _is_enrolled(node, Pseudonym(relationship)):
             yield Finding("identity map", f"{relationship.hex()} is missing: rebuild the map (salus restore does)")
         mapped.discard(relationship)

@@ -39,7 +39,7 @@ Verified = VerifiedReceipt | VerifiedHistoryBundle | VerifiedOutcome | VerifiedR
 
 
 @dataclass(frozen=True)
-class Verdict:
+class VerifiedFile:
     """What a file proves.
 
     Args:
@@ -55,7 +55,7 @@ class Verdict:
     value: Verified
 
 
-def verify_file(data: bytes, trust: TrustRoot, *, now_s: int) -> Verdict:
+def verify_file(data: bytes, trust: TrustRoot, *, now_s: int) -> VerifiedFile:
     """Verify a receipt, a history or a proof.
 
     Args:
@@ -72,7 +72,7 @@ def verify_file(data: bytes, trust: TrustRoot, *, now_s: int) -> Verdict:
     match bundle:
         case ReceiptBundle():
             receipt = check_receipt(trust, bundle, now_s=now_s)
-            return Verdict("receipt", tuple(receipt_lines(receipt)), receipt.faults, receipt)
+            return VerifiedFile("receipt", tuple(receipt_lines(receipt)), receipt.faults, receipt)
         case HistoryBundle():
             return _history(check_history(trust, bundle, now_s=now_s))
         case OutcomeBundle():
@@ -85,11 +85,11 @@ def verify_file(data: bytes, trust: TrustRoot, *, now_s: int) -> Verdict:
             return _consistency(verify_consistency(trust, bundle.consistency, now_s=now_s))
 
 
-def _history(history: VerifiedHistoryBundle) -> Verdict:
-    return Verdict("history", tuple(history_lines(history)), all_faults(history), history)
+def _history(history: VerifiedHistoryBundle) -> VerifiedFile:
+    return VerifiedFile("history", tuple(history_lines(history)), all_faults(history), history)
 
 
-def _outcome(state: VerifiedState, outcome: VerifiedOutcome) -> Verdict:
+def _outcome(state: VerifiedState, outcome: VerifiedOutcome) -> VerifiedFile:
     leaf = outcome.leaf
     try:
         decoded = decode_outcome(leaf)
@@ -101,23 +101,23 @@ def _outcome(state: VerifiedState, outcome: VerifiedOutcome) -> Verdict:
         f"The ledger answered on {uk_time(leaf.time_s)}, in block {leaf.height}: {name}.",
         f"It is outcome {outcome.index + 1} of {state.state.log_size}.",
     )
-    return Verdict("outcome", (*lines, *_as_of(state)), (), outcome)
+    return VerifiedFile("outcome", (*lines, *_as_of(state)), (), outcome)
 
 
-def _row(state: VerifiedState, row: VerifiedRow) -> Verdict:
+def _row(state: VerifiedState, row: VerifiedRow) -> VerifiedFile:
     table = row.key.partition(b"\x00")[0].decode("ascii", "replace")
     stands = "nothing stands" if row.row is None else f"a row of {len(row.row)} bytes stands"
-    return Verdict("row", (f"In the table {table} {stands} under this key.", *_as_of(state)), (), row)
+    return VerifiedFile("row", (f"In the table {table} {stands} under this key.", *_as_of(state)), (), row)
 
 
-def _consistency(extension: VerifiedExtension) -> Verdict:
+def _consistency(extension: VerifiedExtension) -> VerifiedFile:
     old, new = extension.old, extension.new
     grown = new.state.log_size - old.state.log_size
     lines = (
         f"Between block {old.height} and block {new.height} the log kept all its {old.state.log_size} outcomes.",
         f"{grown} were added at its end.",
     )
-    return Verdict("consistency", (*lines, *_as_of(new)), (), extension)
+    return VerifiedFile("consistency", (*lines, *_as_of(new)), (), extension)
 
 
 def _as_of(state: VerifiedState) -> tuple[str, str]:

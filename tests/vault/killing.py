@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Engine, event
 
+HANGS_AFTER_S = 60
 PATCHED = ("fsync", "replace", "unlink", "write", "mkdir")
 
 
@@ -26,9 +28,22 @@ def run_and_kill(work: Callable[[], object], at_point: int) -> bool:
             status = 0
         finally:
             os._exit(status)
-    _, status = os.waitpid(child, 0)
+    status = wait(child)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the work failed by itself"
     return os.WIFSIGNALED(status)
+
+
+def wait(child: int) -> int:
+    """The status of a child; one that hangs is killed and is a failure."""
+    end_s = time.monotonic() + HANGS_AFTER_S
+    while time.monotonic() < end_s:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    raise AssertionError(f"the work did not end within {HANGS_AFTER_S} s")
 
 
 def install(at_point: int) -> None:

@@ -4,6 +4,8 @@ Promises: a commit is on disk when it returns (SQLite: WAL with synchronous=FULL
 writers of one SQLite file wait for each other instead of failing; no statement's values reach an error message (P4).
 """
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -18,6 +20,7 @@ BUSY_TIMEOUT_S: Final = 30
 CONNECT_TIMEOUT_S: Final = 5
 # How long PostgreSQL may stay silent on an open connection before it counts as gone.
 _SILENCE_MAX_MS: Final = 15_000
+_PAUSE_S: Final = 0.01
 _WRITES: Final = "salus_writes"
 
 
@@ -93,8 +96,22 @@ def _sqlite(url: str) -> Engine:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     # sqlite3 would begin by itself, deferred, and fail as "locked" in the middle of two writers: we say BEGIN
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    _switch_to_wal(connection)
+
+
+def _switch_to_wal(connection: Any) -> None:
+    # SQLite does not wait its busy timeout here: of workers that start together on a new file, some find it locked
+    end_s = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end_s:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

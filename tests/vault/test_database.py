@@ -40,7 +40,7 @@ def test_a_worker_that_finds_a_new_file_locked_waits(url: str, tmp_path: Path) -
     """Of workers that start together, one switches the file to WAL while the others look."""
     other = sqlite3.connect(tmp_path / "vault.db", check_same_thread=False, isolation_level=None)
     other.execute("CREATE TABLE made_first (number INTEGER)")
-    other.execute("BEGIN EXCLUSIVE")
+    other.execute("BEGIN IMMEDIATE")
     timer = threading.Timer(0.2, other.rollback)
     timer.start()
     database = Database(url)

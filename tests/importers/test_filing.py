@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from salus.clinical import nhs_number
 from salus.clinical.fhir import BUNDLE_BYTES_MAX, Fault, FhirRejected
 from salus.importers import FiledChart, NdjsonFiles, file_chart, read_bundle_file
 from salus.node.services import enrol
@@ -65,8 +66,6 @@ def test_a_resource_of_somebody_else_stops_the_whole_bundle(made: World, number:
     with pytest.raises(FhirRejected) as rejected:
         filed(made, path)
     assert (rejected.value.fault, rejected.value.place) == (Fault.WRONG_PATIENT, "a.json, entry 2")
-    from salus.clinical import nhs_number
-
     assert enrol.find(made.hospital, nhs_number.parse(number)) is None
 
 
@@ -93,10 +92,9 @@ def test_a_bundle_above_the_limit_points_to_ndjson(tmp_path: Path) -> None:
 
 
 def test_the_bytes_received_are_the_record(made: World, number: str, tmp_path: Path) -> None:
-    body = json.dumps(about("Observation", "o", "a", valueQuantity={"value": 1}), indent=1).replace(
-        '"value": 1', '"value": 1.10'
-    )
-    bundle = f'{{"resourceType":"Bundle","type":"collection","entry":[{{"resource":{json.dumps(patient("a", number))}}},{{"resource":{body}}}]}}'
+    body = '{ "resourceType":"Observation", "id":"o", "valueDecimal": 1.10, "subject":{"reference":"Patient/a"}}'
+    entries = ",".join(f'{{"resource": {each}}}' for each in (json.dumps(patient("a", number)), body))
+    bundle = f'{{"resourceType": "Bundle", "type": "collection", "entry": [{entries}]}}'
     (tmp_path / "a.json").write_text(bundle, encoding="utf-8")
     result = filed(made, tmp_path / "a.json")
     vault = made.hospital.vault

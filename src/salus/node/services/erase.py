@@ -1,18 +1,23 @@
 """Erase: destroy what is kept of a person, and say so on the ledger, so that every holder follows (P5).
 
-The tombstone is committed first: from that block on nothing is released. Then the key goes, then the bytes, then the
-projections. A restore replays tombstones before it serves.
+The tombstone is committed first: from that block on nothing is released. What was released before is anchored and
+closed; then the key goes, then the bytes, then the projections. A restore replays tombstones before it serves.
 """
 
-from sqlalchemy import delete
+from contextlib import suppress
+
+from sqlalchemy import delete, select
 
 from salus.contracts import records
 from salus.contracts.records import EraseRelationship
 from salus.contracts.residuals import reason
 from salus.crypto.sealing import new_key
-from salus.ledger.identifiers import Pseudonym
+from salus.ledger.identifiers import PermitId, Pseudonym
 from salus.node import schema
 from salus.node.assemble import Node
+from salus.node.errors import Refused
+from salus.node.projections.permits import follow
+from salus.node.services.anchor import anchor
 
 
 def erase(node: Node, pseudonym: Pseudonym, *, within_s: int = 0) -> int:
@@ -20,6 +25,10 @@ def erase(node: Node, pseudonym: Pseudonym, *, within_s: int = 0) -> int:
 
     Args:
         within_s: the epoch root is renewed within this time; 0 renews it at once.
+
+    Raises:
+        Refused: the ledger says no to the tombstone.
+        NotNow: the ledger is away; nothing more was done than it has: ask again.
     """
     with node.engine.snapshot() as reader:
         is_marked = records.is_erased(reader, pseudonym)
@@ -27,15 +36,21 @@ def erase(node: Node, pseudonym: Pseudonym, *, within_s: int = 0) -> int:
         why = reason("erased at the custodian", new_key())
         message = EraseRelationship(pseudonym=pseudonym, custodian=node.organisation, commitment=why.root())
         node.submit(message)
+    _conclude(node, pseudonym)
     return destroy(node, pseudonym, within_s=within_s)
 
 
 def destroy(node: Node, pseudonym: Pseudonym, *, within_s: int = 0) -> int:
-    """Destroy keys, bytes and projections of a relationship, whoever its custodian is."""
+    """Destroy keys, bytes and projections of a relationship, whoever its custodian is.
+
+    A permit that is not closed yet stays noted until it is: its receipts are owed to the patient's history (R5).
+    """
     count = node.vault.erase_relationship(pseudonym, within_s=within_s)
+    permits = schema.permits
     with node.vault.database.writing() as connection:
-        for table in (schema.entries, schema.batches, schema.identities, schema.enrolments, schema.permits):
+        for table in (schema.entries, schema.batches, schema.identities, schema.enrolments):
             connection.execute(delete(table).where(table.c.pseudonym == pseudonym))
+        connection.execute(delete(permits).where((permits.c.pseudonym == pseudonym) & (permits.c.closed == 1)))
     return count
 
 
@@ -44,12 +59,24 @@ def follow_tombstones(node: Node) -> int:
 
     Called every few minutes, and by a restore before it serves.
     """
+    columns = schema.permits.c
+    with node.vault.database.reading() as connection:
+        closed = connection.scalars(select(columns.pseudonym).where(columns.closed == 1).distinct()).all()
+    held = sorted({*node.vault.relationships(), *closed})
     with node.engine.snapshot() as reader:
-        erased = [
-            Pseudonym(relationship)
-            for relationship in node.vault.relationships()
-            if records.is_erased(reader, Pseudonym(relationship))
-        ]
+        erased = [Pseudonym(each) for each in held if records.is_erased(reader, Pseudonym(each))]
     for pseudonym in erased:
         destroy(node, pseudonym)
     return len(erased)
+
+
+def _conclude(node: Node, pseudonym: Pseudonym) -> None:
+    """Anchor what was released of a relationship and close its permits, while their receipts are still known."""
+    follow(node)
+    columns = schema.permits.c
+    with node.vault.database.reading() as connection:
+        still_open = connection.scalars(
+            select(columns.permit).where((columns.pseudonym == pseudonym) & (columns.closed == 0))
+        ).all()
+    with suppress(Refused):  # of another permit; this one is closed, or stays noted until it can be
+        anchor(node, close=frozenset(PermitId(permit) for permit in still_open))

@@ -18,7 +18,7 @@ from salus.contracts.genesis import (
     FirstPolicy,
 )
 from salus.contracts.membership import CertificateKind, Certify, KeyUse, RotateKey
-from salus.contracts.patients import Enrol, Holder
+from salus.contracts.patients import AddKey, Enrol, Holder, KeyKind
 from salus.contracts.provisions import (
     Provision,
     Purpose,
@@ -196,6 +196,18 @@ class Story:
     def choice_id(self, name: str) -> bytes:
         """The id of a choice."""
         return secret(f"choice id {name}")[:16]
+
+    def add_device(self, *, expires_at_s: int) -> None:
+        """The patient lets a device act."""
+        device = key("device")
+        message = AddKey(
+            pseudonym=ANN,
+            key=PublicKey(device.public),
+            kind=KeyKind.DEVICE,
+            expires_at_s=expires_at_s,
+            commitment=Digest(secret("device")),
+        )
+        self.run(message, keys=(key("ann"), device))
 
     def rotate_receipt_key(self, organisation: OrganisationId, number: int) -> None:
         new = receipt_key(organisation, number)

@@ -9,15 +9,18 @@ import pytest
 from salus.contracts import CONTRACTS
 from salus.contracts.access import DenialReason, End
 from salus.contracts.provisions import Purpose, RoleClass
-from salus.ledger.bundles import BundleUnknown, HistoryBundle, decode_bundle, encode_bundle
+from salus.ledger.bundles import BundleUnknown, HistoryBundle, decode_bundle, encode_bundle, receipts_of
 from salus.ledger.fields import CommittedFields
 from salus.ledger.outcomes import PatientOutcome
+from salus.ledger.receipts import Field, WhoField
 from salus.ledger.verifier import VerificationFailed
 from salus.sdk.history_check import ANCHOR_GRACE_S, check_history, history_lines, sum_line
 from salus.sdk.outcome_words import REASONS, WORDS
+from salus.sdk.receipt_check import check_receipt
 from salus.sdk.verified import VerifiedHistoryBundle
 from tests.ledger.proof_world import BLOCK_S, NOW_S
 from tests.ledger.single_changes import bit_flips, single_changes
+from tests.sdk.receipt_network import Changes, key
 from tests.sdk.receipt_world import Story, chart, trust
 
 replace = msgspec.structs.replace
@@ -125,6 +128,10 @@ REFUSED: dict[str, tuple[Callable[[], HistoryBundle], str]] = {
         "bundle 5",
     ),
     "a note twice": (lambda: of(lambda each: replace(each, matches=each.matches * 2)), "bundle 5"),
+    "a note with an empty secret": (
+        lambda: of(lambda each: replace(each, matches=(replace(each.matches[0], secret=b""),))),
+        "bundle 5",
+    ),
     "a note that is none": (
         lambda: of(lambda each: replace(each, matches=(CommittedFields(bytes(32), (b"",)),))),
         "bundle 5",
@@ -193,6 +200,43 @@ def test_an_end_that_never_anchored_is_named(ends: tuple[End, ...], late: bool, 
     assert [line for line in history_lines(history) if line.startswith("WRONG")] == (
         [f"WRONG: {fault}"] if fault else []
     )
+
+
+@pytest.mark.promise("R1", "R5")
+def test_a_key_that_was_never_the_patients_is_named() -> None:
+    mallory = key("mallory")
+    story = chart()
+    session = story.session(story.next_session_key(), mallory)
+    story.release(
+        purpose=Purpose.PATRQT,
+        role_class=RoleClass.PATIENT_SIDE,
+        residual_changes={"session": session},
+        changes=Changes(rewrite=lambda written: [named(each, mallory.public) for each in written]),
+    )
+    story.release(purpose=Purpose.PATRQT, role_class=RoleClass.PATIENT_SIDE)
+    history = check(story.history(), story)
+    assert history.faults == ("Somebody asked RVJ in your name, with a key that was never yours.",)
+    note = "The key that asked in your name is none of your keys here now: it was replaced, or never yours."
+    assert [note in receipt.notes for receipt in history.receipts] == [True, False]
+
+
+def named(field: Field, public_key: bytes) -> Field:
+    return replace(field, certificate=public_key) if isinstance(field, WhoField) else field
+
+
+@pytest.mark.promise("L5")
+def test_a_key_without_an_end_in_sight() -> None:
+    story = chart()
+    story.add_device(expires_at_s=(1 << 40) - 1)
+    lines = history_lines(check(story.history(), story))
+    assert lines[7].endswith(": A device of yours may act for you.")
+
+
+@pytest.mark.promise("R5", "L5")
+def test_each_receipt_of_a_history_is_a_file_of_its_own() -> None:
+    story, bundle = usual()
+    alone = [check_receipt(trust(story), each, now_s=NOW_S) for each in receipts_of(bundle)]
+    assert alone == list(check(bundle).receipts)
 
 
 @pytest.mark.promise("R5")

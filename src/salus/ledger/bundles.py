@@ -169,6 +169,11 @@ def decode_bundle(data: bytes) -> Bundle:
     return bundle
 
 
+def receipts_of(history: HistoryBundle) -> list[ReceiptBundle]:
+    """Return each receipt of a history as a file of its own, under the same state."""
+    return [ReceiptBundle(FORMAT, history.signed, opened) for opened in history.receipts]
+
+
 def anchor_root(leaves: Sequence[Digest]) -> Digest:
     """Return the root that CommitReleases anchors: RFC 9162, over the receipts' leaves in the parts' order."""
     return Digest(merkle.root(leaves))

@@ -15,8 +15,8 @@ from msgspec import Meta
 from salus.ledger.comet.types import Validator
 from salus.ledger.identifiers import CountField, Digest, DigestField, Pseudonym, PseudonymField
 from salus.ledger.log import Log
-from salus.ledger.machine import Meta as MachineMeta
 from salus.ledger.machine import HISTORY, app_hash, history_positions, read_leaf
+from salus.ledger.machine import Meta as MachineMeta
 from salus.ledger.state import LOG, Reader
 from salus.ledger.tree_proof import TreeProof
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from salus.clinical.uk_time import uk_time
 from salus.contracts.access import AccessDenied, AccessPermitted, End, ReleasesCommitted
 from salus.contracts.evidence import Event, decode_outcome, permit_of
-from salus.contracts.patients import Enrolled
+from salus.contracts.patients import Enrolled, KeyAdded, KeyTakenOver, PseudonymKeyRotated
 from salus.crypto.hashing import EMPTY_ROOT
 from salus.ledger.bundles import HistoryBundle
 from salus.ledger.encoding import EncodingInvalid, decoder
@@ -19,11 +19,14 @@ from salus.ledger.verifier import TrustRoot, VerifiedState, verify_history, veri
 from salus.ledger.verifier.failure import Checklist, Steps
 from salus.sdk.outcome_words import Permits, outcome_words
 from salus.sdk.receipt_check import check_opened
+from salus.sdk.receipt_request import is_patients_own
 from salus.sdk.verified import ShownEvent, VerifiedHistoryBundle, VerifiedReceipt
 
 ANCHOR_GRACE_S = 600
 """How long after a permit's end both ends must have anchored what they released or received."""
 MATCH_FIELDS = 4
+KEY_EVENTS = (Enrolled, PseudonymKeyRotated, KeyTakenOver, KeyAdded)
+"""The events that give a pseudonym a key."""
 _CHECK = Steps(Checklist.BUNDLE)
 _ORGANISATION = decoder(OrganisationId)
 Notes = dict[bytes, str]
@@ -58,7 +61,7 @@ def check_history(trust: TrustRoot, bundle: HistoryBundle, *, now_s: int) -> Ver
         pseudonym=history.pseudonym,
         events=tuple(_shown(event, permits, matches) for event in events),
         receipts=receipts,
-        faults=tuple(_faults(state, events)),
+        faults=(*_silent_ends(state, events), *_strange_keys(events, receipts)),
         notes=tuple(_notes(events, receipts)),
     )
 
@@ -159,7 +162,7 @@ def _match_words(note: CommittedFields) -> str:
 # What only completeness shows
 
 
-def _faults(state: VerifiedState, events: Sequence[Event]) -> Iterator[str]:
+def _silent_ends(state: VerifiedState, events: Sequence[Event]) -> Iterator[str]:
     for event, anchored in _accesses(events):
         outcome = event.outcome
         assert isinstance(outcome, AccessPermitted)
@@ -172,6 +175,15 @@ def _faults(state: VerifiedState, events: Sequence[Event]) -> Iterator[str]:
             silent, other, did = outcome.custodian, outcome.requester, "received"
         under = f"under the permit of event {event.index + 1}"
         yield f"{silent} never committed a receipt for what {other} says it {did} {under}."
+
+
+def _strange_keys(events: Sequence[Event], receipts: Sequence[VerifiedReceipt]) -> Iterator[str]:
+    # The ledger cannot see who asks in the patient's name; only a key that was the patient's may (DESIGN §5, step 6).
+    known = {event.outcome.key for event in events if isinstance(event.outcome, KEY_EVENTS)}
+    for receipt in receipts:
+        asker = receipt.asker.key_or_certificate
+        if receipt.terms is not None and is_patients_own(receipt.terms) and asker not in known:
+            yield f"Somebody asked {receipt.custodian.organisation} in your name, with a key that was never yours."
 
 
 def _accesses(events: Sequence[Event]) -> Iterator[tuple[Event, set[End]]]:

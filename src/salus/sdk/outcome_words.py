@@ -8,6 +8,7 @@ from salus.clinical.uk_time import uk_time
 from salus.contracts import access, consent, patients, records, tickets
 from salus.contracts.access import DenialReason, End, Verdict
 from salus.contracts.patients import Actor, Holder, KeyKind
+from salus.contracts.provisions import LATEST_S
 from salus.crypto.hashing import EMPTY_ROOT
 from salus.ledger.identifiers import PermitId
 from salus.ledger.outcomes import Outcome
@@ -86,7 +87,7 @@ def _withdrawn(outcome: consent.ConsentWithdrawn, _permits: Permits) -> str:
 
 
 def _key_added(outcome: patients.KeyAdded, _permits: Permits) -> str:
-    end = f" until {uk_time(outcome.expires_at_s)}" if outcome.expires_at_s else ""
+    end = f" until {uk_time(outcome.expires_at_s)}" if 0 < outcome.expires_at_s <= LATEST_S else ""
     return f"{KEY_KINDS[outcome.kind].capitalize()} may act for you{end}."
 
 

@@ -207,8 +207,15 @@ def _notes(
         return
     if not is_signed:
         yield "The bytes of the request are kept no longer: who asked rests on what the two organisations kept."
-    if (
-        not is_patients_own(ground.terms)
-        and rows[membership.CERTIFICATES.key((ground.requester, view.who.certificate))] is None
-    ):
+    if is_patients_own(ground.terms):
+        if view.who.certificate not in _patient_keys(rows, ground):
+            yield "The key that asked in your name is none of your keys here now: it was replaced, or never yours."
+    elif rows[membership.CERTIFICATES.key((ground.requester, view.who.certificate))] is None:
         yield f"{ground.requester} no longer vouches for whoever asked, or never did."
+
+
+def _patient_keys(rows: Rows, ground: Ground) -> list[bytes]:
+    row = rows[patients.RELATIONSHIPS.key(ground.pseudonym)]
+    assert row is not None, "step 7 found the relationship"
+    relationship = decode_row(patients.RELATIONSHIPS, row)
+    return [relationship.key, *(each.key for each in relationship.keys)]

@@ -82,7 +82,7 @@ def decode_row(table: Table[Any, V], row: bytes) -> V:
     """Return a proved row. Raises VerificationFailed: step 7, for a form that is not known here."""
     try:
         return table.decode(row)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CHECK.fail(7, f"a row of {table.name} is of no known form: use a newer release") from error
 
 

@@ -99,6 +99,8 @@ def _stand_on_continuity(state: VerifiedState, opened: OpenedReceipt, view: Pati
     anchor = proved_event(state, opened.anchors[0].outcome, step=3)
     if not isinstance(anchor.outcome, ReleasesCommitted) or anchor.outcome.permit:
         raise CHECK.fail(3, "expected the anchor of a receipt without a permit")
+    first_s, last_s = view.scope.as_of_s - CLOCK_SLACK_S, anchor.leaf.time_s + CLOCK_SLACK_S
+    CHECK.require(3, first_s <= conduct.at_s <= last_s, f"anchored at {anchor.leaf.time_s}, yet of {conduct.at_s}")
     pseudonym = anchor.outcome.pseudonym
     custodian = _custodian(state, opened, pseudonym)
     return Ground(pseudonym, custodian, custodian, PermitId(b""), None, None, view.scope.as_of_s)
@@ -136,7 +138,7 @@ def asked_by(opened: OpenedReceipt, view: PatientView, ground: Ground) -> tuple[
     return _asker(view, certificate), residual
 
 
-def is_patients_own(terms: Permit) -> bool:
+def is_patients_own(terms: Permit | Terms) -> bool:
     """Tell whether the patient asked: then the pseudonym's key stands where a person's certificate would."""
     return terms.purpose is Purpose.PATRQT and terms.role_class is RoleClass.PATIENT_SIDE
 
@@ -187,6 +189,7 @@ def _asked_in_continuity(opened: OpenedReceipt, view: PatientView, ground: Groun
 def _asker(view: PatientView, certificate: PersonCertificate | None) -> Asker:
     return Asker(
         authentication=view.who.authentication,
+        key_or_certificate=view.who.certificate,
         name=certificate.name if certificate else "",
         role=certificate.role if certificate else "",
         registration=certificate.registration if certificate else "",
@@ -208,8 +211,9 @@ def check_transaction(
         raise CHECK.fail(6, f"the request's bytes are no signed transaction: {error}") from error
     leaf = ground.event.leaf
     CHECK.require(6, transaction.hash == leaf.transaction, "these bytes are not those that got the permit")
-    message = transaction.messages[leaf.index]
-    assert isinstance(message, RequestAccess), "a permit answers a request of the same transaction"
+    message = transaction.messages[leaf.index] if leaf.index < len(transaction.messages) else None
+    if not isinstance(message, RequestAccess) or message.session >= len(transaction.body.signers):
+        raise CHECK.fail(6, "these bytes do not ask for access: the ledger answered what nobody asked")
     signer = transaction.body.signers[message.session]
     is_session = signer == request.session.session.session_key
     CHECK.require(6, is_session, "the request was signed by another session than the one that the person certified")

@@ -20,9 +20,15 @@ class Party:
 
 @dataclass(frozen=True)
 class Asker:
-    """Who asked; `name` is of the person by the certificate, and empty for the patient's own request."""
+    """Who asked.
+
+    Args:
+        key_or_certificate: the id of the person's certificate; for the patient's own request the key that asked.
+        name: of the person by the certificate; empty for the patient's own request.
+    """
 
     authentication: Authentication
+    key_or_certificate: bytes
     name: str = field(repr=False)
     role: str
     registration: str = field(repr=False)

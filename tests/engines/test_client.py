@@ -4,13 +4,16 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from salus.engines.base import Unavailable
 from salus.engines.client import LedgerClient
+from salus.engines.embedded import EmbeddedEngine
 from salus.engines.fsck import check, fsck
+from salus.engines.store import LmdbStore
 from salus.ledger.comet.light import verify_signed_header
 from salus.ledger.machine import stored_result
 from salus.ledger.outcomes import NOT_A_TRANSACTION, decode_leaf
@@ -185,3 +188,15 @@ def test_two_ledger_processes_on_one_folder_are_refused(
     second.socket = process.folder.parent / "second"
     assert second.run_and_fail() != 0
     assert "another one runs: stop it first" in capfd.readouterr().err
+
+
+def test_a_store_without_genesis_is_no_ledger_yet(tmp_path: Path) -> None:
+    # Found by the kill harness over two nodes: a ledger process killed between making its spaces and writing genesis.
+    LmdbStore(tmp_path / "ledger").close()
+    client = LedgerClient(tmp_path / "socket", tmp_path / "ledger", chain=toy.CHAIN)
+    with pytest.raises(Unavailable, match="it has not begun"), client.snapshot():
+        pass
+    with closing(EmbeddedEngine(tmp_path / "ledger", toy.founding(), toy.CONSENSUS_KEY)):
+        pass
+    assert client.status().chain == toy.CHAIN
+    client.close()

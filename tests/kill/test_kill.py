@@ -207,4 +207,5 @@ class KilledNetwork:
 
 def expect_nothing(findings: Iterable[str]) -> None:
     """Fail with what was found."""
-    assert list(findings) == []
+    found = list(findings)
+    assert found == [], "\n".join(found)

@@ -28,6 +28,7 @@ from salus.engines.base import (
 )
 from salus.engines.headers import read_header, read_status
 from salus.engines.store import LmdbReader
+from salus.ledger.machine import read_meta
 from salus.ledger.outcomes import TransactionResult
 from salus.ledger.proofs import ProvedRows
 from salus.ledger.transactions import SIZE_BYTES_MAX
@@ -167,8 +168,17 @@ class _Opened:
         """Raises Unavailable when there is no ledger yet."""
         with self._lock:
             if self._reader is None:
-                self._reader = LmdbReader(self._folder)
+                self._reader = self._open_reader()
             return self._reader
+
+    def _open_reader(self) -> LmdbReader:
+        reader = LmdbReader(self._folder)
+        with reader.snapshot() as snapshot:
+            has_begun = read_meta(snapshot) is not None
+        if not has_begun:  # its process was killed, or is just starting
+            reader.close()
+            raise Unavailable(f"expected a ledger in {self._folder}, it has not begun: start its process, try later")
+        return reader
 
     def close(self) -> None:
         with self._lock:

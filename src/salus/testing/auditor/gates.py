@@ -1,0 +1,165 @@
+"""Gates (docs/spec/provisions.md, Gate): what they permit and deny, whether they are canonical, and those of a tree.
+
+A condition is [organisations, role classes, purposes, verbs, first day, last day], a gate [permits, sure denials].
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from salus.testing.auditor.canonical import encode
+
+Condition = list[Any]
+Gate = Any
+Request = tuple[str, int, int, int, int]
+"""Organisation, role class, purpose, verb, day."""
+
+LAST_DAY: Final = 2_932_896
+ENTRIES_MAX: Final = 16
+ORGANISATIONS_MAX: Final = 16
+GATE_BYTES_MAX: Final = 4096
+SETS: Final = range(4)
+_CODE = re.compile(r"^[A-Z0-9]{2,12}\Z")
+
+
+def holds(condition: Condition, request: Request) -> bool:
+    """Tell whether a request meets a condition; an empty set means any."""
+    in_sets = all(not condition[place] or request[place] in condition[place] for place in SETS)
+    return in_sets and condition[4] <= request[4] <= condition[5]
+
+
+def may_permit(gate: Gate, request: Request) -> bool:
+    """Tell whether the tree behind a gate may permit a request."""
+    return any(holds(condition, request) for condition in gate[0])
+
+
+def surely_denies(gate: Gate, request: Request) -> bool:
+    """Tell whether the tree behind a gate denies a request whatever the record."""
+    return any(
+        holds(condition, request) and not any(holds(each, request) for each in exceptions)
+        for condition, exceptions in gate[1]
+    )
+
+
+def conditions_of(gate: Gate) -> int:
+    """How many conditions a gate has."""
+    return len(gate[0]) + sum(1 + len(exceptions) for _, exceptions in gate[1])
+
+
+def is_fit_condition(condition: Condition) -> bool:
+    """Tell whether a condition is within its bounds and canonical."""
+    sets_fit = all(condition[place] == sorted(set(condition[place])) for place in SETS)
+    codes_fit = all(_CODE.match(code) for code in condition[0])
+    return (
+        sets_fit and codes_fit and len(condition[0]) <= ORGANISATIONS_MAX and 0 <= condition[4] <= condition[5]
+        and condition[5] <= LAST_DAY
+    )  # fmt: skip
+
+
+def is_fit_gate(gate: Gate) -> bool:
+    """Tell whether a gate from outside is within its bounds and canonical (`check_gate`)."""
+    conditions = [*gate[0], *(denial[0] for denial in gate[1]), *(each for denial in gate[1] for each in denial[1])]
+    lists = [gate[0], gate[1], *(denial[1] for denial in gate[1])]
+    return (
+        all(map(is_fit_condition, conditions))
+        and all(len(each) <= ENTRIES_MAX and each == _sorted(each) for each in lists)
+        and len(encode(gate)) <= GATE_BYTES_MAX
+    )
+
+
+def _sorted(entries: list[Any]) -> list[Any]:
+    """Sorted, each once."""
+    return [entry for place, entry in enumerate(sorted(entries)) if place == 0 or entry != sorted(entries)[place - 1]]
+
+
+# Of a tree
+
+
+def gate_of(tree: list[Any]) -> Gate:
+    """Return the gate of a provision tree."""
+    permits: list[Condition] = []
+    denials: list[list[Any]] = []
+    _walk(tree, [[], [], [], [], 0, LAST_DAY], is_open=True, permits=permits, denials=denials)
+    gate: Gate = [_condensed(permits), _denials(denials)]
+    while len(encode(gate)) > GATE_BYTES_MAX and gate[1]:
+        gate[1] = gate[1][:-1]
+    return gate
+
+
+def _walk(
+    provision: list[Any], path: Condition, *, is_open: bool, permits: list[Condition], denials: list[list[Any]]
+) -> None:
+    """Gather the conditions of a provision and its exceptions, its own first."""
+    own = provision[1:7]
+    here = _meet(path, own)
+    if here is None:
+        return
+    is_open = is_open and provision[7:14] == [-62_135_596_800, 253_402_300_799, [], [], [], [], []]
+    below: list[Condition] = []
+    for exception in provision[14]:
+        _walk(exception, here, is_open=is_open, permits=below, denials=denials)
+    if provision[0] == 1:
+        permits.append(here)
+    elif is_open:
+        denials.append([here, below])
+    permits.extend(below)
+
+
+def _meet(left: Condition, right: Condition) -> Condition | None:
+    """Both conditions together; None when no request can meet both."""
+    met: Condition = []
+    for place in SETS:
+        both = _intersect(left[place], right[place])
+        if both is None:
+            return None
+        met.append(both)
+    first, last = max(left[4], right[4]), min(left[5], right[5])
+    return [*met, first, last] if first <= last else None
+
+
+def _intersect(left: list[Any], right: list[Any]) -> list[Any] | None:
+    if not left or not right:
+        return left or right
+    return sorted(set(left) & set(right)) or None
+
+
+def covers(wide: Condition, narrow: Condition) -> bool:
+    """Tell whether every request that meets one condition meets the other."""
+    in_sets = all(not wide[place] or (narrow[place] and set(narrow[place]) <= set(wide[place])) for place in SETS)
+    return in_sets and wide[4] <= narrow[4] and narrow[5] <= wide[5]
+
+
+def _condensed(conditions: Sequence[Condition]) -> list[Condition]:
+    """Without organisations where there are too many; without what another covers; sorted; within the bound."""
+    shown = _sorted([_bounded(each) for each in conditions])
+    kept = [each for each in shown if not any(covers(other, each) for other in shown if other != each)]
+    if len(kept) <= ENTRIES_MAX:
+        return kept
+    first, rest = kept[: ENTRIES_MAX - 1], kept[ENTRIES_MAX - 1 :]
+    joined = rest[0]
+    for each in rest[1:]:
+        joined = _join(joined, each)
+    return _condensed([*first, joined])
+
+
+def _bounded(condition: Condition) -> Condition:
+    return [[] if len(condition[0]) > ORGANISATIONS_MAX else condition[0], *condition[1:]]
+
+
+def _join(left: Condition, right: Condition) -> Condition:
+    """The narrowest condition that covers both."""
+    sets = [sorted({*left[place], *right[place]}) if left[place] and right[place] else [] for place in SETS]
+    return [*sets, min(left[4], right[4]), max(left[5], right[5])]
+
+
+def _denials(found: Sequence[list[Any]]) -> list[list[Any]]:
+    denials = [[condition, _condensed(below)] for condition, below in found if len(condition[0]) <= ORGANISATIONS_MAX]
+    kept = _sorted([each for each in denials if not any(covers(exception, each[0]) for exception in each[1])])
+    narrowed = [each for each in kept if not any(_is_within(each, other) for other in kept if other != each)]
+    return narrowed[:ENTRIES_MAX]
+
+
+def _is_within(denial: list[Any], other: list[Any]) -> bool:
+    """Tell whether another denial denies all that this one denies."""
+    exceptions_covered = all(any(covers(own, each) for own in denial[1]) for each in other[1])
+    return covers(other[0], denial[0]) and exceptions_covered

@@ -120,7 +120,7 @@ class Table(Generic[K, V]):
         return self._prefix + encode(key)
 
     def decode(self, row: bytes) -> V:
-        """Parse a row. Raises EncodingInvalid."""
+        """Parse a row of our own; raises msgspec.DecodeError for bytes that no table wrote."""
         value: V = self._decoder.inner.decode(row)
         return value
 

@@ -8,10 +8,18 @@ from collections.abc import Iterator, Sequence
 from salus.contracts.access import End, ReleasesCommitted
 from salus.contracts.consent import ConsentFiled
 from salus.contracts.evidence import Event
-from salus.contracts.gathering import ReceiptMaterial, RecordMaterial, find_permit, keys_of, open_receipt, read_trail
+from salus.contracts.gathering import (
+    ReceiptMaterial,
+    RecordMaterial,
+    find_permit,
+    is_on_ledger,
+    keys_of,
+    open_receipt,
+    read_trail,
+)
 from salus.engines.base import Unavailable
 from salus.engines.headers import read_transaction
-from salus.engines.proving import prove_signed
+from salus.engines.proving import SignedRows, prove_signed
 from salus.ledger.bundles import FORMAT as BUNDLE_FORMAT
 from salus.ledger.bundles import HistoryBundle, encode_bundle
 from salus.ledger.encoding import decoder
@@ -25,7 +33,7 @@ from salus.ledger.state import Reader
 from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
-from salus.node.errors import NotNow
+from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import HistoryAnswer, HistoryAsk
 from salus.node.members import read_time_s
 from salus.node.services.anchor import anchored
@@ -53,11 +61,16 @@ def history(node: Node, pseudonym: Pseudonym) -> HistoryBundle:
 
     Raises:
         NotNow: the ledger does not answer, or signed no header in time.
+        Refused: RULES_MISSING when this node no longer holds what a receipt rests on.
     """
     node.custodian_journal.refresh()
     with node.engine.snapshot() as reader:  # 1
         trail = read_trail(reader, pseudonym)
-        material = list(_material(node, reader, pseudonym, trail))
+        material = [
+            each
+            for each in _material(node, reader, pseudonym, trail)
+            if is_on_ledger(trail, each)  # one of continuity waits until it is anchored
+        ]
         keys = {HISTORY.key(pseudonym): None}
         for each in material:
             keys |= dict.fromkeys(keys_of(reader, trail, each))
@@ -65,12 +78,22 @@ def history(node: Node, pseudonym: Pseudonym) -> HistoryBundle:
         proved = prove_signed(node.engine, list(keys))  # 2
     except Unavailable as error:
         raise NotNow(f"the ledger gives no proof now ({error}): try later") from error
-    with node.engine.snapshot() as reader:  # 3
+    try:
+        return _bundle(node, pseudonym, proved, trail, material)  # 3
+    except MaterialMissing as error:
+        raise Refused(Refusal.RULES_MISSING, str(error)) from error
+
+
+def _bundle(
+    node: Node, pseudonym: Pseudonym, proved: SignedRows, trail: Sequence[Event], material: Sequence[ReceiptMaterial]
+) -> HistoryBundle:
+    state = proved.signed.state
+    with node.engine.snapshot() as reader:
         return HistoryBundle(
             format=BUNDLE_FORMAT,
             signed=proved.signed,
             history=prove_history(reader, pseudonym, proved.rows[0]),
-            receipts=tuple(open_receipt(reader, proved.signed.state, proved.rows, trail, each) for each in material),
+            receipts=tuple(open_receipt(reader, state, proved.rows, trail, each) for each in material),
             matches=tuple(_matches(node, trail)),
         )
 

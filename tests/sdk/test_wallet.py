@@ -1,5 +1,6 @@
 """The wallet: keys by branches, nothing shared between relationships, one of them in a transaction, sealed files."""
 
+import json
 import stat
 from itertools import combinations
 from pathlib import Path
@@ -12,12 +13,14 @@ from salus.contracts.consent import FileConsent, WithdrawConsent
 from salus.contracts.provisions import gate
 from salus.contracts.residuals import choice_tree
 from salus.ledger import transactions
+from salus.ledger.encoding import encode
 from salus.ledger.identifiers import Digest, OrganisationId, PublicKey
 from salus.ledger.machine import message_decoder
 from salus.sdk import wallet
 from salus.sdk.choice_presets import share
 from salus.sdk.wallet import Relationship, Wallet, WalletRefuses
 from salus.sdk.wallet_files import (
+    SecretKind,
     WalletFileUnfit,
     WalletSecret,
     create_wallet,
@@ -199,3 +202,31 @@ def test_an_exposed_key_file(tmp_path: Path) -> None:
     (tmp_path / "key").chmod(0o640)
     with pytest.raises(WalletFileUnfit, match="chmod 600"):
         WalletSecret.key_file(tmp_path / "key")
+
+
+# Golden vectors: files of this format open for ever
+
+VECTORS = json.loads((Path(__file__).parent / "vectors" / "wallet.json").read_text(encoding="utf-8"))
+FILES = {each["name"]: each for each in VECTORS["files"]}
+
+
+def golden(name: str, place: Path, *, flip: int = -1) -> tuple[Path, WalletSecret]:
+    """Write a golden file, with one byte changed if that is wanted."""
+    data = bytearray.fromhex(FILES[name]["file"])
+    if flip >= 0:
+        data[flip] ^= 0x40
+    place.write_bytes(data)
+    return place, WalletSecret(SecretKind(FILES[name]["kind"]), bytes.fromhex(FILES[name]["secret"]))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_golden_file_opens(name: str, tmp_path: Path) -> None:
+    made = read_wallet(*golden(name, tmp_path / "wallet"))
+    assert encode(made) == bytes.fromhex(VECTORS["content"])
+    assert wallet.signing_key(made, made.relationships[0]).public == bytes.fromhex(VECTORS["signing_public"])
+
+
+@pytest.mark.parametrize("refused", VECTORS["refused"], ids=lambda each: each["name"])
+def test_a_golden_file_with_one_change_is_refused(refused: dict[str, int], tmp_path: Path) -> None:
+    with pytest.raises(WalletFileUnfit):
+        read_wallet(*golden("key file", tmp_path / "wallet", flip=refused["offset"]))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from salus.ledger.identifiers import OrganisationId, Pseudonym
     from salus.node.assemble import Node
     from salus.node.people import OpenSession
+    from salus.node.services.request import Denied, Granted
 
 PURPOSES = ("TREAT", "ETREAT", "BTG", "HPAYMT", "HRESCH", "PUBHLTH", "HLEGAL")
 MINUTES = 15
@@ -51,7 +52,7 @@ def command(
       salus request ./north/z99001 --staff ./north/z99001/staff/dr-anita-rao.staff --from RZ1 \\
         --nhs-number 9990000018 --born 1968-03-14
     """
-    from salus.cli.permit_files import keep_permit, remove_ended
+    from salus.cli.permit_files import remove_ended
     from salus.cli.persons import read_staff
     from salus.contracts.provisions import Purpose
     from salus.contracts.residuals import Scope
@@ -67,9 +68,8 @@ def command(
     holder = OrganisationId(custodian.upper())
     with open_node(node) as asking:
         session = open_session(person.key, person.certificate, custodian=holder, from_s=asking.clock())
-        name = _find(asking, holder, session, nhs_number, born, pseudonym)
         wish = Wish(
-            pseudonym=name,
+            pseudonym=_find(asking, holder, session, nhs_number, born, pseudonym),
             custodian=holder,
             role_class=role_class,
             purpose=Purpose[purpose],
@@ -79,25 +79,31 @@ def command(
         )
         answer = ask(asking, session, wish)
         remove_ended(node, now_s=asking.clock())
-    if isinstance(answer, Denied):
-        from salus.cli.decision_words import DENIALS
+    return _show_refusal(answer, as_json) if isinstance(answer, Denied) else _show_permit(node, answer, as_json)
 
-        facts: Facts = {"permitted": False, "reason": answer.reason.name.lower(), "height": answer.height}
-        show(facts, [f"refused: {DENIALS[answer.reason]}", "the refusal is in the patient's history"], as_json=as_json)
-        return NO
+
+def _show_refusal(answer: "Denied", as_json: bool) -> int:
+    from salus.cli.decision_words import DENIALS
+
+    facts: Facts = {"permitted": False, "reason": answer.reason.name.lower(), "height": answer.height}
+    show(facts, [f"refused: {DENIALS[answer.reason]}", "the refusal is in the patient's history"], as_json=as_json)
+    return NO
+
+
+def _show_permit(node: Path, answer: "Granted", as_json: bool) -> int:
     from salus.cli.decision_words import BASES
+    from salus.cli.permit_files import keep_permit
     from salus.clinical.uk_time import uk_time
 
-    path = keep_permit(node, answer)
     terms = answer.terms
-    facts = {
+    facts: Facts = {
         "permitted": True,
         "permit": answer.permit,
         "basis": terms.basis.name.lower(),
         "pseudonym": terms.pseudonym,
         "until_s": terms.until_s,
         "height": answer.height,
-        "file": str(path),
+        "file": str(keep_permit(node, answer)),
     }
     lines = [
         f"permitted, because {BASES[terms.basis]}; until {uk_time(terms.until_s)}",

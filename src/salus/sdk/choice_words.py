@@ -146,7 +146,8 @@ def _what(tree: Provision) -> str:
         parts.append(f"records with {'this code' if len(tree.codes) == 1 else f'one of {len(tree.codes)} codes'}")
     if tree.data:
         parts.append(f"{len(tree.data)} {'record that you named' if len(tree.data) == 1 else 'records that you named'}")
-    return " that are ".join(parts) + _data_period(tree)
+    period = _data_period(tree)
+    return (" that are ".join(parts) or ("records" if period else "")) + period
 
 
 def _why(tree: Provision) -> str:

@@ -1,0 +1,91 @@
+"""Settings: read once, paths relative to their file, and a mistake named with what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from salus.node import config
+from salus.node.config import (
+    Bucket,
+    LedgerSettings,
+    Listen,
+    NetworkSettings,
+    NodeSettings,
+    SettingsUnfit,
+    ledger_toml,
+    network_toml,
+    node_toml,
+)
+
+SETTINGS = NodeSettings(
+    organisation="RA1",
+    genesis="../genesis",
+    keys="organisation.keys",
+    ledger_folder="../ledger/store",
+    ledger_socket="/run/salus/ledger.sock",
+    root_keys=("root-a/epoch.root", "/mnt/other/epoch.root"),
+    listen=Listen(port=8301, workers=2),
+)
+
+
+def written(folder: Path, text: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / config.NODE_FILE).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_what_is_written_is_read_with_paths_made_absolute(tmp_path: Path) -> None:
+    found = config.read_node(written(tmp_path / "ra1", node_toml(SETTINGS)))
+    assert found.genesis == str(tmp_path / "genesis")
+    assert found.keys == str(tmp_path / "ra1" / "organisation.keys")
+    assert found.ledger_socket == "/run/salus/ledger.sock"
+    assert found.root_keys == (str(tmp_path / "ra1" / "root-a" / "epoch.root"), "/mnt/other/epoch.root")
+    assert found.database == f"sqlite:///{tmp_path}/ra1/node.db"
+    assert (found.listen, found.limits, found.key_backup) == (SETTINGS.listen, SETTINGS.limits, "")
+
+
+def test_other_databases_and_stores(tmp_path: Path) -> None:
+    bucket = '\n[bucket]\nname = "records"\nendpoint = "https://s3.example"\ncredentials = "s3.toml"\n'
+    text = node_toml(SETTINGS).replace("sqlite:///node.db", "postgresql+psycopg://salus@db/ra1") + bucket
+    found = config.read_node(written(tmp_path / "ra1", text))
+    assert found.database == "postgresql+psycopg://salus@db/ra1"
+    assert found.bucket == Bucket("records", "https://s3.example", str(tmp_path / "ra1" / "s3.toml"))
+
+
+def test_ledger_and_network(tmp_path: Path) -> None:
+    ledger = LedgerSettings(genesis="../genesis", keys="../ra1/organisation.keys", folder="store", socket="../l.sock")
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / "ledger" / config.LEDGER_FILE).write_text(ledger_toml(ledger), encoding="utf-8")
+    (tmp_path / config.NETWORK_FILE).write_text(network_toml(NetworkSettings("ledger", ("ra1", "a81001"))), "utf-8")
+    assert config.read_ledger(tmp_path / "ledger").socket == str(tmp_path / "l.sock")
+    assert config.read_network(tmp_path).nodes == (str(tmp_path / "ra1"), str(tmp_path / "a81001"))
+    assert config.is_network(tmp_path)
+    assert config.is_ledger(tmp_path / "ledger")
+    assert not config.is_node(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("organisation = ", "organization = ", "does not say what it must"),
+        ('"RA1"', '"ra1"', "does not say what it must"),
+        ("port = 8301", "port = 83010", "does not say what it must"),
+        ("workers = 2", "workers = 0", "does not say what it must"),
+        ("[listen]", "[listen", "does not say what it must"),
+        ("sqlite:///node.db", "mysql://x", "expected database = sqlite"),
+        ("sqlite:///node.db", "sqlite:///", "expected database = sqlite"),
+    ],
+)
+def test_what_no_settings_are(old: str, new: str, words: str, tmp_path: Path) -> None:
+    text = node_toml(SETTINGS)
+    assert old in text
+    with pytest.raises(SettingsUnfit, match=words):
+        config.read_node(written(tmp_path / "ra1", text.replace(old, new, 1)))
+
+
+def test_no_settings_and_no_genesis(tmp_path: Path) -> None:
+    with pytest.raises(SettingsUnfit, match="name the folder that has them"):
+        config.read_node(tmp_path)
+    (tmp_path / "genesis").write_bytes(b"nothing")
+    with pytest.raises(SettingsUnfit, match="get it again from a member"):
+        config.read_genesis(tmp_path / "genesis")

@@ -9,6 +9,7 @@ from salus.contracts.access import End, ReleasesCommitted
 from salus.contracts.consent import ConsentFiled
 from salus.contracts.evidence import Event
 from salus.contracts.gathering import (
+    MaterialMissing,
     ReceiptMaterial,
     RecordMaterial,
     find_permit,

@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from salus.cli.demonstration import free_ports
+from salus.node import config
 from salus.testing.population import HOSPITAL, PRACTICE, SyntheticPerson
 from tests.cli.conftest import North, Run, assert_fails, who, write_chart
 
@@ -201,6 +203,13 @@ def start_killed(process: "subprocess.Popen[str]") -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+@pytest.mark.services
+def test_serve_says_when_somebody_else_has_the_port(own: Path, run: Run) -> None:
+    with socket.create_server(("127.0.0.1", config.read_node(own / "ra1").listen.port)):
+        result = run("serve", own)
+    assert_fails(result, 3, error=f"expected {own}/ra1 to start, its process has ended", hint="see its messages above")
 
 
 def test_serve_of_a_folder_that_is_nothing(tmp_path: Path, run: Run) -> None:

@@ -9,7 +9,7 @@ import click
 
 from salus.cli.failures import BAD_INPUT, NO, Failure
 from salus.cli.options import FILE, FOLDER, as_json_option, patient_options, wallet_options
-from salus.cli.output import Facts, note, show
+from salus.cli.output import Facts, note, progress, show
 
 if TYPE_CHECKING:
     from salus.cli.wallets import OpenWallet
@@ -80,7 +80,7 @@ def _audit(
     from salus.sdk.wallet import relationship
 
     number, born, pseudonym = person
-    with open_node(node) as desk:
+    with open_node(node) as desk, progress(f"history at {desk.organisation}"):
         if wallet is not None:
             name = relationship(wallet.wallet, chain=desk.chain, custodian=desk.organisation).pseudonym
         else:

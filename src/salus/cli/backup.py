@@ -6,7 +6,7 @@ import click
 
 from salus.cli.failures import NO
 from salus.cli.options import NEW_FILE, as_json_option, node_argument
-from salus.cli.output import Facts, note, show
+from salus.cli.output import Facts, note, progress, show
 
 
 @click.group(name="backup", short_help="Back up a node's data, and apart from it its key table.")
@@ -39,7 +39,7 @@ def data(node: Path, place: Path, as_json: bool) -> int:
     from salus.node.opening import open_node
     from salus.node.services.backup import back_up_data
 
-    with open_node(node) as opened:
+    with open_node(node) as opened, progress("copying"):
         exported = back_up_data(opened, node, place)
     for record, version in exported.damaged:
         note(f"damaged, left out: record {record.hex()} version {version}")

@@ -63,7 +63,7 @@ def _node(folder: Path) -> "Iterator[str]":
     from salus.node.fsck import check_node
     from salus.node.opening import open_node
 
-    with open_node(folder) as node:
+    with open_node(folder) as node, progress(f"node {node.organisation}"):
         yield from map(str, check_node(node, folder))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from salus.cli.options import NEW_FILE, as_json_option, node_argument
-from salus.cli.output import Facts, show, table
+from salus.cli.output import Facts, progress, show, table
 
 if TYPE_CHECKING:
     from salus.node.services.receive import Received
@@ -44,8 +44,14 @@ def command(node: Path, permit: str, out: Path | None, keep: bool, close: bool, 
     granted = find_permit(node, permit)
     classes: Counter[str] = Counter()
     size_bytes = 0
-    with open_node(node) as asking, closing(node_peers(asking)) as peers, _writer(out) as write:
+    with (
+        open_node(node) as asking,
+        closing(node_peers(asking)) as peers,
+        _writer(out) as write,
+        progress("records") as bar,
+    ):
         for received in receive(asking, peers, granted):
+            bar(sum(classes.values()) + 1)
             classes.update(record_of(received.placed.entry.record, received.metadata.values).classes)
             size_bytes += len(received.content)
             write(received)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from salus.cli.options import FILE, FOLDER, as_json_option, node_argument
-from salus.cli.output import Facts, note, show
+from salus.cli.output import Facts, note, progress, show
 
 
 @click.command(name="restore", short_help="Fill an empty node from its backups.")
@@ -25,7 +25,8 @@ def command(node: Path, data: Path, keys: Path, as_json: bool) -> None:
     from salus.node import config
     from salus.node.services.backup import restore_node
 
-    restored = restore_node(node, config.read_node(node), data=data, keys=keys)
+    with progress("restoring"):
+        restored = restore_node(node, config.read_node(node), data=data, keys=keys)
     for record, version in restored.records.missing:
         note(f"not in the data backup: record {record.hex()} version {version}")
     records = restored.records.record_count

@@ -4,9 +4,9 @@ Each child asks the kernel for SIGTERM when its parent ends, so none outlives it
 """
 
 import ctypes
+import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from salus.cli.failures import TRY_LATER, Failure
 from salus.engines.base import Unavailable
 from salus.engines.client import LedgerClient
@@ -25,7 +27,14 @@ from salus.node import config
 START_S = 30.0
 STOP_S = 15.0
 LOOK_AGAIN_S = 0.02
+ANSWER_S = 2.0
+STATUS_PATH = "/exchange/1/status"
+STATUS_SIZE_BYTES_MAX = 4096
 _PR_SET_PDEATHSIG = 1
+
+
+class _Standing(msgspec.Struct, frozen=True):
+    organisation: str
 
 
 class NetworkProcesses:
@@ -100,15 +109,11 @@ class NetworkProcesses:
             client.close()
 
     def _wait_for_node(self, folder: str) -> None:
-        listen = config.read_node(Path(folder)).listen
+        settings = config.read_node(Path(folder))
         until_s = time.monotonic() + START_S
-        while True:
-            self._check(folder, until_s)
-            try:
-                with socket.create_connection((listen.host, listen.port), timeout=1):
-                    return
-            except OSError:
-                time.sleep(LOOK_AGAIN_S)
+        while _who_answers(settings.listen.host, settings.listen.port) != settings.organisation:
+            self._check(folder, until_s)  # somebody else may answer on this port: then this node has ended
+            time.sleep(LOOK_AGAIN_S)
 
     def _check(self, folder: str, until_s: float) -> None:
         where = f"see {self._log}" if self._log else "see its messages above"
@@ -142,6 +147,19 @@ def wait_for_stop(processes: NetworkProcesses) -> bool:
         if processes.ended():
             return False
     return True
+
+
+def _who_answers(host: str, port: int) -> str:
+    """Return the organisation whose node answers there; empty when none does."""
+    connection = http.client.HTTPConnection(host, port, timeout=ANSWER_S)
+    try:
+        connection.request("GET", STATUS_PATH)
+        said = msgspec.json.decode(connection.getresponse().read(STATUS_SIZE_BYTES_MAX), type=_Standing)
+    except (OSError, http.client.HTTPException, msgspec.DecodeError):
+        return ""
+    finally:
+        connection.close()
+    return said.organisation
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

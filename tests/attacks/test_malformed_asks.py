@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from salus.contracts.consent import FileConsent
 from salus.contracts.provisions import gate
-from salus.contracts.residuals import CertifiedSession, Session
+from salus.contracts.record_metadata import Facts
+from salus.contracts.residuals import CertifiedSession, Session, person_certificate
 from salus.crypto.signing import SigningKey
 from salus.ledger.encoding import EncodingInvalid, decoder, encode
 from salus.ledger.fields import CommittedFields
@@ -28,6 +29,7 @@ from salus.node.exchange import (
     RefusedAnswer,
     StreamAsk,
 )
+from salus.node.services.enrol import RelationshipSecret
 from salus.testing.world import HOSPITAL, PRACTICE
 from tests.attacks.attackers import (
     ANN,
@@ -180,5 +182,10 @@ def test_what_is_asked_shows_in_no_traceback(on: Scene) -> None:
     """A request that fails is printed by whoever handles the error (CWE-532): its text must not tell whose it was."""
     session = on.session(PRACTICE)
     ask = MatchAsk(ANN.digits, BORN, session.certified, session.certificate)
-    shown = repr([ask, part_ask(on.granted()), session.certificate, session.certificate.open(0), ANN])
+    secret = RelationshipSecret(bytes(32), bytes(32), ANN.digits, BORN)
+    person = person_certificate(session.certificate)
+    facts = Facts(("Observation",), codes=("GMC",), title="Dr Jones")
+    shown = repr(
+        [ask, part_ask(on.granted()), session.certificate, session.certificate.open(0), ANN, secret, person, facts]
+    )
     assert not any(told in shown for told in (ANN.digits, BORN, "GMC", "Dr "))

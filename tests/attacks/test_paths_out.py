@@ -25,6 +25,8 @@ PLAINTEXT_NAMES = {
     "salus.node.documents": {"find"},
 }
 """Functions through whose hands plaintext goes; who imports `salus.clinical` has records in hand, too (P3)."""
+WORDS = ("salus.clinical.labels", "salus.clinical.uk_time")
+"""What labels and times are called, of nobody's records."""
 
 
 def functions(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
@@ -87,10 +89,67 @@ def has_plaintext(path: Path) -> bool:
     tree = parse(path)
     names = {name for _, name in imported_modules(tree)}
     wanted = {f"{module}.{name}" for module, functions_ in PLAINTEXT_NAMES.items() for name in functions_}
-    if names & wanted or any(name.startswith("salus.clinical") for name in names):
+    if names & wanted or any(name.startswith("salus.clinical.") and not name.startswith(WORDS) for name in names):
         return True
     calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     return bool(calls & {"documents.find", "node.vault.open", "vault.open"})
+
+
+DECIDES_FIRST = {
+    "release.py: offer_part": ("require_fresh", "hear", "judge", "_offer"),
+    "release.py: accept_part": ("require_fresh", "hear_again", "verify_requester", "log", "_slots"),
+    "release.py: stream_record": ("_require_entitled", "sealed_segments", "_require_entitled"),
+    "release.py: _require_entitled": ("require_fresh", "hear_again"),
+    "own_care.py: open_for_own_staff": ("require_fresh", "_continuity", "_open", "request", "require_live", "_open"),
+    "own_care.py: _open": ("judge", "write_parts", "_each_part"),
+    "own_care.py: _each_part": ("log", "open"),
+    "judge.py: hear": ("require_live", "hear_residual"),
+    "judge.py: hear_again": ("require_live", "identify"),
+    "judge.py: hear_residual": ("identify", "rules_for"),
+}
+"""On every path out: what is asked, in which order, before anything is given."""
+CALLED_BY = {
+    "offer_part": {"answer.py"},
+    "accept_part": {"answer.py"},
+    "stream_record": {"answer.py"},
+    "judge": {"release.py", "own_care.py"},
+    "decide": {"judge.py"},
+    "_offer": {"release.py"},
+    "_slots": {"release.py"},
+    "_each_part": {"own_care.py"},
+    "open_for_own_staff": set(),
+}
+"""Who calls the functions through which anything leaves; the last is for a caller outside the node."""
+
+
+def called(node: ast.AST) -> list[str]:
+    """The functions that a piece of code calls, by their own names, in the order in which the calls end."""
+    calls = [inner for inner in ast.walk(node) if isinstance(inner, ast.Call)]
+    ordered = sorted(calls, key=lambda call: (call.end_lineno, call.end_col_offset))
+    return [ast.unparse(call.func).rpartition(".")[2] for call in ordered]
+
+
+def in_order(wanted: tuple[str, ...], found: list[str]) -> bool:
+    left = iter(found)
+    return all(name in left for name in wanted)
+
+
+@pytest.mark.promise("R1", "R3", "R4")
+@pytest.mark.parametrize("place", DECIDES_FIRST)
+def test_every_path_out_asks_before_it_gives(place: str) -> None:
+    file, name = place.split(": ")
+    bodies = dict(functions(parse(ROOT / "src/salus/node/services" / file)))
+    found = called(bodies[name])
+    assert in_order(DECIDES_FIRST[place], found), found
+
+
+@pytest.mark.promise("R4")
+def test_nothing_goes_around_the_functions_that_ask() -> None:
+    node = python_files("src/salus/node", "src/salus/api", "src/salus/portal", "src/salus/importers")
+    callers = {
+        name: {path.name for path in node if name in called(parse(path))} - {"decision.py"} for name in CALLED_BY
+    }
+    assert callers == CALLED_BY
 
 
 @pytest.mark.promise("R4")

@@ -30,6 +30,10 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     ids: tuple[bytes, ...] = ()
     title: str = ""
 
+    def __repr__(self) -> str:
+        """Hide what it says of people (P4)."""
+        return "Facts(…)"
+
 
 _TEXTS = decoder(Annotated[tuple[str, ...], Meta(max_length=LIST_MAX)])
 _PERIOD = decoder(tuple[int, int])

@@ -39,6 +39,10 @@ class PersonCertificate(msgspec.Struct, frozen=True, array_like=True, forbid_unk
     role_classes: tuple[RoleClass, ...]
     key: PublicKeyField
 
+    def __repr__(self) -> str:
+        """Hide what it says of people (P4)."""
+        return "PersonCertificate(…)"
+
 
 class Session(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A session key, certified for one custodian and at most 12 hours by a person's key or a pseudonym's."""
@@ -120,6 +124,10 @@ class RequestResidual(msgspec.Struct, frozen=True, array_like=True, forbid_unkno
     certificate: CommittedFields
     session: CertifiedSession
     justification: Annotated[str, Meta(max_length=2000)]
+
+    def __repr__(self) -> str:
+        """Hide what it says of people (P4)."""
+        return "RequestResidual(…)"
 
 
 def commit_request(residual: RequestResidual, *, secret: bytes) -> CommittedFields:

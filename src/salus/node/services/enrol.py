@@ -36,6 +36,10 @@ class RelationshipSecret(msgspec.Struct, frozen=True, array_like=True):
     number: str
     date_of_birth: str
 
+    def __repr__(self) -> str:
+        """Hide what it says of people (P4)."""
+        return "RelationshipSecret(…)"
+
 
 _SECRET = decoder(RelationshipSecret)
 

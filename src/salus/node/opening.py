@@ -66,7 +66,7 @@ def open_ledger(settings: LedgerSettings) -> EmbeddedEngine:
         raise SettingsUnfit(f"expected the keys of a validator in {settings.keys}, came others: correct ledger.toml")
     folder = Path(settings.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    return EmbeddedEngine(folder, founding(genesis), consensus, verifiers=verifying_processes())
+    return EmbeddedEngine(folder, founding(genesis), consensus, verifiers=verifying_processes(), payer=payer)
 
 
 @contextmanager

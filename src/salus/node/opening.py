@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from salus.contracts import CONTRACTS, membership
+from salus.contracts import CONTRACTS, membership, payer
 from salus.contracts.genesis import Genesis, genesis_rows
 from salus.contracts.membership import KeyUse
 from salus.engines.base import Engine, Founding

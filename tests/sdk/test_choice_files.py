@@ -5,7 +5,7 @@ from datetime import date
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from salus.clinical.labels import label
 from salus.contracts.provisions import (
@@ -41,6 +41,7 @@ def with_systems(tree: Provision) -> Provision:
     )
 
 
+@settings(deadline=None)
 @given(trees().map(with_systems))
 def test_what_is_written_is_read_again(tree: Provision) -> None:
     assert read_choice(write_choice(tree)) == tree
@@ -139,6 +140,7 @@ def test_sentences(name: str) -> None:
     assert [each.words for each in sentences(tree, NAMES)] == expected
 
 
+@settings(deadline=None)
 @given(trees())
 def test_each_provision_has_one_sentence_with_its_number(tree: Provision) -> None:
     def paths(at: Provision, path: str) -> list[str]:

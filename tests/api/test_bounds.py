@@ -114,11 +114,13 @@ def test_the_largest_body_is_heard(served: Served) -> None:
 
 
 def test_an_endless_head_is_cut_off(served: Served) -> None:
+    sent = 0
     with connect(served) as connection, contextlib.suppress(BrokenPipeError, ConnectionResetError):
         connection.sendall(f"POST {ASK_PATH} HTTP/1.1\r\nx: ".encode())
-        for _ in range(1000):
+        while sent < 512:
             connection.sendall(b"y" * 65_536)
-        pytest.fail("64 MB of one field were taken")
+            sent += 1
+    assert sent < 256  # what the sockets themselves hold is less than half of that
 
 
 # Time

@@ -4,6 +4,6 @@ It decodes bytes by itself, keeps rows as lists in one dictionary, and never imp
 Where the two implementations differ, one of them is wrong, or the specification is.
 """
 
-from salus.testing.auditor.ledger import Audited, Auditor, Change, Verdict
+from salus.testing.auditor.ledger import Audited, Auditor, Verdict
 
-__all__ = ["Audited", "Auditor", "Change", "Verdict"]
+__all__ = ["Audited", "Auditor", "Verdict"]

@@ -219,12 +219,9 @@ def _anchor_permit(view: View, message: Message) -> None:
         view.put(PERMITS, message["permit"], None if permit[CLOSED_ENDS] == ends else permit)
 
 
-def is_alive(view: View, permit: bytes, time_s: int) -> bool:
-    """Tell whether a permit is alive (docs/spec/contracts.md, Whether a permit is alive).
-
-    Args:
-        time_s: the later of block time and local clock.
-    """
+def is_alive(view: View, permit: bytes) -> bool:
+    """Tell whether a permit is alive at the view's time: the later of block time and local clock."""
+    time_s = view.time_s
     row = view.get(PERMITS, permit)
     if row is None or row[CLOSED_ENDS] & CUSTODIAN_END or not row[6] <= time_s < row[UNTIL]:
         return False

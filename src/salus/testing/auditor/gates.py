@@ -155,11 +155,4 @@ def _join(left: Condition, right: Condition) -> Condition:
 def _denials(found: Sequence[list[Any]]) -> list[list[Any]]:
     denials = [[condition, _condensed(below)] for condition, below in found if len(condition[0]) <= ORGANISATIONS_MAX]
     kept = _sorted([each for each in denials if not any(covers(exception, each[0]) for exception in each[1])])
-    narrowed = [each for each in kept if not any(_is_within(each, other) for other in kept if other != each)]
-    return narrowed[:ENTRIES_MAX]
-
-
-def _is_within(denial: list[Any], other: list[Any]) -> bool:
-    """Tell whether another denial denies all that this one denies."""
-    exceptions_covered = all(any(covers(own, each) for own in denial[1]) for each in other[1])
-    return covers(other[0], denial[0]) and exceptions_covered
+    return kept[:ENTRIES_MAX]

@@ -1,7 +1,7 @@
 """The machine of docs/spec/machine.md: sweep, transactions in order, leaves, history, indexes, roots."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from salus.testing.auditor import access, consent, membership, patients, records, tickets
@@ -10,13 +10,15 @@ from salus.testing.auditor.genesis import first_rows
 from salus.testing.auditor.hashes import LogRoot, app_hash, leaf_hash, tagged, tree_root
 from salus.testing.auditor.shapes import Message
 from salus.testing.auditor.transactions import NotATransaction, Transaction, is_in_time, parse
-from salus.testing.auditor.view import SIGNER_UNUSED, No, Row, Rows, View, row_key
+from salus.testing.auditor.view import SIGNER_UNUSED, STEPS_EXHAUSTED, No, Row, Rows, View, row_key
 
 DONE, DENIED, NOT_A_TRANSACTION = 0, 1, 2
+ACCESS_DENIED, BATCH_REGISTERED, FIRST_OF_PSEUDONYMS = 605, 301, 200
 CONDITIONS_FREE: Final = 3_000
 """A transaction that compares fewer conditions never exhausts its steps."""
 
-Change = dict[bytes, bytes | None]
+STATE, INDEXES, EXPIRY, LEAVES = "state", "indexes", "expiry", "leaves"
+
 Handler = Callable[[View, Message], Row]
 
 HANDLERS: Final[dict[int, Handler]] = {
@@ -47,7 +49,7 @@ HANDLERS: Final[dict[int, Handler]] = {
     604: access.challenge,
 }
 
-_ENDS: Final[dict[bytes, Callable[[Row], int]]] = {
+ENDS: Final[dict[bytes, Callable[[Row], int]]] = {
     b"membership.certificates": lambda row: int(row[2]),
     b"tickets.tickets": lambda row: int(row[6]) + 86_400,
     b"access.permits": lambda row: int(row[7]) + 604_800,
@@ -70,25 +72,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Audited:
-    """What one block comes to: a verdict for each byte string, and the rows that change."""
+    """What one block comes to: a verdict for each byte string, and the rows that it touched, by space."""
 
     verdicts: tuple[Verdict, ...]
-    state: Change
-    indexes: Change
-    expiry: Change
-    leaves: Change
-
-
-@dataclass
-class _Block:
-    """One block as it is executed."""
-
-    height: int
-    time_s: int
-    state: Change = field(default_factory=dict)
-    indexes: Change = field(default_factory=dict)
-    expiry: Change = field(default_factory=dict)
-    leaves: Change = field(default_factory=dict)
+    touched: dict[str, set[bytes]]
 
 
 class Auditor:
@@ -103,24 +90,36 @@ class Auditor:
         self.chain, self.time_s, self.rows = first_rows(genesis)
         amend(self.rows)
         self.height = 0
-        self.encoded: dict[bytes, bytes] = {key: encode(row) for key, row in self.rows.items()}
-        self.ends: dict[bytes, int] = {key: end for key, row in self.rows.items() if (end := _end_of(key, row))}
-        self.leaves: list[bytes] = []
+        self.spaces: dict[str, dict[bytes, bytes]] = {STATE: {}, INDEXES: {}, EXPIRY: {}, LEAVES: {}}
+        self.spaces[STATE] = {key: encode(row) for key, row in self.rows.items()}
         self.executed: dict[bytes, Verdict] = {}
-        self.events: dict[bytes, list[int]] = {}
-        self.batches: dict[bytes, Row] = {}
+        self._ends: dict[bytes, int] = {}
+        self._tables: dict[bytes, dict[bytes, Row]] = {}
+        for key, row in self.rows.items():
+            self._remember(key, row)
+        self._touched: dict[str, set[bytes]] = {}
+        self._exhausted: Mapping[bytes, int] = {}
         self._log = LogRoot()
 
-    def block(self, height: int, time_s: int, raws: Sequence[bytes]) -> Audited:
-        """Execute a block. The height is one more than the last, the time not before that of the last."""
+    def block(
+        self, height: int, time_s: int, raws: Sequence[bytes], *, exhausted: Mapping[bytes, int] | None = None
+    ) -> Audited:
+        """Execute a block.
+
+        Args:
+            height: one more than the last.
+            time_s: not before that of the last.
+            exhausted: transactions, by hash, and the message at which the ledger says that their steps are exhausted.
+                Steps are not counted here: it is taken as given once enough conditions are compared, and only then.
+        """
         assert height == self.height + 1, f"expected height {self.height + 1}, came {height}"
         assert time_s >= self.time_s, f"expected a time from {self.time_s} on, came {time_s}"
         self.height, self.time_s = height, time_s
-        block = _Block(height, time_s)
+        self._exhausted = exhausted or {}
+        self._touched = {space: set() for space in self.spaces}
         if raws:
-            self._sweep(block, len(raws))
-        verdicts = tuple(self._verdict(block, raw) for raw in raws)
-        return Audited(verdicts, block.state, block.indexes, block.expiry, block.leaves)
+            self._sweep(len(raws))
+        return Audited(tuple([self._verdict(raw) for raw in raws]), self._touched)
 
     def expect(self, raw: bytes, time_s: int) -> bool:
         """Tell whether bytes would be a transaction in a block of this time."""
@@ -132,23 +131,22 @@ class Auditor:
 
     def app_hash(self) -> bytes:
         """Return the app hash, its tree root computed from all rows."""
-        return app_hash(tree=tree_root(self.encoded), log_size=len(self.leaves), log=self._log.root())
+        return app_hash(tree=tree_root(self.spaces[STATE]), log_size=len(self.spaces[LEAVES]), log=self._log.root())
 
     def view(self, *, time_s: int) -> View:
         """Return a view for questions."""
         return View(self.rows, Transaction(b"", [], 0, []), time_s)
 
     def table(self, name: str) -> dict[bytes, Row]:
-        """Return a table's rows by the encoding of their keys."""
-        prefix = name.encode() + b"\x00"
-        return {key[len(prefix) :]: row for key, row in self.rows.items() if key.startswith(prefix)}
+        """Return a table's rows by the encoding of their keys; not to be written."""
+        return self._tables.setdefault(name.encode(), {})
 
-    def _sweep(self, block: _Block, count: int) -> None:
-        due = sorted((end, key) for key, end in self.ends.items() if end <= block.time_s)
+    def _sweep(self, count: int) -> None:
+        due = sorted((end, key) for key, end in self._ends.items() if end <= self.time_s)
         for _, key in due[: 2 * count + 16]:
-            self._write(block, key, None)
+            self._write(key, None)
 
-    def _verdict(self, block: _Block, raw: bytes) -> Verdict:
+    def _verdict(self, raw: bytes) -> Verdict:
         try:
             transaction = parse(raw, chain=self.chain)
         except NotATransaction:
@@ -156,20 +154,22 @@ class Auditor:
         known = self.executed.get(transaction.hash)
         if known is not None:
             return known
-        if not is_in_time(transaction, block.time_s):
+        if not is_in_time(transaction, self.time_s):
             return Verdict(NOT_A_TRANSACTION, -1, ())
-        verdict = self._record(block, transaction, *self._execute(block, transaction))
+        verdict = self._record(transaction, *self._execute(transaction))
         self.executed[transaction.hash] = verdict
         return verdict
 
-    def _execute(self, block: _Block, transaction: Transaction) -> tuple[View, list[tuple[int, int, Any]]]:
-        """Return the view with what is written, and (place, code, data) for each leaf."""
-        view = View(self.rows, transaction, block.time_s)
+    def _execute(self, transaction: Transaction) -> tuple[View, list[tuple[int, int, Any]]]:
+        """Return the view with what is to be written, and (place, code, data) for each leaf."""
+        view = View(self.rows, transaction, self.time_s)
         outcomes: list[tuple[int, int, Any]] = []
         try:
             for view.place, message in enumerate(transaction.messages):
                 outcome = HANDLERS[message["tag"]](view, message)
-                outcomes.append((view.place, DENIED if outcome[0] == 605 else DONE, outcome))
+                if self._exhausted.get(transaction.hash) == view.place and view.condition_count >= CONDITIONS_FREE:
+                    raise No(STEPS_EXHAUSTED)
+                outcomes.append((view.place, DENIED if outcome[0] == ACCESS_DENIED else DONE, outcome))
             if view.signed != transaction.signers:
                 raise No(SIGNER_UNUSED)
         except No as no:
@@ -177,66 +177,57 @@ class Auditor:
             return view, [(view.place, no.number, transaction.messages[view.place]["tag"])]
         return view, outcomes
 
-    def exhaust(self, raw: bytes) -> bool:
-        """Tell whether StepsExhausted may be taken as given for a transaction: it compares so many conditions."""
-        transaction = parse(raw, chain=self.chain)
-        view, _ = self._execute(_Block(self.height + 1, self.time_s), transaction)
-        return view.condition_count >= CONDITIONS_FREE
-
-    def _record(
-        self, block: _Block, transaction: Transaction, view: View, outcomes: list[tuple[int, int, Any]]
-    ) -> Verdict:
+    def _record(self, transaction: Transaction, view: View, outcomes: list[tuple[int, int, Any]]) -> Verdict:
         for key, row in view.written.items():
-            self._write(block, key, row)
-        first = len(self.leaves)
+            self._write(key, row)
+        first = len(self.spaces[LEAVES])
         made = []
         for place, code, data in outcomes:
-            leaf = encode([block.height, block.time_s, transaction.hash, place, code, encode(data)])
-            self._append(block, leaf, data if code in (DONE, DENIED) else None)
+            leaf = encode([self.height, self.time_s, transaction.hash, place, code, encode(data)])
+            self._append(leaf, data if code in (DONE, DENIED) else None)
             made.append(leaf)
-        seen = row_key("machine.seen", transaction.hash)
-        block.indexes[seen] = encode([first, len(made)])
+        self._put(INDEXES, row_key("machine.seen", transaction.hash), encode([first, len(made)]))
         return Verdict(max(code for _, code, _ in outcomes), first, tuple(made))
 
-    def _append(self, block: _Block, leaf: bytes, outcome: Row | None) -> None:
-        number = len(self.leaves)
-        self.leaves.append(leaf)
+    def _append(self, leaf: bytes, outcome: Row | None) -> None:
+        number = len(self.spaces[LEAVES])
+        self._put(LEAVES, number.to_bytes(8, "big"), leaf)
         self._log.append(leaf_hash(leaf))
-        block.leaves[number.to_bytes(8, "big")] = leaf
-        if outcome is None or outcome[0] < 200:
+        if outcome is None or outcome[0] < FIRST_OF_PSEUDONYMS:
             return  # a rejection, or membership, which names no pseudonym
         pseudonym = outcome[1]
         history = row_key("machine.history", pseudonym)
         count, head = self.rows.get(history, [0, bytes(32)])
-        self._write(block, history, [count + 1, tagged("salus/history/1", head, leaf_hash(leaf))])
-        block.indexes[row_key("machine.events", [pseudonym, count])] = encode([number])
-        self.events.setdefault(pseudonym, []).append(number)
-        if outcome[0] == 301:
-            self._index_batch(block, pseudonym, outcome, number)
+        self._write(history, [count + 1, tagged("salus/history/1", head, leaf_hash(leaf))])
+        self._put(INDEXES, row_key("machine.events", [pseudonym, count]), encode([number]))
+        batch = row_key("records.batches", [pseudonym, outcome[3]]) if outcome[0] == BATCH_REGISTERED else b""
+        if batch and batch not in self.spaces[INDEXES]:
+            self._put(INDEXES, batch, encode([number, outcome[4]]))
 
-    def _index_batch(self, block: _Block, pseudonym: bytes, outcome: Row, number: int) -> None:
-        key = row_key("records.batches", [pseudonym, outcome[3]])
-        if key not in self.batches:
-            self.batches[key] = [number, outcome[4]]
-            block.indexes[key] = encode([number, outcome[4]])
-
-    def _write(self, block: _Block, key: bytes, row: Row | None) -> None:
-        before = self.ends.pop(key, None)
+    def _write(self, key: bytes, row: Row | None) -> None:
+        before = self._ends.pop(key, None)
         if before is not None:
-            block.expiry[before.to_bytes(8, "big") + key] = None
+            self._put(EXPIRY, before.to_bytes(8, "big") + key, None)
+        self._put(STATE, key, None if row is None else encode(row))
+        self._remember(key, row)
+        if row is None:
+            return
+        end_of = ENDS.get(key.partition(b"\x00")[0])
+        if end_of is not None:
+            self._ends[key] = end_of(row)
+            self._put(EXPIRY, end_of(row).to_bytes(8, "big") + key, b"")
+
+    def _remember(self, key: bytes, row: Row | None) -> None:
+        table, _, name = key.partition(b"\x00")
         if row is None:
             self.rows.pop(key, None)
-            self.encoded.pop(key, None)
-            block.state[key] = None
-            return
-        self.rows[key] = row
-        self.encoded[key] = block.state[key] = encode(row)
-        end = _end_of(key, row)
-        if end:
-            self.ends[key] = end
-            block.expiry[end.to_bytes(8, "big") + key] = b""
+            self._tables.setdefault(table, {}).pop(name, None)
+        else:
+            self.rows[key] = self._tables.setdefault(table, {})[name] = row
 
-
-def _end_of(key: bytes, row: Row) -> int:
-    end = _ENDS.get(key.partition(b"\x00")[0])
-    return end(row) if end else 0
+    def _put(self, space: str, key: bytes, row: bytes | None) -> None:
+        self._touched[space].add(key)
+        if row is None:
+            self.spaces[space].pop(key, None)
+        else:
+            self.spaces[space][key] = row

@@ -74,8 +74,9 @@ KEY_KIND: Final = integer(1, 2)
 END: Final = integer(1, 2)
 VERDICT: Final = integer(1, 2)
 
-# provisions.md, Gate: what is out of bounds or not canonical here is refused by `check_gate`, not by the decoder
-CONDITION: Final = struct(array(any_text), array(ROLE_CLASS), array(PURPOSE), array(VERB), DAY, DAY)
+# provisions.md, Gate: the decoder sees to shape and enumerations, all else is refused by `check_gate`
+ANY_INTEGER: Final = integer(-(1 << 63), (1 << 64) - 1)
+CONDITION: Final = struct(array(any_text), array(ROLE_CLASS), array(PURPOSE), array(VERB), ANY_INTEGER, ANY_INTEGER)
 GATE: Final = struct(array(CONDITION), array(struct(CONDITION, array(CONDITION))))
 
 MESSAGES: Final[dict[int, Shape]] = {

@@ -1,0 +1,34 @@
+"""The auditor's gates and evaluation say what the contracts' say, on random trees."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from salus.contracts.provisions import Effect, Provision, Record, Request, check_gate, gate
+from salus.contracts.provisions import outcome as outcome_of
+from salus.ledger.encoding import encode
+from salus.testing.auditor.canonical import Value, decode
+from salus.testing.auditor.evaluation import DENY, NONE, PERMIT, outcome
+from salus.testing.auditor.gates import gate_of, is_fit_gate, may_permit, surely_denies
+from tests.contracts.provisions_world import REQUESTS, THINGS, WIDE_REQUESTS, trees, wide_trees
+
+EFFECTS = {Effect.DENY: DENY, Effect.NONE: NONE, Effect.PERMIT: PERMIT}
+
+
+def plain(value: object) -> Value:
+    """As the auditor would decode it."""
+    return decode(encode(value))
+
+
+@settings(max_examples=400, deadline=None)
+@given(trees(), REQUESTS, THINGS)
+def test_outcome(tree: Provision, request: Request, record: Record) -> None:
+    assert EFFECTS[outcome_of(tree, request, record)] == outcome(plain(tree), plain(request), plain(record))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.one_of(trees(), trees(closed=False), wide_trees()), WIDE_REQUESTS)
+def test_gate(tree: Provision, request: Request) -> None:
+    found = gate(tree)
+    assert gate_of(plain(tree)) == plain(found)
+    assert is_fit_gate(plain(found))
+    check_gate(found)

@@ -292,16 +292,24 @@ class Newcomers:
         for node, message, pair in zip(self.nodes, messages, signers, strict=True):
             node.submit_signed((message,), pair)
 
-    def choose(self, keys: Sequence[SigningKey], *, choice: bytes = b"", commitment: bytes = b"") -> None:
-        """Let each file a choice with the same id or the same commitment."""
-        for name, node, key in zip(self.owners, self.nodes, keys, strict=True):
-            message = FileConsent(
+    def choose(
+        self, keys: Sequence[SigningKey], *, choice: bytes = b"", commitment: bytes = b"", together: bool = False
+    ) -> None:
+        """Let each file a choice with the same id or the same commitment, in one transaction or each in their own."""
+        messages = [
+            FileConsent(
                 pseudonym=name,
                 choice=choice or secrets.token_bytes(16),
                 gate=Gate(),
                 commitment=Digest(commitment or new_commitment()),
                 evidence_on_day=1,
             )
+            for name in self.owners
+        ]
+        if together:
+            self.nodes[0].submit_signed(tuple(messages), tuple(keys))
+            return
+        for node, message, key in zip(self.nodes, messages, keys, strict=True):
             node.submit_signed((message,), (key,))
 
     def ask(self, requester: OrganisationId) -> None:
@@ -351,8 +359,9 @@ def test_two_pseudonyms_in_one_transaction_are_found(planted: Crowd) -> None:
 
 
 def test_two_people_of_one_custodian_may_share_a_transaction(planted: Crowd) -> None:
-    newcomers = Newcomers(planted, (1, A), (2, A))
-    newcomers.enrol(*two_keys(), together=True)
+    newcomers, keys = Newcomers(planted, (1, A), (2, A)), two_keys()
+    newcomers.enrol(*keys, together=True)
+    newcomers.choose(keys, together=True)
     assert newcomers.links() == set()
 
 

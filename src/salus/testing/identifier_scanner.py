@@ -87,11 +87,13 @@ class Unit:
 
     Args:
         own: what a transaction or a session gives to everything that it carries.
+        passengers: what may be pseudonyms in the messages that a transaction carries, which have units of their own.
     """
 
     place: str
     values: list[Any]
     own: frozenset[bytes] = frozenset()
+    passengers: frozenset[bytes] = frozenset()
 
 
 def units(snapshot: Snapshot) -> Iterator[Unit]:
@@ -118,10 +120,10 @@ def transaction_units(raw: bytes) -> Iterator[Unit]:
     own = frozenset([hashlib.sha256(body_bytes).digest(), nonce, *signatures])
     if any(message[0] in _SESSION_TAGS for message in messages):
         own |= frozenset(signers)
-    named = [value for message in messages for value in flat(message) if _may_be_pseudonym(value)]
+    passengers = frozenset(value for message in messages for value in flat(message) if _may_be_pseudonym(value))
     for message in messages:
         yield Unit("message", list(flat(message)))
-    yield Unit("transaction", [version, chain, expires_at_s, *own, *named], own)
+    yield Unit("transaction", [version, chain, expires_at_s, *own], own, passengers)
 
 
 def _may_be_pseudonym(value: object) -> bool:
@@ -140,7 +142,7 @@ def scan_links(snapshot: Snapshot, owners: Mapping[Pseudonym, Owner]) -> list[Fi
     allowed: set[bytes] = set()
     for unit in units(snapshot):
         long = {value for value in unit.values if isinstance(value, bytes) and len(value) >= LINKING_BYTES}
-        named = {Pseudonym(value) for value in long if value in owners}
+        named = {Pseudonym(value) for value in long | unit.passengers if value in owners}
         allowed |= unit.own
         if _has_two_of_one(named, owners):
             findings.add(Finding(unit.place, "two pseudonyms of one person together"))

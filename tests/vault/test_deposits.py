@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from salus.crypto.commitments import content_root
 from salus.crypto.hashing import leaf_hash
 from salus.crypto.merkle import ProofInvalid, verify_inclusion
 from salus.crypto.sealing import new_key, open_sealed, sealed_root, sealed_size, unwrap
+from salus.vault import rows
 from salus.vault.database import Database
 from salus.vault.deposits import METADATA_SIZE_MAX_BYTES, Streamed
-from salus.vault.drivers.folder import INCOMING
+from salus.vault.drivers.folder import INCOMING, Folder
 from salus.vault.drivers.s3 import Bucket
 from salus.vault.drivers.sql import SMALL_SIZE_MAX_BYTES
 from salus.vault.errors import NoSuchRecord, RecordExists, SizeWrong, TooLarge, Unavailable
@@ -285,3 +286,20 @@ def test_a_deposit_that_was_swept_away_fails_and_can_be_sent_again(
     assert list(sample.objects.names()) == []
     assert list(fsck(sample.vault)) == []
     assert sample.vault.deposit(made).is_new
+
+
+def test_a_deposit_whose_object_is_about_to_be_swept_stores_no_record(database: Database, tmp_path: Path) -> None:
+    """The sweeper has claimed the name and not yet deleted the object when the writer comes to its end."""
+
+    class Claimed(Folder):
+        def put(self, name: str, pieces: Iterable[bytes]) -> None:
+            super().put(name, pieces)
+            with database.writing() as connection:
+                assert rows.claim_pending(connection, 1 << 40) == [name]
+
+    sample = SampleVault(database, tmp_path, Claimed(tmp_path / "objects"))
+    made = deposit("r", "record", MEDIUM)
+    with pytest.raises(Unavailable, match="swept away"):
+        sample.vault.deposit(made)
+    with pytest.raises(NoSuchRecord):
+        sample.vault.record(*made.key)

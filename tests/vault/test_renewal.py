@@ -15,7 +15,7 @@ from salus.vault.drivers.folder import Folder
 from salus.vault.errors import KeyFilesDisagree, NotEmpty, RootGone, Unavailable
 from salus.vault.fsck import fsck
 from salus.vault.key_backups import export_keys
-from salus.vault.keys import present_epoch
+from salus.vault.keys import KeyTable, present_epoch
 from salus.vault.root_files import Root
 from salus.vault.vault import EPOCH_S, Vault
 from tests.vault.conftest import DATABASES
@@ -77,6 +77,25 @@ def renew_in_child(sample: SampleVault) -> None:
     # a connection must not be carried over a fork
     database = Database(f"sqlite:///{sample.folder}/vault.db")
     Vault(database, sample.objects, sample.roots, clock=sample.clock, **sample.settings).renew_root()
+
+
+def test_a_renewal_on_top_of_an_unfinished_one_never_loses_the_root_in_force(sample: SampleVault) -> None:
+    """The root in force lies only in the `.next` files, and a worker that never restarts begins another renewal."""
+    made = sample.fill(sizes=(SMALL,))
+    for point in range(POINTS_MAX):
+        with sample.database.writing() as connection:
+            sample.vault.keys.renew_root(connection)
+        killed = run_and_kill(lambda: renew_without_settling(sample), point)
+        assert {outcome(sample.reopen(), each) for each in made} == {"opens"}
+        if not killed:
+            break
+    assert point > 15
+
+
+def renew_without_settling(sample: SampleVault) -> None:
+    keys = KeyTable(sample.roots, clock=sample.clock, epoch_s=EPOCH_S)
+    with Database(f"sqlite:///{sample.folder}/vault.db").writing() as connection:
+        keys.renew_root(connection)
 
 
 def test_a_kill_at_any_point_of_the_first_start_can_be_repeated(tmp_path: Path) -> None:

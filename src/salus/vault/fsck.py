@@ -71,7 +71,7 @@ def _key_findings(vault: Vault) -> Iterator[Finding]:
 
 def _key_fault(vault: Vault, connection: Connection, row: KeyRow) -> tuple[str, str] | None:
     try:
-        row.unwrap(vault.keys.root(connection, generation=row.generation))
+        row.unwrap(vault.keys.root(connection))
     except Damaged as error:
         return error.part, error.words
     except (RootGone, KeyFilesDisagree):

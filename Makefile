@@ -63,7 +63,7 @@ test: check pythons
 long: $(VENV)/.ready-test pythons
 	mkdir -p docs/results
 	{ git log -1 --format='commit %H'; uname -srm; nproc; $(BIN)/python -V; \
-	  $(PYTEST) $(SPREAD) -m long; } 2>&1 | tee docs/results/$(TODAY)-long.txt
+	  $(PYTEST) $(SPREAD) -m long -o faulthandler_timeout=7200; } 2>&1 | tee docs/results/$(TODAY)-long.txt
 
 bench: $(VENV)/.ready-test | $(VENV)/.ready-peers
 	$(BIN)/python -m bench

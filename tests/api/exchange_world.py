@@ -22,6 +22,7 @@ from salus.engines.base import Founding
 from salus.engines.embedded import EmbeddedEngine
 from salus.ledger.identifiers import OrganisationId
 from salus.ledger.machine import FirstRow
+from salus.node.assemble import Node
 from salus.node.http_peers import HttpPeers, node_peers
 from salus.node.keys import generate
 from salus.node.members import LedgerDirectory
@@ -66,13 +67,20 @@ def served_world(folder: Path, **settings: float) -> Iterator[Served]:
         stack.callback(engine.close)
         served = Served(World(folder, genesis, engine, keys), ports)
         for organisation in keys:
-            served.world.open_node(organisation)
+            stack.callback(let_go, served.world.open_node(organisation))
         for organisation, listener in listeners.items():
             limits = ExchangeSettings(folder=folder / organisation.lower(), **{"match_step_ms": 20} | settings)
             exchange = stack.enter_context(closing(Exchange(served.world.nodes[organisation], limits)))
             served.exchanges[organisation] = exchange
             stack.enter_context(running(exchange, listener))
         yield served
+
+
+def let_go(node: Node) -> None:
+    """Close what a node has open."""
+    node.custodian_journal.close()
+    node.requester_journal.close()
+    node.vault.database.close()
 
 
 def with_endpoints(genesis: Genesis, ports: dict[OrganisationId, int]) -> Genesis:

@@ -286,7 +286,11 @@ def test_a_match_is_answered_at_a_step_of_the_clock_whatever_was_found(
 
 
 def test_devices_are_counted_by_their_network(tight: Served) -> None:
-    statuses = [send(tight, Forged(tight.world, sender=DEVICE, key=SigningKey.generate())).status for _ in range(3)]
+    statuses = []
+    for number in range(3):
+        told = {"x-forwarded-for": f"203.0.113.{number}", "forwarded": f"for=203.0.113.{number}"}
+        device = Forged(tight.world, sender=DEVICE, key=SigningKey.generate(), fields=told)
+        statuses.append(send(tight, device).status)
     assert statuses == [200, 200, 429]
 
 

@@ -30,7 +30,7 @@ from salus.node.services import choices, deposit, enrol, receive
 from salus.node.services.request import Granted, Wish, request
 from salus.testing.world import HOSPITAL, PRACTICE, World, make_genesis
 from tests.api.attacker import ASK, Forged, post
-from tests.api.exchange_world import Served, eventually, with_endpoints
+from tests.api.exchange_world import Served, eventually, let_go, with_endpoints
 
 pytestmark = pytest.mark.services
 
@@ -76,7 +76,7 @@ def machine(folder: Path, *, workers: int) -> Iterator[Machine]:
         world = World(folder, genesis, engine, keys)
         for organisation in keys:
             write_keys(folder / f"{organisation}.keys", keys[organisation])
-            world.open_node(organisation)
+            stack.callback(let_go, world.open_node(organisation))
         command = [sys.executable, str(CHILD), str(folder), HOSPITAL, str(port), str(workers)]
         child = subprocess.Popen(command, cwd=Path(__file__).parents[2])
         stack.callback(end, child)

@@ -8,7 +8,7 @@ from salus.contracts.provisions import outcome as outcome_of
 from salus.ledger.encoding import encode
 from salus.testing.auditor.canonical import Value, decode
 from salus.testing.auditor.evaluation import DENY, NONE, PERMIT, outcome
-from salus.testing.auditor.gates import gate_of, is_fit_gate, may_permit, surely_denies
+from salus.testing.auditor.gates import gate_of, is_fit_gate
 from tests.contracts.provisions_world import REQUESTS, THINGS, WIDE_REQUESTS, trees, wide_trees
 
 EFFECTS = {Effect.DENY: DENY, Effect.NONE: NONE, Effect.PERMIT: PERMIT}

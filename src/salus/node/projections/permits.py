@@ -59,7 +59,7 @@ def _rows(organisation: OrganisationId, reader: Reader, indexes: range) -> Itera
         permit = permit_of(leaf)
         if outcome.custodian == organisation:
             yield _row(permit, End.CUSTODIAN, outcome.pseudonym, outcome.requester, outcome.until_s)
-        if outcome.requester == organisation:
+        elif outcome.requester == organisation:  # who asks itself has one end
             yield _row(permit, End.REQUESTER, outcome.pseudonym, outcome.custodian, outcome.until_s)
 
 

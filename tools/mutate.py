@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
+import multiprocessing
 import os
 import random
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Queue
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "src"
 PACKAGE = "salus"
 HANGS_S = 120
+PRELOADED = ("cryptography.hazmat.primitives.hpke", "hypothesis", "lmdb", "msgspec.inspect", "nacl.bindings")
+"""Loaded once for each worker and not once for each mutant."""
 
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -188,42 +192,55 @@ def replace(tree: ast.Module, old: ast.AST, new: ast.AST) -> None:
 
 def judge(mutants: Sequence[Mutant], options: argparse.Namespace, *, until_s: float) -> tuple[list[Mutant], int]:
     """Run the tests on each mutant until the time is up; return the survivors and how many were tried."""
+    survivors, tried = [], 0
     with tempfile.TemporaryDirectory(prefix="mutants-") as place:
-        copies: Queue[Path] = Queue()
-        for number in range(options.workers):
-            copies.put(copy_to(Path(place) / str(number)))
-        if not passes(copies, None, options.tests):
-            raise SystemExit("error: the tests fail without any change\nhint: mend them first")
-        with ThreadPoolExecutor(options.workers) as pool:
-            lived = list(pool.map(lambda mutant: lives(copies, mutant, options.tests, until_s=until_s), mutants))
-    survivors = [mutant for mutant, survives in zip(mutants, lived, strict=True) if survives]
-    return survivors, sum(each is not None for each in lived)
+        start = (Path(place), tuple(options.tests), until_s)
+        with multiprocessing.get_context("spawn").Pool(options.workers, open_bench, start) as pool:
+            if not pool.apply(survives, (None,)):
+                raise SystemExit("error: the tests fail without any change\nhint: mend them first")
+            for mutant, lived in zip(mutants, pool.imap(survives, mutants), strict=True):
+                tried += lived is not None
+                if lived:
+                    print(f"survived: {mutant}", flush=True)
+                    survivors.append(mutant)
+    return survivors, tried
 
 
-def copy_to(folder: Path) -> Path:
-    """A copy of the package, without byte code."""
+@dataclass(frozen=True)
+class Bench:
+    """What one worker has: its own copy of the package, and the tests; none is begun after `until_s`."""
+
+    folder: Path
+    tests: tuple[str, ...]
+    until_s: float
+
+
+BENCH: list[Bench] = []
+
+
+def open_bench(place: Path, tests: tuple[str, ...], until_s: float) -> None:
+    """Make a worker's copy, without byte code, and load what every run of the tests needs."""
+    folder = place / str(os.getpid())
     shutil.copytree(SOURCES / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
+    for module in PRELOADED:
+        importlib.import_module(module)
+    BENCH.append(Bench(folder, tests, until_s))
 
 
-def lives(copies: Queue[Path], mutant: Mutant, tests: Sequence[str], *, until_s: float) -> bool | None:
-    """Whether the tests pass on a mutant; None when there was no time for it."""
-    return None if time.monotonic() >= until_s else passes(copies, mutant, tests)
-
-
-def passes(copies: Queue[Path], mutant: Mutant | None, tests: Sequence[str]) -> bool:
-    """Whether the tests pass on a copy with the mutant in it."""
-    folder = copies.get()
-    target = folder / Path(mutant.path).relative_to("src") if mutant else None
-    original = target.read_text(encoding="utf-8") if target else ""
+def survives(mutant: Mutant | None) -> bool | None:
+    """Whether the tests pass on a mutant, or on the unchanged copy; None when the time was up before."""
+    (bench,) = BENCH
+    if time.monotonic() >= bench.until_s:
+        return None
+    if mutant is None:
+        return run(bench) == 0
+    target = bench.folder / Path(mutant.path).relative_to("src")
+    original = target.read_text(encoding="utf-8")
+    write(target, mutant.text)
     try:
-        if mutant and target:
-            write(target, mutant.text)
-        return run(folder, tests) == 0
+        return run(bench) == 0
     finally:
-        if target:
-            write(target, original)
-        copies.put(folder)
+        write(target, original)
 
 
 def write(target: Path, text: str) -> None:
@@ -233,15 +250,18 @@ def write(target: Path, text: str) -> None:
         stale.unlink()
 
 
-def run(folder: Path, tests: Sequence[str]) -> int:
-    """Run pytest with the copy in front; a run that hangs has failed."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not long", *tests]
-    environment = os.environ | {"PYTHONPATH": str(folder)}
-    try:
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=HANGS_S, check=False)
-    except subprocess.TimeoutExpired:
-        return 1
-    return done.returncode
+def run(bench: Bench) -> int:
+    """Run pytest with the copy in front, in a child that has everything loaded but the copy; one that hangs fails."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(HANGS_S)
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
+        os.chdir(ROOT)
+        sys.path.insert(0, str(bench.folder))
+        os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-m", "not long", *bench.tests])))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def explanations(path: Path | None) -> set[tuple[str, str, str]]:
@@ -262,9 +282,10 @@ def report(
     took_s: float,
     seed: int,
 ) -> None:
-    """Print the survivors, those without an explanation first."""
-    for mutant in sorted(survivors, key=lambda each: (each.place in explained, each.path, each.line)):
-        print(f"{'explained' if mutant.place in explained else 'SURVIVED'}: {mutant}")
+    """Print which survivors nobody has explained, and the count."""
+    for mutant in sorted(survivors, key=lambda each: (each.path, each.line)):
+        if mutant.place not in explained:
+            print(f"not explained: {mutant}")
     killed = tried - len(survivors)
     print(
         f"mutants: {tried} of {total} tried in {took_s:.0f} s (seed {seed}), {killed} killed, {len(survivors)} survived"

@@ -138,6 +138,16 @@ def test_bytes_that_are_no_document_are_refused() -> None:
         documents.decode_genesis(encode(REFUSED["another format"][0](PLAIN)))
 
 
+@pytest.mark.parametrize(("time_s", "fits"), [(0, False), (1, True), ((1 << 40) - 1, True), (1 << 40, False)])
+def test_time_begins_after_0_which_stands_for_never(time_s: int, fits: bool) -> None:
+    data = encode(msgspec.structs.replace(PLAIN, time_s=time_s))
+    if fits:
+        assert documents.decode_genesis(data).time_s == time_s
+    else:
+        with pytest.raises(EncodingInvalid):
+            documents.decode_genesis(data)
+
+
 @pytest.mark.parametrize("value", [0, -1, 1 << 31])
 def test_the_limits_of_a_network_are_bounded(value: int) -> None:
     network = msgspec.structs.replace(PLAIN.network, permit_s_max=value)

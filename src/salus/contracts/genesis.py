@@ -16,7 +16,7 @@ from salus.contracts.provisions import Provision, ProvisionInvalid, RoleClass
 from salus.crypto.hashing import tagged
 from salus.ledger.contract import Rejected
 from salus.ledger.encoding import decoder, encode
-from salus.ledger.identifiers import Digest, OrganisationId, OrganisationIdField, PublicKeyField, SecondsField
+from salus.ledger.identifiers import Digest, OrganisationId, OrganisationIdField, PublicKeyField
 from salus.ledger.machine import FirstRow
 
 GENESIS_TAG = "salus/genesis/1"
@@ -59,11 +59,11 @@ class FirstValidator(msgspec.Struct, frozen=True, array_like=True, forbid_unknow
 
 
 class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """The first state of a network. Times in seconds."""
+    """The first state of a network. Times in seconds; the first is not 0, so that 0 can stand for never in rows."""
 
     format: int
     chain: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,49}\Z")]
-    time_s: SecondsField
+    time_s: Annotated[int, Meta(ge=1, lt=1 << 40)]
     network: Network
     founders: Annotated[tuple[Founder, ...], Meta(min_length=1, max_length=100)]
     policies: tuple[FirstPolicy, ...]

@@ -191,10 +191,10 @@ def verify(context: Context, message: Verify) -> Verified:
     2. Signed by the custodian.
     3. The relationship has no tombstone, else RelationshipErased. It may be closed.
     4. The entry is not marked erased, else EntryErased. That it is in a batch, nobody can see here.
-    5. Write `records.marks`: `verified_at_s` is the block's time, at least 1; the rest stays.
+    5. Write `records.marks`: `verified_at_s` is the block's time; the rest stays.
     """
     mark = _require_entry(context, message)
-    _mark(context, message, msgspec.structs.replace(mark, verified_at_s=max(context.time_s, 1)))
+    _mark(context, message, msgspec.structs.replace(mark, verified_at_s=context.time_s))
     return Verified(message.pseudonym, message.entry, message.commitment)
 
 
@@ -222,10 +222,10 @@ def mark_erased(context: Context, message: MarkErased) -> ErasureMarked:
     """Mark one entry as gone.
 
     1. to 4. as Verify.
-    5. Write `records.marks`: `erased_at_s` is the block's time, at least 1; the rest stays.
+    5. Write `records.marks`: `erased_at_s` is the block's time; the rest stays.
     """
     mark = _require_entry(context, message)
-    _mark(context, message, msgspec.structs.replace(mark, erased_at_s=max(context.time_s, 1)))
+    _mark(context, message, msgspec.structs.replace(mark, erased_at_s=context.time_s))
     return ErasureMarked(message.pseudonym, message.entry, message.commitment)
 
 
@@ -234,10 +234,10 @@ def erase_relationship(context: Context, message: EraseRelationship) -> Relation
     """Put up the tombstone; from this block on nothing is released.
 
     1. to 3. as Verify.
-    4. Write `records.erasures`: the block's time, at least 1. The row stays for ever.
+    4. Write `records.erasures`: the block's time. The row stays for ever.
     """
     _act_as_custodian(context, message)
-    ERASURES.put(context, message.pseudonym, Erasure(erased_at_s=max(context.time_s, 1)))
+    ERASURES.put(context, message.pseudonym, Erasure(erased_at_s=context.time_s))
     return RelationshipErased(message.pseudonym, message.custodian, message.commitment)
 
 

@@ -202,11 +202,11 @@ def close_relationship(context: Context, message: CloseRelationship) -> Relation
 
     1. The relationship exists and is open, else RelationshipUnknown, RelationshipClosed.
     2. Signed by the pseudonym's key.
-    3. Write `closed_at_s`: the block's time, at least 1.
+    3. Write `closed_at_s`: the block's time.
     """
     relationship = require_open(context, message.pseudonym)  # 1
     signer = context.signed_by((relationship.key,), who="the pseudonym's key")  # 2
-    closed = msgspec.structs.replace(relationship, closed_at_s=max(context.time_s, 1))
+    closed = msgspec.structs.replace(relationship, closed_at_s=context.time_s)
     RELATIONSHIPS.put(context, message.pseudonym, closed)  # 3
     return RelationshipClosed(message.pseudonym, actor_of(relationship, signer), message.commitment)
 

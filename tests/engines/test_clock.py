@@ -99,3 +99,25 @@ def test_the_system_clock_rises() -> None:
     clock = SystemClock()
     assert clock.monotonic_ns() <= clock.monotonic_ns()
     assert clock.wall_ns() > NOW_NS - 10**18
+
+
+class Sleeping(FakeClock):
+    """A machine that is put to sleep after each of the first readings of its monotonic clock."""
+
+    naps = 2
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds since the clock was made; whoever asks then loses an hour."""
+        now_ns = super().monotonic_ns()
+        if self.naps:
+            self.naps -= 1
+            self.advance(3600)
+        return now_ns
+
+
+def test_a_machine_that_sleeps_between_two_readings_has_not_jumped() -> None:
+    # Found by the simulator: clock moved by hand between the two readings, and the ledger stopped.
+    clock = Sleeping()
+    guard = ClockGuard(clock, last_ns=0)
+    clock.naps = 2
+    assert guard.next_block_ns(0) == clock.wall_ns()

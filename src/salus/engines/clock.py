@@ -64,8 +64,7 @@ class ClockGuard:
 
     def __init__(self, clock: Clock, *, last_ns: int) -> None:
         self._clock = clock
-        self._started_wall_ns = clock.wall_ns()
-        self._started_monotonic_ns = clock.monotonic_ns()
+        self._started_wall_ns, self._started_monotonic_ns = self._read()
         gap_ns = self._started_wall_ns - last_ns
         if gap_ns < -CLOCK_GAP_NS_MAX:
             raise StartRefused(
@@ -81,8 +80,8 @@ class ClockGuard:
         Raises:
             ClockUnfit: wall and monotonic clock have parted by more than 10 s since the start.
         """
-        wall_ns = self._clock.wall_ns()
-        passed_ns = self._clock.monotonic_ns() - self._started_monotonic_ns
+        wall_ns, monotonic_ns = self._read()
+        passed_ns = monotonic_ns - self._started_monotonic_ns
         parted_ns = wall_ns - self._started_wall_ns - passed_ns
         if abs(parted_ns) > CLOCK_GAP_NS_MAX:
             raise ClockUnfit(
@@ -90,6 +89,13 @@ class ClockGuard:
                 "check the time service and start the ledger again"
             )
         return max(last_ns + BLOCK_STEP_NS, wall_ns - wall_ns % BLOCK_STEP_NS)
+
+    def _read(self) -> tuple[int, int]:
+        """Wall and monotonic clock of one moment: a machine that slept between two readings has not jumped."""
+        while True:
+            monotonic_ns, wall_ns = self._clock.monotonic_ns(), self._clock.wall_ns()
+            if self._clock.monotonic_ns() - monotonic_ns < SECOND_NS:
+                return wall_ns, monotonic_ns
 
 
 class ClockUnfit(Unavailable):

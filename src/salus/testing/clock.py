@@ -15,28 +15,28 @@ class FakeClock:
     """
 
     def __init__(self, wall_s: int = 1_800_000_000) -> None:
-        self._wall_ns = wall_s * SECOND_NS
-        self._monotonic_ns = 0
+        self._now_ns = (wall_s * SECOND_NS, 0)  # one value, so that no thread sees half of an advance
 
     def wall_ns(self) -> int:
         """Nanoseconds since 1970."""
-        return self._wall_ns
+        return self._now_ns[0]
 
     def monotonic_ns(self) -> int:
         """Nanoseconds since the clock was made."""
-        return self._monotonic_ns
+        return self._now_ns[1]
 
     def advance(self, seconds: float) -> None:
         """Let time pass on both clocks."""
-        self._monotonic_ns += round(seconds * SECOND_NS)
-        self._wall_ns += round(seconds * SECOND_NS)
+        wall_ns, monotonic_ns = self._now_ns
+        self._now_ns = (wall_ns + round(seconds * SECOND_NS), monotonic_ns + round(seconds * SECOND_NS))
 
     def jump(self, seconds: float) -> None:
         """Set the wall clock forward or, below zero, back, as a broken time service does."""
-        self._wall_ns += round(seconds * SECOND_NS)
+        wall_ns, monotonic_ns = self._now_ns
+        self._now_ns = (wall_ns + round(seconds * SECOND_NS), monotonic_ns)
 
     def wait_for(self, condition: threading.Condition, fact: Callable[[], bool], timeout_s: float) -> None:
         """Wait, holding the condition, until the fact holds or this clock has moved past the time-out."""
-        until_ns = self._monotonic_ns + round(timeout_s * SECOND_NS)
-        while self._monotonic_ns < until_ns and not fact():
+        until_ns = self.monotonic_ns() + round(timeout_s * SECOND_NS)
+        while self.monotonic_ns() < until_ns and not fact():
             condition.wait(_LOOK_AGAIN_S)

@@ -219,6 +219,13 @@ def _anchor_permit(view: View, message: Message) -> None:
         view.put(PERMITS, message["permit"], None if permit[CLOSED_ENDS] == ends else permit)
 
 
+def is_own(permit: Row) -> bool:
+    """Tell whether a permit is for own staff's direct care, or for the patient: what the default lets go."""
+    asked: Request = (permit[2], permit[3], permit[4], permit[5], 0)
+    is_patient = (permit[4], permit[3]) == (PATRQT, PATIENT_SIDE)
+    return is_patient or (permit[1] == permit[2] and _is_direct_care(asked))
+
+
 def is_alive(view: View, permit: bytes) -> bool:
     """Tell whether a permit is alive at the view's time: the later of block time and local clock."""
     time_s = view.time_s

@@ -86,24 +86,25 @@ def may_go(
     custodian: Sequence[Tree],
     choices: Sequence[Tree],
     ticket: Sequence[Tree],
-    basis: int,
+    is_emergency: bool,
+    is_own: bool,
     request: Request,
     record: Record,
 ) -> bool:
     """Decide on one record under a live permit (docs/spec/contracts.md, The decision on one record).
 
     Args:
-        basis: of the permit: 1 emergency, 2 choice, 3 ticket, 4 own staff, 5 patient, 6 policy.
+        is_emergency: the permit's basis is EMERGENCY.
+        is_own: the requester is the custodian, and the request is direct care; or it is the patient's own.
     """
     policies = [outcome(tree, request, record) for tree in (*network, *custodian)]
     chosen = [outcome(tree, request, record) for tree in choices]
     if DENY in policies:
         return False
-    if basis == 1:
+    if is_emergency:
         return True
     if DENY in chosen:
         return False
     if PERMIT in chosen or (ticket and all(outcome(tree, request, record) == PERMIT for tree in ticket)):
         return True
-    is_own_staff = basis == 4
-    return is_own_staff or basis == 5 or PERMIT in policies
+    return is_own or PERMIT in policies

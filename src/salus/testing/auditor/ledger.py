@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from salus.testing.auditor import access, consent, membership, patients, records, tickets
-from salus.testing.auditor.canonical import encode
+from salus.testing.auditor.canonical import decode, encode
 from salus.testing.auditor.genesis import first_rows
 from salus.testing.auditor.hashes import LogRoot, app_hash, leaf_hash, tagged, tree_root
 from salus.testing.auditor.shapes import Message
@@ -140,6 +140,12 @@ class Auditor:
     def table(self, name: str) -> dict[bytes, Row]:
         """Return a table's rows by the encoding of their keys; not to be written."""
         return self._tables.setdefault(name.encode(), {})
+
+    def event(self, pseudonym: bytes, number: int) -> list[Any]:
+        """Return the leaf of an event in a pseudonym's history, counted from 0; its outcome in the place of `data`."""
+        place: Any = decode(self.spaces[INDEXES][row_key("machine.events", [pseudonym, number])])
+        leaf: Any = decode(self.spaces[LEAVES][place[0].to_bytes(8, "big")])
+        return [*leaf[:5], decode(leaf[5])]
 
     def _sweep(self, count: int) -> None:
         due = sorted((end, key) for key, end in self._ends.items() if end <= self.time_s)

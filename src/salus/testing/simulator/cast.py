@@ -40,7 +40,9 @@ BEGIN_S: Final = 1_772_355_600
 CODES: Final = ("RX1", "A81001", "FX001", "IN001", "RI001", "PT001")
 STRANGER: Final = "ZZ999"
 ROLES: Final = ((1, 3, 7, 8), (1, 3, 4, 7), (2, 3), (5,), (6,), (1, 2, 3, 4, 5, 6, 7, 8))
-LABELS: Final = ("HIV", "N", "PSY", "R")
+CODING: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+LABELS: Final = tuple(f"{CODING}|{code}" for code in ("HIV", "PSY", "SDV"))
+"""As records carry them."""
 HEAVY: Final = 0.1
 """How often the policies of a network are as long as they may be, so that some transactions exhaust their steps."""
 SUSPENDED_S_MAX: Final = 3 * 86_400
@@ -163,19 +165,22 @@ def _plain(
     return [kind, organisations, [], [], list(verbs), 0, LAST_DAY, *ANY_PERIOD, [], [], [], [], [], list(exceptions)]
 
 
-def plain_tree(chance: Random, *, depth: int = 3, is_wide: bool = True) -> list[Any]:
+def plain_tree(chance: Random, *, depth: int = 3, is_wide: bool = True, codes: Sequence[str] = CODES) -> list[Any]:
     """Return a random provision tree as the auditor has it.
 
     Args:
         is_wide: most criteria are empty, so that much is permitted or denied.
+        codes: of the organisations that it may name.
     """
     some = 0.25 if is_wide else 0.6
     first, last = sorted((chance.randrange(20_000, 21_500), chance.randrange(20_000, 21_500)))
     has_days = chance.random() < some / 2
-    exceptions = [plain_tree(chance, depth=depth - 1) for _ in range(chance.choice((0, 0, 1, 2)))] if depth else []
+    exceptions = (
+        [plain_tree(chance, depth=depth - 1, codes=codes) for _ in range(chance.choice((0, 0, 1, 2)))] if depth else []
+    )
     return [
         int(chance.random() < 0.6),
-        _some_of(chance, CODES, some),
+        _some_of(chance, codes, some),
         _some_of(chance, range(1, 9), some),
         _some_of(chance, range(1, 9), some),
         _some_of(chance, range(1, 5), some / 2),

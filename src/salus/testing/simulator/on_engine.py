@@ -10,12 +10,13 @@ from salus.engines.base import Snapshot, Unavailable
 from salus.engines.clock import SECOND_NS
 from salus.engines.headers import decode_body_row, read_header
 from salus.engines.store import BLOCKS, height_key
+from salus.ledger.identifiers import Digest
 from salus.ledger.machine import read_meta, stored_result
 from salus.ledger.outcomes import NOT_A_TRANSACTION, TransactionResult
 from salus.testing.auditor import Auditor
 from salus.testing.auditor.hashes import sha256
 from salus.testing.auditor.transactions import NotATransaction, parse
-from salus.testing.simulator.cast import CHAIN, Cast, make_cast
+from salus.testing.simulator.cast import Cast, make_cast
 from salus.testing.simulator.comparison import (
     COMPARED,
     compare_all,
@@ -61,13 +62,23 @@ class Audit:
         assert sealed is not None, "headers are kept without gaps"
         body = snapshot.get(BLOCKS, height_key(height))
         raws = () if body is None else decode_body_row(body)
-        results = [_stored(snapshot, raw) for raw in raws]
+        results = [self._stored(snapshot, raw) for raw in raws]
         time_s = sealed.signed.header.time_ns // SECOND_NS
         audited = self.auditor.block(height, time_s, raws, exhausted=exhausted(results))
         compare_results(audited, results)
         count_leaves(self.seen, results)
         for space, keys in audited.touched.items():
             touched[space] |= keys
+
+    def hash_of(self, raw: bytes) -> Digest:
+        """Return the hash of a transaction; of what is none, one that no transaction has."""
+        try:
+            return Digest(parse(raw, chain=self.auditor.chain).hash)
+        except NotATransaction:
+            return Digest(sha256(raw))
+
+    def _stored(self, snapshot: Snapshot, raw: bytes) -> TransactionResult:
+        return stored_result(snapshot, self.hash_of(raw)) or REFUSED
 
 
 @dataclass
@@ -125,7 +136,7 @@ class OnEngine:
             self.ledger.recover()
 
     def _compare_answer(self, raw: bytes, result: TransactionResult) -> None:
-        verdict = self.audit.auditor.executed.get(_hash(raw))
+        verdict = self.audit.auditor.executed.get(self.audit.hash_of(raw))
         if verdict is not None:
             compare_result("answer", result, verdict)
             return
@@ -134,17 +145,6 @@ class OnEngine:
         times_s = [now_s] if self.ledger.is_exact else range(now_s - 3, now_s + 3)
         is_expected = all(self.audit.auditor.expect(raw, time_s) for time_s in times_s)
         expect_same("refused, and is a transaction", False, is_expected)  # noqa: FBT003 -- two facts
-
-
-def _stored(snapshot: Snapshot, raw: bytes) -> TransactionResult:
-    return stored_result(snapshot, _hash(raw)) or REFUSED  # type: ignore[arg-type]
-
-
-def _hash(raw: bytes) -> bytes:
-    try:
-        return parse(raw, chain=CHAIN).hash
-    except NotATransaction:
-        return sha256(raw)
 
 
 def simulate_in_process(seed: int, steps: int, folder: Path) -> Seen:

@@ -6,7 +6,6 @@ that it was possibly released. After each kill the ledger is checked as it was l
 
 import os
 import random
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -32,6 +31,7 @@ from tests.kill import checks
 from tests.kill.acknowledged import Committed, Deposited, Facts, Offered, Opened, SlotsSent
 from tests.kill.nursery import Nursery
 from tests.kill.workload import ALL, LEDGER, NODES, open_client, open_engine, open_nodes
+from tests.progress import Progress
 
 pytestmark = [pytest.mark.services, pytest.mark.promise("L2", "L4", "R5")]
 
@@ -66,14 +66,14 @@ def test_a_thousand_kills(tmp_path: Path, seed: int) -> None:
 def kill_many(tmp_path: Path, seed: int, *, kills: int) -> None:
     """Kill so many times over several networks; say on the way how far it is and what was done."""
     done: Counter[str] = Counter()
-    began_s = time.monotonic()
+    progress = Progress(f"kills, seed {seed}")
     with Nursery() as nursery:
         for number in range(kills // KILLS_PER_NETWORK):
             with tempfile.TemporaryDirectory(prefix="salus-kill-") as sockets:
                 killed = KilledNetwork(tmp_path / str(number), Path(sockets) / "s", nursery, seed + number)
                 done += killed.kill_again_and_again(KILLS_PER_NETWORK)
             told = ", ".join(f"{count} {name}" for name, count in sorted(done.items()))
-            print(f"seed {seed}: {told}, {time.monotonic() - began_s:.0f} s", file=sys.__stderr__, flush=True)
+            progress.tell(told, now=number == kills // KILLS_PER_NETWORK - 1)
     assert done["kills"] == kills
     assert min(done[kind] for kind in ("transactions", "deposits", "offers", "slots", "opened")) > kills / 4, done
 

@@ -115,6 +115,23 @@ def test_two_workers_enrol_one_person_once(two: World) -> None:
     assert find(two.hospital, number) == second[0]
 
 
+def test_a_worker_that_comes_when_another_has_just_finished_enrols_nobody_again(
+    two: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Found by the kill harness, seed 2007: not in the map yet when it looked, and no longer claimed when it claimed.
+    number = kept_nhs_number(1)
+
+    def find_and_be_late(node: Node, wanted: object) -> None:
+        monkeypatch.undo()
+        enrol(node, number, BORN)
+
+    monkeypatch.setattr("salus.node.services.enrol.find", find_and_be_late)
+    with pytest.raises(Refused) as refused:
+        enrol(two.hospital, number, BORN)
+    assert refused.value.refusal is Refusal.ALREADY_ENROLLED
+    assert enrolled_on_ledger(two.hospital) == 1
+
+
 def test_a_corrected_date_of_birth_does_not_continue_what_was_wrong(two: World) -> None:
     number = kept_nhs_number(1)
     with pytest.raises(NotNow):

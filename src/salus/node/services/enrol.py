@@ -6,7 +6,8 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, delete, insert, select
+from sqlalchemy import Connection, Select, delete, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from salus.clinical.local_number import LocalNumber
 from salus.clinical.nhs_number import NhsNumber
@@ -26,6 +27,9 @@ from salus.vault.vault import EPOCH_S
 
 PersonNumber = NhsNumber | LocalNumber
 """By which a custodian knows a person; only an NHS number can be asked for by others."""
+
+
+BUSY = "this person is being enrolled by somebody else at this moment: ask again"
 
 
 class RelationshipSecret(msgspec.Struct, frozen=True, array_like=True):
@@ -185,15 +189,25 @@ def _claim(node: Node, secret: RelationshipSecret, *, pseudonym: bytes, may_cont
         if kept is None or _SECRET.decode(kept).date_of_birth == secret.date_of_birth:
             return Pseudonym(claimed)
     name = Pseudonym(pseudonym or secrets.token_bytes(16))
-    with node.vault.database.writing() as connection:
-        now = connection.scalar(_claimed(lookup))
-        if now != claimed:
-            raise NotNow("this person is being enrolled by somebody else at this moment: ask again")
-        connection.execute(delete(schema.enrolments).where(schema.enrolments.c.lookup == lookup))
-        connection.execute(insert(schema.enrolments).values(lookup=lookup, pseudonym=name))
+    try:
+        with node.vault.database.writing() as connection:
+            _replace_claim(connection, lookup, claimed, name)
+    except IntegrityError as error:
+        raise NotNow(BUSY) from error
     if claimed is not None and claimed != name:
         node.vault.erase_relationship(claimed, within_s=EPOCH_S)  # of an attempt that never reached the ledger
     return name
+
+
+def _replace_claim(connection: Connection, lookup: bytes, claimed: bytes | None, name: Pseudonym) -> None:
+    # The claim first, then the map: whoever ended the claim meanwhile has put the person into the map.
+    if connection.scalar(_claimed(lookup)) != claimed:
+        raise NotNow(BUSY)
+    known = select(schema.identities.c.pseudonym).where(schema.identities.c.lookup == lookup)
+    if connection.scalar(known) is not None:
+        raise Refused(Refusal.ALREADY_ENROLLED, "this person has a relationship here: use it")
+    connection.execute(delete(schema.enrolments).where(schema.enrolments.c.lookup == lookup))
+    connection.execute(insert(schema.enrolments).values(lookup=lookup, pseudonym=name))
 
 
 def _claimed(lookup: bytes) -> Select[tuple[Any]]:

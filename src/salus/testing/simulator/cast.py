@@ -148,6 +148,9 @@ def policy_tree(chance: Random) -> Provision:
 
 def _policy_trees(chance: Random, *, is_heavy: bool) -> Iterator[Provision]:
     yield policy_tree(chance)
+    if chance.random() < 0.5:  # a plain no to one purpose
+        no = _plain(0, [], exceptions=[])
+        yield decode_provision(encode_plain([*no[:3], [chance.choice((1, 2, 3, 6))], *no[4:]]))
     if is_heavy:
         yield from (_long_tree() for _ in range(6))
 

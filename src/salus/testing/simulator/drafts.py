@@ -387,5 +387,18 @@ BUILDERS: Final[dict[int, Callable[[Drafter], list[Draft]]]] = {
     603: _review,
     604: _challenge,
 }
-WEIGHTS: Final = {103: 3, 201: 12, 204: 5, 206: 0.5, 305: 0.5, 401: 12, 501: 6, 503: 10, 601: 25, 602: 10, 603: 5}
+WEIGHTS: Final = {
+    103: 3,
+    201: 12,
+    204: 5,
+    206: 0.5,
+    305: 0.5,
+    401: 12,
+    501: 6,
+    503: 10,
+    504: 4,
+    601: 25,
+    602: 10,
+    603: 5,
+}
 """How often a message comes; 2 for those that are not named."""

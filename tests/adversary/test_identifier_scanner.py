@@ -96,8 +96,9 @@ def needles(lived: Inhabited, reader: LmdbReader) -> Needles:
 
 @pytest.fixture(scope="module")
 def long_needles(lived: Inhabited, reader: LmdbReader) -> Needles:
-    """For the nodes' files, which are sealed bytes by the hundred megabyte: six bytes would turn up by chance."""
-    return Needles(everything_of(lived), public=public_of(reader), shortest=8)
+    """For the nodes' files: sealed bytes by the hundred megabyte, and names of objects in hexadecimal, in which eight
+    digits of a date turn up by chance. Ten leave the number, the date with its dashes, and whole names."""
+    return Needles(everything_of(lived), public=public_of(reader), shortest=10)
 
 
 def everything_of(lived: Inhabited) -> Iterator[Needle]:

@@ -25,9 +25,10 @@ from salus.ledger.identifiers import Digest, Pseudonym, RecordId
 from salus.node import documents, schema
 from salus.node.assemble import Node
 from salus.node.documents import Kind
-from salus.node.errors import Refused
+from salus.node.errors import NotNow, Refused
 from salus.node.services.enrol import relationship_secret
 from salus.vault.deposits import Deposit, Deposited
+from salus.vault.errors import RecordExists
 from salus.vault.rows import RecordKey
 from salus.vault.vault import Record
 
@@ -36,6 +37,7 @@ METADATA = decoder(CommittedFields)
 TEXTS_MAX = 512
 RECORDS_ASKED = 500
 """How many record ids one statement names: databases bound it."""
+STAGINGS_MAX = 5
 BATCHES_TOGETHER = 128
 """How many registrations share one transaction, and so one signature."""
 
@@ -80,11 +82,10 @@ def deposit_charts(node: Node, charts: Sequence[ChartDeposit]) -> list[list[File
 
     Raises:
         Refused: a relationship is unknown, or the ledger says no.
-        NotNow: the ledger is away; the records are staged, and `redrive` registers them.
+        NotNow: the ledger is away; the records are staged, and `redrive` registers them. Or other workers are
+            depositing the same records all the time; nothing was stored.
     """
-    deposits = [_deposits(node, chart) for chart in charts]  # 1
-    unique = {each.key: each for of_chart in deposits for each in of_chart}
-    answers = dict(zip(unique, node.vault.deposit_many(list(unique.values())), strict=True))  # 2
+    deposits, unique, answers = _stage(node, charts)
     new: dict[Pseudonym, list[tuple[Deposited, CommittedFields]]] = {}
     for key, answer in answers.items():
         if answer.is_new:
@@ -92,6 +93,21 @@ def deposit_charts(node: Node, charts: Sequence[ChartDeposit]) -> list[list[File
             new.setdefault(Pseudonym(unique[key].relationship), []).append((answer, metadata))
     register(node, new)  # 3
     return [[_filed(answers[each.key]) for each in of_chart] for of_chart in deposits]
+
+
+def _stage(
+    node: Node, charts: Sequence[ChartDeposit]
+) -> tuple[list[list[Deposit]], dict[RecordKey, Deposit], dict[RecordKey, Deposited]]:
+    """Find versions and seal; once more when another worker took the next version of a record meanwhile."""
+    for _ in range(STAGINGS_MAX):
+        deposits = [_deposits(node, chart) for chart in charts]  # 1
+        unique = {each.key: each for of_chart in deposits for each in of_chart}
+        try:
+            answers = node.vault.deposit_many(list(unique.values()))  # 2
+        except RecordExists:
+            continue
+        return deposits, unique, dict(zip(unique, answers, strict=True))
+    raise NotNow("other workers are depositing the same records: send them again")
 
 
 def register(node: Node, stored: Mapping[Pseudonym, Sequence[tuple[Deposited | Record, CommittedFields]]]) -> None:

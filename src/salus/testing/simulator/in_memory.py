@@ -1,6 +1,7 @@
 """The machine over a store in memory: blocks, clock jumps, restarts, and blocks that a crash kept from the store."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -87,7 +88,7 @@ class InMemory:
         audited = self.auditor.block(self.auditor.height + 1, self._time_s, raws, exhausted=exhausted(results))
         compare_results(audited, results)
         compare_changes(self.auditor, audited, self._executed.changes, self.store)
-        count_leaves(self.seen, results)
+        count_results(self.seen, results)
         if self.auditor.height % LOOK_AT_ALL_EVERY == 0:
             self._look_at_all()
 
@@ -100,18 +101,23 @@ class InMemory:
         compare_all(self.auditor, rows, self.machine.meta.app_hash)
 
 
-def count_leaves(seen: Seen, results: tuple[TransactionResult, ...] | list[TransactionResult]) -> None:
-    """Count which messages came to what."""
+def count_results(seen: Seen, results: Iterable[TransactionResult]) -> None:
+    """Count which messages came to what; what is no transaction counts as tag 0."""
     for result in results:
         if not result.leaves:
             seen[0, result.code, 0] += 1
-        for encoded in result.leaves:
-            code, data = decode_leaf(encoded).code, decode(decode_leaf(encoded).data)
-            if code in (DONE, DENIED):
-                assert isinstance(data, list)
-                seen[int(data[0]), code, int(data[7]) if code == DENIED else 0] += 1  # type: ignore[arg-type]
-            else:
-                seen[int(data), code, 0] += 1  # type: ignore[arg-type]
+        count_leaves(seen, result.leaves)
+
+
+def count_leaves(seen: Seen, leaves: Iterable[bytes]) -> None:
+    """Count which messages came to what."""
+    for encoded in leaves:
+        code, data = decode_leaf(encoded).code, decode(decode_leaf(encoded).data)
+        if code in (DONE, DENIED):
+            assert isinstance(data, list)
+            seen[int(data[0]), code, int(data[7]) if code == DENIED else 0] += 1  # type: ignore[arg-type]
+        else:
+            seen[int(data), code, 0] += 1  # type: ignore[arg-type]
 
 
 def simulate(seed: int, steps: int) -> Seen:

@@ -25,7 +25,7 @@ from salus.testing.simulator.comparison import (
     exhausted,
     expect_same,
 )
-from salus.testing.simulator.in_memory import JUMPS_S, LONG_JUMPS_S, Seen, count_leaves
+from salus.testing.simulator.in_memory import JUMPS_S, LONG_JUMPS_S, Seen, count_results
 from salus.testing.simulator.ledgers import InProcess, Ledger, OwnProcess
 from salus.testing.simulator.player import Player
 
@@ -66,7 +66,7 @@ class Audit:
         time_s = sealed.signed.header.time_ns // SECOND_NS
         audited = self.auditor.block(height, time_s, raws, exhausted=exhausted(results))
         compare_results(audited, results)
-        count_leaves(self.seen, results)
+        count_results(self.seen, results)
         for space, keys in audited.touched.items():
             touched[space] |= keys
 

@@ -17,6 +17,7 @@ BROKEN: Final = 0.3
 REPLAYED: Final = 0.06
 LONG: Final = 0.03
 REQUEST: Final = 601
+FILE_CONSENT: Final = 401
 HEAVY_CONDITIONS: Final = 300
 SENT_MAX: Final = 300
 TAGS: Final = tuple(BUILDERS)
@@ -40,12 +41,14 @@ class Player:
     """Sends transactions to a network.
 
     Args:
+        broken: how often a transaction is broken on purpose.
         sent: what was sent before, to be sent again.
     """
 
     auditor: Auditor
     keys: KeyRing
     chance: Random
+    broken: float = BROKEN
     sent: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -62,9 +65,21 @@ class Player:
             return self.chance.choice(self.sent)
         self._drafter.time_s = time_s
         body = self._body(time_s)
-        raw = self._broken(body) if self.chance.random() < BROKEN else signed(body)
+        raw = self._broken(body) if self.chance.random() < self.broken else signed(body)
         self.sent = [*self.sent[-SENT_MAX:], raw]
         return raw
+
+    def of(self, tag: int, time_s: int) -> bytes:
+        """Return an unbroken transaction with a message of this kind."""
+        self._drafter.time_s = time_s
+        return signed(self._put_together(self._drafter.draft(tag), time_s))
+
+    def with_text(self, text: str, time_s: int) -> bytes:
+        """Return a choice whose gate names an organisation by this text, which is no code."""
+        self._drafter.time_s = time_s
+        (draft,) = self._drafter.draft(FILE_CONSENT)
+        draft.message[3] = [[[[text], [], [], [], 0, 1]], []]
+        return signed(self._put_together([draft], time_s))
 
     def _body(self, time_s: int) -> Body:
         drafts: list[Draft] = []
@@ -73,6 +88,9 @@ class Player:
         for _ in range(self.chance.choice((1, 1, 1, 1, 2, 3))):
             (tag,) = self.chance.choices(TAGS, self._weights)
             drafts += self._drafter.draft(tag)
+        return self._put_together(drafts, time_s)
+
+    def _put_together(self, drafts: list[Draft], time_s: int) -> Body:
         keys = list({key.public: key for draft in drafts for key in draft.signers}.values())
         for draft in drafts:
             if draft.session is not None:

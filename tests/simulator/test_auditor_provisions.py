@@ -19,13 +19,13 @@ def plain(value: object) -> Value:
     return decode(encode(value))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(trees(), REQUESTS, THINGS)
 def test_outcome(tree: Provision, request: Request, record: Record) -> None:
     assert EFFECTS[outcome_of(tree, request, record)] == outcome(plain(tree), plain(request), plain(record))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.one_of(trees(), trees(closed=False), wide_trees()), WIDE_REQUESTS)
 def test_gate(tree: Provision, request: Request) -> None:
     found = gate(tree)

@@ -1,7 +1,7 @@
 """The machine over a store in memory: blocks, clock jumps, restarts, and blocks that a crash kept from the store."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -38,12 +38,13 @@ class InMemory:
 
     cast: Cast
     chance: Random
+    favourites: Sequence[int] = ()
     store: MemoryStore = field(default_factory=MemoryStore)
     seen: Seen = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.auditor: Auditor = self.cast.auditor()
-        self.player = Player(self.auditor, self.cast.keys, self.chance)
+        self.player = Player(self.auditor, self.cast.keys, self.chance, favourites=self.favourites)
         self._founding = self.cast.founding()
         machine = Machine(CHAIN, CONTRACTS, self.store)
         self.store.write(machine.genesis(time_s=self._founding.time_s, rows=self._founding.rows).changes)
@@ -120,10 +121,14 @@ def count_leaves(seen: Seen, leaves: Iterable[bytes]) -> None:
             seen[int(data), code, 0] += 1  # type: ignore[arg-type]
 
 
-def simulate(seed: int, steps: int) -> Seen:
-    """Run so many transactions of a seed; return what was seen. Raises Disagreement."""
+def simulate(seed: int, steps: int, *, favourites: Sequence[int] = ()) -> Seen:
+    """Run so many transactions of a seed; return what was seen. Raises Disagreement.
+
+    Args:
+        favourites: tags of messages that come more often than the seed would have it.
+    """
     chance = Random(seed)  # noqa: S311 -- reproducible by its seed
-    run = InMemory(make_cast(chance), chance)
+    run = InMemory(make_cast(chance), chance, favourites)
     done = 0
     while done < steps:
         done += run.step()

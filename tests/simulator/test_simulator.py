@@ -69,8 +69,12 @@ def test_a_hundred_thousand_steps(chunk: int, first_seed: int) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.promise("L6", "R2")
 def test_everything_is_heard() -> None:
-    seen = run_all(range(80), LONG_STEPS, in_memory)
+    seen = run_all(range(60), LONG_STEPS, in_memory)
+    for favourites in ((204,), (202, 204, 205), (401, 402), (501, 504), (503, 504), (601, 603)):
+        for seed in range(6):
+            seen += simulate(seed, LONG_STEPS, favourites=favourites)
     assert REJECTIONS - {code for _, code, _ in seen} == set()
     assert set(DenialReason) - {reason for _, _, reason in seen} == set()
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, event
 
 HANGS_AFTER_S = 60
+POINTS_MAX = 400
 PATCHED = ("fsync", "replace", "unlink", "write", "mkdir")
+
+
+# Every third point in `make test`, every point in `make long`.
+STRIDES = (3, pytest.param(1, marks=pytest.mark.long))
+
+
+def points(stride: int) -> Iterable[int]:
+    """The points to die at, until the work ends before one; with a stride, some of them."""
+    return range(0, POINTS_MAX, stride)
 
 
 def run_and_kill(work: Callable[[], object], at_point: int) -> bool:

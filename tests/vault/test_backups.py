@@ -18,7 +18,7 @@ from salus.vault.key_backups import export_keys
 from salus.vault.root_files import RootFiles
 from salus.vault.vault import Vault
 from tests.vault.conftest import DATABASES
-from tests.vault.killing import run_and_kill
+from tests.vault.killing import STRIDES, points, run_and_kill
 from tests.vault.sample_vault import SMALL, SampleVault, deposit, identifier, outcome
 
 
@@ -150,10 +150,11 @@ def test_a_changed_object_of_a_backup_is_refused(sample: SampleVault, empty: Dat
     assert bring_back(sample, empty).record_count == 3, "what was refused left nothing behind"
 
 
-def test_a_kill_at_any_point_leaves_a_whole_backup_or_none(sample: SampleVault) -> None:
+@pytest.mark.parametrize("stride", STRIDES)
+def test_a_kill_at_any_point_leaves_a_whole_backup_or_none(sample: SampleVault, stride: int) -> None:
     sample.fill(relationships=1)
     export_keys(sample.database, sample.folder / "keys")
-    for point in range(300):
+    for point in points(stride):
         data = sample.folder / "data"
         killed = run_and_kill(lambda: export_in_child(sample), point)
         if data.exists():

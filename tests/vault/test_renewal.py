@@ -19,10 +19,8 @@ from salus.vault.keys import KeyTable, present_epoch
 from salus.vault.root_files import Root
 from salus.vault.vault import EPOCH_S, Vault
 from tests.vault.conftest import DATABASES
-from tests.vault.killing import run_and_kill
+from tests.vault.killing import STRIDES, points, run_and_kill
 from tests.vault.sample_vault import LARGE, MEDIUM, SMALL, SampleVault, deposit, identifier, opened, outcome
-
-POINTS_MAX = 300
 
 
 def roots_on_disk(sample: SampleVault) -> list[Root]:
@@ -60,7 +58,7 @@ def test_another_worker_goes_on_after_a_renewal(sample: SampleVault) -> None:
 def test_a_kill_at_any_point_of_a_renewal_leaves_one_root_in_force(sample: SampleVault) -> None:
     made = sample.fill(sizes=(SMALL,))
     seen = set()
-    for point in range(POINTS_MAX):
+    for point in points(1):
         before = generation(sample)
         killed = run_and_kill(lambda: renew_in_child(sample), point)
         seen.add(generation(sample) - before)
@@ -79,10 +77,11 @@ def renew_in_child(sample: SampleVault) -> None:
     Vault(database, sample.objects, sample.roots, clock=sample.clock, **sample.settings).renew_root()
 
 
-def test_a_renewal_on_top_of_an_unfinished_one_never_loses_the_root_in_force(sample: SampleVault) -> None:
+@pytest.mark.parametrize("stride", STRIDES)
+def test_a_renewal_on_top_of_an_unfinished_one_never_loses_the_root_in_force(sample: SampleVault, stride: int) -> None:
     """The root in force lies only in the `.next` files, and a worker that never restarts begins another renewal."""
     made = sample.fill(sizes=(SMALL,))
-    for point in range(POINTS_MAX):
+    for point in points(stride):
         with sample.database.writing() as connection:
             sample.vault.keys.renew_root(connection)
         killed = run_and_kill(lambda: renew_without_settling(sample), point)
@@ -98,8 +97,9 @@ def renew_without_settling(sample: SampleVault) -> None:
         keys.renew_root(connection)
 
 
-def test_a_kill_at_any_point_of_the_first_start_can_be_repeated(tmp_path: Path) -> None:
-    for point in range(POINTS_MAX):
+@pytest.mark.parametrize("stride", STRIDES)
+def test_a_kill_at_any_point_of_the_first_start_can_be_repeated(tmp_path: Path, stride: int) -> None:
+    for point in points(stride):
         folder = tmp_path / str(point)
         folder.mkdir()
         killed = run_and_kill(lambda: start(folder), point)  # noqa: B023 - it runs before the loop goes on
@@ -117,9 +117,10 @@ def start(folder: Path) -> SampleVault:
     return SampleVault(Database(f"sqlite:///{folder}/vault.db"), folder)
 
 
-def test_a_kill_at_any_point_of_a_deposit_stores_all_or_nothing(sample: SampleVault) -> None:
+@pytest.mark.parametrize("stride", STRIDES)
+def test_a_kill_at_any_point_of_a_deposit_stores_all_or_nothing(sample: SampleVault, stride: int) -> None:
     stored = set()
-    for point in range(POINTS_MAX):
+    for point in points(stride):
         batch = [deposit(f"r{point}", f"{point} of {size}", size) for size in (SMALL, MEDIUM, LARGE)]
         killed = run_and_kill(lambda: deposit_in_child(sample, batch), point)  # noqa: B023 - it runs at once
         outcomes = {outcome(sample.reopen(), each) for each in batch}
@@ -141,12 +142,13 @@ def deposit_in_child(sample: SampleVault, batch: list[object]) -> None:
 
 
 @pytest.mark.promise("P5")
+@pytest.mark.parametrize("stride", STRIDES)
 @pytest.mark.parametrize("erase", ["relationship", "record"])
-def test_a_kill_at_any_point_of_an_erasure_can_be_repeated(sample: SampleVault, erase: str) -> None:
+def test_a_kill_at_any_point_of_an_erasure_can_be_repeated(sample: SampleVault, erase: str, stride: int) -> None:
     survivors = [deposit("r", f"survivor {size}", size) for size in (SMALL, MEDIUM)]
     others = [deposit("other", "other", SMALL)]
     sample.vault.deposit_many(others)
-    for point in range(POINTS_MAX):
+    for point in points(stride):
         sample.vault.deposit_many(survivors)
         victims = [deposit("r", "victim", SMALL), deposit("r", "victim", LARGE, version=2)]
         sample.vault.deposit_many(victims)

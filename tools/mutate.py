@@ -98,7 +98,7 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
     lines = text.splitlines()
     shown = path.resolve().relative_to(ROOT).as_posix()
     tree = ast.parse(text)
-    passed_over = set(map(id, of_types(tree)))
+    passed_over = set(map(id, not_behaviour(tree)))
     for place, node in enumerate(ast.walk(tree)):
         for number, change in enumerate([] if id(node) in passed_over else changes_of(node)):
             changed = ast.parse(text)
@@ -107,8 +107,8 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
             yield Mutant(shown, line, lines[line - 1].strip(), change, ast.unparse(changed))
 
 
-def of_types(tree: ast.Module) -> Iterator[ast.AST]:
-    """What is about types and not about behaviour: annotations, and the options of a struct."""
+def not_behaviour(tree: ast.Module) -> Iterator[ast.AST]:
+    """What is about types and words, not about behaviour: annotations, the options of a struct, text for people."""
     for node in ast.walk(tree):
         match node:
             case ast.ClassDef():
@@ -117,6 +117,8 @@ def of_types(tree: ast.Module) -> Iterator[ast.AST]:
                 apart = [node.returns]
             case ast.arg() | ast.AnnAssign():
                 apart = [node.annotation]
+            case ast.JoinedStr():
+                apart = [node]
             case _:
                 apart = []
         for each in filter(None, apart):

@@ -11,6 +11,7 @@ from enum import IntEnum
 from types import ModuleType
 
 from msgspec import inspect as types
+from msgspec import structs
 
 from salus.contracts import access, consent, decision, genesis, membership, patients, records, tickets
 from salus.contracts.provisions import Condition, Gate, Provision, SureDenial
@@ -276,6 +277,8 @@ def _genesis() -> str:
     lines = ["## Genesis\n", _prose(genesis.__doc__), "The document is the array of the fields of *Genesis*.\n"]
     for struct in (genesis.Genesis, genesis.Founder, genesis.FounderKey, genesis.FirstPolicy, genesis.FirstValidator):
         lines += [f"*{struct.__name__}*: {_prose(struct.__doc__)}", _fields(struct)]
+    limits = ", ".join(f"{name} {value:,}" for name, value in structs.asdict(genesis.DEFAULT_NETWORK).items())
+    lines += [f"Unless the members agree on others, the limits of *Network* are: {limits}.\n"]
     lines += ["The document is valid if:\n", _prose(genesis.check.__doc__).partition("\n\n")[2]]
     lines += ["The first rows, in this order:\n", _prose(genesis.genesis_rows.__doc__).partition("\n\n")[2]]
     return "\n".join(lines)

@@ -72,7 +72,14 @@ class Sentence:
     def evidence(self) -> int:
         text = self.option("evidence", "none")
         today = day_of(self.places.time_s)
-        return {"none": 0, "today": today, "yesterday": today - 1, "tomorrow": today + 1}[text]
+        named = {"none": 0, "today": today, "yesterday": today - 1, "tomorrow": today + 1}
+        return named[text] if text in named else int(text)
+
+    def place_of(self, name: str, signers: Sequence[str]) -> int:
+        """The place of a session key among the signers; the last possible one when it is not there."""
+        if self.option("session"):
+            return int(self.option("session"))
+        return signers.index(name) if name in signers else 15
 
 
 @dataclass(frozen=True)
@@ -135,11 +142,6 @@ def condition_of(name: str) -> Condition:
     """The one condition of a ticket."""
     (condition,) = gate_of(name).may_permit
     return condition if name != "unsorted" else Condition(purposes=(Purpose.ETREAT, Purpose.TREAT))
-
-
-def place_of(name: str, signers: Sequence[str]) -> int:
-    """The place of a session key among the signers; the last possible one when it is not there."""
-    return signers.index(name) if name in signers else 15
 
 
 # membership
@@ -331,7 +333,7 @@ def revoke_ticket(said: Sentence) -> Step:
 @phrase(r"{session} uses the ticket {ticket} of {patient}")
 def use_ticket(said: Sentence) -> Step:
     def message(signers: Sequence[str]) -> Message:
-        place = place_of(said["session"], signers)
+        place = said.place_of(said["session"], signers)
         return tickets.UseTicket(pseudonym(said["patient"]), public(said["ticket"]), place)
 
     return Step(message, (said["ticket"], said["session"]))
@@ -366,7 +368,7 @@ def request_access(said: Sentence) -> Step:
             Purpose[said["purpose"]],
             Verb[said["verb"].upper()],
             span_s(said.option("for", "+15m")),
-            place_of(said["session"], signers),
+            said.place_of(said["session"], signers),
             digest("reader key"),
             public(ticket) if ticket else b"",
             said.commitment,
@@ -388,7 +390,7 @@ def commit_releases(said: Sentence) -> Step:
 def review_emergency(said: Sentence) -> Step:
     def message(signers: Sequence[str]) -> Message:
         verdict = Verdict[said["verdict"].upper().replace(" ", "_")]
-        place = place_of(said["session"], signers)
+        place = said.place_of(said["session"], signers)
         return access.ReviewEmergency(pseudonym(said["patient"]), said.permit(), place, verdict, said.commitment)
 
     return Step(message, (said["session"], said["org"]))

@@ -9,7 +9,7 @@ from salus.contracts import genesis as documents
 from salus.contracts import membership
 from salus.contracts.genesis import FirstPolicy, FirstValidator, Founder, FounderKey, Genesis, GenesisInvalid, check
 from salus.contracts.membership import Keys, KeyUse, Owner, Validator
-from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass, gate
+from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass, gate, steps
 from salus.crypto.hashing import tagged
 from salus.ledger.encoding import EncodingInvalid, encode
 from salus.ledger.identifiers import OrganisationId
@@ -121,7 +121,12 @@ def test_a_document_that_does_not_fit_together_is_refused(change: Change, words:
 
 
 def test_gates_at_the_bound_are_accepted() -> None:
-    check(policies(FirstPolicy("RX1", tuple(many_days(16) for _ in range(117))))(PLAIN))
+    """A tree of n days in a permit has a gate of n + 1 conditions."""
+    trees = tuple(many_days(16) for _ in range(16)) + tuple(many_days(15) for _ in range(108))
+    assert sum(steps(gate(tree)) for tree in trees) == 2_000
+    check(policies(FirstPolicy("RX1", trees))(PLAIN))
+    with pytest.raises(GenesisInvalid, match="came 2001"):
+        check(policies(FirstPolicy("RX1", (*trees, many_days(0))))(PLAIN))
 
 
 def test_a_document_is_read_back_and_named_by_its_hash() -> None:

@@ -165,28 +165,6 @@ def test_steps_are_counted_and_bounded(ledger: MemoryLedger) -> None:
     assert len(result.leaves) == 1
 
 
-@pytest.mark.parametrize(
-    ("message", "want"),
-    [
-        (publication("a"), 4),
-        (enrolment("ann"), 27),
-    ],
-)
-def test_the_steps_of_a_message_are_those_of_this_rules_version(
-    ledger: MemoryLedger, message: Message, want: int
-) -> None:
-    assert steps_of(ledger, message) == want
-
-
-def steps_of(ledger: MemoryLedger, message: Message) -> int:
-    (contract,) = (contract for contract in CONTRACTS if type(message) in contract.handlers)
-    signers = tuple(key(name).public for name in ("hospital", "ann"))
-    context = Context(Overlay(ledger.store), height=1, time_s=BEGIN_S, transaction=digest("t"), signers=signers)
-    context.enter(contract, 0)
-    contract.handlers[type(message)](context, message)
-    return context.steps
-
-
 def test_no_message_without_gates_comes_near_the_bound() -> None:
     """What docs/spec/machine.md says: 65 steps for a message, so 256 of them leave room for 3,000 conditions."""
     most = 0

@@ -323,8 +323,7 @@ def review_emergency(context: Context, message: ReviewEmergency) -> EmergencyRev
     4. The session key is not that of the emergency, else OfficerUnfit: nobody reviews themselves.
     5. Delete the row; take one from `access.unreviewed` of the emergency's session key and of its requester, and delete
        what comes to 0.
-    6. If NOT_JUSTIFIED and the permit has a row whose end is after the block's time: write its `until_s` as the block's
-       time.
+    6. If NOT_JUSTIFIED and the permit has a row: write its `until_s` as the block's time, unless it is earlier.
     """
     emergency = EMERGENCIES.get(context, message.permit)
     if emergency is None or emergency.pseudonym != message.pseudonym:  # 1
@@ -352,8 +351,8 @@ def _lower_unreviewed(context: Context, who: PublicKey | OrganisationId) -> None
 
 def _end_permit(context: Context, permit: PermitId) -> None:
     row = PERMITS.get(context, permit)
-    if row is not None and row.until_s > context.time_s:
-        PERMITS.put(context, permit, msgspec.structs.replace(row, until_s=context.time_s))
+    if row is not None:
+        PERMITS.put(context, permit, msgspec.structs.replace(row, until_s=min(row.until_s, context.time_s)))
 
 
 @CONTRACT.handles(Challenge, Challenged)

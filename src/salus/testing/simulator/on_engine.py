@@ -6,6 +6,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from msgspec.structs import astuple
+
 from salus.engines.base import Snapshot, Unavailable
 from salus.engines.clock import SECOND_NS
 from salus.engines.headers import decode_body_row, read_header
@@ -13,8 +15,10 @@ from salus.engines.store import BLOCKS, height_key
 from salus.ledger.identifiers import Digest
 from salus.ledger.machine import read_meta, stored_result
 from salus.ledger.outcomes import NOT_A_TRANSACTION, TransactionResult
+from salus.ledger.proofs import AppState, prove_outcome
 from salus.testing.auditor import Auditor
 from salus.testing.auditor.hashes import sha256
+from salus.testing.auditor.proofs import log_root_of, tree_root_of
 from salus.testing.auditor.transactions import NotATransaction, parse
 from salus.testing.simulator.cast import Cast, make_cast
 from salus.testing.simulator.comparison import (
@@ -103,6 +107,8 @@ class OnEngine:
         elif kind < 0.5:
             self.ledger.advance(self.chance.choice(LONG_JUMPS_S if self.chance.random() < 0.02 else JUMPS_S))
         raws = [self.player.transaction(self.ledger.now_s()) for _ in range(self.chance.choice((1, 2, 4, 8)))]
+        if 0.5 < kind < 0.6:
+            self._prove()
         if kind > 0.98:
             self.ledger.disturb(self.chance)
             self._submit_disturbed(raws)
@@ -115,6 +121,29 @@ class OnEngine:
         with self.ledger.engine.snapshot() as snapshot:
             self.audit.follow(snapshot)
             self.audit.look_at_all(snapshot)
+
+    def _prove(self) -> None:
+        """A row that is there, one that is not, and an outcome: proved, and checked by the auditor's own rules (L5)."""
+        state = self.audit.auditor.spaces["state"]
+        for key in (self.chance.choice(sorted(state)), b"access.permits\x00" + self.chance.randbytes(18)):
+            proved = self.ledger.engine.prove_row(key)
+            expect_same(f"proved row {key!r}", proved.row or None, state.get(key))
+            bitmap, siblings, other = astuple(proved.proof)
+            root = tree_root_of(key, proved.row or None, bitmap=bitmap, siblings=siblings, other=other)
+            expect_same(f"root of {key!r}", proved.meta.tree_root, root)
+            expect_same("app hash", proved.meta.app_hash, self.audit.auditor.app_hash())
+        leaves = self.audit.auditor.spaces["leaves"]
+        if leaves:
+            self._prove_outcome(self.chance.randrange(len(leaves)))
+
+    def _prove_outcome(self, index: int) -> None:
+        with self.ledger.engine.snapshot() as snapshot:
+            meta = read_meta(snapshot)
+            assert meta is not None
+            proof = prove_outcome(snapshot, index, AppState(meta.tree_root, meta.log_size, meta.log_root))
+        expect_same(f"leaf {index}", proof.leaf, self.audit.auditor.spaces["leaves"][index.to_bytes(8, "big")])
+        root = log_root_of(proof.leaf, index=index, size=meta.log_size, path=list(proof.path))
+        expect_same(f"log root from leaf {index}", meta.log_root, root)
 
     def _submit(self, raws: list[bytes]) -> None:
         results = self.ledger.engine.submit_many(raws)

@@ -219,6 +219,14 @@ def test_a_deposit_stays_an_orphan_until_it_is_registered(sample: SampleVault) -
     assert [sample.vault.record(*each.key).registered for each in batch] == [True, False, True, False]
 
 
+def test_the_newest_version_of_each_record_is_told(sample: SampleVault) -> None:
+    versions = [deposit("r", "two", version=1), deposit("r", "two", version=7), deposit("r", "one")]
+    sample.vault.deposit_many(versions)
+    asked = [identifier("two"), identifier("one"), identifier("unknown")]
+    assert sample.vault.newest_versions(asked) == {identifier("two"): 7, identifier("one"): 1}
+    assert sample.vault.newest_versions([]) == {}
+
+
 def test_what_no_ledger_will_register_is_never_an_orphan(sample: SampleVault) -> None:
     received = replace(deposit("r", "received"), is_registered=True)
     sample.vault.deposit(received)

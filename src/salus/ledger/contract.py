@@ -51,6 +51,26 @@ Fold = Callable[[Overlay, int, Leaf, Any], None]
 V = TypeVar("V")
 
 
+@dataclass(frozen=True)
+class Misbehaviour:
+    """What a validator did wrong, as consensus has verified it: the block's evidence.
+
+    Args:
+        address: first 20 bytes of the SHA-256 of its consensus key.
+        height: at which it happened.
+        time_s: the time of that height, seconds since 1970.
+    """
+
+    address: bytes
+    height: int
+    time_s: int
+
+
+ValidatorUpdate = tuple[PublicKey, int]
+"""A consensus key and its power from two heights later on; power 0 takes it away."""
+BlockEnd = Callable[["Context", tuple[Misbehaviour, ...]], Iterable[ValidatorUpdate]]
+
+
 @dataclass(eq=False)
 class Contract:
     """A contract's declarations.
@@ -58,6 +78,7 @@ class Contract:
     Args:
         number: permanent; its messages are tagged number × 100 + n, its rejections numbered alike.
         below: the contracts whose queries it may ask.
+        block_end: runs after the messages of a block that has transactions or evidence; must not raise.
     """
 
     name: str
@@ -68,6 +89,7 @@ class Contract:
     folds: dict[type[Outcome], Fold] = field(default_factory=dict)
     tables: dict[str, Table[Any, Any]] = field(default_factory=dict)
     indexes: dict[str, Index[Any, Any]] = field(default_factory=dict)
+    block_end: BlockEnd | None = None
 
     @cached_property
     def readable(self) -> frozenset[bytes]:
@@ -98,6 +120,12 @@ class Contract:
             return handler
 
         return register
+
+    def ends_block(self, end: BlockEnd) -> BlockEnd:
+        """Register what runs at the end of a block: it hears the evidence and says which validators change."""
+        assert self.block_end is None
+        self.block_end = end
+        return end
 
     def fold(
         self, outcome: type[O]

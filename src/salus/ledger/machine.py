@@ -12,7 +12,7 @@ import msgspec
 
 from salus.crypto.hashing import leaf_hash, tagged
 from salus.ledger import transactions
-from salus.ledger.contract import Context, Contract, Rejected, check_signers
+from salus.ledger.contract import Context, Contract, Misbehaviour, Rejected, ValidatorUpdate, check_signers
 from salus.ledger.encoding import Decoder, decoder, encode
 from salus.ledger.identifiers import Digest, Pseudonym
 from salus.ledger.log import Log
@@ -105,11 +105,13 @@ class Executed:
     Args:
         results: one for each transaction of the block, in order.
         changes: everything to be stored in one durable step.
+        validator_updates: keys whose power changes two heights later, each once.
     """
 
     meta: Meta
     results: tuple[TransactionResult, ...]
     changes: Changes
+    validator_updates: tuple[ValidatorUpdate, ...] = ()
 
 
 class ChainMismatch(Exception):
@@ -200,26 +202,33 @@ class Machine:
         """
         assert self.meta is None, "genesis is written once"
         block = _Block(self.store, height=0, time_s=time_s, first_leaf=0)
-        context = Context(block.overlay, height=0, time_s=time_s, transaction=Digest(bytes(32)), signers=())
+        context = _outside(block)
         for contract, table, key, value in rows:
             context.enter(contract, 0)
             table.put(context, key, value)
         return self._finish(block, results=())
 
     def execute(
-        self, *, height: int, time_s: int, block_transactions: Sequence[Transaction | NotATransaction]
+        self,
+        *,
+        height: int,
+        time_s: int,
+        block_transactions: Sequence[Transaction | NotATransaction],
+        evidence: Sequence[Misbehaviour] = (),
     ) -> Executed:
         """Execute one block.
 
         1. Sweep what has expired, oldest first, a bounded number of rows.
         2. Run each transaction: its stored outcome if it was seen, else its messages, all or nothing (L4).
         3. Fold the leaves into history and indexes.
-        4. Update tree and log; compute the app hash. An empty block changes nothing.
+        4. End the block: contracts hear the evidence, and say which validators change.
+        5. Update tree and log; compute the app hash. An empty block changes nothing.
 
         Args:
             height: one more than the last.
             time_s: block time, not before the last block's.
             block_transactions: verified transactions, or why the bytes are none.
+            evidence: what validators did wrong, as consensus has verified it.
         """
         assert self.meta is not None, "genesis comes first"
         assert height == self.meta.height + 1, f"expected height {self.meta.height + 1}, came {height}"
@@ -228,12 +237,23 @@ class Machine:
         if block_transactions:
             self._sweep(block, limit=2 * len(block_transactions) + SWEEP_BASE)  # 1
         results = tuple([self._run(block, transaction) for transaction in block_transactions])  # 2, 3
-        return self._finish(block, results=results)  # 4
+        updates = self._end(block, tuple(evidence)) if block_transactions or evidence else ()  # 4
+        return self._finish(block, results=results, validator_updates=updates)  # 5
 
     def _sweep(self, block: "_Block", *, limit: int) -> None:
         for key in self.store.first_keys(EXPIRY, below=(block.time_s + 1).to_bytes(8, "big"), limit=limit):
             block.overlay.put(EXPIRY, key, None)
             block.overlay.put(STATE, key[8:], None)
+
+    def _end(self, block: "_Block", evidence: tuple[Misbehaviour, ...]) -> tuple[ValidatorUpdate, ...]:
+        updates: list[ValidatorUpdate] = []
+        for contract in self.contracts:
+            if contract.block_end is not None:
+                context = _outside(block)
+                context.enter(contract, 0)
+                updates += contract.block_end(context, evidence)
+        assert len({key for key, _ in updates}) == len(updates), "each key is updated once"
+        return tuple(updates)
 
     def _run(self, block: "_Block", transaction: Transaction | NotATransaction) -> TransactionResult:
         if isinstance(transaction, NotATransaction):
@@ -312,7 +332,13 @@ class Machine:
             overlay.put(STATE, HISTORY.key(pseudonym), encode(history))
             EVENTS.put(overlay, (pseudonym, history.count - 1), Event(leaf=position))
 
-    def _finish(self, block: "_Block", *, results: tuple[TransactionResult, ...]) -> Executed:
+    def _finish(
+        self,
+        block: "_Block",
+        *,
+        results: tuple[TransactionResult, ...],
+        validator_updates: tuple[ValidatorUpdate, ...] = (),
+    ) -> Executed:
         changes = block.overlay.rows
         if changes.get(STATE):
             changes[TREE] = dict(self.tree.update(changes[STATE]))
@@ -331,7 +357,7 @@ class Machine:
             app_hash=app_hash(tree_root=tree_root, log_size=self.log.size, log_root=log_root),
         )
         changes[META] = {_META_KEY: encode(self.meta)}
-        return Executed(meta=self.meta, results=results, changes=changes)
+        return Executed(meta=self.meta, results=results, changes=changes, validator_updates=validator_updates)
 
     def refold(self, leaves: Iterable[tuple[int, bytes]]) -> dict[bytes, bytes | None]:
         """Rebuild every index from (log index, leaf) pairs alone, as a snapshot does and `fsck` compares."""
@@ -365,6 +391,11 @@ class _Block:
         self.leaves.append(leaf)
         self.leaf_hashes.append(hashed)
         return hashed
+
+
+def _outside(block: _Block) -> Context:
+    """Return the context of what no transaction does: genesis, and the end of a block."""
+    return Context(block.overlay, height=block.height, time_s=block.time_s, transaction=Digest(bytes(32)), signers=())
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from salus.ledger.encoding import EncodingInvalid
 
-VARINT, FIXED64, LENGTH = 0, 1, 2
+VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 _VARINT_SIZE_MAX_BYTES = 10
 _WORD = 1 << 64
 _SIGN = 1 << 63
@@ -64,21 +64,24 @@ class Fields:
     Args:
         data: the message.
         kinds: field number → wire type, for every field that may occur.
+        skip_unknown: pass over other fields: for messages that a newer release of their sender may have added to.
 
     Raises:
         EncodingInvalid: cut off, an unknown field, or a field of another wire type.
     """
 
-    def __init__(self, data: bytes, kinds: dict[int, int]) -> None:
+    def __init__(self, data: bytes, kinds: dict[int, int], *, skip_unknown: bool = False) -> None:
         self._values: dict[int, list[int | bytes]] = {}
         at = 0
         while at < len(data):
             tag, at = _read_varint(data, at)
             number, kind = tag >> 3, tag & 7
-            if kinds.get(number) != kind:
+            is_skipped = skip_unknown and number not in kinds and kind in _READERS
+            if kinds.get(number) != kind and not is_skipped:
                 raise EncodingInvalid(f"unknown field {number} of wire type {kind}")
             value, at = _READERS[kind](data, at)
-            self._values.setdefault(number, []).append(value)
+            if not is_skipped:
+                self._values.setdefault(number, []).append(value)
 
     def integer(self, number: int) -> int:
         """Return a field as int64, zero when it is absent."""
@@ -147,9 +150,17 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _read_fixed64(data: bytes, at: int) -> tuple[int, int]:
-    if at + 8 > len(data):
+    return _read_fixed(data, at, 8)
+
+
+def _read_fixed32(data: bytes, at: int) -> tuple[int, int]:
+    return _read_fixed(data, at, 4)
+
+
+def _read_fixed(data: bytes, at: int, size_bytes: int) -> tuple[int, int]:
+    if at + size_bytes > len(data):
         raise EncodingInvalid("a fixed field is cut off")
-    return int.from_bytes(data[at : at + 8], "little"), at + 8
+    return int.from_bytes(data[at : at + size_bytes], "little"), at + size_bytes
 
 
 def _read_length(data: bytes, at: int) -> tuple[bytes, int]:
@@ -163,4 +174,5 @@ _READERS: dict[int, Callable[[bytes, int], tuple[int | bytes, int]]] = {
     VARINT: _read_varint,
     FIXED64: _read_fixed64,
     LENGTH: _read_length,
+    FIXED32: _read_fixed32,
 }

@@ -15,14 +15,23 @@ from tests.attacks.attackers import OUTSIDER, Scene, digest
 from tools.source_tree import ROOT, imported_modules, parse, python_files, shown
 
 ABOVE_THE_VAULT = ("src/salus/node", "src/salus/api", "src/salus/portal", "src/salus/importers", "src/salus/cli")
-OPENERS = {"open", "sealed_segments", "sealed_segment", "release_slots", "patient_slot", "reading"}
+OPENERS = {
+    "open",
+    "open_small",
+    "sealed_many",
+    "sealed_segment",
+    "sealed_segments",
+    "release_slots",
+    "patient_slot",
+    "reading",
+}
 """Methods of a vault that give out a record, sealed or not, or a key to it."""
 TELLERS = {"record", "record_many", "records"}
 """Methods that give out what is known of a record: classes, codes, labels, title."""
 PLAINTEXT_NAMES = {
     "salus.crypto.sealing": {"open_sealed", "open_stream", "Opener", "seal", "seal_stream"},
     "salus.crypto.hpke": {"open_with"},
-    "salus.node.documents": {"find"},
+    "salus.node.documents": {"find", "find_many"},
 }
 """Functions through whose hands plaintext goes; who imports `salus.clinical` has records in hand, too (P3)."""
 WORDS = ("salus.clinical.labels", "salus.clinical.uk_time")
@@ -92,7 +101,7 @@ def has_plaintext(path: Path) -> bool:
     if names & wanted or any(name.startswith("salus.clinical.") and not name.startswith(WORDS) for name in names):
         return True
     calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    return bool(calls & {"documents.find", "node.vault.open", "vault.open"})
+    return bool(calls & {"documents.find", "documents.find_many", "node.vault.open", "vault.open", "vault.open_small"})
 
 
 DECIDES_FIRST = {

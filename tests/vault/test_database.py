@@ -13,6 +13,7 @@ from sqlalchemy import insert, select, text
 from salus.vault import schema
 from salus.vault.database import BUSY_TIMEOUT_S, Database
 from tests.vault.conftest import DATABASES
+from tests.vault.sample_vault import SampleVault
 from tests.vault.servers import Postgres
 
 
@@ -34,6 +35,41 @@ def test_postgresql_syncs_each_commit_even_where_its_default_is_not_to(postgresq
     with database.writing() as connection:
         assert connection.execute(text("SHOW synchronous_commit")).scalar() == "on"
     database.close()
+
+
+def test_a_read_within_a_read_sees_the_same_moment(sample: SampleVault) -> None:
+    database = sample.database
+    names = select(schema.pending.c.object_name)
+    with database.reading() as outer:
+        before = outer.scalars(names).all()
+        thread = threading.Thread(target=lambda: _note(database, "0" * 32))
+        thread.start()
+        thread.join()
+        with database.reading() as inner:
+            assert (inner is outer, inner.scalars(names).all()) == (True, before)
+        assert outer.scalars(names).all() == before, "the end of the inner block ends nothing"
+    with database.reading() as after:
+        assert after.scalars(names).all() == ["0" * 32]
+
+
+def test_each_thread_reads_by_itself(database: Database) -> None:
+    """What one thread has begun to read is no moment of another."""
+    seen: list[bool] = []
+
+    def look() -> None:
+        with database.reading() as connection:
+            seen.append(connection is outer)
+
+    with database.reading() as outer:
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+    assert seen == [False]
+
+
+def _note(database: Database, name: str) -> None:
+    with database.writing() as connection:
+        connection.execute(insert(schema.pending).values(object_name=name, since_s=1))
 
 
 def test_a_worker_that_finds_a_new_file_locked_waits(url: str, tmp_path: Path) -> None:

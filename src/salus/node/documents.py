@@ -14,7 +14,6 @@ import msgspec
 from salus.crypto.hashing import tagged
 from salus.ledger.encoding import decoder, encode
 from salus.vault.deposits import Deposit
-from salus.vault.errors import NoSuchRecord
 from salus.vault.vault import Record, Vault
 
 DOCUMENT_TAG: Final = "salus/document/1"
@@ -101,7 +100,11 @@ def _deposit(chain: str, relationship: bytes, document: Document) -> Deposit:
 
 def find(vault: Vault, kind: Kind, name: bytes) -> bytes | None:
     """Return a document's content; None when it is not kept here."""
-    try:
-        return b"".join(vault.open(document_id(kind, name), 1))
-    except NoSuchRecord:
-        return None
+    return find_many(vault, [(kind, name)])[0]
+
+
+def find_many(vault: Vault, wanted: Sequence[tuple[Kind, bytes]]) -> list[bytes | None]:
+    """Return the contents of documents by kind and name, in one look; None for each that is not kept here."""
+    keys = [(document_id(kind, name), 1) for kind, name in wanted]
+    found = vault.open_small(keys)
+    return [found.get(key) for key in keys]

@@ -5,6 +5,7 @@ writers of one SQLite file wait for each other instead of failing; no statement'
 """
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,14 +33,23 @@ class Database:
         self._engine = _sqlite(url) if url.startswith("sqlite") else _postgresql(url)
         self._writing_engine = self._engine.execution_options(**{_WRITES: True})
         self._snapshot_engine = self._engine
+        self._mine = threading.local()
         if self._engine.dialect.name == "postgresql":
             self._snapshot_engine = self._engine.execution_options(isolation_level="REPEATABLE READ")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that only reads."""
+        """A transaction that only reads; within another one of the same thread it is that one."""
+        outer: Connection | None = getattr(self._mine, "connection", None)
+        if outer is not None:
+            yield outer
+            return
         with _world_failures(), self._engine.begin() as connection:
-            yield connection
+            self._mine.connection = connection
+            try:
+                yield connection
+            finally:
+                self._mine.connection = None
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -115,5 +125,10 @@ def _switch_to_wal(connection: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get(_WRITES, False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        return
+    # A deferred BEGIN touches no file and cannot fail, so it needs nothing of what SQLAlchemy does for a statement.
+    driver_connection = connection.connection.driver_connection
+    assert driver_connection is not None, "a transaction begins on an open connection"
+    driver_connection.execute("BEGIN")

@@ -123,6 +123,8 @@ class Unlocked:
     data_key: bytes
     content_salt: bytes
     metadata: bytes
+    sealed: bytes | None = None
+    """The sealed bytes as they were found beside the row, not yet checked; None when they have to be fetched."""
 
 
 def seal_deposit(deposit: Deposit, *, name: str, put: Put, staged_at_s: int) -> Sealed:
@@ -160,7 +162,7 @@ def seal_deposit(deposit: Deposit, *, name: str, put: Put, staged_at_s: int) -> 
     return Sealed(replace(row, sealed_metadata=sealed_metadata), data_key, metadata_key, content_salt)
 
 
-def unlock(stored: Stored, relationship_key: bytes | None) -> Unlocked:
+def unlock(stored: Stored, relationship_key: bytes | None, *, sealed: bytes | None = None) -> Unlocked:
     """Unwrap a record's keys and check its row; raises `Damaged`, also when its relationship has no key (None)."""
     row, slot = stored
     if relationship_key is None:
@@ -175,7 +177,7 @@ def unlock(stored: Stored, relationship_key: bytes | None) -> Unlocked:
         opened = open_sealed(metadata_key, row.sealed_metadata, row.bound)
     except SealBroken as error:
         raise Damaged("row", f"the row or its metadata was changed ({error})").of_record(*row.key) from error
-    return Unlocked(row, data_key, opened[:SALT_SIZE_BYTES], opened[SALT_SIZE_BYTES:])
+    return Unlocked(row, data_key, opened[:SALT_SIZE_BYTES], opened[SALT_SIZE_BYTES:], sealed)
 
 
 def rewrapped_slots(old_slots: Sequence[SlotRow], old_key: bytes, new_key: bytes) -> list[SlotRow]:

@@ -5,7 +5,7 @@ a crash at any point leaves one root in force; a damaged row is named and costs 
 one transaction at a time and never kept, so that an erasure by one worker counts for all at once.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -135,10 +135,15 @@ class KeyTable:
 
     def keys_for_reading(self, connection: Connection, relationships: Iterable[bytes]) -> dict[bytes, bytes]:
         """Those of these keys that are in the table; raises `Damaged` for one that does not open."""
-        found = {}
-        for row in self._rows(connection, sorted(relationships)):
-            found[row.relationship] = row.unwrap(self.root(connection, generation=row.generation))
-        return found
+        rows = {row.relationship: row for row in self._rows(connection, sorted(relationships))}
+        return self.unwrapped(connection, rows)
+
+    def unwrapped(self, connection: Connection, rows: Mapping[bytes, KeyRow]) -> dict[bytes, bytes]:
+        """The keys of these rows, which were read in the same transaction; raises `Damaged`."""
+        return {
+            relationship: row.unwrap(self.root(connection, generation=row.generation))
+            for relationship, row in rows.items()
+        }
 
     def relationships(self, connection: Connection) -> list[bytes]:
         """Every relationship in the table, in order."""

@@ -8,7 +8,7 @@ from salus.crypto.sealing import segment_span
 from salus.vault import rows
 from salus.vault.database import Database
 from salus.vault.drivers.object_driver import ObjectDriver, Span
-from salus.vault.drivers.sql import SqlRows
+from salus.vault.drivers.sql import SqlRows, pieces
 from salus.vault.errors import Damaged, Missing, NoSuchRecord
 from salus.vault.rows import Place, RecordRow
 
@@ -20,8 +20,13 @@ class Reading:
     database: Database
     objects: ObjectDriver
 
-    def segments(self, row: RecordRow, indexes: Sequence[int] | None = None) -> Iterator[bytes]:
+    def segments(
+        self, row: RecordRow, indexes: Sequence[int] | None = None, *, sealed: bytes | None = None
+    ) -> Iterator[bytes]:
         """Some sealed segments of a record (None means all), in order, holding a few at a time.
+
+        Args:
+            sealed: the whole sealed object, when it was found beside its row; None fetches it.
 
         Raises:
             Damaged: names the segment that is not the one that was stored.
@@ -30,7 +35,7 @@ class Reading:
         wanted = range(row.segment_count) if indexes is None else indexes
         spans = [segment_span(row.size_bytes, index) for index in wanted]
         try:
-            for index, segment in zip(wanted, self._pieces(row, spans), strict=True):
+            for index, segment in zip(wanted, self._pieces(row, spans, sealed), strict=True):
                 check_segment(row, index, segment)
                 yield segment
         except Missing as error:
@@ -48,18 +53,19 @@ class Reading:
         except Missing as error:
             raise self._gone(row) from error
 
-    def _pieces(self, row: RecordRow, spans: Sequence[Span]) -> Iterator[bytes]:
+    def _pieces(self, row: RecordRow, spans: Sequence[Span], sealed: bytes | None) -> Iterator[bytes]:
         if row.place == Place.OBJECT:
             yield from self.objects.read(row.object_name, spans)
             return
-        with self.database.reading() as connection:
-            pieces = list(SqlRows(connection).read(row.object_name, spans))
-        yield from pieces
+        if sealed is None:
+            with self.database.reading() as connection:
+                sealed = SqlRows(connection).read_whole(row.object_name)
+        yield from pieces(row.object_name, sealed, spans)
 
     def _gone(self, row: RecordRow) -> Damaged | NoSuchRecord:
         with self.database.reading() as connection:
-            stored = rows.find(connection, *row.key)
-        if stored is None:
+            is_stored = rows.is_stored(connection, *row.key)
+        if not is_stored:
             return NoSuchRecord(f"record {row.record_id.hex()} version {row.version} was erased meanwhile")
         return Damaged("object", "missing").of_record(*row.key)
 

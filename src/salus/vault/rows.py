@@ -5,16 +5,18 @@ Promises: every column that never changes is bound into the sealed metadata, so 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import asdict
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, null, select, tuple_, update
 
 from salus.crypto.hashing import HASH_SIZE_BYTES, tagged
 from salus.crypto.sealing import sealed_size, segment_count
-from salus.vault.schema import objects, pending, records, slots
+from salus.vault.keys import KeyRow
+from salus.vault.schema import keys, objects, pending, records, slots
 
 PAGE_ROWS: Final = 500
 
@@ -116,17 +118,50 @@ class SlotRow(Struct, frozen=True, array_like=True):
         return tagged(tag, self.record_id, self.version.to_bytes(8, "big"), self.relationship)
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Locked:
+    """A record version with all that opening it needs, as of one moment.
+
+    `slot` and `key` are None where they are missing, which is damage; `sealed` holds the sealed bytes where they were
+    asked for and lie in the database.
+    """
+
+    row: RecordRow
+    slot: SlotRow | None
+    key: KeyRow | None
+    sealed: bytes | None
+
+
 # Built once: SQLAlchemy takes longer to put a statement together than SQLite takes to answer it.
 _BESIDE: Final = (slots.c.record_id == records.c.record_id) & (slots.c.version == records.c.version)
 _RECORD_KEY: Final = tuple_(records.c.record_id, records.c.version)
+_SLOT_COLUMNS: Final = slots.c.relationship.label("slot_relationship"), slots.c.slot, slots.c.metadata_slot
+_WITH_SLOTS: Final = records.outerjoin(slots, _BESIDE)
 _STORED: Final = (
-    select(*records.c, slots.c.relationship.label("slot_relationship"), slots.c.slot, slots.c.metadata_slot)
-    .select_from(records.outerjoin(slots, _BESIDE))
-    .order_by(records.c.record_id, records.c.version)
+    select(*records.c, *_SLOT_COLUMNS).select_from(_WITH_SLOTS).order_by(records.c.record_id, records.c.version)
 )
 _RECORD_WIDTH: Final = len(records.c)
-_FIND: Final = _STORED.where(records.c.record_id == bindparam("record_id"), records.c.version == bindparam("version"))
-_FIND_ALL: Final = _STORED.where(_RECORD_KEY.in_(bindparam("keys", expanding=True)))
+_KEY_START: Final = _RECORD_WIDTH + len(_SLOT_COLUMNS)
+_WITH_KEYS: Final = _WITH_SLOTS.outerjoin(keys, keys.c.relationship == records.c.relationship)
+_WITH_OBJECTS: Final = _WITH_KEYS.outerjoin(objects, objects.c.name == records.c.object_name)
+_LOCKED: Final = select(*records.c, *_SLOT_COLUMNS, *keys.c, null()).select_from(_WITH_KEYS)
+_LOCKED_WHOLE: Final = select(*records.c, *_SLOT_COLUMNS, *keys.c, objects.c.sealed).select_from(_WITH_OBJECTS)
+_AMONG: Final = _RECORD_KEY.in_(bindparam("keys", expanding=True))
+_FIND_LOCKED: Final = _LOCKED.where(_AMONG)
+_FIND_WHOLE: Final = _LOCKED_WHOLE.where(_AMONG)
+_LOCKED_OF_RELATIONSHIP: Final = _LOCKED.where(records.c.relationship == bindparam("relationship")).order_by(
+    records.c.record_id, records.c.version
+)
+_EXISTS: Final = select(records.c.version).where(
+    records.c.record_id == bindparam("record_id"), records.c.version == bindparam("version")
+)
+_NEWEST: Final = (
+    select(records.c.record_id, func.max(records.c.version))
+    .where(records.c.record_id.in_(bindparam("record_ids", expanding=True)))
+    .group_by(records.c.record_id)
+)
+_INSERT_RECORDS: Final = insert(records)
+_INSERT_SLOTS: Final = insert(slots)
 _OF_RECORD: Final = _STORED.where(records.c.record_id == bindparam("record_id"))
 _OF_RELATIONSHIP: Final = _STORED.where(records.c.relationship == bindparam("relationship"))
 _AFTER: Final = _STORED.where(tuple_(bindparam("record_id"), bindparam("version")) < _RECORD_KEY)
@@ -135,24 +170,32 @@ Stored = tuple[RecordRow, SlotRow | None]
 """A record and its slot; None means that the slot is missing, which is damage."""
 
 
-def find(connection: Connection, record_id: bytes, version: int) -> Stored | None:
-    """One record version; None when it is not stored."""
-    return next(_stored(connection, _FIND, record_id=record_id, version=version), None)
+def is_stored(connection: Connection, record_id: bytes, version: int) -> bool:
+    """Whether a record version is stored."""
+    return connection.scalar(_EXISTS, {"record_id": record_id, "version": version}) is not None
 
 
-def find_all(connection: Connection, keys: Sequence[RecordKey]) -> list[Stored]:
-    """Those of these record versions that are stored."""
-    return [stored for page in pages(keys) for stored in _stored(connection, _FIND_ALL, keys=page)]
+def find_locked(connection: Connection, keys: Sequence[RecordKey], *, with_small: bool = False) -> list[Locked]:
+    """Those of these record versions that are stored, in any order.
+
+    Args:
+        with_small: bring the sealed bytes of those that lie in the database, in the same statement.
+    """
+    statement = _FIND_WHOLE if with_small else _FIND_LOCKED
+    return [locked for page in pages(keys) for locked in _locked(connection, statement, keys=page)]
+
+
+def locked_of_relationship(connection: Connection, relationship: bytes) -> list[Locked]:
+    """All record versions of a relationship with what opening them needs, in order."""
+    return list(_locked(connection, _LOCKED_OF_RELATIONSHIP, relationship=relationship))
 
 
 def newest_versions(connection: Connection, record_ids: Sequence[bytes]) -> dict[bytes, int]:
     """The newest version of each of these records that is stored."""
-    columns = records.c
-    newest = select(columns.record_id, func.max(columns.version)).group_by(columns.record_id)
     return {
-        found.record_id: found[1]
+        record_id: version
         for page in pages(record_ids)
-        for found in connection.execute(newest.where(columns.record_id.in_(page)))
+        for record_id, version in connection.execute(_NEWEST, {"record_ids": page})
     }
 
 
@@ -190,13 +233,13 @@ def insert_all(connection: Connection, stored: Sequence[tuple[RecordRow, SlotRow
     """Store new rows with their slots."""
     insert_records(connection, [row for row, _ in stored])
     if stored:
-        connection.execute(insert(slots), [asdict(slot) for _, slot in stored])
+        connection.execute(_INSERT_SLOTS, [asdict(slot) for _, slot in stored])
 
 
 def insert_records(connection: Connection, new: Sequence[RecordRow]) -> None:
     """Store new rows whose slots are there."""
     if new:
-        connection.execute(insert(records), [asdict(row) for row in new])
+        connection.execute(_INSERT_RECORDS, [asdict(row) for row in new])
 
 
 def replace_slots(connection: Connection, changed: Sequence[SlotRow]) -> None:
@@ -306,9 +349,24 @@ def _noted(names: Sequence[str], since_s: int) -> ColumnElement[bool]:
 
 def _stored(connection: Connection, statement: Select[Any], **values: Any) -> Iterator[Stored]:
     for found in connection.execute(statement, values):
-        row, wrapped = RecordRow(*found[:_RECORD_WIDTH]), found[_RECORD_WIDTH:]
-        slot = None if None in wrapped else SlotRow(row.record_id, row.version, *wrapped)
-        yield row, slot
+        row = RecordRow(*found[:_RECORD_WIDTH])
+        yield row, _slot(row, found[_RECORD_WIDTH:])
+
+
+def _locked(connection: Connection, statement: Select[Any], **values: Any) -> Iterator[Locked]:
+    for found in connection.execute(statement, values):
+        row = RecordRow(*found[:_RECORD_WIDTH])
+        key = found[_KEY_START:-1]
+        yield Locked(
+            row=row,
+            slot=_slot(row, found[_RECORD_WIDTH:_KEY_START]),
+            key=None if None in key else KeyRow(*key),
+            sealed=found[-1],
+        )
+
+
+def _slot(row: RecordRow, wrapped: Sequence[Any]) -> SlotRow | None:
+    return None if None in wrapped else SlotRow(row.record_id, row.version, *wrapped)
 
 
 def _slots_after(connection: Connection, after: RecordKey) -> list[SlotRow]:

@@ -7,6 +7,7 @@ backups do not bring back what was erased. Knows nothing of who may read: that i
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -32,7 +33,7 @@ from salus.vault.key_backups import export_keys
 from salus.vault.keys import KeyTable, Renewal
 from salus.vault.reading import Reading
 from salus.vault.root_files import RootFiles
-from salus.vault.rows import RecordKey, Stored
+from salus.vault.rows import Locked, RecordKey
 from salus.vault.staging import FIRST_SECOND, Staging, delete_claimed
 
 EPOCH_S: Final = 86_400
@@ -149,7 +150,7 @@ class Vault:
         if len(set(keys)) < len(keys):
             raise RecordExists("two deposits of one batch are for the same record version: send the second later")
         with self.database.reading() as connection:
-            known = {each.row.key: each for each in self._unlock(connection, rows.find_all(connection, keys))}
+            known = {each.row.key: each for each in self._unlock(connection, rows.find_locked(connection, keys))}
         answers = {each.key: same_again(each, known[each.key]) for each in deposits if each.key in known}
         new = [each for each in deposits if each.key not in known]
         for sealed in self._staging.stage(new, self._clock()) if new else ():
@@ -167,7 +168,7 @@ class Vault:
 
     def record_many(self, versions: Sequence[RecordKey]) -> list[Record]:
         """Record versions with their metadata, in the order asked for; raises `NoSuchRecord`."""
-        return [_record(each) for each in self._find_many(versions)]
+        return [_record(each) for each in self._find_all(versions)]
 
     def newest_versions(self, record_ids: Sequence[bytes]) -> dict[bytes, int]:
         """The newest stored version of each of these records; those that are not stored are left out."""
@@ -177,7 +178,7 @@ class Vault:
     def records(self, relationship: bytes) -> list[Record]:
         """All record versions of a relationship, in the order of their ids; none when there are none."""
         with self.database.reading() as connection:
-            found = self._unlock(connection, rows.of_relationship(connection, relationship))
+            found = self._unlock(connection, rows.locked_of_relationship(connection, relationship))
         return [_record(each) for each in found]
 
     def relationships(self) -> list[bytes]:
@@ -193,15 +194,30 @@ class Vault:
         """
         return self._opened(self._find(record_id, version))
 
+    def open_small(self, versions: Sequence[RecordKey]) -> dict[RecordKey, bytes]:
+        """The whole plaintexts of those of these record versions that are stored; of small ones in one statement."""
+        opened = {}
+        for each in self._find_some(versions, with_small=True):
+            with suppress(NoSuchRecord):  # a large one, erased meanwhile
+                opened[each.row.key] = b"".join(self._opened(each))
+        return opened
+
     def sealed_segments(self, record_id: bytes, version: int) -> Iterator[bytes]:
         """The sealed object in its segments, each checked against the root, for a release; raises `NoSuchRecord`."""
-        return self.reading.segments(self._find(record_id, version).row)
+        found = self._find(record_id, version)
+        return self.reading.segments(found.row, sealed=found.sealed)
+
+    def sealed_many(self, versions: Sequence[RecordKey]) -> list[bytes]:
+        """Whole sealed objects, checked, in the order asked for; small ones in one statement; raises `NoSuchRecord`."""
+        found = self._find_all(versions, with_small=True)
+        return [b"".join(self.reading.segments(each.row, sealed=each.sealed)) for each in found]
 
     def sealed_segment(self, record_id: bytes, version: int, index: int) -> SealedSegment:
         """One sealed segment (from 0) with its inclusion path under the sealed root; raises `NoSuchRecord`."""
-        row = self._find(record_id, version).row
+        found = self._find(record_id, version)
+        row = found.row
         assert 0 <= index < row.segment_count, f"no segment {index} in an object of {row.segment_count}"
-        (segment,) = self.reading.segments(row, [index])
+        (segment,) = self.reading.segments(row, [index], sealed=found.sealed)
         return SealedSegment(segment, index, row.segment_count, tuple(inclusion_path(row.leaf_hashes, index)))
 
     def release_slots(
@@ -213,7 +229,7 @@ class Vault:
             release_key: 32 bytes, new for each release.
             associated: what each slot is bound to: record, version and sealed root, as the exchange encodes them.
         """
-        found = self._find_many(versions)
+        found = self._find_all(versions)
         return [
             ReleaseSlot(wrap(release_key, each.data_key, bound), each.metadata)
             for each, bound in zip(found, associated, strict=True)
@@ -313,24 +329,22 @@ class Vault:
             swept += delete_claimed(self.database, self.objects, names)
 
     def _find(self, record_id: bytes, version: int) -> Unlocked:
-        with self.database.reading() as connection:
-            stored = rows.find(connection, record_id, version)
-            if stored is None:
-                raise NoSuchRecord(f"record {record_id.hex()} version {version} is not stored here, or was erased")
-            return self._unlock(connection, [stored])[0]
+        return self._find_all([(record_id, version)], with_small=True)[0]
 
-    def _find_many(self, versions: Sequence[RecordKey]) -> list[Unlocked]:
+    def _find_some(self, versions: Sequence[RecordKey], *, with_small: bool = False) -> list[Unlocked]:
         with self.database.reading() as connection:
-            unlocked = self._unlock(connection, rows.find_all(connection, versions))
-        found = {(each.row.record_id, each.row.version): each for each in unlocked}
+            return self._unlock(connection, rows.find_locked(connection, versions, with_small=with_small))
+
+    def _find_all(self, versions: Sequence[RecordKey], *, with_small: bool = False) -> list[Unlocked]:
+        found = {each.row.key: each for each in self._find_some(versions, with_small=with_small)}
         missing = next((key for key in versions if key not in found), None)
         if missing is not None:
             raise NoSuchRecord(f"record {missing[0].hex()} version {missing[1]} is not stored here, or was erased")
         return [found[key] for key in versions]
 
-    def _unlock(self, connection: Connection, stored: Sequence[Stored]) -> list[Unlocked]:
-        keys = self.keys.keys_for_reading(connection, {row.relationship for row, _ in stored})
-        return [unlock(each, keys.get(each[0].relationship)) for each in stored]
+    def _unlock(self, connection: Connection, locked: Sequence[Locked]) -> list[Unlocked]:
+        keys = self.keys.unwrapped(connection, {each.key.relationship: each.key for each in locked if each.key})
+        return [unlock((each.row, each.slot), keys.get(each.row.relationship), sealed=each.sealed) for each in locked]
 
     def _renew_key(self, connection: Connection, relationship: bytes) -> None:
         try:
@@ -354,7 +368,8 @@ class Vault:
 
     def _opened(self, found: Unlocked) -> Iterator[bytes]:
         try:
-            yield from open_stream(found.data_key, self.reading.segments(found.row), found.row.associated)
+            segments = self.reading.segments(found.row, sealed=found.sealed)
+            yield from open_stream(found.data_key, segments, found.row.associated)
         except SealBroken as error:
             raise Damaged("object", str(error)).of_record(*found.row.key) from error
 

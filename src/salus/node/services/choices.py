@@ -109,18 +109,18 @@ def rules_for(node: Node, reader: Reader, pseudonym: Pseudonym) -> Rules:
     Raises:
         Refused: RULES_MISSING when the rules of a choice in force are not held here, or do not open its commitment.
     """
+    commitments = [choice.commitment for choice in consent.choices(reader, pseudonym).choices]
+    kept = documents.find_many(node.vault, [(Kind.CHOICE, commitment) for commitment in commitments])
     return Rules(
         network=membership.policy(reader).provisions,
         custodian=membership.policy(reader, node.organisation).provisions,
         choices=tuple(
-            ChoiceRules(choice.commitment, _tree(node, choice.commitment))
-            for choice in consent.choices(reader, pseudonym).choices
+            ChoiceRules(commitment, _tree(commitment, each)) for commitment, each in zip(commitments, kept, strict=True)
         ),
     )
 
 
-def _tree(node: Node, commitment: Digest) -> Provision:
-    kept = documents.find(node.vault, Kind.CHOICE, commitment)
+def _tree(commitment: Digest, kept: bytes | None) -> Provision:
     if kept is None:
         raise Refused(Refusal.RULES_MISSING, "the rules of a choice in force are not held here: deliver them again")
     residual: CommittedFields = RESIDUAL.decode(kept)

@@ -13,7 +13,7 @@ import msgspec
 from salus.contracts import provisions
 from salus.contracts.membership import KeyUse
 from salus.crypto.hpke import seal_to
-from salus.crypto.sealing import key_commitment, new_key
+from salus.crypto.sealing import key_commitment, new_key, sealed_size
 from salus.crypto.signing import SignatureInvalid
 from salus.ledger import receipts
 from salus.ledger.encoding import decoder, encode
@@ -99,12 +99,13 @@ def offer_part(node: Node, sender: OrganisationId, ask: PartAsk) -> PartOffer:
     """
     node.require_fresh()  # 1
     wait_for_height(node, ask.height)
-    with node.engine.snapshot() as reader:
+    with node.engine.snapshot() as reader, node.vault.database.reading():
         hearing = hear(node, reader, sender, ask)  # 2
         kept = part_document(node, ask.permit, ask.part)
-        if kept is None and ask.part == 1:
-            how = How(provisions.day_of(now_s(node, reader)), node.clock())
-            kept = write_parts(node, hearing, judge(node, reader, hearing), reader_key=ask.reader_key, how=how)[0]  # 3
+        judged = judge(node, reader, hearing) if kept is None and ask.part == 1 else None  # 3
+        how = How(provisions.day_of(now_s(node, reader)), node.clock())
+    if judged is not None:
+        kept = write_parts(node, hearing, judged, reader_key=ask.reader_key, how=how)[0]
     if kept is None:
         raise Refused(Refusal.PART_UNKNOWN, "expected a part that the release has, the first one first")
     key = PartKey(ask.permit, ask.part)
@@ -122,10 +123,10 @@ def accept_part(node: Node, sender: OrganisationId, ask: PartAccept) -> Slots:
     4. Seal the release key to the reader key, and wrap each record's key under it (R6).
     """
     node.require_fresh()
-    with node.engine.snapshot() as reader:
+    with node.engine.snapshot() as reader, node.vault.database.reading():
         terms = hear_again(node, reader, ask.permit, sender)  # 1
         receipt_key = node.key_of(reader, sender, KeyUse.RECEIPT)
-    kept = _require_kept(node, ask.permit, ask.part)
+        kept = _require_kept(node, ask.permit, ask.part)
     own = receipts.sign_as_custodian(kept.statement, node.signing(KeyUse.RECEIPT))
     receipt = Receipt(kept.statement, own, ask.signature)
     try:
@@ -277,14 +278,14 @@ def _withheld_field(each: Judged) -> WithheldField:
 
 
 def _offer(node: Node, kept: PartDocument) -> PartOffer:
-    room_bytes = INLINE_BYTES_MAX
-    offered = []
-    for placed, record in zip(kept.records, node.vault.record_many(_keys(kept)), strict=True):
-        inline = b""
-        if record.size_bytes <= room_bytes:
-            inline = b"".join(node.vault.sealed_segments(record.record_id, record.version))
-            room_bytes -= len(inline)
-        offered.append(OfferedRecord(placed, record.size_bytes, inline))
+    fields = [receipts.decode_field(value) for value in kept.fields.values]
+    sizes_bytes = [each.size_bytes for each in fields if isinstance(each, ReleasedField)]
+    goes_along = _goes_along(sizes_bytes)
+    sealed = iter(node.vault.sealed_many([key for key, goes in zip(_keys(kept), goes_along, strict=True) if goes]))
+    offered = [
+        OfferedRecord(placed, size_bytes, next(sealed) if goes else b"")
+        for placed, size_bytes, goes in zip(kept.records, sizes_bytes, goes_along, strict=True)
+    ]
     return PartOffer(
         statement=kept.statement,
         signature=receipts.sign_as_custodian(kept.statement, node.signing(KeyUse.RECEIPT)),
@@ -292,6 +293,16 @@ def _offer(node: Node, kept: PartDocument) -> PartOffer:
         records=tuple(offered),
         part_count=kept.part_count,
     )
+
+
+def _goes_along(sizes_bytes: list[int]) -> list[bool]:
+    """Which records go along in the offer itself: those that there is room for, the first ones first."""
+    room_bytes = INLINE_BYTES_MAX
+    goes = []
+    for size_bytes in sizes_bytes:
+        goes.append(size_bytes <= room_bytes)
+        room_bytes -= sealed_size(size_bytes) if goes[-1] else 0
+    return goes
 
 
 def _slots(node: Node, kept: PartDocument) -> Slots:

@@ -10,6 +10,7 @@ from salus.vault.errors import Damaged, Missing, TooLarge
 from salus.vault.schema import objects
 
 SMALL_SIZE_MAX_BYTES: Final = 1 << 16
+_INSERT: Final = insert(objects)
 
 
 class SqlRows:
@@ -30,18 +31,18 @@ class SqlRows:
         """Store many objects whose names were never used before, in one statement."""
         if named:
             rows = [{"name": check_name(name), "sealed": sealed} for name, sealed in named]
-            self._connection.execute(insert(objects), rows)
+            self._connection.execute(_INSERT, rows)
 
     def read(self, name: str, spans: Iterable[Span]) -> Iterator[bytes]:
         """See `ObjectDriver.read`."""
+        yield from pieces(name, self.read_whole(name), spans)
+
+    def read_whole(self, name: str) -> bytes:
+        """One whole object; raises `Missing`."""
         sealed = self._connection.scalar(select(objects.c.sealed).where(objects.c.name == check_name(name)))
         if sealed is None:
             raise Missing(f"object {name} is not in the database")
-        for offset, size_bytes in spans:
-            found = bytes(sealed[offset : offset + size_bytes])
-            if len(found) != size_bytes:
-                raise Damaged("object", f"{name} ends within the {size_bytes} bytes at {offset}")
-            yield found
+        return bytes(sealed)
 
     def read_all(self, names: Sequence[str]) -> dict[str, bytes]:
         """Many whole objects in one statement; absent ones are left out."""
@@ -64,6 +65,15 @@ class SqlRows:
     def names(self) -> Iterator[str]:
         """See `ObjectDriver.names`; they come in order."""
         yield from self._connection.scalars(select(objects.c.name).order_by(objects.c.name))
+
+
+def pieces(name: str, sealed: bytes, spans: Iterable[Span]) -> Iterator[bytes]:
+    """Some pieces of a whole object; raises `Damaged` where it ends before one of them does."""
+    for offset, size_bytes in spans:
+        found = sealed[offset : offset + size_bytes]
+        if len(found) != size_bytes:
+            raise Damaged("object", f"{name} ends within the {size_bytes} bytes at {offset}")
+        yield found
 
 
 def _joined(name: str, pieces: Iterable[bytes]) -> bytes:

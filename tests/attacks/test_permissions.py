@@ -13,9 +13,12 @@ from salus.clinical.fhir.resources import parse
 from salus.contracts.access import Challenge, CommitReleases, End
 from salus.contracts.consent import WithdrawConsent
 from salus.contracts.patients import AddKey, CloseRelationship, Holder, KeyKind, RemoveKey, RotatePseudonymKey
+from salus.contracts.provisions import Provision, ProvisionType, gate
 from salus.contracts.records import RegisterBatch
+from salus.crypto.sealing import new_key
 from salus.crypto.signing import SigningKey
 from salus.ledger.contract import SIGNATURE_MISSING
+from salus.ledger.fields import commit_fields
 from salus.ledger.identifiers import OrganisationId, PermitId, PublicKey
 from salus.ledger.outcomes import DENIED, DONE
 from salus.node.answer import answer, answer_stream
@@ -221,6 +224,25 @@ def test_a_gate_that_is_wider_than_its_rules(on: Scene) -> None:
     came = answer(on.hospital, OrganisationId(""), ChoiceDelivery(lying, narrow))
     assert isinstance(came, RefusedAnswer)
     assert came.refusal is Refusal.CHOICE_UNFIT
+    assert tree_root(on) == root
+
+
+@pytest.mark.promise("R1")
+def test_a_deny_that_no_record_can_meet(on: Scene) -> None:
+    """A choice that keeps back `PSY`, where records carry `system|code`: filed, shown as in force, keeping nothing.
+
+    Refused before the ledger has it, whoever made the residual, with what to write instead.
+    """
+    deny = Provision(type=ProvisionType.DENY, labels=("PSY",))
+    tree = msgspec.structs.replace(TO_THE_PRACTICE, provisions=(deny,))
+    residual = commit_fields([tree], secret=new_key())
+    raw, _ = choice_by(on, on.key, TO_THE_PRACTICE)
+    message = msgspec.structs.replace(on.hospital.decode(raw).messages[0], gate=gate(tree), commitment=residual.root())
+    root = tree_root(on)
+    came = answer(on.hospital, OrganisationId(""), ChoiceDelivery(sign(on, [message], [on.key]), residual))
+    assert isinstance(came, RefusedAnswer)
+    assert came.refusal is Refusal.CHOICE_UNFIT
+    assert "expected security labels of the form system|code" in came.words
     assert tree_root(on) == root
 
 

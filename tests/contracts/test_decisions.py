@@ -14,7 +14,7 @@ from salus.contracts.membership import certificate_in_force
 from salus.ledger.state import Reader
 from tests.contracts.network import BEGIN_S, MEMBERS, MemoryLedger, digest, organisation
 from tests.contracts.scenario import OUTCOMES, Row, Run, Scenario, camel, run
-from tests.contracts.test_provisions_decisions import identifier, record
+from tests.contracts.test_provisions_decisions import person, record
 from tests.contracts.trees import TREES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "spec" / "decisions.md"
@@ -107,7 +107,7 @@ def judged(row: Decision, state: Run, text: str, now_s: int) -> str:
         return "dead"
     request = access.open_request(terms, time_s=now_s)
     if " by " in row.asks:
-        request = msgspec.structs.replace(request, person=identifier(row.asks.rpartition(" by ")[2]))
+        request = msgspec.structs.replace(request, person=person(row.asks.rpartition(" by ")[2]))
     return shown(decide(terms, rules_of(row, reader, terms), request, record(text)))
 
 

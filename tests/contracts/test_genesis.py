@@ -92,6 +92,10 @@ REFUSED: dict[str, tuple[Change, str]] = {
         policies(FirstPolicy("RX1", ()), FirstPolicy("RX1", ())),
         "once each policy of an organisation",
     ),
+    "a policy with a label that no record carries": (
+        policies(FirstPolicy("RX1", (Provision(ProvisionType.DENY, labels=("PSY",)),))),
+        "policy of RX1: expected security labels of the form system|code",
+    ),
     "a tree that is none": (policies(FirstPolicy("RX1", (UNSORTED,))), "policy of RX1: expected purposes sorted"),
     "gates with too many conditions": (
         policies(FirstPolicy("RX1", tuple(many_days(16) for _ in range(118)))),

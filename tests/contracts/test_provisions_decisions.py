@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
+from salus.clinical.labels import label
 from salus.contracts.provisions import (
     EARLIEST_S,
     LATEST_S,
@@ -17,6 +18,7 @@ from salus.contracts.provisions import (
     DataReference,
     Effect,
     Provision,
+    ProvisionInvalid,
     ProvisionType,
     Purpose,
     Record,
@@ -100,7 +102,7 @@ def request(text: str) -> Request:
         Purpose[purpose],
         Verb[verb.upper()],
         day(said.get("on", DAY)),
-        identifier(said["by"]) if "by" in said else b"",
+        person(said["by"]) if "by" in said else b"",
     )
 
 
@@ -133,6 +135,15 @@ def identifier(name: str) -> bytes:
     return name.encode().ljust(16, b".")
 
 
+def person(name: str) -> bytes:
+    return name.encode().ljust(32, b".")
+
+
+def tokens(values: str) -> tuple[str, ...]:
+    """Labels as records carry them; the page writes the code alone."""
+    return as_set(label(code) for code in texts(values))
+
+
 def identifiers(names: str) -> tuple[bytes, ...]:
     return as_set(identifier(name) for name in names.split(" and ") if name)
 
@@ -156,19 +167,21 @@ CRITERIA = {
     "until": ("valid_to_day", day),
     "data-from": ("data_from_s", lambda value: extent(value)[0]),
     "data-until": ("data_to_s", lambda value: extent(value)[1]),
-    "label": ("labels", texts),
+    "label": ("labels", tokens),
     "class": ("classes", texts),
     "code": ("codes", texts),
-    "person": ("persons", lambda value: as_set(identifier(name) for name in texts(value))),
+    "person": ("persons", lambda value: as_set(person(name) for name in texts(value))),
 }
 FACTS = {
-    "label": ("labels", texts),
+    "label": ("labels", tokens),
     "code": ("codes", texts),
     "author": ("authors", identifiers),
     "refers-to": ("refers_to", identifiers),
     "referred-by": ("referred_by", identifiers),
 }
 CHOICES = choices()
+NOT_YET = {"letter-and-its-kin"}
+"""Decided as the page says, and refused by `check` until records show what they refer to and who wrote them."""
 ROWS = rows()
 
 
@@ -192,7 +205,11 @@ def test_gate_never_contradicts_the_decision(row: Row) -> None:
 
 @pytest.mark.parametrize("name", CHOICES)
 def test_every_choice_is_canonical_and_used(name: str) -> None:
-    check(CHOICES[name])
+    if name in NOT_YET:
+        with pytest.raises(ProvisionInvalid, match="references to single records"):
+            check(CHOICES[name])
+    else:
+        check(CHOICES[name])
     check_gate(gate(CHOICES[name]))
     assert any(row.choice == name for row in ROWS)
 
@@ -234,21 +251,21 @@ def test_rows_read_as_they_are_written() -> None:
         provisions=(
             Provision(
                 ProvisionType.DENY,
-                labels=("PSY",),
+                labels=(label("PSY"),),
                 provisions=(
                     Provision(
                         ProvisionType.PERMIT,
-                        persons=(b"okafor..........",),
-                        provisions=(Provision(ProvisionType.DENY, labels=("SDV",)),),
+                        persons=(b"okafor".ljust(32, b"."),),
+                        provisions=(Provision(ProvisionType.DENY, labels=(label("SDV"),)),),
                     ),
                 ),
             ),
         ),
     )
     asked = request("RX1 clinical TREAT read on 1970-01-03 by hill")
-    assert asked == Request("RX1", RoleClass.CLINICAL, Purpose.TREAT, Verb.READ, 2, b"hill............")
+    assert asked == Request("RX1", RoleClass.CLINICAL, Purpose.TREAT, Verb.READ, 2, b"hill".ljust(32, b"."))
     read = record("Composition, label PSY and N, period 1970, id a, supersedes b")
     assert read == Record(
-        (b"a...............", b"b..............."), ("Composition",), ("N", "PSY"), (), 0, 365 * 86_400 - 1
+        (b"a...............", b"b..............."), ("Composition",), tokens("N and PSY"), (), 0, 365 * 86_400 - 1
     )
     assert msgspec.structs.astuple(CHOICES["five-years"])[7:9] == (1_420_070_400, 1_577_836_799)

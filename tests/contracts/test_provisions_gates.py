@@ -53,8 +53,8 @@ GATES = {
     "a permit for anybody": (permit(), Gate((ANYTHING,))),
     "a deny for anybody": (deny(), Gate((), (SureDenial(ANYTHING),))),
     "closed criteria of a permit are not shown": (
-        permit(labels=("N",), organisations=("RX1",)), Gate((Condition(("RX1",)),))),
-    "a deny on a closed criterion is not sure": (deny(labels=("PSY",)), Gate()),
+        permit(labels=("s|N",), organisations=("RX1",)), Gate((Condition(("RX1",)),))),
+    "a deny on a closed criterion is not sure": (deny(labels=("s|PSY",)), Gate()),
     "nor is a deny below a closed criterion": (permit(deny(), codes=("s|c",)), Gate((ANYTHING,))),
     "a deny below open criteria is sure": (
         permit(deny(purposes=(HRESCH,)), organisations=("A1", "RX1")),
@@ -86,11 +86,11 @@ GATES = {
         deny(permit(purposes=(Purpose.ETREAT, Purpose.BTG))),
         Gate((Condition((), (), (2, 3)),), (SureDenial(ANYTHING, (Condition((), (), (2, 3)),)),))),
     "an exception with closed criteria too": (
-        deny(permit(persons=(b"p" * 16,), organisations=("RX1",))),
+        deny(permit(persons=(b"p" * 32,), organisations=("RX1",))),
         Gate((Condition(("RX1",)),), (SureDenial(ANYTHING, (Condition(("RX1",)),)),))),
-    "an exception that leaves nothing": (deny(permit(labels=("N",))), Gate((ANYTHING,))),
+    "an exception that leaves nothing": (deny(permit(labels=("s|N",))), Gate((ANYTHING,))),
     "a permit covers the permits below it": (
-        permit(deny(permit(purposes=(TREAT,)), labels=("PSY",)), organisations=("A1",)), Gate((Condition(("A1",)),))),
+        permit(deny(permit(purposes=(TREAT,)), labels=("s|PSY",)), organisations=("A1",)), Gate((Condition(("A1",)),))),
     "a wider permit covers a narrower one beside it": (
         deny(permit(organisations=("A1",)), permit(organisations=("A1", "B1")), purposes=(TREAT,)),
         Gate((Condition(("A1", "B1"), (), (TREAT,)),),
@@ -131,7 +131,7 @@ ASKED = {
     "not the exception of a denial": (deny(permit(organisations=("RX1",))), asks("A1"), False, True),
     "the second of two": (deny(permit(organisations=("A1",)), permit(purposes=(TREAT,))), asks(), True, False),
     "the second denial": (permit(deny(organisations=("A1",)), deny(purposes=(TREAT,))), asks(), True, True),
-    "nothing": (deny(labels=("PSY",)), asks(), False, False),
+    "nothing": (deny(labels=("s|PSY",)), asks(), False, False),
 }
 
 
@@ -142,7 +142,7 @@ def test_what_a_gate_answers(name: str) -> None:
 
 
 def test_the_person_is_not_read() -> None:
-    opened = gate(deny(permit(persons=(b"p" * 16,), organisations=("RX1",))))
+    opened = gate(deny(permit(persons=(b"p" * 32,), organisations=("RX1",))))
     for person in (b"", b"p" * 16, b"q" * 16):
         request = msgspec.structs.replace(asks(), person=person)
         assert (may_permit(opened, request), surely_denies(opened, request)) == (True, False)

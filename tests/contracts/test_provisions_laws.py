@@ -50,6 +50,7 @@ from tests.contracts.provisions_world import (
     STRANGER,
     THINGS,
     WIDE_REQUESTS,
+    accepted,
     trees,
     wide_trees,
 )
@@ -296,7 +297,7 @@ def with_other_closed_values(tree: Provision) -> Provision:
 
 @pytest.mark.promise("L1")
 @FEW
-@given(trees())
+@given(trees().map(accepted))
 def test_trees_and_gates_have_one_encoding(tree: Provision) -> None:
     assert decode_tree(encode_tree(tree)) == tree
     opened = gate(tree)

@@ -56,16 +56,16 @@ def numbered(count: int, text: str = "{:04}") -> tuple[str, ...]:
 
 def of_size(size_bytes: int) -> Provision:
     """A tree whose encoding has exactly this size: 60 long labels, filled up by one more."""
-    labels = numbered(60, "{:0250}")
+    labels = numbered(60, "s|{:0248}")
     tree = Provision(DENY, labels=labels)
     missing = size_bytes - len(msgspec.msgpack.encode(tree))
     children = []
     while missing > 300:
-        children.append(Provision(DENY, labels=("x" * 200,)))
+        children.append(Provision(DENY, labels=("s|" + "x" * 198,)))
         missing = size_bytes - len(msgspec.msgpack.encode(Provision(DENY, labels=labels, provisions=tuple(children))))
-    base = Provision(DENY, labels=labels, provisions=(*children, Provision(DENY, labels=("y" * 40,))))
+    base = Provision(DENY, labels=labels, provisions=(*children, Provision(DENY, labels=("s|" + "y" * 38,))))
     missing = size_bytes - len(msgspec.msgpack.encode(base))
-    last = Provision(DENY, labels=("y" * (40 + missing),))
+    last = Provision(DENY, labels=("s|" + "y" * (38 + missing),))
     return Provision(DENY, labels=labels, provisions=(*children, last))
 
 
@@ -74,20 +74,19 @@ ALLOWED = {
     "bare deny": Provision(DENY),
     "eight levels": nested(8),
     "64 provisions": broad(64),
-    "64 labels": Provision(DENY, labels=numbered(64)),
+    "64 labels": Provision(DENY, labels=numbered(64, "s|{:04}")),
     "64 organisations": Provision(DENY, organisations=numbered(64)),
     "shortest and longest organisation": Provision(DENY, organisations=("A1", "A23456789012")),
-    "label of one character": Provision(DENY, labels=("N",)),
-    "label of 256 characters": Provision(DENY, labels=("é" * 256,)),
-    "label with a space": Provision(DENY, labels=("two words",)),
+    "shortest label": Provision(DENY, labels=("s|N",)),
+    "label of 256 characters": Provision(DENY, labels=("s|" + "é" * 254,)),
+    "label with a space": Provision(DENY, labels=("s|two words",)),
     "code whose system has a bar": Provision(DENY, codes=("urn:a|b|c",)),
-    "identifiers of both lengths": Provision(DENY, persons=(ID_16, ID_32)),
+    "shortest and longest class": Provision(DENY, classes=("A", "B" * 64)),
+    "person": Provision(DENY, persons=(ID_32,)),
     "one day": Provision(DENY, valid_from_day=9, valid_to_day=9),
     "one second": Provision(DENY, data_from_s=-9, data_to_s=-9),
     "16384 bytes": of_size(16_384),
-    "references of two meanings": Provision(
-        DENY, data=(DataReference(DataMeaning.INSTANCE, ID_32), DataReference(DataMeaning.AUTHORED_BY, ID_16))
-    ),
+    "record by name": Provision(DENY, data=(DataReference(DataMeaning.INSTANCE, ID_16),)),
 }
 
 REFUSED = {
@@ -95,35 +94,64 @@ REFUSED = {
     "65 provisions": (broad(65), "expected at most 64 provisions, came more: merge"),
     "65 provisions in two families": (
         Provision(PERMIT, provisions=(broad(32), broad(32))), "expected at most 64 provisions, came more: merge"),
-    "65 labels": (Provision(DENY, labels=numbered(65)), "expected at most 64 labels, came 65 in provision 1: split"),
+    "65 labels": (
+        Provision(DENY, labels=numbered(65, "s|{:04}")), "expected at most 64 labels, came 65 in provision 1: split"),
     "65 organisations": (Provision(DENY, organisations=numbered(65)), "at most 64 organisations, came 65"),
     "organisation of one character": (Provision(DENY, organisations=("A",)), "2 to 12 characters"),
     "organisation of 13 characters": (Provision(DENY, organisations=("A" * 13,)), "2 to 12 characters"),
     "organisation in lower case": (Provision(DENY, organisations=("rx1",)), "A-Z or 0-9"),
     "organisation with a line end": (Provision(DENY, organisations=("RX1\n",)), "A-Z or 0-9"),
     "organisation with a foreign digit": (Provision(DENY, organisations=("RX١",)), "A-Z or 0-9"),
-    "empty label": (Provision(DENY, labels=("",)), "printable NFC text of 1 to 256 characters, came another at"),
-    "label of 257 characters": (Provision(DENY, labels=("x" * 257,)), "1 to 256"),
-    "label that is not NFC": (Provision(DENY, labels=("e\u0301",)), "NFC"),
-    "label with a control character": (Provision(DENY, labels=("a\x00",)), "printable"),
-    "label that cannot be encoded": (Provision(DENY, labels=("\ud800",)), "printable"),
-    "empty class": (Provision(DENY, classes=("",)), "another at place 0 of classes in provision 1"),
+    "bare label": (
+        Provision(DENY, labels=("PSY",)),
+        "system|code, 3 to 256 characters, came another at place 0 of labels in provision 1: write the code system"),
+    "bare label below a permit": (
+        Provision(PERMIT, provisions=(Provision(DENY, labels=("PSY",)),)), "place 0 of labels in provision 1.1"),
+    "bare label among others": (Provision(DENY, labels=("a|b", "c")), "place 1 of labels"),
+    "empty label": (Provision(DENY, labels=("",)), "system|code"),
+    "label without a system": (Provision(DENY, labels=("|PSY",)), "system|code"),
+    "label without a code": (Provision(DENY, labels=("http://s|",)), "system|code"),
+    "label that is a code alone with a space before it": (Provision(DENY, labels=("s| PSY",)), "system|code"),
+    "label with a space after it": (Provision(DENY, labels=("s|PSY ",)), "system|code"),
+    "label with two spaces inside": (Provision(DENY, labels=("s|P  Y",)), "system|code"),
+    "label whose system has a space": (Provision(DENY, labels=("a s|PSY",)), "system|code"),
+    "label of 257 characters": (Provision(DENY, labels=("s|" + "x" * 255,)), "3 to 256"),
+    "label that is not NFC": (Provision(DENY, labels=("s|e\u0301",)), "NFC"),
+    "label with a control character": (Provision(DENY, labels=("s|a\x00",)), "system|code"),
+    "label that cannot be encoded": (Provision(DENY, labels=("s|\ud800",)), "system|code"),
+    "label that is a unit": (Provision(DENY, labels=("http://unitsofmeasure.org|mg",)), "system|code"),
+    "empty class": (
+        Provision(DENY, classes=("",)),
+        "the first a capital, came another at place 0 of classes in provision 1: write the type as records do"),
+    "class in lower case": (Provision(DENY, classes=("observation",)), "the first a capital"),
+    "class with its system": (Provision(DENY, classes=("http://hl7.org/fhir/resource-types|Observation",)), "letters"),
+    "class with a space after it": (Provision(DENY, classes=("Observation ",)), "letters"),
+    "class in foreign letters": (Provision(DENY, classes=("Éncounter",)), "letters"),
+    "class of 65 characters": (Provision(DENY, classes=("A" * 65,)), "up to 64"),
     "code without a bar": (Provision(DENY, codes=("44054006",)), "system|code"),
     "code without a system": (Provision(DENY, codes=("|44054006",)), "system|code"),
     "code without a code": (Provision(DENY, codes=("snomed|",)), "system|code"),
+    "code that is a unit": (Provision(DENY, codes=("http://unitsofmeasure.org|mg",)), "system|code"),
     "code that is not NFC": (Provision(DENY, codes=("a|e\u0301",)), "system|code"),
-    "person of 15 bytes": (Provision(DENY, persons=(b"p" * 15,)), "16 or 32 bytes"),
-    "person of 20 bytes": (Provision(DENY, persons=(b"p" * 20,)), "16 or 32 bytes"),
-    "reference of no bytes": (Provision(DENY, data=(DataReference(DataMeaning.INSTANCE, b""),)), "16 or 32 bytes"),
+    "person of 16 bytes": (Provision(DENY, persons=(ID_16,)), "identifiers of certificates, 32 bytes"),
+    "person of 33 bytes": (Provision(DENY, persons=(b"p" * 33,)), "32 bytes"),
+    "reference of no bytes": (Provision(DENY, data=(DataReference(DataMeaning.INSTANCE, b""),)), "of 16 bytes"),
+    "reference of 32 bytes": (Provision(DENY, data=(DataReference(DataMeaning.INSTANCE, ID_32),)), "of 16 bytes"),
+    **{
+        f"reference with the meaning {meaning.name}": (
+            Provision(DENY, data=(DataReference(meaning, ID_16),)),
+            "identifiers of 16 bytes, came another at place 0 of data in provision 1: name each record that is meant")
+        for meaning in (DataMeaning.RELATED, DataMeaning.DEPENDENTS, DataMeaning.AUTHORED_BY)
+    },
     "labels out of order": (
-        Provision(DENY, labels=("B", "A")), "labels sorted and each once, came place 1 out of order in provision 1"),
-    "labels twice": (Provision(DENY, labels=("A", "A")), "sorted and each once"),
+        Provision(DENY, labels=("s|B", "s|A")), "labels sorted and each once, came place 1 out of order in"),
+    "labels twice": (Provision(DENY, labels=("s|A", "s|A")), "sorted and each once"),
     "purposes out of order": (Provision(DENY, purposes=(Purpose.BTG, Purpose.TREAT)), "purposes sorted"),
     "role classes twice": (Provision(DENY, role_classes=(RoleClass.SYSTEM, RoleClass.SYSTEM)), "role_classes sorted"),
     "verbs out of order": (Provision(DENY, verbs=(Verb.EXPORT, Verb.READ)), "verbs sorted"),
-    "persons out of order": (Provision(DENY, persons=(ID_32, ID_16)), "persons sorted"),
+    "persons out of order": (Provision(DENY, persons=(ID_32, b"p" * 32)), "persons sorted"),
     "references out of order": (
-        Provision(DENY, data=(DataReference(DataMeaning.RELATED, ID_16), DataReference(DataMeaning.INSTANCE, ID_16))),
+        Provision(DENY, data=tuple(DataReference(DataMeaning.INSTANCE, each * 16) for each in (b"q", b"p"))),
         "data sorted"),
     "validity that ends before it starts": (
         Provision(DENY, valid_from_day=10, valid_to_day=9),
@@ -203,18 +231,18 @@ def test_bytes_are_measured_before_they_are_decoded() -> None:
 
 def test_decoded_trees_are_checked() -> None:
     with pytest.raises(ProvisionInvalid, match="labels sorted"):
-        decode_tree(msgspec.msgpack.encode(Provision(DENY, labels=("B", "A"))))
+        decode_tree(msgspec.msgpack.encode(Provision(DENY, labels=("s|B", "s|A"))))
 
 
 def test_golden_bytes() -> None:
     tree = Provision(
         PERMIT, organisations=("A81001",), purposes=(Purpose.TREAT,), valid_to_day=20_600,
-        provisions=(Provision(DENY, labels=("HIV", "PSY"), persons=(ID_16,)),),
+        provisions=(Provision(DENY, labels=("s|HIV", "s|PSY"), persons=(ID_32,)),),
     )  # fmt: skip
     assert encode_tree(tree) == bytes.fromhex(
         "9f 01 91a6413831303031 90 9101 90 00 cd5078 d3fffffff1886e0900 cf0000003afff4417f 90 90 90 90 90 91"
-        "9f 00 90 90 90 90 00 ce002cc0a0 d3fffffff1886e0900 cf0000003afff4417f 92a3484956a3505359 90 90"
-        "91c41070707070707070707070707070707070 90 90"
+        "9f 00 90 90 90 90 00 ce002cc0a0 d3fffffff1886e0900 cf0000003afff4417f 92a5737c484956a5737c505359 90 90"
+        "91c420" + "71" * 32 + "90 90"
     )
 
 

@@ -29,10 +29,14 @@ DEPTH_MAX = 8
 NODES_MAX = 64
 SET_SIZE_MAX = 64
 TEXT_LENGTH_MAX = 256
+CLASS_LENGTH_MAX = 64
 TREE_BYTES_MAX = 16_384
 ORGANISATION_LENGTH_MIN = 2
 ORGANISATION_LENGTH_MAX = 12
-ID_LENGTHS_BYTES = (16, 32)
+RECORD_ID_BYTES = 16
+CERTIFICATE_ID_BYTES = 32
+UNITS = "http://unitsofmeasure.org"
+"""A unit is part of a number: no record carries one as a label or a code."""
 
 _ORGANISATION_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _MEMBERS = {
@@ -40,11 +44,18 @@ _MEMBERS = {
     "role_classes": "numbers of role classes",
     "purposes": "numbers of purposes",
     "verbs": "numbers of verbs",
-    "labels": "printable NFC text of 1 to 256 characters",
-    "classes": "printable NFC text of 1 to 256 characters",
-    "codes": "text of the form system|code, 3 to 256 characters",
-    "persons": "identifiers of 16 or 32 bytes",
-    "data": "references with identifiers of 16 or 32 bytes",
+    "labels": "security labels of the form system|code, 3 to 256 characters",
+    "classes": "FHIR resource types: up to 64 letters, the first a capital",
+    "codes": "codes of the form system|code, 3 to 256 characters",
+    "persons": "identifiers of certificates, 32 bytes",
+    "data": "references to single records (meaning INSTANCE), identifiers of 16 bytes",
+}
+_AS_RECORDS_DO = "write the code system as records do, a bar, then the code, in NFC: http://loinc.org|718-7"
+_REMEDIES = {
+    "labels": _AS_RECORDS_DO,
+    "classes": "write the type as records do: Observation",
+    "codes": _AS_RECORDS_DO,
+    "data": "name each record that is meant: what refers to it, and its author, nothing committed of a record shows",
 }
 
 
@@ -116,10 +127,11 @@ class Provision(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     Args:
         valid_from_day: first day UTC, since 1970-01-01, on which the rule holds; with valid_to_day, inclusive.
         data_from_s: first second, since 1970-01-01 UTC, of the data that the rule is about; with data_to_s, inclusive.
-        labels: codes of security labels without their system: N, R, V, PSY, HIV …
-        classes: FHIR resource types, profiles, document types.
+        labels: security labels as records carry them, `system|code`.
+        classes: FHIR resource types.
         codes: `system|code` found in the record.
         persons: who asks, by name: certificate identifiers.
+        data: records by name; `check` accepts INSTANCE alone (ADR 0008).
         provisions: exceptions, in the author's order, which `explain` numbers.
     """
 
@@ -199,7 +211,10 @@ def decode_tree(data: bytes) -> Provision:
 
 
 def check(tree: Provision) -> None:
-    """Check the shape, the bounds and the canonical form of a tree. Work is bounded by NODES_MAX and SET_SIZE_MAX.
+    """Check the shape, the bounds and the canonical form of a tree, and that each criterion can meet some record.
+
+    A deny whose criterion no record can meet would keep nothing back, and nobody would notice. Work is bounded by
+    NODES_MAX and SET_SIZE_MAX.
 
     Raises:
         ProvisionInvalid: names the provision by its path; the first that is wrong, in the order of the paths.
@@ -224,7 +239,8 @@ def check_set(where: str, name: str, values: tuple[Any, ...], size_max: int) -> 
     well_formed = _WELL_FORMED.get(name)
     for place, value in enumerate(values):
         if well_formed and not well_formed(value):
-            raise ProvisionInvalid(_MEMBERS[name], f"another at place {place} of {name} in {where}", "correct it")
+            came = f"another at place {place} of {name} in {where}"
+            raise ProvisionInvalid(_MEMBERS[name], came, _REMEDIES.get(name, "correct it"))
         if place and values[place - 1] >= value:
             raise ProvisionInvalid(
                 f"{name} sorted and each once", f"place {place} out of order in {where}", "sort them"
@@ -277,21 +293,27 @@ def _is_text(text: str) -> bool:
     return 0 < len(text) <= TEXT_LENGTH_MAX and text.isprintable() and unicodedata.is_normalized("NFC", text)
 
 
-def _is_code(text: str) -> bool:
+def _is_token(text: str) -> bool:
+    """`system|code` as a record can carry it: FHIR allows no space in a system, and single ones inside a code."""
     system, _, code = text.rpartition("|")
-    return bool(system) and bool(code) and _is_text(text)
+    is_spaced = " " not in system and code == " ".join(code.split())
+    return bool(system) and bool(code) and is_spaced and system != UNITS and _is_text(text)
 
 
-def _is_identifier(identifier: bytes) -> bool:
-    return len(identifier) in ID_LENGTHS_BYTES
+def _is_resource_type(text: str) -> bool:
+    return len(text) <= CLASS_LENGTH_MAX and text.isascii() and text.isalpha() and text[0].isupper()
+
+
+def _is_record(reference: DataReference) -> bool:
+    return reference.meaning is DataMeaning.INSTANCE and len(reference.id) == RECORD_ID_BYTES
 
 
 _WELL_FORMED: dict[str, Callable[[Any], bool]] = {
     "organisations": _is_organisation,
-    "labels": _is_text,
-    "classes": _is_text,
-    "codes": _is_code,
-    "persons": _is_identifier,
-    "data": lambda reference: _is_identifier(reference.id),
+    "labels": _is_token,
+    "classes": _is_resource_type,
+    "codes": _is_token,
+    "persons": lambda person: len(person) == CERTIFICATE_ID_BYTES,
+    "data": _is_record,
 }
 """The enumerations are missing: their decoder admits no other number."""

@@ -25,7 +25,7 @@ from salus.ledger.identifiers import Digest, Pseudonym, RecordId
 from salus.node import documents, schema
 from salus.node.assemble import Node
 from salus.node.documents import Kind
-from salus.node.errors import NotNow, Refused
+from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.services.enrol import relationship_secret
 from salus.vault.deposits import Deposit, Deposited
 from salus.vault.errors import RecordExists
@@ -34,7 +34,6 @@ from salus.vault.vault import Record
 
 PLACED = decoder(PlacedEntry)
 METADATA = decoder(CommittedFields)
-TEXTS_MAX = 512
 RECORDS_ASKED = 500
 """How many record ids one statement names: databases bound it."""
 STAGINGS_MAX = 5
@@ -81,7 +80,8 @@ def deposit_charts(node: Node, charts: Sequence[ChartDeposit]) -> list[list[File
     3. Place what is new in batches, one for each person, and commit them.
 
     Raises:
-        Refused: a relationship is unknown, or the ledger says no.
+        Refused: a relationship is unknown, a record has more codes or labels than rules can know of, or the ledger says
+            no.
         NotNow: the ledger is away; the records are staged, and `redrive` registers them. Or other workers are
             depositing the same records all the time; nothing was stored.
     """
@@ -372,9 +372,13 @@ def _record_id(secret: bytes, resource: Resource) -> RecordId:
 
 def _facts(resource: Resource) -> Facts:
     metadata = resource.metadata
+    for name, texts in (("codes", metadata.codes), ("labels", metadata.labels)):
+        if len(texts) > record_metadata.LIST_MAX:  # leaving some out would let the record past a deny that names them
+            words = f"expected at most {record_metadata.LIST_MAX} {name} in a record, came {len(texts)}: divide it"
+            raise Refused(Refusal.RECORD_UNFIT, words)
     return Facts(
         classes=(metadata.resource_type,),
-        codes=metadata.codes[:TEXTS_MAX],
+        codes=metadata.codes,
         labels=metadata.labels,
         period_from_s=EARLIEST_S if metadata.period_from_s is None else metadata.period_from_s,
         period_to_s=LATEST_S if metadata.period_to_s is None else metadata.period_to_s,

@@ -4,6 +4,7 @@ A condition is [organisations, role classes, purposes, verbs, first day, last da
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -19,7 +20,16 @@ ENTRIES_MAX: Final = 16
 ORGANISATIONS_MAX: Final = 16
 GATE_BYTES_MAX: Final = 4096
 SETS: Final = range(4)
+LEVELS_MAX: Final = 8
+PROVISIONS_MAX: Final = 64
+SET_MAX: Final = 64
+TOKEN_MAX: Final = 256
+TREE_BYTES_MAX: Final = 16_384
+YEAR_1_S: Final = -62_135_596_800
+YEAR_9999_S: Final = 253_402_300_799
 _CODE = re.compile(r"^[A-Z0-9]{2,12}\Z")
+_TYPE = re.compile(r"^[A-Z][A-Za-z]{0,63}\Z")
+_TOKEN = re.compile(r"^[^ ]+\|[^ |]+( [^ |]+)*\Z")
 
 
 def holds(condition: Condition, request: Request) -> bool:
@@ -73,6 +83,38 @@ def _sorted(entries: list[Any]) -> list[Any]:
 
 
 # Of a tree
+
+
+def is_fit_tree(tree: list[Any]) -> bool:
+    """Tell whether a provision tree is within its bounds, canonical, and can meet a record (page: Provision)."""
+    levels = [[tree]]
+    while levels[-1]:
+        levels.append([exception for provision in levels[-1] for exception in provision[14]])
+    provisions = [provision for level in levels for provision in level]
+    return (
+        len(levels) <= LEVELS_MAX + 1 and len(provisions) <= PROVISIONS_MAX
+        and all(map(_is_fit_provision, provisions)) and len(encode(tree)) <= TREE_BYTES_MAX
+    )  # fmt: skip
+
+
+def _is_fit_provision(provision: list[Any]) -> bool:
+    sets = [provision[place] for place in (1, 2, 3, 4, 9, 10, 11, 12, 13)]
+    data_first, data_last = provision[7:9]
+    return (
+        all(len(each) <= SET_MAX and each == _sorted(each) for each in sets)
+        and all(_CODE.match(code) for code in provision[1])
+        and 0 <= provision[5] <= provision[6] <= LAST_DAY
+        and YEAR_1_S <= data_first <= data_last <= YEAR_9999_S
+        and all(_is_token(each) for each in (*provision[9], *provision[11]))
+        and all(_TYPE.match(each) for each in provision[10])
+        and all(len(person) == 32 for person in provision[12])
+        and all(meaning == 1 and len(record) == 16 for meaning, record in provision[13])
+    )
+
+
+def _is_token(text: str) -> bool:
+    is_text = len(text) <= TOKEN_MAX and text.isprintable() and unicodedata.normalize("NFC", text) == text
+    return is_text and bool(_TOKEN.match(text)) and not text.startswith("http://unitsofmeasure.org|")
 
 
 def gate_of(tree: list[Any]) -> Gate:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from salus.testing.auditor.canonical import decode
-from salus.testing.auditor.gates import gate_of
+from salus.testing.auditor.gates import gate_of, is_fit_tree
 from salus.testing.auditor.hashes import sha256
 from salus.testing.auditor.view import Row, Rows, row_key
 
@@ -18,6 +18,7 @@ def first_rows(document: bytes) -> tuple[str, int, Rows]:
     for organisation, key, power in validators:
         rows[row_key("membership.validators", organisation)] = [key, power]
     for organisation, provisions in policies:
+        assert all(map(is_fit_tree, provisions)), "a valid document has fit policies"
         gates = [gate_of(tree) for tree in provisions]
         rows[row_key("membership.policies", organisation)] = [1, provisions, gates]
     return chain, time_s, rows

@@ -19,13 +19,14 @@ from salus.node.exchange import (
     Ask,
     PartAccept,
     PartAsk,
+    RefusedAnswer,
     Slots,
     StreamAsk,
 )
 from salus.node.journal import Journal, JournalDamaged, State
 from salus.node.local_peers import LocalPeers
 from salus.node.people import open_session
-from salus.node.services.anchor import anchor, anchored
+from salus.node.services.anchor import UNANSWERED_S, anchor, anchored
 from salus.node.services.choices import withdraw_by_custodian
 from salus.node.services.receive import receive
 from salus.node.services.request import Wish, request
@@ -252,21 +253,129 @@ def test_records_that_were_opened_count_as_opened_however_many_are_looked_at(lon
 @pytest.mark.promise("R5")
 def test_a_part_without_a_conclusion_gets_one_when_its_permit_is_closed(day: Day) -> None:
     """The practice has signed and never got an answer; nobody restarts it. Its anchor must not say *nothing*."""
-
-    class NoSlots(LocalPeers):
-        def ask(self, organisation: OrganisationId, ask: Ask) -> Answer:
-            if isinstance(ask, PartAccept):
-                gone()
-            return super().ask(organisation, ask)
-
     granted = day.granted()
     with pytest.raises(NotNow):
-        day.receive(granted, NoSlots(PRACTICE, day.world.nodes))
+        day.receive(granted, NoSlots(day))
     anchor(day.practice, close=frozenset([granted.permit]))
     (leaf,) = anchored(day.practice, granted.permit, End.REQUESTER)
     assert leaf.conclusion is Conclusion.SLOT_MISSING
     assert day.trail(granted.permit)[-1].root != EMPTY_ROOT
     assert day.trail(granted.permit)[-1].is_closed
+
+
+class NoSlots(LocalPeers):
+    """A way to the hospital on which the requester's signature is lost, or the process with it."""
+
+    def __init__(self, day: Day, then: Callable[..., None] = gone) -> None:
+        super().__init__(PRACTICE, day.world.nodes)
+        self._then = then
+
+    def ask(self, organisation: OrganisationId, ask: Ask) -> Answer:
+        if isinstance(ask, PartAccept):
+            self._then()
+        return super().ask(organisation, ask)
+
+
+@pytest.mark.promise("R5")
+def test_a_part_without_an_answer_is_anchored_at_once_and_again_when_the_slot_comes(day: Day) -> None:
+    granted = day.granted()
+    with pytest.raises(NotNow):
+        day.receive(granted, NoSlots(day))
+    assert anchor(day.practice) == 1
+    assert day.trail(granted.permit)[-1].root != EMPTY_ROOT
+    assert not day.trail(granted.permit)[-1].is_closed
+    (leaf,) = anchored(day.practice, granted.permit, End.REQUESTER)
+    assert leaf.conclusion is Conclusion.SLOT_MISSING
+    assert day.receive(granted) == [SMALL]
+    assert anchor(day.practice) == 1
+    (leaf,) = anchored(day.practice, granted.permit, End.REQUESTER)
+    assert leaf.conclusion is Conclusion.OPENED
+
+
+@pytest.mark.promise("R5")
+@pytest.mark.parametrize("end", [End.CUSTODIAN, End.REQUESTER])
+def test_what_a_worker_never_concluded_another_anchors_within_five_seconds(
+    day: Day, end: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker is gone between receipt and slot, and nobody starts the node again."""
+    passed_s = [0]
+    granted = day.granted()
+    peers = NoSlots(day, killed) if end is End.REQUESTER else None
+    with monkeypatch.context() as patched:
+        if end is End.CUSTODIAN:
+            patched.setattr(type(day.hospital.vault), "release_slots", killed)
+        with pytest.raises(Killed):
+            day.receive(granted, peers)
+    organisation = HOSPITAL if end is End.CUSTODIAN else PRACTICE
+    other = day.world.open_node(organisation, clock=lambda: unix_now_s() + passed_s[0])
+    anchor(other)
+    assert anchored(other, granted.permit, end) == []
+    passed_s[0] = UNANSWERED_S + 2
+    anchor(other)
+    (leaf,) = anchored(other, granted.permit, end)
+    expected = {End.CUSTODIAN: Conclusion.POSSIBLY_RELEASED, End.REQUESTER: Conclusion.SLOT_MISSING}
+    assert leaf.conclusion is expected[end]
+    assert day.trail(granted.permit)[-1].root != EMPTY_ROOT
+
+
+@pytest.mark.promise("R5")
+@pytest.mark.parametrize("is_logged_first", [False, True])
+def test_a_permit_closed_by_hand_before_its_slot_leaves_lets_none_go(
+    day: Day, is_logged_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The permit was looked at, the signature was right, and then the custodian closes: no slot without an anchor."""
+    granted, log = day.granted(), day.hospital.custodian_journal.log
+    offer = day.offer(granted)
+
+    def closing(*args: object, **named: object) -> None:
+        if is_logged_first:
+            log(*args, **named)  # type: ignore[arg-type]
+        anchor(day.hospital, close=frozenset([granted.permit]))
+        if not is_logged_first:
+            log(*args, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(day.hospital.custodian_journal, "log", closing)
+    came = day.accept(granted, offer)
+    assert isinstance(came, RefusedAnswer), came
+    assert came.refusal == Refusal.PERMIT_DEAD
+    (own,) = day.trail(granted.permit)
+    assert own.is_closed
+    assert (own.root != EMPTY_ROOT) == is_logged_first
+
+
+@pytest.mark.promise("R5")
+def test_a_slot_that_arrives_when_the_permit_was_closed_by_hand_opens_nothing(day: Day) -> None:
+    class Closing(LocalPeers):
+        def ask(self, organisation: OrganisationId, ask: Ask) -> Answer:
+            came = super().ask(organisation, ask)
+            if isinstance(ask, PartAccept):
+                anchor(day.practice, close=frozenset([granted.permit]))
+            return came
+
+    granted = day.granted()
+    with pytest.raises(Refused) as refused:
+        day.receive(granted, Closing(PRACTICE, day.world.nodes))
+    assert refused.value.refusal is Refusal.PERMIT_DEAD
+    (own,) = day.trail(granted.permit)
+    assert own.is_closed
+    assert own.root != EMPTY_ROOT
+
+
+@pytest.mark.promise("R5")
+def test_a_permit_that_was_being_closed_is_closed_by_whoever_comes_next(day: Day) -> None:
+    granted = day.granted()
+    deaf = dataclasses.replace(day.hospital, engine=NoSubmissions(day.hospital.engine))
+    with pytest.raises(NotNow):
+        anchor(deaf, close=frozenset([granted.permit]))
+    assert anchor(day.hospital) == 1
+    assert day.trail(granted.permit)[-1].is_closed
+
+
+class NoSubmissions(LosesResults):
+    """An engine that takes nothing."""
+
+    def submit(self, _raw: bytes) -> None:
+        raise Unavailable("no ledger")
 
 
 @pytest.mark.promise("R5")

@@ -76,7 +76,7 @@ def _node_facts(node: "Node") -> Facts:
             select(func.count()).select_from(schema.batches).where(schema.batches.c.committed == 0)
         )
         permits = connection.scalar(
-            select(func.count()).select_from(schema.permits).where(schema.permits.c.closed == 0)
+            select(func.count()).select_from(schema.permits).where(schema.permits.c.closed != schema.CLOSED)
         )
     return {
         "organisation": node.organisation,

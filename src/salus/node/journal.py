@@ -101,7 +101,7 @@ class Journal:
         self._unfinished = unfinished
         self._permits: dict[bytes, dict[int, Line]] = {}
         self._pseudonyms: dict[bytes, set[bytes]] = {}
-        self._intents: set[PartKey] = set()
+        self._unfinished_parts: set[PartKey] = set()
         self._read_bytes: dict[Path, int] = {}
         self._path, self._file = _adopt(folder)
         self._size_bytes = self._read(self._path)
@@ -150,11 +150,14 @@ class Journal:
 
     def close_stale_intents(self, *, before_s: int, at_s: int) -> int:
         """Close as *not released* the intents offered before a time and never signed for; return how many."""
-        with self._lock:
-            stale = [key for key in self._intents if self._permits[key.permit][key.part].at_s < before_s]
-        for key in stale:
-            self.note(key, State.NOT_RELEASED, at_s=at_s)
-        return len(stale)
+        return self._settle(self._stale(State.INTENT, before_s), at_s)
+
+    def conclude_unanswered(self, *, before_s: int, at_s: int) -> int:
+        """Conclude the parts whose receipt was logged before a time and of which nothing came since; return how many.
+
+        What comes later still counts: the slot may be sent until the permit ends, and *opened* follows *slot missing*.
+        """
+        return self._settle(self._stale(State.LOGGED, before_s), at_s)
 
     def conclude(self, permit: bytes, *, at_s: int) -> None:
         """Note what a permit's parts are whose receipt was logged, and of which nothing more will come."""
@@ -179,13 +182,19 @@ class Journal:
         self._read_bytes[path] = end
         return end
 
-    def _settle(self, lines: list[Line], at_s: int) -> None:
+    def _stale(self, state: State, before_s: int) -> list[Line]:
+        with self._lock:
+            lines = [self._permits[key.permit][key.part] for key in self._unfinished_parts]
+        return [line for line in lines if line.state is state and line.at_s < before_s]
+
+    def _settle(self, lines: list[Line], at_s: int) -> int:
         for line in lines:
             key = PartKey(line.permit, line.part)
             if line.state is State.LOGGED:
                 self.note(key, self._unfinished, at_s=at_s)
             elif line.state is State.INTENT:
                 self.note(key, State.NOT_RELEASED, at_s=at_s)
+        return len(lines)
 
     def _append(self, line: Line, *, durable: bool) -> None:
         frame = encode_line(line)
@@ -248,10 +257,10 @@ class Journal:
             return  # what another worker knew before
         parts[line.part] = line
         self._pseudonyms.setdefault(line.pseudonym, set()).add(line.permit)
-        if line.state is State.INTENT:
-            self._intents.add(key)
+        if line.state in (State.INTENT, State.LOGGED):
+            self._unfinished_parts.add(key)
         else:
-            self._intents.discard(key)
+            self._unfinished_parts.discard(key)
 
 
 def _adopt(folder: Path) -> tuple[Path, int]:

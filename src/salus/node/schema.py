@@ -61,6 +61,11 @@ permits: Final = Table(
     Column("anchored_root", LargeBinary, nullable=False),
     Column("closed", Integer, nullable=False, index=True),
 )
+"""`closed`: 0 open, 1 closed on the ledger, 2 being closed: nothing more leaves or is opened under it."""
+
+OPEN: Final = 0
+CLOSED: Final = 1
+CLOSING: Final = 2
 
 cursors: Final = Table(
     "node_cursors",

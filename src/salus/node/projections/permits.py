@@ -4,7 +4,7 @@ Folded from the ledger, not from what this node happened to be asked: so every p
 also one that was never used (DESIGN §6). Releases in continuity have no permit on the ledger and are added by hand.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -18,6 +18,7 @@ from salus.ledger.outcomes import DONE, decode_leaf
 from salus.ledger.state import Reader
 from salus.node import schema
 from salus.node.assemble import Node
+from salus.node.errors import Refusal, Refused
 
 CURSOR = "permits"
 LEAVES_MAX = 20_000
@@ -48,6 +49,30 @@ def add_continuity(node: Node, permit: PermitId, terms: Permit) -> None:
         _insert(connection, {**row, "anchored_as": b""})
 
 
+def mark_closing(node: Node, closing: Sequence[tuple[PermitId, End]]) -> None:
+    """Note, durably, that ends of permits are being closed; from here on `require_not_closing` refuses them."""
+    if not closing:
+        return
+    columns = schema.permits.c
+    with node.vault.database.writing() as connection:
+        for permit, end in closing:
+            this = (columns.permit == permit) & (columns.end == end) & (columns.closed == schema.OPEN)
+            connection.execute(update(schema.permits).where(this).values(closed=schema.CLOSING))
+
+
+def require_not_closing(node: Node, permit: PermitId, end: End) -> None:
+    """Raise Refused (PERMIT_DEAD) when this end of a permit is being closed, or is closed.
+
+    Asked after the receipt is in the journal: who closes marks first and reads the journal after, so one of the two
+    sees the other, and no slot is used whose receipt the last anchor does not have (R5).
+    """
+    columns = schema.permits.c
+    with node.vault.database.reading() as connection:
+        found = connection.scalar(select(columns.closed).where((columns.permit == permit) & (columns.end == end)))
+    if found:  # None: the ledger's permit was not folded in yet, and nobody closes what is not
+        raise Refused(Refusal.PERMIT_DEAD, "this end of the permit is closed: ask for a new one")
+
+
 def _rows(organisation: OrganisationId, reader: Reader, indexes: range) -> Iterator[dict[str, Any]]:
     for index in indexes:
         encoded = read_leaf(reader, index)
@@ -72,7 +97,7 @@ def _row(permit: PermitId, end: End, pseudonym: Pseudonym, counterpart: Organisa
         "until_s": until_s,
         "anchored_as": permit,
         "anchored_root": EMPTY_ROOT,
-        "closed": 0,
+        "closed": schema.OPEN,
     }
 
 

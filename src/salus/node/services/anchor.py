@@ -24,6 +24,11 @@ PERMITS_MAX = 64
 """How many permits one transaction anchors."""
 UNSIGNED_S = 30
 """An intent that nobody signed for in this time closes as *not released* (DESIGN §6)."""
+UNANSWERED_S = 1
+"""A logged receipt of which nothing came for longer is concluded as it stands, so that it is anchored within 5 s (R5).
+
+Clocks are in whole seconds: it is concluded when it is 1 to 2 s old, at most 3 s before upkeep looks again.
+"""
 OVER = frozenset({Rejection.PERMIT_UNKNOWN, Rejection.END_CLOSED})
 """The permit's row is gone, or this end has closed it: nothing more can be anchored, ever."""
 
@@ -47,6 +52,11 @@ class _Due:
 def anchor(node: Node, *, close: frozenset[PermitId] = frozenset()) -> int:
     """Anchor what is new and close what has ended; return how many permits were anchored.
 
+    1. Find the permits that are open, and those among them that end now.
+    2. Mark the latter; from here on no slot is used under them.
+    3. Read the journals, and conclude what nobody signed for, and what was never answered.
+    4. Commit one anchor for each permit that has something new.
+
     Args:
         close: permits to be closed now, before their end: nothing more will be released or accepted under them.
 
@@ -56,14 +66,19 @@ def anchor(node: Node, *, close: frozenset[PermitId] = frozenset()) -> int:
     """
     now_s = node.clock()
     permits.follow(node)
-    for journal in (node.custodian_journal, node.requester_journal):
+    rows = _open_permits(node)  # 1
+    closing = {
+        (PermitId(row.permit), End(row.end))
+        for row in rows
+        if row.closed == schema.CLOSING or row.permit in close or row.until_s + UNSIGNED_S <= now_s
+    }
+    permits.mark_closing(node, sorted(closing))  # 2
+    for journal in (node.custodian_journal, node.requester_journal):  # 3
         journal.refresh()
         journal.close_stale_intents(before_s=now_s - UNSIGNED_S, at_s=now_s)
-    due = [
-        each
-        for row in _open_permits(node)
-        if (each := _due(node, row, is_closed=row.permit in close or row.until_s + UNSIGNED_S <= now_s)) is not None
-    ]
+        journal.conclude_unanswered(before_s=now_s - UNANSWERED_S, at_s=now_s)
+    found = [_due(node, row, is_closed=(row.permit, row.end) in closing) for row in rows]  # 4
+    due = [each for each in found if each is not None]
     refused = [each for group in _groups(due) for each in _commit(node, group)]
     if refused:
         raise refused[0]
@@ -128,7 +143,7 @@ def _commit(node: Node, group: list[_Due]) -> list[Refused]:
 
 def _open_permits(node: Node) -> list[Row]:  # type: ignore[type-arg]
     with node.vault.database.reading() as connection:
-        return list(connection.execute(select(schema.permits).where(schema.permits.c.closed == 0)).all())
+        return list(connection.execute(select(schema.permits).where(schema.permits.c.closed != schema.CLOSED)).all())
 
 
 def _note(node: Node, group: list[_Due]) -> None:
@@ -136,7 +151,8 @@ def _note(node: Node, group: list[_Due]) -> None:
     with node.vault.database.writing() as connection:
         for each in group:
             this = and_(columns.permit == each.permit, columns.end == each.message.end)
-            values = {"anchored_root": each.message.root, "closed": int(each.message.is_closed)}
+            closed = {"closed": schema.CLOSED} if each.message.is_closed else {}
+            values = {"anchored_root": each.message.root, **closed}
             connection.execute(update(schema.permits).where(this).values(values))
 
 

@@ -50,7 +50,9 @@ def destroy(node: Node, pseudonym: Pseudonym, *, within_s: int = 0) -> int:
     with node.vault.database.writing() as connection:
         for table in (schema.entries, schema.batches, schema.identities, schema.enrolments):
             connection.execute(delete(table).where(table.c.pseudonym == pseudonym))
-        connection.execute(delete(permits).where((permits.c.pseudonym == pseudonym) & (permits.c.closed == 1)))
+        connection.execute(
+            delete(permits).where((permits.c.pseudonym == pseudonym) & (permits.c.closed == schema.CLOSED))
+        )
     return count
 
 
@@ -61,7 +63,7 @@ def follow_tombstones(node: Node) -> int:
     """
     columns = schema.permits.c
     with node.vault.database.reading() as connection:
-        closed = connection.scalars(select(columns.pseudonym).where(columns.closed == 1).distinct()).all()
+        closed = connection.scalars(select(columns.pseudonym).where(columns.closed == schema.CLOSED).distinct()).all()
     held = sorted({*node.vault.relationships(), *closed})
     with node.engine.snapshot() as reader:
         erased = [Pseudonym(each) for each in held if records.is_erased(reader, Pseudonym(each))]
@@ -76,7 +78,7 @@ def _conclude(node: Node, pseudonym: Pseudonym) -> None:
     columns = schema.permits.c
     with node.vault.database.reading() as connection:
         still_open = connection.scalars(
-            select(columns.permit).where((columns.pseudonym == pseudonym) & (columns.closed == 0))
+            select(columns.permit).where((columns.pseudonym == pseudonym) & (columns.closed != schema.CLOSED))
         ).all()
     with suppress(Refused):  # of another permit; this one is closed, or stays noted until it can be
         anchor(node, close=frozenset(PermitId(permit) for permit in still_open))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from salus.contracts import records
+from salus.contracts.access import End
 from salus.contracts.membership import KeyUse
 from salus.crypto import sealing
 from salus.crypto.hpke import open_with
@@ -23,9 +24,10 @@ from salus.ledger.state import Reader
 from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
-from salus.node.errors import Refusal, Refused
+from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import PartAccept, PartAsk, PartOffer, Peers, Slots, StreamAsk
 from salus.node.journal import PartKey, State
+from salus.node.projections import permits
 from salus.node.services.release import release_key_info, slot_associated
 from salus.node.services.request import Granted
 from salus.vault.deposits import Deposit
@@ -44,7 +46,8 @@ def receive(node: Node, peers: Peers, granted: Granted) -> Iterator[Received]:
     """Fetch everything that a permit allows, part by part; yields records as soon as their part is open.
 
     Raises:
-        Refused: what the custodian says, or BYTES_UNFIT and RECEIPT_UNFIT when what came is not what the index has.
+        Refused: what the custodian says, or BYTES_UNFIT and RECEIPT_UNFIT when what came is not what the index has, or
+            PERMIT_DEAD when this end is closing the permit.
         NotNow: the other node does not answer; the same permit can be asked again.
     """
     part, part_count = 1, 1
@@ -91,16 +94,23 @@ def _take_part(node: Node, peers: Peers, granted: Granted, offer: PartOffer) -> 
     signature = receipts.sign_as_requester(offer.statement, node.signing(KeyUse.RECEIPT))
     receipt = Receipt(offer.statement, offer.signature, signature)
     node.requester_journal.log(key, encode(receipt), pseudonym=granted.terms.pseudonym, at_s=node.clock())  # 4
-    slots = peers.ask(granted.terms.custodian, PartAccept(granted.permit, offer.statement.part, signature))
-    if not isinstance(slots, Slots):
-        raise Refused(Refusal.MESSAGE_UNFIT, "expected slots")
     try:
+        permits.require_not_closing(node, granted.permit, End.REQUESTER)
+        slots = _ask_slots(peers, granted, PartAccept(granted.permit, offer.statement.part, signature))
         opened = list(_open(node, granted, offer, fields, slots, sealed))  # 5
-    except Refused:
+    except (Refused, NotNow):  # the slot may still come, to who asks again; what stands until then is anchored
         node.requester_journal.note(key, State.SLOT_MISSING, at_s=node.clock())
         raise
     node.requester_journal.note(key, State.OPENED, at_s=node.clock())  # before the first record is used, not after
+    permits.require_not_closing(node, granted.permit, End.REQUESTER)
     yield from opened
+
+
+def _ask_slots(peers: Peers, granted: Granted, accept: PartAccept) -> Slots:
+    slots = peers.ask(granted.terms.custodian, accept)
+    if not isinstance(slots, Slots):
+        raise Refused(Refusal.MESSAGE_UNFIT, "expected slots")
+    return slots
 
 
 def _check_statement(node: Node, reader: Reader, granted: Granted, offer: PartOffer) -> list[Field]:

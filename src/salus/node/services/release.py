@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from salus.contracts import provisions
+from salus.contracts.access import End
 from salus.contracts.membership import KeyUse
 from salus.crypto.hpke import seal_to
 from salus.crypto.sealing import key_commitment, new_key, sealed_size
@@ -29,6 +30,7 @@ from salus.ledger.receipts import (
     ReleasedField,
     ReleaseKeyField,
     RequestField,
+    RulesField,
     ScopeField,
     Standing,
     Statement,
@@ -119,7 +121,8 @@ def accept_part(node: Node, sender: OrganisationId, ask: PartAccept) -> Slots:
 
     1. Permit and person are as they must be, at this moment (R3); before that nothing is said of the part.
     2. The signature is the requester's, under the statement that was offered (R5).
-    3. Log the receipt, durably.
+    3. Log the receipt, durably; only then see that nobody here is closing the permit, whose last anchor might not have
+       this receipt.
     4. Seal the release key to the reader key, and wrap each record's key under it (R6).
     """
     node.require_fresh()
@@ -135,6 +138,7 @@ def accept_part(node: Node, sender: OrganisationId, ask: PartAccept) -> Slots:
         raise Refused(Refusal.RECEIPT_UNFIT, "expected the requester's signature under the offered receipt") from error
     key = PartKey(ask.permit, ask.part)
     node.custodian_journal.log(key, encode(receipt), pseudonym=terms.pseudonym, at_s=node.clock())  # 3
+    permits.require_not_closing(node, ask.permit, End.CUSTODIAN)
     slots = _slots(node, kept)  # 4
     node.custodian_journal.note(key, State.SENT, at_s=node.clock())
     return slots
@@ -254,9 +258,15 @@ def _fields(
             day=how.day,
         ),
         ReleaseKeyField(key_commitment(release_key)),
+        *_rules_field(hearing),
         *(_released_field(each) for each in released),
         *(_withheld_field(each) for each in withheld),
     ]
+
+
+def _rules_field(hearing: Hearing) -> list[RulesField]:
+    missing = tuple(bytes(each) for each in hearing.held.missing)
+    return [RulesField(missing, ticket=())] if missing else []
 
 
 def _released_field(each: Judged) -> ReleasedField:

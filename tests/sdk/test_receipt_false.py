@@ -18,6 +18,7 @@ from salus.ledger.receipts import (
     Field,
     ReleasedField,
     RequestField,
+    RulesField,
     ScopeField,
     Standing,
     WhoField,
@@ -111,6 +112,14 @@ FALSE: dict[str, tuple[Callable[[Story], dict[str, Any]], int]] = {
     "a session that had not begun": (with_session(ahead_s=4000), 5),
     "another session than the one that signed": (with_session(session=key("another session")), 6),
     "a choice that was not applied": (lambda _: {"changes": Changes(rewrite=fewer_choices)}, 10),
+    "missing rules of a choice that was not in force": (
+        lambda _: {"changes": Changes(rewrite=lambda written: [*written, RulesField((bytes(32),), ())])},
+        10,
+    ),
+    "missing rules, stated twice": (
+        lambda _: {"changes": Changes(rewrite=lambda written: [*written, *2 * [RulesField((), ())]])},
+        2,
+    ),
     "other bytes than the entry's": (lambda _: {"changes": rewrites(ReleasedField, sealed_root=bytes(32))}, 11),
     "another batch than the entry's": (lambda _: {"changes": rewrites(ReleasedField, batch_root=bytes(32))}, 11),
     "a record registered after the permit": (late_record, 11),
@@ -183,3 +192,16 @@ def test_rules_are_run_again(name: str) -> None:
 def test_what_nobody_asked_for_was_released() -> None:
     receipt = released(chart(), scope=Scope(classes=("AllergyIntolerance",)))
     assert receipt.faults == ("“Haemoglobin” (results and observations) was released, although nobody asked for it.",)
+
+
+@pytest.mark.promise("R1", "R2")
+def test_a_release_to_others_without_the_rules_is_a_fault() -> None:
+    """A custodian that says that it lacked a choice, and released all the same."""
+    receipt = released(chart(), changes=Changes(rewrite=without_rules))
+    assert receipt.faults[0].startswith(f"{HOSPITAL} released without the rules of your choices")
+    assert any(line.startswith(f"Note: {HOSPITAL} did not hold the rules") for line in receipt_lines(receipt))
+
+
+def without_rules(written: list[Field]) -> list[Field]:
+    choices = next(each for each in written if isinstance(each, ChoicesField))
+    return [*written, RulesField(choices.choices, ())]

@@ -29,6 +29,7 @@ from salus.ledger.receipts import (
     Field,
     Receipt,
     ReleasedField,
+    RulesField,
     View,
     WhoField,
     WithheldField,
@@ -136,7 +137,7 @@ def open_receipt(
         request=_open_request(material.request, is_on_ledger=permitted is not None),
         anchors=tuple(_anchors(reader, state, trail, material)),
         choices=prove(changes),
-        rules=_open_rules(in_force(changes), material.choices),
+        rules=_open_rules(in_force(changes), material.choices, missing=_missing(fields)),
         rows=tuple(proved[key] for key in keys_of(reader, trail, material)),
         batches=prove([_registration(trail, root) for root in roots]),
         records=records,
@@ -219,11 +220,18 @@ def _under(root: Digest, end: End, material: ReceiptMaterial) -> Sequence[Anchor
     return find_anchored(root, material.receipts, CONCLUSIONS[end])
 
 
-def _open_rules(filed: Sequence[Event], held: Sequence[CommittedFields]) -> tuple[OpenedField, ...]:
+def _missing(fields: Sequence[Field]) -> frozenset[bytes]:
+    return frozenset(each for field in fields if isinstance(field, RulesField) for each in field.missing)
+
+
+def _open_rules(
+    filed: Sequence[Event], held: Sequence[CommittedFields], *, missing: frozenset[bytes]
+) -> tuple[OpenedField, ...]:
     by_root = {residual.root(): residual for residual in held}
-    if any(_commitment(event) not in by_root for event in filed):
+    applied = [commitment for commitment in map(_commitment, filed) if commitment not in missing]
+    if any(commitment not in by_root for commitment in applied):
         raise MaterialMissing("the rules of a choice that applied are not held here: deliver them again")
-    return tuple(by_root[_commitment(event)].open(0) for event in filed)
+    return tuple(by_root[commitment].open(0) for commitment in applied)
 
 
 def _commitment(event: Event) -> Digest:

@@ -35,6 +35,7 @@ class FieldKind(IntEnum):
     RELEASED = 7
     WITHHELD = 8
     PADDING = 9
+    RULES = 10
 
 
 class View(IntFlag):
@@ -55,6 +56,7 @@ VIEWS = {
     FieldKind.RELEASED: View.PATIENT | View.REQUESTER | View.OFFICER,
     FieldKind.WITHHELD: View.PATIENT | View.OFFICER,
     FieldKind.PADDING: View(0),
+    FieldKind.RULES: View.PATIENT | View.OFFICER,
 }
 
 
@@ -164,6 +166,18 @@ class PaddingField(msgspec.Struct, frozen=True, array_like=True, tag=int(FieldKi
     """Nothing; it hides how many fields there are."""
 
 
+class RulesField(msgspec.Struct, frozen=True, array_like=True, tag=int(FieldKind.RULES)):
+    """Which rules were not held, and those of the permit's ticket; a receipt that has neither lacks it (ADR 0009).
+
+    Args:
+        missing: commitments of the choices and tickets whose rules the custodian did not hold.
+        ticket: commitments of the permit's ticket and then of those that it was made from, the newest first.
+    """
+
+    missing: tuple[bytes, ...]
+    ticket: tuple[bytes, ...]
+
+
 Field = (
     RequestField
     | WhoField
@@ -174,6 +188,7 @@ Field = (
     | ReleasedField
     | WithheldField
     | PaddingField
+    | RulesField
 )
 
 

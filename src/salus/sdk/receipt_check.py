@@ -61,7 +61,8 @@ def check_opened(state: VerifiedState, opened: OpenedReceipt) -> VerifiedReceipt
        permit and the anchor: a key retired before can back-date nothing. Only a delivery over TLS, or to own staff, may
        lack the requester's.
     10. The choices are all that were made up to the version that was applied, those in force are the receipt's, and the
-        rules shown open them.
+        rules shown open them, but for those that the receipt says were missing. (Missing rules are a note; a fault
+        where the custodian released to others, or for anything but care.)
     11. Each record's entry is in a batch that was registered for this patient here before the permit (R6), is the one
         that the receipt names, and its metadata opens under it.
     12. The rules, run again on each record, give what was done: released, or withheld by the same rule. (What differs
@@ -197,6 +198,9 @@ def _is_signed(receipt: Receipt, end: End, key: bytes) -> bool:
 def _notes(
     view: PatientView, ground: Ground, rows: Rows, anchors: Sequence[ShownAnchor], *, is_signed: bool
 ) -> Iterator[str]:
+    if view.rules.missing:
+        which = "a sharing choice" if len(view.rules.missing) == 1 else f"{len(view.rules.missing)} sharing choices"
+        yield f"{ground.custodian} did not hold the rules of {which} of yours, and went on without: deliver them again."
     anchored = {anchor.end for anchor in anchors}
     for end, organisation in ((End.CUSTODIAN, ground.custodian), (End.REQUESTER, ground.requester)):
         if end is End.REQUESTER and ground.requester == ground.custodian:

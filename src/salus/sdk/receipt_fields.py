@@ -18,6 +18,7 @@ from salus.ledger.receipts import (
     ReleasedField,
     ReleaseKeyField,
     RequestField,
+    RulesField,
     ScopeField,
     WhoField,
     WithheldField,
@@ -44,6 +45,7 @@ class PatientView:
     conduct: ConductField
     released: tuple[ReleasedField, ...]
     withheld: tuple[WithheldField, ...]
+    rules: RulesField
 
     def named(self) -> dict[bytes, Named]:
         """Return what is said of each record, by its entry, released first."""
@@ -89,7 +91,8 @@ def decode_row(table: Table[Any, V], row: bytes) -> V:
 def _view(fields: Sequence[Field]) -> PatientView:
     released = tuple(each for each in fields if isinstance(each, ReleasedField))
     withheld = tuple(each for each in fields if isinstance(each, WithheldField))
-    expected = len(_SINGLE) + len(released) + len(withheld)
+    rules = [each for each in fields if isinstance(each, RulesField)]
+    expected = len(_SINGLE) + len(rules[:1]) + len(released) + len(withheld)
     CHECK.require(2, len(fields) == expected, f"expected no field beside the patient's view: {ASK_AGAIN}")
     _one(ReleaseKeyField, fields)
     view = PatientView(
@@ -100,6 +103,7 @@ def _view(fields: Sequence[Field]) -> PatientView:
         conduct=_one(ConductField, fields),
         released=released,
         withheld=withheld,
+        rules=rules[0] if rules else RulesField((), ()),
     )
     scope = view.scope
     counted = (len(released), len(withheld), len(released) + len(withheld))

@@ -76,13 +76,13 @@ def judge(
     rules = Rules(network.provisions, custodian.provisions, tuple(each.rules for each in choices))
     why_not = _why_not(view, ground, network=network.version, custodian=custodian.version)
     explanation = Explanation(rules, choices, policies_are_known=not why_not)
-    faults: tuple[str, ...] = ()
+    faults = tuple(_lack(view, ground))
     if not why_not and request is not None and ground.terms is not None:
         asked = _asked(ground.terms, view)
         decided = {
             entry: decision.decide(ground.terms, rules, asked, each.record) for entry, each in records.items()
         }  # 12
-        faults = tuple(_faults(view, records, decided, explanation, request.scope))
+        faults += tuple(_faults(view, records, decided, explanation, request.scope))
     missing = len(view.named()) - len(records)
     return Judgement(
         released=tuple(_released(each, records.get(each.entry)) for each in view.released),
@@ -109,8 +109,11 @@ def _choices(state: VerifiedState, opened: OpenedReceipt, view: PatientView, gro
     filed = in_force(events)
     commitments = tuple(bytes(_filed(event).commitment) for event in filed)
     CHECK.require(10, commitments == view.choices.choices, "the receipt applied other choices than those in force")
-    CHECK.require(10, len(opened.rules) == len(filed), f"expected the rules of {len(filed)} choices: {ASK_AGAIN}")
-    return [Choice(event.leaf.time_s, _rules(opened, place, _filed(event))) for place, event in enumerate(filed)]
+    missing = view.rules.missing
+    CHECK.require(10, set(missing) <= set(commitments), "rules are said to be missing that are of no choice in force")
+    held = [event for event in filed if _filed(event).commitment not in missing]
+    CHECK.require(10, len(opened.rules) == len(held), f"expected the rules of {len(held)} choices: {ASK_AGAIN}")
+    return [Choice(event.leaf.time_s, _rules(opened, place, _filed(event))) for place, event in enumerate(held)]
 
 
 def _filed(event: Event) -> ConsentFiled:
@@ -210,6 +213,11 @@ def _why_not(view: PatientView, ground: Ground, *, network: int, custodian: int)
     if applied != (network, custodian):
         return "a policy was changed since, and only the newest can be shown"
     return ""
+
+
+def _lack(view: PatientView, ground: Ground) -> Iterator[str]:
+    if view.rules.missing and ground.terms is not None and not decision.may_lack_rules(ground.terms):
+        yield f"{ground.custodian} released without the rules of your choices, which it may for its own care alone."
 
 
 def _asked(terms: Permit, view: PatientView) -> Request:

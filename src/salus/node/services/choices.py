@@ -1,10 +1,12 @@
 """Choices: a sharing choice arrives signed, with its rules; both are kept, or neither.
 
 The ledger gets the gate and the commitment, this node the rules (DESIGN §5.1). A custodian that does not hold the
-rules of a choice in force releases nothing to others for that pseudonym.
+rules of a choice in force releases nothing to others for that pseudonym; its own staff's care goes on, marked.
 """
 
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from salus.contracts import consent, membership, patients, residuals
 from salus.contracts.consent import FileConsent, WithdrawConsent
@@ -25,6 +27,7 @@ from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.members import read_time_s
 from salus.node.services.enrol import custodian_held_key
+from salus.vault.errors import Damaged
 
 RESIDUAL = decoder(CommittedFields)
 
@@ -103,27 +106,50 @@ def withdraw_by_custodian(node: Node, pseudonym: Pseudonym, choice: bytes) -> No
     node.submit_signed((message,), (custodian_held_key(node, pseudonym),))
 
 
-def rules_for(node: Node, reader: Reader, pseudonym: Pseudonym) -> Rules:
-    """Return all rules that apply to a pseudonym's records now.
+@dataclass(frozen=True)
+class HeldRules:
+    """The rules that apply to a pseudonym's records now, as far as they are held here.
 
-    Raises:
-        Refused: RULES_MISSING when the rules of a choice in force are not held here, or do not open its commitment.
+    Args:
+        missing: commitments of those that are not held, or whose copy does not open them.
     """
+
+    rules: Rules
+    missing: tuple[Digest, ...]
+
+
+def rules_for(node: Node, reader: Reader, pseudonym: Pseudonym) -> HeldRules:
+    """Return the rules that apply to a pseudonym's records now, and which of them are missing."""
     commitments = [choice.commitment for choice in consent.choices(reader, pseudonym).choices]
-    kept = documents.find_many(node.vault, [(Kind.CHOICE, commitment) for commitment in commitments])
-    return Rules(
+    held = _held_trees(node, [(Kind.CHOICE, commitment) for commitment in commitments])
+    rules = Rules(
         network=membership.policy(reader).provisions,
         custodian=membership.policy(reader, node.organisation).provisions,
-        choices=tuple(
-            ChoiceRules(commitment, _tree(commitment, each)) for commitment, each in zip(commitments, kept, strict=True)
-        ),
+        choices=tuple(ChoiceRules(each, held[each]) for each in commitments if each in held),
     )
+    return HeldRules(rules, tuple(each for each in commitments if each not in held))
 
 
-def _tree(commitment: Digest, kept: bytes | None) -> Provision:
-    if kept is None:
-        raise Refused(Refusal.RULES_MISSING, "the rules of a choice in force are not held here: deliver them again")
-    residual: CommittedFields = RESIDUAL.decode(kept)
-    if residual.root() != commitment:
-        raise Refused(Refusal.RULES_MISSING, "the rules held here do not open the choice's commitment: deliver them")
-    return residuals.choice_tree(residual)
+def _held_trees(node: Node, wanted: Sequence[tuple[Kind, Digest]]) -> dict[Digest, Provision]:
+    trees = {}
+    for (_, commitment), kept in zip(wanted, _find(node, wanted), strict=True):
+        tree = None if kept is None else _opened_tree(commitment, kept)
+        if tree is not None:
+            trees[commitment] = tree
+    return trees
+
+
+def _find(node: Node, wanted: Sequence[tuple[Kind, Digest]]) -> list[bytes | None]:
+    try:
+        return documents.find_many(node.vault, wanted)
+    except Damaged:  # a damaged copy is a missing one, and no reason to lose sight of the others
+        return [None] if len(wanted) == 1 else [_find(node, [each])[0] for each in wanted]
+
+
+def _opened_tree(commitment: Digest, kept: bytes) -> Provision | None:
+    """Return the rules that a kept copy opens; None when it does not open the commitment to rules."""
+    try:
+        residual: CommittedFields = RESIDUAL.decode(kept)
+        return residuals.choice_tree(residual) if residual.root() == commitment else None
+    except (EncodingInvalid, ProvisionInvalid, ResidualInvalid):
+        return None

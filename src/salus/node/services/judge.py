@@ -9,7 +9,7 @@ import msgspec
 
 from salus.contracts import access, consent, decision, patients, records, residuals
 from salus.contracts.access import Permit, PermitDead
-from salus.contracts.decision import RecordDecision, Rules
+from salus.contracts.decision import RecordDecision
 from salus.contracts.evidence import is_asked_for
 from salus.contracts.record_metadata import record_of
 from salus.contracts.residuals import RequestResidual, ResidualInvalid
@@ -28,6 +28,7 @@ from salus.node.documents import Kind
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import PartAsk
 from salus.node.services import choices
+from salus.node.services.choices import HeldRules
 from salus.node.services.deposit import METADATA, placed_entries
 from salus.node.services.identify import Identified, identify
 from salus.vault.vault import Record
@@ -51,7 +52,7 @@ class Hearing:
     residual: RequestResidual
     committed: CommittedFields
     who: Identified
-    rules: Rules
+    held: HeldRules
     choice_versions: tuple[int, tuple[bytes, ...]]
 
 
@@ -74,7 +75,11 @@ def hear_again(node: Node, reader: Reader, permit: PermitId, sender: Organisatio
 
 
 def hear_residual(node: Node, reader: Reader, permit: PermitId, terms: Permit, committed: CommittedFields) -> Hearing:
-    """Check who exactly asks, and gather the rules; return what judging needs. Raises Refused."""
+    """Check who exactly asks, and gather the rules; return what judging needs.
+
+    Raises:
+        Refused: RESIDUAL_UNFIT, what `identify` says, or RULES_MISSING, which own staff's care is spared.
+    """
     if committed.root() != terms.residual:
         raise Refused(Refusal.RESIDUAL_UNFIT, "expected the residual that the request committed to")
     try:
@@ -82,10 +87,13 @@ def hear_residual(node: Node, reader: Reader, permit: PermitId, terms: Permit, c
     except (EncodingInvalid, ResidualInvalid) as error:
         raise Refused(Refusal.RESIDUAL_UNFIT, f"the residual is not well formed: {error}") from error
     who = identify(reader, terms, residual, time_s=now_s(node, reader))
-    rules = choices.rules_for(node, reader, terms.pseudonym)
+    held = choices.rules_for(node, reader, terms.pseudonym)
+    if held.missing and not decision.may_lack_rules(terms):
+        words = "the rules of a choice in force are not held here, or do not open its commitment: deliver them again"
+        raise Refused(Refusal.RULES_MISSING, words)
     current = consent.choices(reader, terms.pseudonym)
     commitments = tuple(bytes(choice.commitment) for choice in current.choices)
-    return Hearing(permit, terms, residual, committed, who, rules, (current.version, commitments))
+    return Hearing(permit, terms, residual, committed, who, held, (current.version, commitments))
 
 
 def require_live(node: Node, reader: Reader, permit: PermitId, sender: OrganisationId) -> Permit:
@@ -131,7 +139,7 @@ def judge(node: Node, reader: Reader, hearing: Hearing) -> list[Judged]:
         metadata: CommittedFields = METADATA.decode(record.metadata)
         facts = record_of(each.entry.record, metadata.values)
         if is_asked_for(hearing.residual.scope, facts):
-            judged.append(Judged(each, record, decision.decide(hearing.terms, hearing.rules, request, facts)))
+            judged.append(Judged(each, record, decision.decide(hearing.terms, hearing.held.rules, request, facts)))
     return judged
 
 

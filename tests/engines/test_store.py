@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from salus.engines.base import StartRefused, Unavailable
-from salus.engines.store import BLOCKS, HEADERS, DiskFull, FolderLock, LmdbReader, LmdbStore, height_key
+from salus.engines.store import BLOCKS, DiskFull, FolderLock, LmdbReader, LmdbStore, height_key
 from salus.ledger.state import EXPIRY, INDEXES, LEAVES, STATE, Changes
 from tests.engines.child import ROOT
 
@@ -55,7 +55,7 @@ def test_items_start_where_they_are_asked_to(store: LmdbStore) -> None:
     assert list(store.items(INDEXES)) == []
 
 
-@pytest.mark.parametrize("space", [LEAVES, BLOCKS, HEADERS])
+@pytest.mark.parametrize("space", [LEAVES, BLOCKS])
 def test_a_space_that_only_grows_refuses_an_older_key(store: LmdbStore, space: str) -> None:
     store.write({space: {height_key(2): b"row"}})
     with pytest.raises(AssertionError):

@@ -56,6 +56,7 @@ class Founding:
         time_s: time of genesis, seconds since 1970.
         rows: the first rows, in the order of the genesis document.
         rules_version: reads the version of the rules, which each header carries.
+        validators: the first validator set, where several sign; the embedded engine has its own key instead.
     """
 
     chain: str
@@ -63,6 +64,7 @@ class Founding:
     time_s: int
     rows: Sequence[FirstRow]
     rules_version: Callable[[Reader], int] = lambda _reader: 1
+    validators: tuple[Validator, ...] = ()
 
     def machine(self, store: Store) -> Machine:
         """Return a machine over a store. Raises ChainMismatch for a store of another chain or a newer format."""

@@ -11,23 +11,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from salus.crypto import merkle, signing
+from salus.crypto import merkle
 from salus.crypto.hashing import EMPTY_ROOT
-from salus.crypto.signing import LibraryUnfit, SigningKey
+from salus.crypto.signing import SigningKey
 from salus.engines.base import Founding, StartRefused
+from salus.engines.beginning import check_libraries, open_machine
 from salus.engines.clock import SECOND_NS, Clock, ClockGuard
-from salus.engines.headers import (
-    EMBEDDED,
-    NO_COMMIT,
-    about_rows,
-    body_row,
-    decode_body_row,
-    header_row,
-    read_about,
-    read_header,
-)
-from salus.engines.store import BLOCKS, ENGINE, HEADERS, MAP_SIZE_BYTES, DiskFull, FolderLock, LmdbStore, height_key
-from salus.ledger import encoding
+from salus.engines.headers import EMBEDDED, NO_COMMIT, body_row, decode_body_row, header_row, read_header
+from salus.engines.pruning import BODIES_KEPT_S, Pruning
+from salus.engines.store import BLOCKS, HEADERS, MAP_SIZE_BYTES, DiskFull, FolderLock, LmdbStore, height_key
 from salus.ledger.comet.block import (
     BLOCK_SIZE_MAX_BYTES,
     block_id,
@@ -48,12 +40,10 @@ from salus.ledger.comet.types import (
     Version,
 )
 from salus.ledger.comet.validators import validator_address, validators_hash
-from salus.ledger.machine import ChainMismatch, Executed, Machine, Meta
+from salus.ledger.machine import Executed, Machine, Meta
 from salus.ledger.state import Changes
 from salus.ledger.transactions import Transaction, transaction_hash
 
-BODIES_KEPT_S = 90 * 24 * 3600
-PRUNED_PER_BLOCK = 2
 CONSENSUS_HASH = consensus_hash(block_size_max_bytes=BLOCK_SIZE_MAX_BYTES, gas_max=-1)
 
 log = logging.getLogger("salus.engines")
@@ -84,8 +74,7 @@ class EmbeddedChain:
     machine: Machine
     _tip: _Tip
     _signed_app_hash: bytes
-    _oldest: int
-    _oldest_ns: int
+    _pruning: Pruning
 
     def __init__(
         self,
@@ -102,8 +91,8 @@ class EmbeddedChain:
         self._key = key
         self._address = validator_address(key.public)
         self._validators_hash = validators_hash(self.validators)
-        self._bodies_kept_ns = bodies_kept_s * SECOND_NS
-        _check_library()
+        self._bodies_kept_s = bodies_kept_s
+        check_libraries()
         self._lock = FolderLock(folder)
         self.store = LmdbStore(folder, map_size_bytes=map_size_bytes)
         try:
@@ -156,9 +145,7 @@ class EmbeddedChain:
         changes: Changes = {**executed.changes, HEADERS: {height_key(height): header_row(signed, self.validators)}}
         if raws:
             changes[BLOCKS] = {height_key(height): body_row(raws)}
-        if height == 1:
-            self._oldest_ns = time_ns
-        self._prune(changes, now_ns=time_ns)
+        self._pruning.prune(changes, newest=height, now_ns=time_ns)
         self._write(changes)  # 4
         self._signed_app_hash = header.app_hash
         self._tip = _Tip(time_ns, signed.commit, _results_hash(result.code for result in executed.results))
@@ -198,36 +185,12 @@ class EmbeddedChain:
         signature = self._key.sign(vote_sign_bytes(self.founding.chain, commit(b""), 0))
         return SignedHeader(block.header, commit(signature))
 
-    def _prune(self, changes: Changes, *, now_ns: int) -> None:
-        # A header goes with its body: any outcome is proved again under a recent header.
-        for _ in range(PRUNED_PER_BLOCK):
-            if self._oldest_ns + self._bodies_kept_ns >= now_ns or self._oldest >= self.meta.height - 1:
-                return
-            for space in (BLOCKS, HEADERS):
-                changes.setdefault(space, {})[height_key(self._oldest)] = None
-            self._oldest += 1
-            self._oldest_ns = self._time_of(self._oldest)
-
     # At start
 
     def _load(self) -> None:
-        try:
-            about = read_about(self.store)
-            self.machine = self.founding.machine(self.store)
-        except ChainMismatch as error:
-            raise StartRefused(str(error)) from error
-        if about is None:
-            self._write_genesis()
-        elif about.engine != EMBEDDED:
-            raise StartRefused(f"expected a store of the embedded engine, came one of {about.engine}")
+        self.machine = open_machine(self.store, self.founding, engine=EMBEDDED)
+        self._pruning = Pruning(self.store, kept_s=self._bodies_kept_s)
         self._load_tip()
-        first = self.store.first_keys(HEADERS, below=height_key(self.meta.height + 1), limit=1)
-        self._oldest = int.from_bytes(first[0], "big") if first else 1
-        self._oldest_ns = self._time_of(self._oldest) if first else 0
-
-    def _write_genesis(self) -> None:
-        executed = self.machine.genesis(time_s=self.founding.time_s, rows=self.founding.rows)
-        self.store.write({**executed.changes, ENGINE: about_rows(EMBEDDED)})
 
     def _load_tip(self) -> None:
         newest = read_header(self.store, self.meta.height)
@@ -249,11 +212,6 @@ class EmbeddedChain:
         assert len(present) == len(results), "a block's outcomes are stored with it"
         return present
 
-    def _time_of(self, height: int) -> int:
-        stored = read_header(self.store, height)
-        assert stored is not None, "headers are kept without gaps"
-        return stored.signed.header.time_ns
-
 
 def _results_hash(codes: Iterable[int]) -> bytes:
     # Outcomes themselves are leaves under the app hash; here only the codes, as CometBFT wants them.
@@ -264,11 +222,3 @@ def _results_hash(codes: Iterable[int]) -> bytes:
 def _result_leaf(code: int) -> bytes:
     # The root of a tree of one is that leaf's hash (RFC 9162 2.1.1).
     return results_hash([TxResult(code)])
-
-
-def _check_library() -> None:
-    try:
-        signing.self_test()
-        encoding.self_test()
-    except LibraryUnfit as error:
-        raise StartRefused(str(error)) from error

@@ -5,7 +5,6 @@ block of it, and answers the submitters when that block is durable (L2). Threads
 machine's, which must not wait for an event loop, and the few connections of a ledger process are cheap as threads.
 """
 
-import heapq
 import logging
 import os
 import threading
@@ -13,37 +12,26 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from salus.crypto.signing import SigningKey
-from salus.engines.base import (
-    SUBMIT_TIMEOUT_S,
-    WAIT_TIMEOUT_S,
-    Founding,
-    Payer,
-    ProvedRow,
-    SealedHeight,
-    Snapshot,
-    Status,
-    Unavailable,
-)
-from salus.engines.chain import BODIES_KEPT_S, EmbeddedChain
+from salus.engines.base import Founding, Payer, Snapshot, Unavailable
+from salus.engines.chain import EmbeddedChain
 from salus.engines.clock import SECOND_NS, Clock, SystemClock
-from salus.engines.headers import read_header, read_status
-from salus.engines.intake import Answered, Bounds, Entry, Intake, Submission, refusal
+from salus.engines.intake import Answered, Bounds, Entry, Intake, refusal
+from salus.engines.proving import prove_rows
+from salus.engines.pruning import BODIES_KEPT_S
+from salus.engines.served import ServedEngine
 from salus.engines.store import MAP_SIZE_BYTES, DiskFull
 from salus.engines.verifier import InlineVerifier, ProcessVerifier, Verifier
+from salus.engines.waiting import HeightWaiters
 from salus.ledger import transactions
-from salus.ledger.outcomes import TransactionResult
-from salus.ledger.proofs import ProvedRows, StateProof
-from salus.ledger.state import STATE
+from salus.ledger.proofs import ProvedRows
 from salus.ledger.transactions import NotATransaction
 
 EMPTY_BLOCK_S = 2.0
 """A block at least this often, so that headers are young (R3)."""
 PROOF_BLOCK_S = 0.1
 """After a change the next block, which signs the new state, comes at the latest after this time."""
-HEIGHT_AHEAD_MAX = 10_000
 READER_CHECK_BLOCKS = 64
 INLINE = 0
 """Verifying processes: none; two threads of this process check, which tests prefer."""
@@ -58,7 +46,7 @@ def verifying_processes() -> int:
     return max(1, min(4, (os.cpu_count() or 1) - 1))
 
 
-class EmbeddedEngine:
+class EmbeddedEngine(ServedEngine):
     """The engine of one machine; see `base.Engine` for what its methods promise.
 
     Args:
@@ -98,7 +86,7 @@ class EmbeddedEngine:
             bounds=bounds or Bounds(),
             payer=payer,
         )
-        self._waiting = _HeightWaiters(self._chain.meta.height)
+        self._waiting = HeightWaiters(self._chain.meta.height)
         self._calls: deque[Callable[[], None]] = deque()
         self._in_hand: list[Entry] = []
         self._closing = False
@@ -108,25 +96,9 @@ class EmbeddedEngine:
 
     # Any thread
 
-    def submit(self, raw: bytes, *, timeout_s: float = SUBMIT_TIMEOUT_S) -> TransactionResult:
-        """Submit one transaction and wait until its outcome is durable. Raises Unavailable."""
-        return self.submit_many([raw], timeout_s=timeout_s)[0]
-
-    def submit_many(self, raws: Sequence[bytes], *, timeout_s: float = SUBMIT_TIMEOUT_S) -> list[TransactionResult]:
-        """Submit several, executed and answered in this order. Raises Unavailable: some may have been executed."""
-        answer: _Answer[Submission] = _Answer()
-        self.offer(raws, answer.give)
-        return answer.wait(timeout_s, "no outcome in time: send the same bytes again").outcome()
-
     def offer(self, raws: Sequence[bytes], answered: Answered) -> None:
         """Submit without waiting; `answered` is called with all results, on the ledger's thread. Raises Unavailable."""
         self._intake.offer(raws, answered)
-
-    def wait_for(self, height: int, *, timeout_s: float = WAIT_TIMEOUT_S) -> int:
-        """Wait until the state has this height; return the height that it has. Raises Unavailable."""
-        answer: _Answer[int] = _Answer()
-        self.when(height, answer.give)
-        return answer.wait(timeout_s, f"height {height} did not come in time: try later")
 
     def when(self, height: int, reached: Callable[[int], None]) -> None:
         """Call `reached` with the state's height once it is at least this one, on the ledger's thread or this one.
@@ -140,38 +112,14 @@ class EmbeddedEngine:
         """Open one short read of one block."""
         return self._chain.store.snapshot()
 
-    def status(self) -> Status:
-        """Tell where the ledger stands."""
-        with self.snapshot() as snapshot:
-            status = read_status(snapshot, wall_ns=self._clock.wall_ns())
-        assert status is not None, "genesis was written at start"
-        return status
-
-    def signed_header(self, height: int) -> SealedHeight | None:
-        """Return a signed header; None when it is not there yet, or no longer."""
-        with self.snapshot() as snapshot:
-            return read_header(snapshot, height)
-
-    def prove_row(self, key: bytes, *, timeout_s: float = WAIT_TIMEOUT_S) -> ProvedRow:
-        """Prove a key of the proved tables at the newest height. Raises Unavailable."""
-        answer: _Answer[ProvedRow] = _Answer()
-        self.prove(key, answer.give)
-        return answer.wait(timeout_s, "the ledger is busy: try later")
-
-    def prove(self, key: bytes, proved: Callable[[ProvedRow], None]) -> None:
-        """Call `proved` with the proof of a key, on the ledger's thread."""
-        self._calls.append(lambda: proved(self._prove(key)))
-        self._intake.wake()
-
-    def prove_many(self, keys: Sequence[bytes], *, timeout_s: float = WAIT_TIMEOUT_S) -> ProvedRows:
-        """Prove keys of the proved tables, all at the newest height. Raises Unavailable."""
-        answer: _Answer[ProvedRows] = _Answer()
-        self.prove_all(keys, answer.give)
-        return answer.wait(timeout_s, "the ledger is busy: try later")
+    def wall_ns(self) -> int:
+        """Return the engine's own wall clock, nanoseconds since 1970."""
+        return self._clock.wall_ns()
 
     def prove_all(self, keys: Sequence[bytes], proved: Callable[[ProvedRows], None]) -> None:
         """Call `proved` with the proofs of keys, all at one height, on the ledger's thread."""
-        self._calls.append(lambda: proved(self._prove_all(keys)))
+        chain = self._chain
+        self._calls.append(lambda: proved(prove_rows(chain.machine, keys)))
         self._intake.wake()
 
     @property
@@ -252,65 +200,6 @@ class EmbeddedEngine:
         self._waiting.reached(executed.meta.height)
         if executed.meta.height % READER_CHECK_BLOCKS == 0:
             self._chain.store.clear_dead_readers()
-
-    def _prove(self, key: bytes) -> ProvedRow:
-        row = self._chain.store.get(STATE, key)
-        return ProvedRow(meta=self._chain.meta, row=row or b"", proof=self._chain.machine.tree.prove(key))
-
-    def _prove_all(self, keys: Sequence[bytes]) -> ProvedRows:
-        each = [self._prove(key) for key in keys]  # no block is made meanwhile: this thread makes them
-        rows = tuple(StateProof(key, proved.row, proved.proof) for key, proved in zip(keys, each, strict=True))
-        return ProvedRows(self._chain.meta, rows)
-
-
-T = TypeVar("T")
-
-
-class _Answer(Generic[T]):
-    """One value that another thread gives."""
-
-    def __init__(self) -> None:
-        self._given = threading.Event()
-        self._value: list[T] = []
-
-    def give(self, value: T) -> None:
-        self._value.append(value)
-        self._given.set()
-
-    def wait(self, timeout_s: float, words: str) -> T:
-        if not self._given.wait(timeout_s):
-            raise Unavailable(words)
-        return self._value[0]
-
-
-class _HeightWaiters:
-    """Who waits for which height."""
-
-    def __init__(self, height: int) -> None:
-        self._lock = threading.Lock()
-        self._height = height
-        self._heap: list[tuple[int, int, Callable[[int], None]]] = []
-        self._number = 0
-
-    def add(self, height: int, reached: Callable[[int], None]) -> None:
-        with self._lock:
-            now = self._height
-            if height > now + HEIGHT_AHEAD_MAX:
-                raise Unavailable(f"expected a height near {now}, came {height}: ask when it is nearer")
-            if height > now:
-                self._number += 1
-                heapq.heappush(self._heap, (height, self._number, reached))
-                return
-        reached(now)
-
-    def reached(self, height: int) -> None:
-        due = []
-        with self._lock:
-            self._height = height
-            while self._heap and self._heap[0][0] <= height:
-                due.append(heapq.heappop(self._heap)[2])
-        for call in due:
-            call(height)
 
 
 def _verifiers(count: int) -> list[Verifier]:

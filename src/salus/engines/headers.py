@@ -9,9 +9,10 @@ from functools import lru_cache
 import msgspec
 
 from salus.engines.base import SealedHeight, Snapshot, StartRefused, Status
-from salus.engines.store import BLOCKS, ENGINE, HEADERS, height_key
+from salus.engines.store import BLOCKS, ENGINE, EVIDENCE, HEADERS, height_key
 from salus.ledger.comet.commit import decode_signed_header, encode_signed_header
 from salus.ledger.comet.types import Block, Commit, SignedHeader, Validator
+from salus.ledger.contract import Misbehaviour
 from salus.ledger.encoding import EncodingInvalid, decoder, encode
 from salus.ledger.machine import read_meta
 from salus.ledger.state import Reader
@@ -22,6 +23,7 @@ EMBEDDED = "embedded"
 COMETBFT = "cometbft"
 MILLISECOND_NS = 1_000_000
 _ABOUT_KEY = b"about"
+HEADERS_BEHIND_MAX = 16
 NO_COMMIT = Commit()
 """Stands below the first block."""
 
@@ -48,6 +50,7 @@ _ABOUT = decoder(About)
 _STAMP = msgspec.msgpack.Decoder(_Stamp)
 _HEADER_ROW = decoder(HeaderRow)
 _BODY = decoder(tuple[bytes, ...])
+_EVIDENCE = decoder(tuple[tuple[bytes, int, int], ...])
 
 
 def about_rows(engine: str) -> dict[bytes, bytes | None]:
@@ -92,6 +95,26 @@ def read_header(reader: Reader, height: int) -> SealedHeight | None:
     return None if row is None else decode_header_row(row)
 
 
+def newest_header(reader: Reader, height: int) -> SealedHeight | None:
+    """Return the newest signed header at or a few heights below the state's; None when there is none there.
+
+    With CometBFT a block is executed a moment before its signatures are here.
+    """
+    heights = range(height, max(0, height - HEADERS_BEHIND_MAX), -1)
+    return next((sealed for each in heights if (sealed := read_header(reader, each)) is not None), None)
+
+
+def evidence_row(evidence: Sequence[Misbehaviour]) -> bytes:
+    """Return the row of a block's evidence."""
+    return encode(tuple((each.address, each.height, each.time_s) for each in evidence))
+
+
+def read_evidence(reader: Reader, height: int) -> tuple[Misbehaviour, ...]:
+    """Return a block's evidence, none for most blocks."""
+    row = reader.get(EVIDENCE, height_key(height))
+    return () if row is None else tuple(Misbehaviour(*each) for each in _EVIDENCE.decode(row))
+
+
 def body_row(raws: Sequence[bytes]) -> bytes:
     """Return the row of a block's transactions."""
     return encode(tuple(raws))
@@ -133,7 +156,7 @@ def read_status(snapshot: Snapshot, *, wall_ns: int) -> Status | None:
     meta, about = read_meta(snapshot), read_about(snapshot)
     if meta is None or about is None:
         return None
-    newest = read_header(snapshot, meta.height)
+    newest = newest_header(snapshot, meta.height)
     time_ms = newest.signed.header.time_ns // MILLISECOND_NS if newest else 0
     return Status(
         chain=meta.chain,

@@ -18,8 +18,8 @@ from queue import SimpleQueue
 
 from salus.engines import wire
 from salus.engines.base import Unavailable
-from salus.engines.embedded import EmbeddedEngine
 from salus.engines.intake import Submission
+from salus.engines.served import ServedEngine
 
 CONNECTIONS_MAX = 256
 IN_FLIGHT_MAX = 256
@@ -39,7 +39,7 @@ class LedgerServer:
         Unavailable: the path is too long, or cannot be bound.
     """
 
-    def __init__(self, engine: EmbeddedEngine, socket_path: Path) -> None:
+    def __init__(self, engine: ServedEngine, socket_path: Path) -> None:
         self._engine = engine
         self._path = socket_path
         self._listener = _listen(socket_path)
@@ -80,7 +80,7 @@ class LedgerServer:
 
 
 class _Connection:
-    def __init__(self, engine: EmbeddedEngine, accepted: socket.socket, ended: "Callable[[_Connection], None]") -> None:
+    def __init__(self, engine: ServedEngine, accepted: socket.socket, ended: "Callable[[_Connection], None]") -> None:
         self._engine = engine
         self._socket = accepted
         self._ended = ended
@@ -154,7 +154,7 @@ class _Connection:
         self._answers.put(wire.Answer(number, answered))
 
 
-def run(engine: EmbeddedEngine, socket_path: Path) -> int:
+def run(engine: ServedEngine, socket_path: Path) -> int:
     """Serve until SIGTERM or SIGINT, or until the ledger stops by itself; call it on the main thread.
 
     Returns:

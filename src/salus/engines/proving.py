@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from salus.engines.base import WAIT_TIMEOUT_S, Engine, SealedHeight, Unavailable
 from salus.ledger.comet.commit import encode_signed_header
-from salus.ledger.machine import Meta
-from salus.ledger.proofs import SignedState, StateProof
+from salus.ledger.machine import Machine, Meta
+from salus.ledger.proofs import ProvedRows, SignedState, StateProof
+from salus.ledger.state import STATE
 
 SIGN_TIMEOUT_S = 5.0
 """How long to wait for the header: one comes soon after any change, and one every two seconds at least."""
@@ -22,6 +23,13 @@ class SignedRows:
 
     signed: SignedState
     rows: tuple[StateProof, ...]
+
+
+def prove_rows(machine: Machine, keys: Sequence[bytes]) -> ProvedRows:
+    """Prove keys of the proved tables at the height of a machine that stands still meanwhile."""
+    assert machine.meta is not None
+    rows = [StateProof(key, machine.store.get(STATE, key) or b"", machine.tree.prove(key)) for key in keys]
+    return ProvedRows(machine.meta, tuple(rows))
 
 
 def prove_signed(engine: Engine, keys: Sequence[bytes], *, timeout_s: float = SIGN_TIMEOUT_S) -> SignedRows:

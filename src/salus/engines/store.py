@@ -24,11 +24,13 @@ BLOCKS = "blocks"
 """Space of the block bodies: height → the transactions, for blocks that have any; kept 90 days."""
 HEADERS = "headers"
 """Space of the signed headers: height → CometBFT's `SignedHeader`; kept as long as the bodies."""
+EVIDENCE = "evidence"
+"""Space of the evidence: height → what validators did wrong, for blocks that have any; kept as long as the bodies."""
 ENGINE = "engine"
 """Space of one row: which engine wrote the store, in which format."""
-ENGINE_SPACES = (BLOCKS, HEADERS, ENGINE)
-APPENDED = frozenset({LEAVES, BLOCKS, HEADERS})
-"""Spaces whose keys only grow: rows go behind the last one, which fills pages."""
+ENGINE_SPACES = (BLOCKS, HEADERS, EVIDENCE, ENGINE)
+APPENDED = frozenset({LEAVES, BLOCKS})
+"""Spaces whose keys only grow: rows go behind the last one, which fills pages. (A header may be written twice.)"""
 
 MAP_SIZE_BYTES = 1 << 30
 READERS_MAX = 1024

@@ -7,7 +7,7 @@ from pathlib import Path
 from salus.engines.base import Founding, Snapshot
 from salus.engines.clock import SECOND_NS
 from salus.engines.fsck.findings import Finding, compare
-from salus.engines.headers import decode_body_row, decode_header_row
+from salus.engines.headers import decode_body_row, decode_header_row, read_evidence
 from salus.engines.store import BLOCKS, HEADERS, LmdbStore, height_key
 from salus.ledger.machine import Meta
 from salus.ledger.state import SPACES
@@ -44,7 +44,13 @@ def _execute_all(
         body = snapshot.get(BLOCKS, key)
         raws = () if body is None else decode_body_row(body)
         admitted = [machine.admit_verified(raw, time_s=time_s) for raw in raws]
-        copy.write(machine.execute(height=header.height, time_s=time_s, block_transactions=admitted).changes)
+        executed = machine.execute(
+            height=header.height,
+            time_s=time_s,
+            block_transactions=admitted,
+            evidence=read_evidence(snapshot, header.height),
+        )
+        copy.write(executed.changes)
         if progress is not None:
             progress(header.height, meta.height)
     for space in SPACES:

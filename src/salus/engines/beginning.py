@@ -1,0 +1,37 @@
+"""How every engine begins: the libraries answer known cases, the store is this chain's and this engine's."""
+
+from salus.crypto import signing
+from salus.crypto.signing import LibraryUnfit
+from salus.engines.base import Founding, StartRefused
+from salus.engines.headers import about_rows, read_about
+from salus.engines.store import ENGINE, LmdbStore
+from salus.ledger import encoding
+from salus.ledger.machine import ChainMismatch, Machine
+
+
+def check_libraries() -> None:
+    """Raise StartRefused when PyNaCl or msgspec answers known cases differently."""
+    try:
+        signing.self_test()
+        encoding.self_test()
+    except LibraryUnfit as error:
+        raise StartRefused(str(error)) from error
+
+
+def open_machine(store: LmdbStore, founding: Founding, *, engine: str) -> Machine:
+    """Return the machine over a store; an empty store gets genesis first.
+
+    Raises:
+        StartRefused: the store is of another chain or engine, or newer than this software.
+    """
+    try:
+        about = read_about(store)
+        machine = founding.machine(store)
+    except ChainMismatch as error:
+        raise StartRefused(str(error)) from error
+    if about is None:
+        executed = machine.genesis(time_s=founding.time_s, rows=founding.rows)
+        store.write({**executed.changes, ENGINE: about_rows(engine)})
+    elif about.engine != engine:
+        raise StartRefused(f"expected a store of the {engine} engine, came one of {about.engine}")
+    return machine

@@ -24,7 +24,7 @@ def test_wycheproof_hkdf(shared_data: Path) -> None:
         if test["result"] == "valid":
             assert hkdf(ikm, salt=salt, info=info, length=test["size"]).hex() == test["okm"], test["tcId"]
         else:
-            with pytest.raises(ValueError, match="Cannot derive"):
+            with pytest.raises(ValueError, match="RFC 5869"):
                 hkdf(ikm, salt=salt, info=info, length=test["size"])
         counts[test["result"]] += 1
     assert counts == {"valid": 41, "invalid": 2}

@@ -4,13 +4,13 @@ Promises: different names give unrelated keys; from a branch neither its parent 
 Never stores a secret.
 """
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+import hmac
 
-from salus.crypto.hashing import tag_prefix
+from salus.crypto.hashing import HASH_SIZE_BYTES, tag_prefix
 from salus.crypto.signing import SigningKey
 
 SEED_SIZE_BYTES = 32
+EXPANDED_SIZE_MAX_BYTES = 255 * HASH_SIZE_BYTES
 BEARER_SECRET_SIZE_MIN_BYTES = 16
 
 
@@ -26,7 +26,23 @@ def hkdf(secret: bytes, *, salt: bytes, info: bytes, length: int) -> bytes:
     Raises:
         ValueError: `length` outside what RFC 5869 allows.
     """
-    return HKDF(algorithm=hashes.SHA256(), length=length, salt=salt, info=info).derive(secret)
+    return expand(extract(secret, salt=salt), info=info, length=length)
+
+
+def extract(secret: bytes, *, salt: bytes) -> bytes:
+    """The first half of `hkdf` (RFC 5869 2.2), 32 bytes: done once where many keys come from one secret."""
+    return hmac.digest(salt or bytes(HASH_SIZE_BYTES), secret, "sha256")
+
+
+def expand(extracted: bytes, *, info: bytes, length: int) -> bytes:
+    """The second half of `hkdf` (RFC 5869 2.3); arguments and errors as there."""
+    if not 0 < length <= EXPANDED_SIZE_MAX_BYTES:
+        raise ValueError(f"RFC 5869 gives 1 to {EXPANDED_SIZE_MAX_BYTES} bytes, {length} were wanted")
+    block, expanded = b"", b""
+    for number in range(1, -(-length // HASH_SIZE_BYTES) + 1):
+        block = hmac.digest(extracted, block + info + bytes((number,)), "sha256")
+        expanded += block
+    return expanded[:length]
 
 
 def branch(seed: bytes, *path: str) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from salus.crypto.commitments import FieldOpening, FieldTree
-from salus.crypto.derive import hkdf
+from salus.crypto.derive import expand, extract
 from salus.ledger.encoding import encode
 from salus.ledger.identifiers import Digest
 
@@ -76,4 +76,5 @@ def commit_fields(values: Sequence[object], *, secret: bytes) -> CommittedFields
 
 def field_salts(secret: bytes, count: int) -> tuple[bytes, ...]:
     """Return the 32-byte salts of a list's fields: HKDF-SHA-256 of the secret, with the field's index in `info`."""
-    return tuple(hkdf(secret, salt=b"", info=SALT_INFO + index.to_bytes(4, "big"), length=32) for index in range(count))
+    extracted = extract(secret, salt=b"")
+    return tuple(expand(extracted, info=SALT_INFO + index.to_bytes(4, "big"), length=32) for index in range(count))

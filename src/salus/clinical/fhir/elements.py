@@ -5,7 +5,7 @@ Works on what a JSON reader makes: dict, list, str, numbers, bool, None.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 
 def values(node: object, path: str) -> Iterator[object]:
@@ -17,6 +17,11 @@ def values(node: object, path: str) -> Iterator[object]:
     elif isinstance(node, list):
         for item in node:
             yield from values(item, path)
+
+
+def present(content: Mapping[str, object], paths: Iterable[str]) -> Iterator[str]:
+    """Those of some paths whose first element is there, in their order: most of many are not."""
+    return (path for path in paths if path.partition(".")[0] in content)
 
 
 def below(node: object, rest: str) -> Iterator[object]:

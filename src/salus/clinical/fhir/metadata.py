@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from salus.clinical.fhir.elements import objects, text
+from salus.clinical.fhir.elements import objects, present, text
 from salus.clinical.fhir.periods import clinical_period
 from salus.clinical.labels import CONFIDENTIALITY
 
@@ -76,8 +76,10 @@ def codes_and_labels(content: Mapping[str, object]) -> tuple[tuple[str, ...], tu
         if isinstance(node, list):
             rest.extend(node)
         elif isinstance(node, dict):
-            codes.update(codings(node))
-            labels.update(own_labels(node))
+            if "coding" in node or "code" in node:
+                codes.update(codings(node))
+            if "resourceType" in node:
+                labels.update(own_labels(node))
             # Profiles and tags in `meta` are no content.
             rest.extend(value for key, value in node.items() if key != "meta" and isinstance(value, (dict, list)))
     return tuple(sorted(codes)), tuple(sorted(labels))
@@ -100,12 +102,10 @@ def token(coding: Mapping[str, object]) -> Iterator[str]:
 
 
 def own_labels(node: Mapping[str, object]) -> Iterator[str]:
-    """The labels that a resource states of itself; other objects have none.
+    """The labels that a resource states of itself.
 
     Besides `meta.security` there are two older places: a document's label and a composition's confidentiality.
     """
-    if "resourceType" not in node:
-        return
     for coding in objects(node, "meta.security"):
         yield from token(coding)
     if node["resourceType"] == "DocumentReference":
@@ -118,7 +118,7 @@ def own_labels(node: Mapping[str, object]) -> Iterator[str]:
 
 def author(content: Mapping[str, object]) -> str | None:
     """The first person or body that the resource names as its source, by reference or else by identifier."""
-    for path in AUTHOR_PATHS:
+    for path in present(content, AUTHOR_PATHS):
         for reference in objects(content, path):
             literal = reference.get("reference")
             if isinstance(literal, str):
@@ -131,5 +131,5 @@ def author(content: Mapping[str, object]) -> str | None:
 
 def title(content: Mapping[str, object]) -> str | None:
     """The first words that say what the record is, cut to a length for lists."""
-    found = next((words for path in TITLE_PATHS if (words := text(content, path))), None)
+    found = next((words for path in present(content, TITLE_PATHS) if (words := text(content, path))), None)
     return None if found is None else found[:TITLE_CHARACTERS_MAX]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from salus.clinical.fhir.dates import Span, span
-from salus.clinical.fhir.elements import objects, texts, values
+from salus.clinical.fhir.elements import objects, present, texts, values
 from salus.clinical.fhir.faults import FhirRejected
 
 UNKNOWN = Span(None, None)
@@ -47,7 +47,7 @@ def clinical_period(content: Mapping[str, object]) -> Span:
 
     Where the period is unknown a rule that denies by period must apply, and one that permits by period must not.
     """
-    for path in HAPPENED:
+    for path in present(content, HAPPENED):
         found = covering(content, path)
         if found != UNKNOWN:
             return found
@@ -73,7 +73,7 @@ def written_down(content: Mapping[str, object]) -> Span:
 
 def first_known(content: Mapping[str, object], paths: Iterable[str]) -> Span:
     """The first of these elements that says anything."""
-    return next((found for path in paths if (found := covering(content, path)) != UNKNOWN), UNKNOWN)
+    return next((found for path in present(content, paths) if (found := covering(content, path)) != UNKNOWN), UNKNOWN)
 
 
 def covering(content: Mapping[str, object], path: str) -> Span:

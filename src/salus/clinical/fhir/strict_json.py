@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -31,7 +32,7 @@ def read_object(source: bytes) -> JsonObject:
     """
     refuse_broken(source)
     try:
-        value = json.loads(source.decode("utf-8"), object_pairs_hook=each_key_once)
+        value = READER.decode(source.decode("utf-8"))
     except RecursionError:
         raise too_deep(f"more than {DEPTH_MAX}") from None
     if not isinstance(value, dict):
@@ -72,21 +73,18 @@ def each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     raise FhirRejected(Fault.DUPLICATE_KEY, expected="each key once in an object", came=shown, hint="keep one of them")
 
 
-def depth(value: object) -> int:
+READER = json.JSONDecoder(object_pairs_hook=each_key_once)
+
+
+def depth(value: dict[str, Any]) -> int:
     """How many levels of objects and arrays are nested."""
     levels = 0
-    level = [value]
+    level: list[dict[str, Any] | list[Any]] = [value]
     while level:
         levels += 1
-        level = [child for node in level for child in children(node) if isinstance(child, (dict, list))]
+        inside = (node.values() if isinstance(node, dict) else node for node in level)
+        level = [child for children in inside for child in children if isinstance(child, (dict, list))]
     return levels
-
-
-def children(node: object) -> list[object]:
-    """The values directly inside an object or an array."""
-    if isinstance(node, dict):
-        return list(node.values())
-    return node if isinstance(node, list) else []
 
 
 def not_json(came: str) -> FhirRejected:

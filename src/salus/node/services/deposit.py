@@ -26,7 +26,7 @@ from salus.node import documents, schema
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import NotNow, Refusal, Refused
-from salus.node.services.enrol import relationship_secret
+from salus.node.services.enrol import record_secrets
 from salus.vault.deposits import Deposit, Deposited
 from salus.vault.errors import RecordExists
 from salus.vault.rows import RecordKey
@@ -100,7 +100,7 @@ def _stage(
 ) -> tuple[list[list[Deposit]], dict[RecordKey, Deposit], dict[RecordKey, Deposited]]:
     """Find versions and seal; once more when another worker took the next version of a record meanwhile."""
     for _ in range(STAGINGS_MAX):
-        deposits = [_deposits(node, chart) for chart in charts]  # 1
+        deposits = _deposits(node, charts)  # 1
         unique = {each.key: each for of_chart in deposits for each in of_chart}
         try:
             answers = node.vault.deposit_many(list(unique.values()))  # 2
@@ -329,10 +329,21 @@ def _entries_before(node: Node, versions: Sequence[RecordKey]) -> dict[RecordKey
     return {(row.record_id, row.version): PLACED.decode(row.placed) for row in rows}
 
 
-def _deposits(node: Node, chart: ChartDeposit) -> list[Deposit]:
-    secret = relationship_secret(node, chart.pseudonym)
-    named = [(_record_id(secret, resource), resource) for resource in chart.resources]
-    newest = node.vault.newest_versions([record for record, _ in named])
+def _deposits(node: Node, charts: Sequence[ChartDeposit]) -> list[list[Deposit]]:
+    secrets_of_charts = record_secrets(node, [chart.pseudonym for chart in charts])
+    named = [
+        [(_record_id(secret, resource), resource) for resource in chart.resources]
+        for chart, secret in zip(charts, secrets_of_charts, strict=True)
+    ]
+    newest = node.vault.newest_versions([record for of_chart in named for record, _ in of_chart])
+    return [
+        _deposits_of(node, chart.pseudonym, of_chart, newest) for chart, of_chart in zip(charts, named, strict=True)
+    ]
+
+
+def _deposits_of(
+    node: Node, pseudonym: Pseudonym, named: Sequence[tuple[RecordId, Resource]], newest: Mapping[bytes, int]
+) -> list[Deposit]:
     deposits = []
     last: dict[RecordId, Deposit] = {}
     for record, resource in named:
@@ -341,7 +352,7 @@ def _deposits(node: Node, chart: ChartDeposit) -> list[Deposit]:
             deposits.append(earlier)
             continue
         version = earlier.version + 1 if earlier else _version(node, record, newest.get(record, 0), resource.body)
-        last[record] = _deposit(node, chart.pseudonym, record, version, resource)
+        last[record] = _deposit(node, pseudonym, record, version, resource)
         deposits.append(last[record])
     return deposits
 

@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -165,9 +166,13 @@ def custodian_held_key(node: Node, pseudonym: Pseudonym) -> SigningKey:
     return SigningKey.from_seed(seed)
 
 
-def relationship_secret(node: Node, pseudonym: Pseudonym) -> bytes:
-    """Return the secret from which record ids of a relationship come. Raises Refused for an unknown relationship."""
-    kept = documents.find(node.vault, Kind.SECRET, pseudonym)
+def record_secrets(node: Node, pseudonyms: Sequence[Pseudonym]) -> list[bytes]:
+    """Return the secrets from which record ids of relationships come. Raises Refused for an unknown relationship."""
+    kept = documents.find_many(node.vault, [(Kind.SECRET, pseudonym) for pseudonym in pseudonyms])
+    return [_record_secret(each) for each in kept]
+
+
+def _record_secret(kept: bytes | None) -> bytes:
     if kept is None:
         raise Refused(Refusal.PATIENT_UNKNOWN, "no such relationship here: enrol the patient first")
     secret: RelationshipSecret = _SECRET.decode(kept)

@@ -138,8 +138,9 @@ def accept_part(node: Node, sender: OrganisationId, ask: PartAccept) -> Slots:
         raise Refused(Refusal.RECEIPT_UNFIT, "expected the requester's signature under the offered receipt") from error
     key = PartKey(ask.permit, ask.part)
     node.custodian_journal.log(key, encode(receipt), pseudonym=terms.pseudonym, at_s=node.clock())  # 3
-    permits.require_not_closing(node, ask.permit, End.CUSTODIAN)
-    slots = _slots(node, kept)  # 4
+    with node.vault.database.reading():
+        permits.require_not_closing(node, ask.permit, End.CUSTODIAN)
+        slots = _slots(node, kept)  # 4
     node.custodian_journal.note(key, State.SENT, at_s=node.clock())
     return slots
 
@@ -265,8 +266,8 @@ def _fields(
 
 
 def _rules_field(hearing: Hearing) -> list[RulesField]:
-    missing = tuple(bytes(each) for each in hearing.held.missing)
-    return [RulesField(missing, ticket=())] if missing else []
+    missing, ticket = (tuple(map(bytes, each)) for each in (hearing.held.missing, hearing.held.ticket))
+    return [RulesField(missing, ticket)] if missing or ticket else []
 
 
 def _released_field(each: Judged) -> ReleasedField:

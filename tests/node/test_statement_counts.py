@@ -1,4 +1,4 @@
-"""What a release asks of the databases: time is noisy, counts are not (DESIGN §9)."""
+"""What a release and a deposit ask of the databases: time is noisy, counts are not (DESIGN §9)."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,6 +6,10 @@ from contextlib import contextmanager
 
 from sqlalchemy import Engine, event
 
+from salus.clinical.fhir.resources import parse
+from salus.node.services.deposit import ChartDeposit, deposit_charts
+from salus.node.services.enrol import enrol
+from salus.testing.population.numbers import kept_nhs_number
 from tests.node.one_day import SMALL, Day
 
 
@@ -33,4 +37,16 @@ def test_a_release_of_one_record_is_one_durable_step_and_few_looks(day: Day) -> 
     granted = day.granted()
     with counted() as counts:
         assert day.receive(granted) == [SMALL]
-    assert counts == {"transactions": 6, "SELECT": 11, "BEGIN": 1, "INSERT": 3}
+    assert counts == {"transactions": 8, "SELECT": 14, "BEGIN": 1, "INSERT": 3}
+
+
+def test_charts_that_are_deposited_together_are_looked_up_together(day: Day) -> None:
+    hospital = day.hospital
+    people = [enrol(hospital, kept_nhs_number(place), "1990-01-01") for place in range(1, 7)]
+    costs = []
+    for few in (people[:1], people[1:]):
+        with counted() as counts:
+            filed = deposit_charts(hospital, [ChartDeposit(each, [parse(SMALL)]) for each in few])
+        assert [len(of_chart) for of_chart in filed] == [1] * len(few)
+        costs.append(counts)
+    assert costs[0] == costs[1]

@@ -5,6 +5,7 @@ a tree node. Never hashes patient data without a salt: that is the caller's duty
 """
 
 import hashlib
+from functools import cache
 
 Bytes = bytes | bytearray | memoryview
 
@@ -40,6 +41,7 @@ def tagged(tag: str, *parts: bytes) -> bytes:
     return digest.digest()
 
 
+@cache  # tags are constants of this program
 def tag_prefix(tag: str) -> bytes:
     """One length byte and the tag: what stands before everything that is hashed or signed for one purpose."""
     name = tag.encode("ascii")

@@ -42,8 +42,8 @@ log = logging.getLogger("salus.engines")
 
 
 def verifying_processes() -> int:
-    """Return how many processes check signatures: one core stays the machine's."""
-    return max(1, min(4, (os.cpu_count() or 1) - 1))
+    """Return how many processes check signatures: one per core; they give way to the machine (`verifier.NICENESS`)."""
+    return min(4, os.cpu_count() or 1)
 
 
 class EmbeddedEngine(ServedEngine):

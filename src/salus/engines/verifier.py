@@ -6,6 +6,7 @@ threads slow the machine to a third, one checking process not at all.
 Run as a program, this module is such a process: tasks come on standard input's socket, verdicts go back on it.
 """
 
+import os
 import signal
 import socket
 import subprocess
@@ -23,6 +24,8 @@ from salus.ledger.transactions import SIGNING_TAG
 Task = tuple[bytes, tuple[bytes, ...], tuple[bytes, ...]]
 """A body with its signers and their signatures."""
 
+NICENESS = 5
+"""A checking process gives way to the machine on whose core it runs, and uses what the machine leaves."""
 _LENGTH_SIZE_BYTES = 4
 _BUFFER_SIZE_BYTES = 1 << 20
 _encode = msgspec.msgpack.Encoder().encode
@@ -140,4 +143,5 @@ if __name__ == "__main__":
     # The ledger process decides when to end; a signal to the whole group must not take its verdicts away.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.nice(NICENESS)
     serve(socket.socket(fileno=0))

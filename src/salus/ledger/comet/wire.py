@@ -5,6 +5,7 @@ order and strict about sizes: whoever decodes re-encodes and compares, so only c
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import TypeVar
 
 from salus.ledger.encoding import EncodingInvalid
@@ -127,6 +128,7 @@ def decode_canonical(data: bytes, parse: Callable[[bytes], T], encode: Callable[
     return value
 
 
+@cache  # fields are constants of this program
 def _tag(number: int, kind: int) -> bytes:
     return varint(number << 3 | kind)
 

@@ -118,7 +118,7 @@ def test_the_patient_sees_that_rules_were_missing(day: Day, purpose: Purpose, is
     assert opened(day, purpose=purpose, is_cut_off=is_cut_off) == [SMALL]
     (receipt,) = checked(day)
     assert (receipt.rerun, receipt.faults) == (rerun, ())
-    words = f"Note: {HOSPITAL} did not hold the rules of a sharing choice of yours, and went on without"
+    words = f"Note: {HOSPITAL} did not hold the rules of a sharing choice or ticket of yours, and went on without"
     assert any(line.startswith(words) for line in receipt_lines(receipt))
 
 

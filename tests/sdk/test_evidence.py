@@ -106,5 +106,5 @@ def test_rules_that_are_not_held_are_named() -> None:
     story.choose(SHARE, name="practice")
     part = story.release()
     story.choices.clear()
-    with pytest.raises(MaterialMissing, match="the rules of a choice that applied are not held here"):
+    with pytest.raises(MaterialMissing, match="the rules of a choice or ticket that applied are not held here"):
         story.bundle(part)

@@ -14,6 +14,7 @@ from salus.contracts.consent import ConsentFiled, ConsentWithdrawn
 from salus.contracts.membership import Keys, KeyUse
 from salus.contracts.provisions import Record
 from salus.contracts.residuals import Scope
+from salus.contracts.tickets import TicketAttenuated, TicketIssued
 from salus.crypto.hashing import tagged
 from salus.ledger.identifiers import Digest, OrganisationId, PermitId, Pseudonym, PublicKey
 from salus.ledger.machine import outcome_decoder
@@ -108,6 +109,29 @@ def in_force(changes: Sequence[Event]) -> list[Event]:
         if isinstance(event.outcome, ConsentFiled):
             filed[event.outcome.choice] = event
     return list(filed.values())
+
+
+def ticket_made(outcome: Outcome | None) -> tuple[PublicKey, Digest] | None:
+    """Return the key and the commitment of the ticket that an outcome put in force; None when it put none."""
+    match outcome:
+        case TicketIssued():
+            return outcome.ticket, outcome.commitment
+        case TicketAttenuated():
+            return outcome.narrower, outcome.commitment
+    return None
+
+
+def ticket_events(trail: Sequence[Event], permitted: Event) -> list[Event]:
+    """Return the events that made a permit's ticket, the newest first: its own, then of those it was made from."""
+    assert isinstance(permitted.outcome, AccessPermitted)
+    found = []
+    wanted = bytes(permitted.outcome.ticket)
+    for event in reversed(trail):
+        made = ticket_made(event.outcome) if event.index < permitted.index and wanted else None
+        if made is not None and made[0] == wanted:
+            found.append(event)
+            wanted = bytes(event.outcome.ticket) if isinstance(event.outcome, TicketAttenuated) else b""
+    return found
 
 
 def keys_between(keys: Keys, *, from_s: int, until_s: int) -> Iterator[bytes]:

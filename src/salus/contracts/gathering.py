@@ -13,7 +13,16 @@ import msgspec
 from salus.contracts import patients, residuals
 from salus.contracts.access import AccessPermitted, End, ReleasesCommitted
 from salus.contracts.consent import ConsentFiled, ConsentWithdrawn
-from salus.contracts.evidence import CONCLUSIONS, Event, decode_outcome, in_force, permit_of, row_keys
+from salus.contracts.evidence import (
+    CONCLUSIONS,
+    Event,
+    decode_outcome,
+    in_force,
+    permit_of,
+    row_keys,
+    ticket_events,
+    ticket_made,
+)
 from salus.contracts.records import BatchRegistered
 from salus.ledger import receipts
 from salus.ledger.bundles import Anchor, OpenedReceipt, OpenedRecord, anchor_root, find_anchored, show_anchor
@@ -55,7 +64,7 @@ class ReceiptMaterial:
     Args:
         fields: all fields of the receipt.
         request: the residual of the request.
-        choices: residuals of the patient's choices, any of them and in any order.
+        choices: residuals of the patient's choices and tickets, any of them and in any order.
         records: of the records that the receipt names; those that were erased since are left out.
         receipts: all receipts of the permit that this node has, in the parts' order.
         anchored: what this node's own end has under its newest root, as it built it; the other end's is found.
@@ -123,6 +132,7 @@ def open_receipt(
     fields = _decoded(material)
     permitted = find_permit(trail, material.receipt.statement.permit)
     changes = choice_changes(trail, up_to=_only(ChoicesField, fields).choices_version)
+    of_ticket = ticket_events(trail, permitted) if permitted and _has_ticket(fields) else []
     records = _open_records(fields, material.records)
     roots = dict.fromkeys(record.placed.batch_root for record in records)
 
@@ -136,8 +146,8 @@ def open_receipt(
         transaction=material.transaction,
         request=_open_request(material.request, is_on_ledger=permitted is not None),
         anchors=tuple(_anchors(reader, state, trail, material)),
-        choices=prove(changes),
-        rules=_open_rules(in_force(changes), material.choices, missing=_missing(fields)),
+        choices=prove([*changes, *of_ticket]),
+        rules=_open_rules([*in_force(changes), *of_ticket], material.choices, missing=_missing(fields)),
         rows=tuple(proved[key] for key in keys_of(reader, trail, material)),
         batches=prove([_registration(trail, root) for root in roots]),
         records=records,
@@ -220,6 +230,10 @@ def _under(root: Digest, end: End, material: ReceiptMaterial) -> Sequence[Anchor
     return find_anchored(root, material.receipts, CONCLUSIONS[end])
 
 
+def _has_ticket(fields: Sequence[Field]) -> bool:
+    return any(isinstance(field, RulesField) and field.ticket for field in fields)
+
+
 def _missing(fields: Sequence[Field]) -> frozenset[bytes]:
     return frozenset(each for field in fields if isinstance(field, RulesField) for each in field.missing)
 
@@ -230,11 +244,14 @@ def _open_rules(
     by_root = {residual.root(): residual for residual in held}
     applied = [commitment for commitment in map(_commitment, filed) if commitment not in missing]
     if any(commitment not in by_root for commitment in applied):
-        raise MaterialMissing("the rules of a choice that applied are not held here: deliver them again")
+        raise MaterialMissing("the rules of a choice or ticket that applied are not held here: deliver them again")
     return tuple(by_root[commitment].open(0) for commitment in applied)
 
 
 def _commitment(event: Event) -> Digest:
+    made = ticket_made(event.outcome)
+    if made is not None:
+        return made[1]
     assert isinstance(event.outcome, ConsentFiled)
     return event.outcome.commitment
 

@@ -63,8 +63,10 @@ class OpenedReceipt(msgspec.Struct, frozen=True, array_like=True, forbid_unknown
         transaction: the bytes that asked for it; empty where they are kept no longer.
         request: what the request kept off the ledger, each field opened; in continuity the person's certificate alone.
         anchors: of the ends that anchored it, the custodian's first; an end that is not here did not, or is not shown.
-        choices: every change of the patient's choices up to the version that the permit names, oldest first.
-        rules: of each choice that was in force, in their order, its rules.
+        choices: every change of the patient's choices up to the version that the permit names, oldest first; then what
+            put the permit's ticket in force and those that it was made from, newest first, where the receipt names it.
+        rules: of each choice that was in force and then of each ticket, in their order, its rules; those that the
+            receipt says were missing are left out.
         rows: of the proved tables, in the order of docs/spec/receipts.md.
         batches: registrations of the batches that the records are in, in the order of first mention.
         records: released first, then withheld, each in the order of the fields; what was erased since can no longer be

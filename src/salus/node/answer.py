@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from salus.contracts import membership
 from salus.contracts.consent import FileConsent
+from salus.contracts.tickets import AttenuateTicket, IssueTicket
 from salus.engines.base import Unavailable as LedgerUnavailable
 from salus.ledger.contract import Rejected
 from salus.ledger.identifiers import OrganisationId
@@ -28,7 +29,7 @@ from salus.node.exchange import (
     RefusedAnswer,
     StreamAsk,
 )
-from salus.node.services import audit, choices, match, release
+from salus.node.services import audit, choices, match, release, tickets
 from salus.vault.errors import Damaged, NoSuchRecord, Unavailable
 
 
@@ -90,6 +91,8 @@ def _take_choice(node: Node, ask: ChoiceDelivery) -> Done:
     except NotATransaction as error:
         raise Refused(Refusal.CHOICE_UNFIT, str(error)) from error
     message = transaction.messages[0]
+    if len(transaction.messages) == 1 and isinstance(message, IssueTicket | AttenuateTicket):
+        return Done(tickets.take_ticket(node, ask.raw, message, ask.residual).code)
     if len(transaction.messages) != 1 or not isinstance(message, FileConsent):
-        raise Refused(Refusal.CHOICE_UNFIT, "expected one FileConsent in the transaction")
+        raise Refused(Refusal.CHOICE_UNFIT, "expected one FileConsent, IssueTicket or AttenuateTicket")
     return Done(choices.take_choice(node, ask.raw, message, ask.residual).code)

@@ -31,6 +31,7 @@ class Kind(IntEnum):
     RECEIVED = 7
     MATCH = 8
     REASON = 9
+    TICKET = 10
 
 
 class Associated(msgspec.Struct, frozen=True, array_like=True):

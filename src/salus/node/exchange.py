@@ -108,7 +108,7 @@ class Slots(ExchangeMessage, frozen=True, array_like=True, tag=7):
 
 
 class ChoiceDelivery(ExchangeMessage, frozen=True, array_like=True, tag=8):
-    """A choice, signed by the patient, with its rules."""
+    """A choice or a ticket, signed by whoever gives it, with its rules."""
 
     raw: bytes
     residual: CommittedFields

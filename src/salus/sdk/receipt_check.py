@@ -199,7 +199,8 @@ def _notes(
     view: PatientView, ground: Ground, rows: Rows, anchors: Sequence[ShownAnchor], *, is_signed: bool
 ) -> Iterator[str]:
     if view.rules.missing:
-        which = "a sharing choice" if len(view.rules.missing) == 1 else f"{len(view.rules.missing)} sharing choices"
+        count = len(view.rules.missing)
+        which = "a sharing choice or ticket" if count == 1 else f"{count} sharing choices or tickets"
         yield f"{ground.custodian} did not hold the rules of {which} of yours, and went on without: deliver them again."
     anchored = {anchor.end for anchor in anchors}
     for end, organisation in ((End.CUSTODIAN, ground.custodian), (End.REQUESTER, ground.requester)):

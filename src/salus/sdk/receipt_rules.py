@@ -13,17 +13,19 @@ from salus.contracts import access, decision, membership, record_metadata
 from salus.contracts.access import Permit
 from salus.contracts.consent import ConsentFiled, ConsentWithdrawn
 from salus.contracts.decision import ChoiceRules, RecordDecision, Rules, Source
-from salus.contracts.evidence import Event, in_force, is_asked_for
+from salus.contracts.evidence import Event, in_force, is_asked_for, ticket_events, ticket_made
 from salus.contracts.membership import Policy
 from salus.contracts.provisions import Provision, ProvisionInvalid, Record, Request, decode_tree
 from salus.contracts.records import BatchRegistered
 from salus.contracts.residuals import RequestResidual, Scope
+from salus.contracts.tickets import TicketIssued
 from salus.crypto.merkle import ProofInvalid
 from salus.ledger.bundles import OpenedReceipt, OpenedRecord
 from salus.ledger.encoding import EncodingInvalid
 from salus.ledger.entries import Entry, entry_hash
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import OrganisationId
+from salus.ledger.identifiers import Digest, OrganisationId
+from salus.ledger.outcomes import PatientOutcome
 from salus.ledger.receipts import ReleasedField, WithheldField
 from salus.ledger.verifier import VerifiedState
 from salus.sdk.choice_words import classes_in_words, sentences
@@ -70,10 +72,12 @@ def judge(
     rows: Rows,
 ) -> Judgement:
     """Check choices and records, run the rules again. Raises VerificationFailed: steps 10 and 11."""
-    choices = _choices(state, opened, view, ground)  # 10
+    events = [proved_event(state, proof, step=10) for proof in opened.choices]
+    choices = _choices(events, opened, view, ground)  # 10
+    ticket = _ticket(events, opened, view, ground)
     records = _records(state, opened, view, ground)  # 11
     network, custodian = _policy(rows, membership.NETWORK_POLICY), _policy(rows, ground.custodian)
-    rules = Rules(network.provisions, custodian.provisions, tuple(each.rules for each in choices))
+    rules = Rules(network.provisions, custodian.provisions, tuple(each.rules for each in choices), ticket)
     why_not = _why_not(view, ground, network=network.version, custodian=custodian.version)
     explanation = Explanation(rules, choices, policies_are_known=not why_not)
     faults = tuple(_lack(view, ground))
@@ -96,24 +100,26 @@ def judge(
 # 10. Choices
 
 
-def _choices(state: VerifiedState, opened: OpenedReceipt, view: PatientView, ground: Ground) -> list[Choice]:
-    events = [proved_event(state, proof, step=10) for proof in opened.choices]
+def _choices(proved: Sequence[Event], opened: OpenedReceipt, view: PatientView, ground: Ground) -> list[Choice]:
+    applied = view.choices.choices_version
+    events = proved[:applied] if view.rules.ticket else proved
     for version, event in enumerate(events, start=1):
         outcome = event.outcome
         if not isinstance(outcome, ConsentFiled | ConsentWithdrawn) or outcome.pseudonym != ground.pseudonym:
             raise CHECK.fail(10, f"expected a change of this patient's choices, came {type(outcome).__name__}")
         words = f"expected version {version} of the choices, came {outcome.version}: {ASK_AGAIN}"
         CHECK.require(10, outcome.version == version, words)
-    applied = view.choices.choices_version
     CHECK.require(10, len(events) == applied, f"expected {applied} changes of the choices, came {len(events)}")
     filed = in_force(events)
     commitments = tuple(bytes(_filed(event).commitment) for event in filed)
     CHECK.require(10, commitments == view.choices.choices, "the receipt applied other choices than those in force")
     missing = view.rules.missing
-    CHECK.require(10, set(missing) <= set(commitments), "rules are said to be missing that are of no choice in force")
+    applying = (*commitments, *view.rules.ticket)
+    CHECK.require(10, set(missing) <= set(applying), "rules are said to be missing that are of no choice in force")
+    count = len([each for each in applying if each not in missing])
+    CHECK.require(10, len(opened.rules) == count, f"expected the rules of {count} choices and tickets: {ASK_AGAIN}")
     held = [event for event in filed if _filed(event).commitment not in missing]
-    CHECK.require(10, len(opened.rules) == len(held), f"expected the rules of {len(held)} choices: {ASK_AGAIN}")
-    return [Choice(event.leaf.time_s, _rules(opened, place, _filed(event))) for place, event in enumerate(held)]
+    return [Choice(event.leaf.time_s, _choice(opened, place, _filed(event))) for place, event in enumerate(held)]
 
 
 def _filed(event: Event) -> ConsentFiled:
@@ -121,12 +127,46 @@ def _filed(event: Event) -> ConsentFiled:
     return event.outcome
 
 
-def _rules(opened: OpenedReceipt, place: int, filed: ConsentFiled) -> ChoiceRules:
+def _ticket(proved: Sequence[Event], opened: OpenedReceipt, view: PatientView, ground: Ground) -> tuple[Provision, ...]:
+    """Return the rules of the permit's ticket and of those it was made from; none where one of them was missing."""
+    stated = view.rules.ticket
+    if not stated:
+        return ()
+    _check_ticket_events(proved[view.choices.choices_version :], stated, ground)
+    held = [each for each in stated if each not in view.rules.missing]
+    first = len(opened.rules) - len(held)
+    trees = tuple(_rules(opened, first + place, Digest(each)) for place, each in enumerate(held))
+    return trees if len(held) == len(stated) else ()
+
+
+def _check_ticket_events(shown: Sequence[Event], stated: Sequence[bytes], ground: Ground) -> None:
+    if ground.event is None or ground.terms is None or not ground.terms.ticket:
+        raise CHECK.fail(10, "the receipt names a ticket, and the permit has none")
+    events = ticket_events(shown[::-1], ground.event)
+    is_whole = list(shown) == events and bool(events) and isinstance(events[-1].outcome, TicketIssued)
+    CHECK.require(10, is_whole, f"expected how the permit's ticket came about: {ASK_AGAIN}")
+    made = [ticket for event in events if (ticket := ticket_made(event.outcome)) is not None]
+    is_the_permits = [bytes(commitment) for _, commitment in made] == list(stated)
+    CHECK.require(10, is_the_permits, "the receipt applied the rules of another ticket than the permit's")
+    is_ours = all(_pseudonym(event) == ground.pseudonym for event in events)
+    CHECK.require(10, is_ours, "the permit's ticket is of another patient")
+
+
+def _pseudonym(event: Event) -> bytes:
+    assert isinstance(event.outcome, PatientOutcome), "a ticket is of one pseudonym"
+    return event.outcome.pseudonym
+
+
+def _choice(opened: OpenedReceipt, place: int, filed: ConsentFiled) -> ChoiceRules:
+    return ChoiceRules(filed.commitment, _rules(opened, place, filed.commitment))
+
+
+def _rules(opened: OpenedReceipt, place: int, commitment: Digest) -> Provision:
     shown = opened.rules[place]
-    values = open_values(10, (shown,), filed.commitment, what="a choice")
+    values = open_values(10, (shown,), commitment, what="a choice")
     CHECK.require(10, shown.size == 1, "a choice has one field")
     try:
-        return ChoiceRules(filed.commitment, decode_tree(values[0]))
+        return decode_tree(values[0])
     except ProvisionInvalid as error:
         raise CHECK.fail(10, f"the rules of a choice are of no known form: {error}: use a newer release") from error
 
@@ -207,7 +247,7 @@ def _why_not(view: PatientView, ground: Ground, *, network: int, custodian: int)
     """Return why the rules cannot be run again; empty when they can."""
     if ground.terms is None:
         return "the ledger was out of reach: nothing says for which purpose was asked"
-    if ground.terms.ticket:
+    if ground.terms.ticket and not view.rules.ticket:
         return "the request used a ticket, whose rules are not part of the receipt"
     applied = (view.choices.network_policy_version, view.choices.custodian_policy_version)
     if applied != (network, custodian):

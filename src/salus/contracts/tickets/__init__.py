@@ -16,6 +16,7 @@ from salus.contracts.tickets.messages import (
     UseTicket,
 )
 from salus.contracts.tickets.queries import (
+    commitments,
     is_direct_care,
     is_in_force,
     is_revoked,
@@ -59,6 +60,7 @@ __all__ = [
     "UseTicket",
     "UsesField",
     "attenuate_ticket",
+    "commitments",
     "is_direct_care",
     "is_in_force",
     "is_revoked",

@@ -35,6 +35,15 @@ def used_for(
     return row if row.used_for == use_hash(transaction, message_index, session_key) else None
 
 
+def commitments(reader: Reader, ticket: PublicKey) -> tuple[Digest, ...]:
+    """Return what a ticket in force committed to, then the tickets that it was made from, the newest first."""
+    own = TICKETS.get(reader, ticket)
+    assert own is not None, "a ticket in force has a row"
+    rows = [own, *(TICKETS.get(reader, key) for key in reversed(own.ancestors))]
+    assert all(rows), "an ancestor expires no earlier, so the sweep has left it"
+    return tuple(row.commitment for row in rows if row is not None)
+
+
 def is_in_force(reader: Reader, ticket: PublicKey, *, time_s: int) -> bool:
     """Tell whether a ticket has neither expired nor been revoked, nor any that it was made from (R3)."""
     row = TICKETS.get(reader, ticket)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from salus.contracts.access import End, ReleasesCommitted
 from salus.contracts.consent import ConsentFiled
-from salus.contracts.evidence import Event
+from salus.contracts.evidence import Event, ticket_made
 from salus.contracts.gathering import (
     MaterialMissing,
     ReceiptMaterial,
@@ -100,7 +100,10 @@ def _bundle(
 
 
 def _material(node: Node, reader: Reader, pseudonym: Pseudonym, trail: Sequence[Event]) -> Iterator[ReceiptMaterial]:
-    choices = list(_kept_fields(node, Kind.CHOICE, _commitments(trail)))
+    choices = [
+        *_kept_fields(node, Kind.CHOICE, _commitments(trail)),
+        *_kept_fields(node, Kind.TICKET, (made[1] for each in trail if (made := ticket_made(each.outcome)))),
+    ]
     entries = {bytes(entry_hash(placed.entry)): placed for placed in placed_entries(node, pseudonym)}
     for name in node.custodian_journal.permits_of(pseudonym):
         permit = PermitId(name)

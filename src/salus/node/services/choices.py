@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from salus.contracts import consent, membership, patients, residuals
+from salus.contracts import consent, membership, patients, residuals, tickets
 from salus.contracts.consent import FileConsent, WithdrawConsent
 from salus.contracts.decision import ChoiceRules, Rules
 from salus.contracts.provisions import Provision, ProvisionInvalid, day_of, gate
@@ -17,7 +17,7 @@ from salus.crypto.sealing import new_key
 from salus.ledger import transactions
 from salus.ledger.encoding import EncodingInvalid, decoder, encode
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import Digest, Pseudonym
+from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
 from salus.ledger.outcomes import TransactionResult
 from salus.ledger.state import Reader
 from salus.ledger.transactions import NotATransaction
@@ -112,22 +112,31 @@ class HeldRules:
 
     Args:
         missing: commitments of those that are not held, or whose copy does not open them.
+        ticket: commitments of the permit's ticket, then of those that it was made from; empty without one.
     """
 
     rules: Rules
     missing: tuple[Digest, ...]
+    ticket: tuple[Digest, ...]
 
 
-def rules_for(node: Node, reader: Reader, pseudonym: Pseudonym) -> HeldRules:
-    """Return the rules that apply to a pseudonym's records now, and which of them are missing."""
+def rules_for(node: Node, reader: Reader, pseudonym: Pseudonym, *, ticket: Digest) -> HeldRules:
+    """Return the rules that apply to a pseudonym's records now, and which of them are missing.
+
+    Args:
+        ticket: key of the live permit's ticket; empty without one.
+    """
     commitments = [choice.commitment for choice in consent.choices(reader, pseudonym).choices]
-    held = _held_trees(node, [(Kind.CHOICE, commitment) for commitment in commitments])
+    of_ticket = tickets.commitments(reader, PublicKey(ticket)) if ticket else ()
+    wanted = [*((Kind.CHOICE, each) for each in commitments), *((Kind.TICKET, each) for each in of_ticket)]
+    held = _held_trees(node, wanted)
     rules = Rules(
         network=membership.policy(reader).provisions,
         custodian=membership.policy(reader, node.organisation).provisions,
         choices=tuple(ChoiceRules(each, held[each]) for each in commitments if each in held),
+        ticket=tuple(held[each] for each in of_ticket) if set(of_ticket) <= held.keys() else (),
     )
-    return HeldRules(rules, tuple(each for each in commitments if each not in held))
+    return HeldRules(rules, tuple(each for _, each in wanted if each not in held), of_ticket)
 
 
 def _held_trees(node: Node, wanted: Sequence[tuple[Kind, Digest]]) -> dict[Digest, Provision]:

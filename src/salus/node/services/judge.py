@@ -87,9 +87,9 @@ def hear_residual(node: Node, reader: Reader, permit: PermitId, terms: Permit, c
     except (EncodingInvalid, ResidualInvalid) as error:
         raise Refused(Refusal.RESIDUAL_UNFIT, f"the residual is not well formed: {error}") from error
     who = identify(reader, terms, residual, time_s=now_s(node, reader))
-    held = choices.rules_for(node, reader, terms.pseudonym)
+    held = choices.rules_for(node, reader, terms.pseudonym, ticket=terms.ticket)
     if held.missing and not decision.may_lack_rules(terms):
-        words = "the rules of a choice in force are not held here, or do not open its commitment: deliver them again"
+        words = "the rules of a choice or ticket are not held here, or do not open its commitment: deliver them again"
         raise Refused(Refusal.RULES_MISSING, words)
     current = consent.choices(reader, terms.pseudonym)
     commitments = tuple(bytes(choice.commitment) for choice in current.choices)

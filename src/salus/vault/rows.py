@@ -160,6 +160,7 @@ _NEWEST: Final = (
     .where(records.c.record_id.in_(bindparam("record_ids", expanding=True)))
     .group_by(records.c.record_id)
 )
+_MARK_REGISTERED: Final = update(records).where(_AMONG).values(registered=1)
 _INSERT_RECORDS: Final = insert(records)
 _INSERT_SLOTS: Final = insert(slots)
 _OF_RECORD: Final = _STORED.where(records.c.record_id == bindparam("record_id"))
@@ -274,8 +275,7 @@ def delete_records(connection: Connection, rows: Sequence[RecordRow]) -> None:
 def mark_registered(connection: Connection, keys: Sequence[RecordKey]) -> None:
     """Note that the ledger has these record versions."""
     for page in pages(keys):
-        here = _RECORD_KEY.in_(page)
-        connection.execute(update(records).where(here).values(registered=1))
+        connection.execute(_MARK_REGISTERED, {"keys": page})
 
 
 def staged_before(connection: Connection, before_s: int, limit: int) -> list[RecordRow]:

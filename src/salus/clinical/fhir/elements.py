@@ -5,18 +5,17 @@ Works on what a JSON reader makes: dict, list, str, numbers, bool, None.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
-def values(node: object, path: str) -> Iterator[object]:
+def values(node: object, path: str) -> Sequence[object]:
     """Each value at a dotted path such as `participant.actor`; arrays on the way are walked through."""
     if isinstance(node, dict):
         name, _, rest = path.partition(".")
-        if name in node:
-            yield from below(node[name], rest)
-    elif isinstance(node, list):
-        for item in node:
-            yield from values(item, path)
+        return below(node[name], rest) if name in node else ()
+    if isinstance(node, list):
+        return [value for item in node for value in values(item, path)]
+    return ()
 
 
 def present(content: Mapping[str, object], paths: Iterable[str]) -> Iterator[str]:
@@ -24,14 +23,11 @@ def present(content: Mapping[str, object], paths: Iterable[str]) -> Iterator[str
     return (path for path in paths if path.partition(".")[0] in content)
 
 
-def below(node: object, rest: str) -> Iterator[object]:
+def below(node: object, rest: str) -> Sequence[object]:
     """Go on along the rest of the path; at its end give out the value, or each of an array."""
     if rest:
-        yield from values(node, rest)
-    elif isinstance(node, list):
-        yield from node
-    else:
-        yield node
+        return values(node, rest)
+    return node if isinstance(node, list) else (node,)
 
 
 def texts(node: object, path: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import BindParameter, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from salus.clinical.fhir.resources import Resource
@@ -39,6 +39,16 @@ RECORDS_ASKED = 500
 STAGINGS_MAX = 5
 BATCHES_TOGETHER = 128
 """How many registrations share one transaction, and so one signature."""
+
+# Built once: SQLAlchemy takes longer to put a statement together than SQLite takes to answer it.
+_PLACED_OF = (
+    select(schema.entries.c.placed)
+    .where(schema.entries.c.pseudonym == bindparam("pseudonym"))
+    .order_by(schema.entries.c.record_id, schema.entries.c.version)
+)
+_ROOTS: BindParameter[bytes] = bindparam("roots", expanding=True)
+_MARK_COMMITTED = update(schema.batches).where(schema.batches.c.batch_root.in_(_ROOTS)).values(committed=1)
+_VERSIONS = select(schema.entries.c.record_id, schema.entries.c.version).where(schema.entries.c.batch_root.in_(_ROOTS))
 
 
 @dataclass(frozen=True)
@@ -165,15 +175,12 @@ def _commit_together(node: Node, batches: Sequence[Batch]) -> list[Refused]:
 
 
 def _mark(node: Node, batches: Sequence[Batch]) -> None:
-    roots = [each.root for each in batches]
-    if not roots:
+    if not batches:
         return
-    columns = schema.entries.c
+    roots = {"roots": [each.root for each in batches]}
     with node.vault.database.writing() as connection:
-        connection.execute(update(schema.batches).where(schema.batches.c.batch_root.in_(roots)).values(committed=1))
-        versions = connection.execute(
-            select(columns.record_id, columns.version).where(columns.batch_root.in_(roots))
-        ).all()
+        connection.execute(_MARK_COMMITTED, roots)
+        versions = connection.execute(_VERSIONS, roots).all()
     node.vault.register([(record, version) for record, version in versions])
 
 
@@ -206,11 +213,8 @@ def redrive(node: Node, *, age_s: int = 0) -> int:
 
 def placed_entries(node: Node, pseudonym: Pseudonym) -> list[PlacedEntry]:
     """Return the index entries of a relationship with their paths, ordered by record and version."""
-    columns = schema.entries.c
     with node.vault.database.reading() as connection:
-        rows = connection.scalars(
-            select(columns.placed).where(columns.pseudonym == pseudonym).order_by(columns.record_id, columns.version)
-        ).all()
+        rows = connection.scalars(_PLACED_OF, {"pseudonym": pseudonym}).all()
     return [PLACED.decode(row) for row in rows]
 
 

@@ -10,6 +10,7 @@ import pytest
 from salus.contracts import tickets
 from salus.contracts.access import Basis
 from salus.contracts.decision import RecordDecision, Source
+from salus.contracts.patients import Holder, RotatePseudonymKey
 from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass, gate
 from salus.contracts.residuals import commit_choice
 from salus.contracts.tickets import AttenuateTicket, IssueTicket, RevokeTicket
@@ -252,6 +253,19 @@ def test_rules_that_were_lost_are_delivered_again(on: Scene) -> None:
     assert [(each.rerun, each.faults) for each in checked(on)] == [(Rerun.SAME, ())]
 
 
+@pytest.mark.promise("R3")
+def test_rules_are_taken_again_after_the_key_that_signed_was_replaced(on: Scene) -> None:
+    ticket, new = SigningKey.generate(), SigningKey.generate()
+    raw, residual = ticket_by(on, ticket, NO_DIAGNOSES)
+    assert on.world.engine.submit(raw).code == DONE
+    rotated = RotatePseudonymKey(
+        pseudonym=on.pseudonym, key=PublicKey(new.public), holder=Holder.PATIENT, commitment=Digest(bytes(32))
+    )
+    assert on.world.engine.submit(sign(on, [rotated], [on.key, new])).code == DONE
+    assert deliver(on, raw, residual) == Done(DONE)
+    assert sorted(received(on, asked(on, ticket))) == sorted([OBSERVATION, ALLERGY])
+
+
 @pytest.mark.promise("R2")
 def test_own_care_goes_on_without_the_rules_of_a_ticket_and_is_marked(on: Scene) -> None:
     own = msgspec.structs.replace(TO_THE_OUTSIDER, organisations=(HOSPITAL,))
@@ -346,6 +360,10 @@ def turned(opened: OpenedReceipt) -> OpenedReceipt:
     return msgspec.structs.replace(opened, choices=(opened.choices[0], *opened.choices[:0:-1]))
 
 
+def with_one_more(opened: OpenedReceipt) -> OpenedReceipt:
+    return msgspec.structs.replace(opened, choices=(*opened.choices, opened.choices[0]))
+
+
 def without_rules(opened: OpenedReceipt) -> OpenedReceipt:
     return msgspec.structs.replace(opened, rules=opened.rules[:-1])
 
@@ -356,6 +374,7 @@ def with_rules_exchanged(opened: OpenedReceipt) -> OpenedReceipt:
 
 CHANGES = {
     "how the first ticket came about left out": (shortened, "expected how the permit's ticket came about"),
+    "an event too many": (with_one_more, "expected how the permit's ticket came about"),
     "the tickets in another order": (turned, "expected how the permit's ticket came about"),
     "the rules of the first ticket left out": (without_rules, "expected the rules of 3 choices and tickets"),
     "the rules of two tickets exchanged": (with_rules_exchanged, "field 0 of a choice is not what was committed"),

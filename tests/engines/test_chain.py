@@ -1,6 +1,8 @@
 """The chain: headers that follow, state that survives a start, folders that are refused."""
 
 import errno
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -282,3 +284,10 @@ def append_until_refused(chain: EmbeddedChain) -> tuple[Meta, DiskFull]:
             append(chain, *(toy.notes(*range(100, 300), time_s=NOW_S) for _ in range(10)))
         except DiskFull as error:
             return before, error
+
+
+def test_a_python_without_assertions_is_refused() -> None:
+    code = "from salus.engines.beginning import check_libraries; check_libraries()"
+    ran = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert "StartRefused: expected a Python that runs assertions" in ran.stderr

@@ -25,6 +25,7 @@ IMPURE_CALLS = {
     "open", "print", "input", "eval", "exec", "compile", "__import__", "hash", "id", "breakpoint", "globals",
     "float", "complex",
 }  # fmt: skip
+ENDLESS = frozenset({"count", "cycle", "repeat"})
 CRYPTO_MODULES = {"nacl", "cryptography", "salus"} | sys.stdlib_module_names
 
 # `seal_to` draws inside the library (RFC 9180 Encap).
@@ -65,16 +66,49 @@ def float_faults(tree: ast.Module) -> list[str]:
 
 
 def set_faults(tree: ast.Module) -> list[str]:
-    """Loops straight over a set display or call, whose order depends on the hash seed."""
-    loops = [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.comprehension)]
-    return [f"{loop.iter.lineno}: loops over a set" for loop in loops if is_set(loop.iter)]
+    """Loops over a set, whose order depends on the hash seed: one that stands there, or a name that was given one."""
+    faults = []
+    for scope in [tree, *[node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]]:
+        names = {name for node in ast.walk(scope) for name in names_of_sets(node)}
+        loops = [node for node in ast.walk(scope) if isinstance(node, ast.For | ast.comprehension)]
+        over = [loop.iter for loop in loops if is_set(loop.iter, names)]
+        over += [node.args[0] for node in ast.walk(scope) if isinstance(node, ast.Call) and keeps_order(node, names)]
+        faults += [f"{each.lineno}: loops over a set" for each in over]
+    return sorted(set(faults))
 
 
-def is_set(node: ast.expr) -> bool:
-    """A set that can be seen where it stands."""
+def names_of_sets(node: ast.AST) -> Iterator[str]:
+    """Each name to which this statement gives a set."""
+    if isinstance(node, ast.Assign) and is_set(node.value, set()):
+        yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        kind = node.annotation.value if isinstance(node.annotation, ast.Subscript) else node.annotation
+        if isinstance(kind, ast.Name) and kind.id in {"set", "frozenset"}:
+            yield node.target.id
+
+
+def keeps_order(call: ast.Call, names: set[str]) -> bool:
+    """Tell whether a call makes a sequence of a set in the set's own order."""
+    is_sequence = isinstance(call.func, ast.Name) and call.func.id in {"list", "tuple", "iter", "enumerate", "zip"}
+    return is_sequence and bool(call.args) and is_set(call.args[0], names)
+
+
+def is_set(node: ast.expr, names: set[str]) -> bool:
+    """A set that can be seen where it stands, or one of these names."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return node.func.id in {"set", "frozenset"}
-    return isinstance(node, ast.Set | ast.SetComp)
+    return isinstance(node, ast.Set | ast.SetComp) or (isinstance(node, ast.Name) and node.id in names)
+
+
+def loop_faults(tree: ast.Module) -> list[str]:
+    """Loops whose head says no end (L6)."""
+    return [
+        f"{node.lineno}: loops without an end in its head"
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.While) and isinstance(node.test, ast.Constant))
+        or (isinstance(node, ast.Import) and any(alias.name == "itertools" for alias in node.names))
+        or (isinstance(node, ast.ImportFrom) and node.module == "itertools" and set(names_used(node)) & ENDLESS)
+    ]
 
 
 def drawing_functions(trees: list[ast.Module]) -> set[str]:
@@ -100,7 +134,7 @@ def names_used(tree: ast.AST) -> Iterator[str]:
 
 def purity_faults(tree: ast.Module) -> list[str]:
     """Everything that a pure folder must not hold."""
-    return import_faults(tree) + call_faults(tree) + float_faults(tree) + set_faults(tree)
+    return import_faults(tree) + call_faults(tree) + float_faults(tree) + set_faults(tree) + loop_faults(tree)
 
 
 DRAWING = drawing_functions([parse(path) for path in python_files("src/salus/crypto")])
@@ -151,13 +185,23 @@ def test_functions_that_draw_are_found_through_others() -> None:
         ("x /= 2", "1: true division"),
         ("for x in {1, 2}:\n    pass", "1: loops over a set"),
         ("y = [x for x in set(names)]", "1: loops over a set"),
+        ("names = {1, 2}\ny = [x for x in names]", "2: loops over a set"),
+        ("def f():\n    names: set[int] = g()\n    for x in names:\n        pass", "3: loops over a set"),
+        ("y = tuple({1, 2})", "1: loops over a set"),
+        ("while True:\n    pass", "1: loops without an end in its head"),
+        ("from itertools import count", "1: loops without an end in its head"),
+        ("import itertools", "1: loops without an end in its head"),
+        ("import locale", "1: imports locale"),
     ],
 )
 def test_a_planted_fault_is_found(code: str, want: str) -> None:
     assert want in purity_faults(ast.parse(code))
 
 
-@pytest.mark.parametrize("code", ["import msgspec", "x = a // b", "for x in sorted({1, 2}):\n    pass", "x = 1 in {1}"])
+@pytest.mark.parametrize(
+    "code",
+    ["import msgspec", "x = a // b", "for x in sorted({1, 2}):\n    pass", "x = 1 in {1}", "y = {2}\nz = sorted(y)"],
+)
 def test_what_is_allowed_passes(code: str) -> None:
     assert purity_faults(ast.parse(code)) == []
 

@@ -1,5 +1,7 @@
 """How every engine begins: the libraries answer known cases, the store is this chain's and this engine's."""
 
+import sys
+
 from salus.crypto import signing
 from salus.crypto.signing import LibraryUnfit
 from salus.engines.base import Founding, StartRefused
@@ -10,7 +12,9 @@ from salus.ledger.machine import ChainMismatch, Machine
 
 
 def check_libraries() -> None:
-    """Raise StartRefused when PyNaCl or msgspec answers known cases differently."""
+    """Raise StartRefused when PyNaCl or msgspec answers known cases differently, or Python leaves out assertions."""
+    if sys.flags.optimize:
+        raise StartRefused("expected a Python that runs assertions, came one with -O or PYTHONOPTIMIZE: leave that out")
     try:
         signing.self_test()
         encoding.self_test()

@@ -67,6 +67,13 @@ OPEN: Final = 0
 CLOSED: Final = 1
 CLOSING: Final = 2
 
+take_overs: Final = Table(
+    "node_take_overs",
+    metadata,
+    Column("pseudonym", LargeBinary, primary_key=True),
+)
+"""Relationships that are being handed to their patients; a row goes when the key that was held here is destroyed."""
+
 cursors: Final = Table(
     "node_cursors",
     metadata,
@@ -80,10 +87,11 @@ class SchemaNewer(Exception):
 
 
 def prepare(connection: Connection) -> None:
-    """Make the tables in a new database. Raises SchemaNewer for one of a newer version."""
+    """Make the tables in a new database, and those that came later in an older one; raises SchemaNewer."""
     if not inspect(connection).has_table(schema.name):
         metadata.create_all(connection)
         connection.execute(schema.insert().values(version=SCHEMA_VERSION))
     found = connection.scalar(select(schema.c.version))
     if found is not None and found > SCHEMA_VERSION:
         raise SchemaNewer(f"this software reads node schema {SCHEMA_VERSION}, the database has {found}: upgrade Salus")
+    metadata.create_all(connection)

@@ -15,7 +15,7 @@ import structlog
 from salus.engines.base import Unavailable as LedgerUnavailable
 from salus.node.assemble import Node
 from salus.node.errors import NotNow, Refused
-from salus.node.services import anchor, deposit, enrol, erase
+from salus.node.services import anchor, deposit, enrol, erase, take_over
 from salus.vault.errors import Rejected, Unavailable
 
 log = structlog.get_logger("salus.upkeep")
@@ -40,6 +40,7 @@ REDRIVE_AGE_S: Final = 10
 
 def _redrive(node: Node) -> None:
     enrol.finish_enrolments(node)
+    take_over.finish_take_overs(node)
     deposit.redrive(node, age_s=REDRIVE_AGE_S)
 
 

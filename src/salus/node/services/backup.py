@@ -13,10 +13,11 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, Table, insert, select
 
+from salus.ledger.identifiers import Pseudonym
 from salus.node import opening, schema
 from salus.node.assemble import Node
 from salus.node.config import NodeSettings
-from salus.node.services import enrol, erase
+from salus.node.services import enrol, erase, take_over
 from salus.vault import backups, durable
 from salus.vault import schema as vault_schema
 from salus.vault.backups import Exported, Restored
@@ -95,7 +96,8 @@ def restore_node(folder: Path, settings: NodeSettings, *, data: Path, keys: Path
     """Fill an empty node from a data backup and a key backup, and make it fit to serve.
 
     1. The vault's records that the key backup has slots for; then tables and journals that belong to them.
-    2. Follow the ledger's tombstones: what was erased since the backup is erased again (P5).
+    2. Follow the ledger's tombstones: what was erased since the backup is erased again (P5), and so is a key that its
+       patient has taken over since.
     3. Rebuild the identity map.
 
     Args:
@@ -131,6 +133,7 @@ def restore_node(folder: Path, settings: NodeSettings, *, data: Path, keys: Path
         _copy_journals(data / name, folder / name)  # 1
     with opening.open_node(folder) as node:
         erased_count = erase.follow_tombstones(node)  # 2
+        take_over.destroy_outdated_keys(node, [Pseudonym(each) for each in node.vault.relationships()])
         return RestoredNode(restored, entry_count, erased_count, enrol.rebuild_identities(node))  # 3
 
 

@@ -48,7 +48,7 @@ def destroy(node: Node, pseudonym: Pseudonym, *, within_s: int = 0) -> int:
     count = node.vault.erase_relationship(pseudonym, within_s=within_s)
     permits = schema.permits
     with node.vault.database.writing() as connection:
-        for table in (schema.entries, schema.batches, schema.identities, schema.enrolments):
+        for table in (schema.entries, schema.batches, schema.identities, schema.enrolments, schema.take_overs):
             connection.execute(delete(table).where(table.c.pseudonym == pseudonym))
         connection.execute(
             delete(permits).where((permits.c.pseudonym == pseudonym) & (permits.c.closed == schema.CLOSED))

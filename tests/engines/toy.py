@@ -7,6 +7,7 @@ import msgspec
 from salus.crypto.hashing import sha256
 from salus.crypto.signing import SigningKey
 from salus.engines.base import Founding
+from salus.ledger.comet.types import Validator
 from salus.ledger.contract import Context, Contract, Rejected
 from salus.ledger.identifiers import CountField, Pseudonym, PublicKey, PublicKeyField, SecondsField
 from salus.ledger.outcomes import DENIED, Leaf, Outcome, PatientOutcome
@@ -96,10 +97,11 @@ CONSENSUS_KEY = SigningKey.from_seed(sha256(b"toy consensus"))
 FOREVER_S = 1 << 39
 
 
-def founding(chain: str = CHAIN, time_s: int = 1_700_000_000) -> Founding:
+def founding(chain: str = CHAIN, time_s: int = 1_700_000_000, *, validators: tuple[Validator, ...] = ()) -> Founding:
     """A toy ledger's founding, with one first row."""
     owner = (PublicKey(KEY.public), 0)
-    return Founding(chain, (CONTRACT,), time_s, ((CONTRACT, NOTES, owner, Entry(0, FOREVER_S)),))
+    rows = ((CONTRACT, NOTES, owner, Entry(0, FOREVER_S)),)
+    return Founding(chain, (CONTRACT,), time_s, rows, validators=validators)
 
 
 def notes(

@@ -30,6 +30,7 @@ MODULES = {
     "erase": "erase",
     "backup": "backup",
     "restore": "restore",
+    "network": "network",
 }
 """Where each verb is, in the order in which help lists them."""
 INTERRUPTED = 130

@@ -6,13 +6,10 @@ no request are answered with an error and end the connection. SIGTERM ends the p
 """
 
 import logging
-import os
 import signal
 import socket
-import stat
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -20,12 +17,11 @@ from salus.engines import wire
 from salus.engines.base import Unavailable
 from salus.engines.intake import Submission
 from salus.engines.served import ServedEngine
+from salus.engines.unix_sockets import listen, shut
 
 CONNECTIONS_MAX = 256
 IN_FLIGHT_MAX = 256
 """Requests of one connection that are not answered yet; its next one is read when one of them is."""
-PATH_SIZE_BYTES_MAX = 107
-"""What Linux gives a Unix socket's path."""
 ALIVE_CHECK_S = 0.5
 _BUFFER_SIZE_BYTES = 1 << 16
 
@@ -42,7 +38,7 @@ class LedgerServer:
     def __init__(self, engine: ServedEngine, socket_path: Path) -> None:
         self._engine = engine
         self._path = socket_path
-        self._listener = _listen(socket_path)
+        self._listener = listen(socket_path, backlog=CONNECTIONS_MAX)
         self._lock = threading.Lock()
         self._connections: set[_Connection] = set()
         self._thread = threading.Thread(target=self._accept, name="ledger-accept", daemon=True)
@@ -95,7 +91,7 @@ class _Connection:
 
     def close(self) -> None:
         """End the connection from outside its threads."""
-        _shut(self._socket)
+        shut(self._socket)
         self._reader.join()
         self._writer.join()
 
@@ -120,7 +116,7 @@ class _Connection:
         except OSError:  # what was submitted is executed all the same; the client asks again
             log.info("ledger.client_gone")
         finally:
-            _shut(self._socket)
+            shut(self._socket)
             self._socket.close()
             self._free.release(IN_FLIGHT_MAX)  # the reader may wait for answers that nobody sends any more
             self._ended(self)
@@ -178,26 +174,3 @@ def _results(number: int, submission: Submission) -> wire.Answer:
         return wire.Answer(number, wire.Results(tuple(submission.outcome())))
     except Unavailable as error:
         return wire.Answer(number, wire.Failed(wire.UNAVAILABLE, str(error)))
-
-
-def _listen(path: Path) -> socket.socket:
-    if len(os.fsencode(path)) > PATH_SIZE_BYTES_MAX:
-        raise Unavailable(
-            f"expected a socket path of at most {PATH_SIZE_BYTES_MAX} bytes, came {path}: use a shorter one"
-        )
-    path.unlink(missing_ok=True)  # left by a killed process; the folder's lock says that none runs
-    listener = socket.socket(socket.AF_UNIX)
-    try:
-        os.fchmod(listener.fileno(), 0o600)  # before it has a name, so that it never was anybody else's
-        listener.bind(str(path))
-    except OSError as error:
-        listener.close()
-        raise Unavailable(f"expected to bind {path}: {error.strerror}") from error
-    assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, "the socket is its owner's alone"
-    listener.listen(CONNECTIONS_MAX)
-    return listener
-
-
-def _shut(connection: socket.socket) -> None:
-    with suppress(OSError):  # already closed
-        connection.shutdown(socket.SHUT_RDWR)

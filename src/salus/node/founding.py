@@ -24,7 +24,7 @@ from salus.contracts.genesis import (
 )
 from salus.contracts.membership import KeyUse, LedgerAccess
 from salus.contracts.provisions import Provision, RoleClass, as_set
-from salus.engines.process import PATH_SIZE_BYTES_MAX
+from salus.engines.unix_sockets import PATH_SIZE_BYTES_MAX
 from salus.ledger.encoding import EncodingInvalid, encode
 from salus.ledger.identifiers import OrganisationId, PublicKey
 from salus.ledger.verifier import trust

@@ -20,7 +20,7 @@ from salus.engines.fsck.execution import Progress, check_execution
 from salus.engines.fsck.findings import Finding
 from salus.engines.fsck.folds import check_expiry, check_indexes, check_log, check_tree
 from salus.engines.fsck.headers import check_headers
-from salus.engines.headers import COMETBFT, EMBEDDED, read_about
+from salus.engines.headers import COMETBFT, EMBEDDED, HEADERS_BEHIND_MAX, read_about
 from salus.engines.store import BLOCKS, ENGINE, HEADERS, LmdbReader
 from salus.ledger.machine import ChainMismatch, Meta, app_hash, read_meta
 from salus.ledger.state import META
@@ -59,7 +59,7 @@ def check(snapshot: Snapshot, founding: Founding, *, progress: Progress | None =
         return [Finding(META, b"", f"expected a ledger of {founding.chain}, came {meta.chain if meta else 'none'}")]
     findings = [
         *_check_meta(meta),
-        *check_headers(snapshot, meta),  # 1
+        *check_headers(snapshot, meta, behind_max=HEADERS_BEHIND_MAX if about.engine == COMETBFT else 0),  # 1
         *check_log(snapshot, meta),  # 2
         *check_tree(snapshot, meta),  # 3
         *check_indexes(snapshot, founding),  # 4

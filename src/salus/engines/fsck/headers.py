@@ -16,8 +16,12 @@ from salus.ledger.machine import Meta
 from salus.ledger.state import META
 
 
-def check_headers(snapshot: Snapshot, meta: Meta) -> Iterator[Finding]:
-    """Yield what is wrong with headers, commits and bodies, and with how far they reach."""
+def check_headers(snapshot: Snapshot, meta: Meta, *, behind_max: int) -> Iterator[Finding]:
+    """Yield what is wrong with headers, commits and bodies, and with how far they reach.
+
+    Args:
+        behind_max: by how many heights the newest header may be behind the state.
+    """
     before: SealedHeight | None = None
     newest = 0
     for key, row in snapshot.items(HEADERS):
@@ -31,12 +35,13 @@ def check_headers(snapshot: Snapshot, meta: Meta) -> Iterator[Finding]:
             continue
         yield from _check_body(snapshot, key, stored, before)
         before = stored
-    if newest != meta.height:
+    if not meta.height - behind_max <= newest <= meta.height:
         yield Finding(HEADERS, b"", f"the newest header has height {newest}, the state {meta.height}")
-    elif before is not None and before.signed.header.time_ns // SECOND_NS != meta.time_s:
+    elif newest == meta.height and before is not None and before.signed.header.time_ns // SECOND_NS != meta.time_s:
         yield Finding(META, b"", "the state has another time than its header")
     for key, _ in snapshot.items(BLOCKS):
-        if snapshot.get(HEADERS, key) is None:
+        is_awaited = behind_max and int.from_bytes(key, "big") > newest
+        if not is_awaited and snapshot.get(HEADERS, key) is None:
             yield Finding(BLOCKS, key, "a body without a header")
 
 

@@ -1,0 +1,88 @@
+"""The CometBFT process beside the ledger: started, watched, started again.
+
+It ends by itself, with exit status 0, whenever a connection to the application ends, so it never outlives this process.
+Started again with a pause that doubles, so that a node that cannot run does not spin.
+"""
+
+import logging
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from salus.engines.clock import SECOND_NS, Clock
+from salus.engines.cometbft.home import RPC_SOCKET
+
+FIRST_PAUSE_S = 0.2
+PAUSE_S_MAX = 10.0
+RAN_WELL_S = 60.0
+"""After so long the next pause is short again."""
+STOP_S = 10.0
+
+log = logging.getLogger("salus.engines")
+
+
+class Child:
+    """Keeps one CometBFT node running until `close`.
+
+    Args:
+        program: the `cometbft` program.
+        home: its folder, written before (`home.write_home`).
+        started: called before each start.
+    """
+
+    def __init__(self, program: Path, home: Path, clock: Clock, *, started: Callable[[], None]) -> None:
+        self._command = [str(program), "start", "--home", str(home)]
+        self._home = home
+        self._clock = clock
+        self._started = started
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.starts = 0
+        self._thread = threading.Thread(target=self._run, name="cometbft", daemon=True)
+        self._thread.start()
+
+    @property
+    def process_id(self) -> int:
+        """Of the running node; 0 while there is none."""
+        with self._lock:
+            return self._process.pid if self._process is not None and self._process.poll() is None else 0
+
+    def close(self) -> None:
+        """End the node: SIGTERM, and SIGKILL when it does not listen."""
+        with self._lock:
+            self._closing.set()
+            process = self._process
+        if process is not None:
+            process.terminate()
+        self._thread.join(STOP_S)
+        if self._thread.is_alive() and process is not None:
+            log.warning("cometbft.killed process=%d", process.pid)
+            process.kill()
+            self._thread.join()
+
+    def _run(self) -> None:
+        pause_s = FIRST_PAUSE_S
+        while not self._closing.is_set():
+            began_ns = self._clock.monotonic_ns()
+            status = self._run_once()
+            if self._closing.is_set():
+                return
+            ran_s = (self._clock.monotonic_ns() - began_ns) / SECOND_NS
+            pause_s = FIRST_PAUSE_S if ran_s > RAN_WELL_S else min(2 * pause_s, PAUSE_S_MAX)
+            log.error("cometbft.ended status=%d ran_s=%.1f again_in_s=%.1f", status, ran_s, pause_s)
+            self._closing.wait(pause_s)
+
+    def _run_once(self) -> int:
+        self._started()
+        (self._home / RPC_SOCKET).unlink(missing_ok=True)  # left by a node that was killed; it would not start
+        with self._lock:
+            if self._closing.is_set():
+                return 0
+            self.starts += 1
+            with (self._home / "node.log").open("ab") as said:
+                self._process = subprocess.Popen(  # noqa: S603 -- the program whose checksum was checked
+                    self._command, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+                )
+        return self._process.wait()

@@ -1,0 +1,45 @@
+"""The CometBFT program, networks of it, and short folders for their sockets."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from salus.engines.base import StartRefused
+from salus.engines.cometbft.engine import CometEngine
+from salus.engines.cometbft.installing import installed
+from tests.conftest import absent
+
+
+@pytest.fixture(scope="session")
+def cometbft() -> Path:
+    """The installed program; absent, the test is skipped with the reason, and fails under CI."""
+    try:
+        return installed()
+    except StartRefused as error:
+        absent(f"CometBFT is not installed (make setup): {error}")
+        raise
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose path leaves room for the name of a socket; removed in the end."""
+    folder = Path(tempfile.mkdtemp(prefix="salus-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def running() -> Iterator[Callable[[CometEngine], CometEngine]]:
+    """Remembers engines that a test starts; those are closed in the end, the youngest first."""
+    started: list[CometEngine] = []
+
+    def remember(engine: CometEngine) -> CometEngine:
+        started.append(engine)
+        return engine
+
+    yield remember
+    for engine in reversed(started):
+        engine.close()

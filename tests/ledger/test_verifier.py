@@ -101,7 +101,7 @@ def test_every_flipped_byte_is_refused(case: Case) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "whole and unchanged"),
+        (b"", "fetch the file again$"),
         (b"\xff", "whole and unchanged"),
         (b"\x93\x09\x01\x90", "whole and unchanged"),
         (b"\x93\x01\x02\x90", "expected bundle format 1, came 2: use the release that wrote it"),

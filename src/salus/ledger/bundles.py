@@ -167,7 +167,9 @@ def decode_bundle(data: bytes) -> Bundle:
             raise BundleUnknown(f"expected bundle format {FORMAT}, came {stated}: use the release that wrote it")
         bundle: Bundle = _BUNDLE.decode(data)
     except (msgspec.DecodeError, EncodingInvalid) as error:
-        raise BundleUnknown(f"expected a receipt, a history or a proof, whole and unchanged: {error}") from error
+        raise BundleUnknown(
+            f"expected a receipt, a history or a proof, whole and unchanged ({error}): fetch the file again"
+        ) from error
     return bundle
 
 

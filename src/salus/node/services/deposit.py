@@ -7,6 +7,7 @@ same bytes again are the same record; changed bytes of the same source are its n
 import hmac
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import BindParameter, bindparam, insert, select, update
@@ -28,7 +29,7 @@ from salus.node.documents import Kind
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.services.enrol import record_secrets
 from salus.vault.deposits import Deposit, Deposited
-from salus.vault.errors import RecordExists
+from salus.vault.errors import NoSuchRecord, RecordExists
 from salus.vault.rows import RecordKey
 from salus.vault.vault import Record
 
@@ -123,12 +124,14 @@ def _stage(
 def register(node: Node, stored: Mapping[Pseudonym, Sequence[tuple[Deposited | Record, CommittedFields]]]) -> None:
     """Place staged record versions in one batch for each pseudonym, keep the paths, and commit the batches.
 
-    What another worker has placed is not placed again; its batch is committed if it is not yet.
+    An earlier version that is staged still comes along, so that what supersedes it says so. What another worker has
+    placed is not placed again; its batch is committed if it is not yet.
     """
-    before = _entries_before(node, [(each.record_id, each.version) for rows in stored.values() for each, _ in rows])
+    before = _entries_before(node, stored)
+    stored = {pseudonym: [*_staged_before(node, rows, before), *rows] for pseudonym, rows in stored.items()}
     known: dict[RecordKey, Batch] = {}
     while not _keep_placed(node, placed := _placed(stored, before, known)):
-        known = _known(node, stored)
+        known, before = _known(node, stored), _entries_before(node, stored)
     new = [Batch(pseudonym, rows[0].batch_root, rows[0].batch_size) for pseudonym, rows in placed.items()]
     commit_batches(node, [*new, *set(known.values())])
 
@@ -320,9 +323,30 @@ def _entry(stored: Deposited | Record, metadata: CommittedFields, earlier: Entry
     )
 
 
-def _entries_before(node: Node, versions: Sequence[RecordKey]) -> dict[RecordKey, PlacedEntry]:
+def _staged_before(
+    node: Node,
+    rows: Sequence[tuple[Deposited | Record, CommittedFields]],
+    before: Mapping[RecordKey, PlacedEntry],
+) -> list[tuple[Deposited | Record, CommittedFields]]:
+    """The versions before these that are in the vault and in no batch, the first ones first."""
+    has = {_key(each) for each, _ in rows} | set(before)
+    found: list[tuple[Deposited | Record, CommittedFields]] = []
+    for each, _ in rows:
+        for version in range(each.version - 1, 0, -1):
+            if (each.record_id, version) in has:
+                break
+            with suppress(NoSuchRecord):  # a version that was erased
+                record = node.vault.record(each.record_id, version)
+                found.append((record, METADATA.decode(record.metadata)))
+                has.add(_key(record))
+    return sorted(found, key=lambda earlier: _key(earlier[0]))
+
+
+def _entries_before(
+    node: Node, stored: Mapping[Pseudonym, Sequence[tuple[Deposited | Record, CommittedFields]]]
+) -> dict[RecordKey, PlacedEntry]:
     """The placed entries of the versions before these, where there are any."""
-    later = [record for record, version in versions if version > 1]
+    later = [each.record_id for rows in stored.values() for each, _ in rows if each.version > 1]
     if not later:
         return {}
     columns = schema.entries.c

@@ -44,7 +44,7 @@ class Database:
         if outer is not None:
             yield outer
             return
-        with _world_failures(), self._engine.begin() as connection:
+        with _world_failures(), self._engine.connect() as connection:  # begins by itself, and ends by a rollback
             self._mine.connection = connection
             try:
                 yield connection

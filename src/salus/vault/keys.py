@@ -35,6 +35,7 @@ _REWRAP: Final = (
     .values(generation=bindparam("new_generation"), wrapped_key=bindparam("new_wrapped_key"))
 )
 _SHARED_KEYS: Final = _KEYS.with_for_update(read=True)
+_SHARED_GENERATION: Final = select(epoch.c.generation).where(epoch.c.id == _EPOCH_ID).with_for_update(read=True)
 
 
 class Epoch(Struct, frozen=True, array_like=True):
@@ -223,8 +224,7 @@ class KeyTable:
 
     def _locked_root(self, connection: Connection) -> Root:
         # PostgreSQL: a shared lock on the epoch row makes a renewal wait for us. SQLite has one writer anyway.
-        locked = select(epoch.c.generation).where(epoch.c.id == _EPOCH_ID).with_for_update(read=True)
-        return self.root(connection, generation=connection.scalar(locked))
+        return self.root(connection, generation=connection.scalar(_SHARED_GENERATION))
 
     def _rows(self, connection: Connection, relationships: Sequence[bytes], *, share: bool = False) -> Iterator[KeyRow]:
         for start in range(0, len(relationships), PAGE_ROWS):

@@ -11,7 +11,20 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import asdict
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, null, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    null,
+    select,
+    tuple_,
+    update,
+)
 
 from salus.crypto.hashing import HASH_SIZE_BYTES, tagged
 from salus.crypto.sealing import sealed_size, segment_count
@@ -146,7 +159,16 @@ _WITH_KEYS: Final = _WITH_SLOTS.outerjoin(keys, keys.c.relationship == records.c
 _WITH_OBJECTS: Final = _WITH_KEYS.outerjoin(objects, objects.c.name == records.c.object_name)
 _LOCKED: Final = select(*records.c, *_SLOT_COLUMNS, *keys.c, null()).select_from(_WITH_KEYS)
 _LOCKED_WHOLE: Final = select(*records.c, *_SLOT_COLUMNS, *keys.c, objects.c.sealed).select_from(_WITH_OBJECTS)
-_AMONG: Final = _RECORD_KEY.in_(bindparam("keys", expanding=True))
+
+
+def _among(table: Table) -> ColumnElement[bool]:
+    """Whether a row's key is one of those given by `_keys`."""
+    # SQLite has no index for a list of pairs, and would walk the whole table: the ids alone lead it there.
+    ids = table.c.record_id.in_(bindparam("record_ids", expanding=True))
+    return ids & tuple_(table.c.record_id, table.c.version).in_(bindparam("keys", expanding=True))
+
+
+_AMONG: Final = _among(records)
 _FIND_LOCKED: Final = _LOCKED.where(_AMONG)
 _FIND_WHOLE: Final = _LOCKED_WHOLE.where(_AMONG)
 _LOCKED_OF_RELATIONSHIP: Final = _LOCKED.where(records.c.relationship == bindparam("relationship")).order_by(
@@ -160,6 +182,9 @@ _NEWEST: Final = (
     .where(records.c.record_id.in_(bindparam("record_ids", expanding=True)))
     .group_by(records.c.record_id)
 )
+_DELETE_RECORDS: Final = delete(records).where(_AMONG)
+_DELETE_SLOTS: Final = delete(slots).where(_among(slots))
+_WITH_SLOT: Final = select(slots.c.record_id, slots.c.version).where(_among(slots))
 _MARK_REGISTERED: Final = update(records).where(_AMONG).values(registered=1)
 _INSERT_RECORDS: Final = insert(records)
 _INSERT_SLOTS: Final = insert(slots)
@@ -183,7 +208,7 @@ def find_locked(connection: Connection, keys: Sequence[RecordKey], *, with_small
         with_small: bring the sealed bytes of those that lie in the database, in the same statement.
     """
     statement = _FIND_WHOLE if with_small else _FIND_LOCKED
-    return [locked for page in pages(keys) for locked in _locked(connection, statement, keys=page)]
+    return [locked for page in pages(keys) for locked in _locked(connection, statement, **_keys(page))]
 
 
 def locked_of_relationship(connection: Connection, relationship: bytes) -> list[Locked]:
@@ -258,14 +283,14 @@ def delete_slots_of(connection: Connection, relationship: bytes) -> None:
 def delete_slots(connection: Connection, keys: Sequence[RecordKey]) -> None:
     """Remove the slots of these record versions."""
     for page in pages(keys):
-        connection.execute(delete(slots).where(tuple_(slots.c.record_id, slots.c.version).in_(page)))
+        connection.execute(_DELETE_SLOTS, _keys(page))
 
 
 def delete_records(connection: Connection, rows: Sequence[RecordRow]) -> None:
     """Remove rows with their slots and small objects; names of large objects become pending, to be deleted after."""
     for page in pages(rows):
         keys = [row.key for row in page]
-        connection.execute(delete(records).where(_RECORD_KEY.in_(keys)))
+        connection.execute(_DELETE_RECORDS, _keys(keys))
         small = [row.object_name for row in page if row.place == Place.ROW]
         connection.execute(delete(objects).where(objects.c.name.in_(small)))
         add_pending(connection, [row.object_name for row in page if row.place == Place.OBJECT], since_s=0)
@@ -275,7 +300,7 @@ def delete_records(connection: Connection, rows: Sequence[RecordRow]) -> None:
 def mark_registered(connection: Connection, keys: Sequence[RecordKey]) -> None:
     """Note that the ledger has these record versions."""
     for page in pages(keys):
-        connection.execute(_MARK_REGISTERED, {"keys": page})
+        connection.execute(_MARK_REGISTERED, _keys(page))
 
 
 def staged_before(connection: Connection, before_s: int, limit: int) -> list[RecordRow]:
@@ -293,8 +318,7 @@ def slots_without_records(connection: Connection) -> list[RecordKey]:
 
 def keys_with_slots(connection: Connection, keys: Sequence[RecordKey]) -> set[RecordKey]:
     """Those of these record versions that have a slot."""
-    pair = slots.c.record_id, slots.c.version
-    found = (connection.execute(select(*pair).where(tuple_(*pair).in_(page))) for page in pages(keys))
+    found = (connection.execute(_WITH_SLOT, _keys(page)) for page in pages(keys))
     return {(each.record_id, each.version) for page in found for each in page}
 
 
@@ -341,6 +365,10 @@ def pages(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """Cut a sequence into pages that a statement can take."""
     for start in range(0, len(items), PAGE_ROWS):
         yield items[start : start + PAGE_ROWS]
+
+
+def _keys(page: Sequence[RecordKey]) -> dict[str, Any]:
+    return {"record_ids": sorted({record_id for record_id, _ in page}), "keys": page}
 
 
 def _noted(names: Sequence[str], since_s: int) -> ColumnElement[bool]:

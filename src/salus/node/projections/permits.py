@@ -7,7 +7,7 @@ also one that was never used (DESIGN §6). Releases in continuity have no permit
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from salus.contracts.access import AccessPermitted, End, Permit
 from salus.contracts.evidence import decode_outcome, permit_of
@@ -23,6 +23,12 @@ from salus.node.errors import Refusal, Refused
 CURSOR = "permits"
 LEAVES_MAX = 20_000
 """How many leaves are folded in one step, so that no read of the ledger stays open for long."""
+
+# Built once: SQLAlchemy takes longer to put a statement together than SQLite takes to answer it.
+_THIS = (schema.permits.c.permit == bindparam("permit")) & (schema.permits.c.end == bindparam("end"))
+_CLOSED = select(schema.permits.c.closed).where(_THIS)
+_KNOWN = select(schema.permits.c.end).where(_THIS)
+_INSERT = insert(schema.permits)
 
 
 def follow(node: Node) -> int:
@@ -66,9 +72,8 @@ def require_not_closing(node: Node, permit: PermitId, end: End) -> None:
     Asked after the receipt is in the journal: who closes marks first and reads the journal after, so one of the two
     sees the other, and no slot is used whose receipt the last anchor does not have (R5).
     """
-    columns = schema.permits.c
     with node.vault.database.reading() as connection:
-        found = connection.scalar(select(columns.closed).where((columns.permit == permit) & (columns.end == end)))
+        found = connection.scalar(_CLOSED, {"permit": permit, "end": end})
     if found:  # None: the ledger's permit was not folded in yet, and nobody closes what is not
         raise Refused(Refusal.PERMIT_DEAD, "this end of the permit is closed: ask for a new one")
 
@@ -102,11 +107,9 @@ def _row(permit: PermitId, end: End, pseudonym: Pseudonym, counterpart: Organisa
 
 
 def _insert(connection: Connection, row: dict[str, Any]) -> int:
-    columns = schema.permits.c
-    known = select(columns.end).where((columns.permit == row["permit"]) & (columns.end == row["end"]))
-    if connection.scalar(known) is not None:
+    if connection.scalar(_KNOWN, {"permit": row["permit"], "end": row["end"]}) is not None:
         return 0
-    connection.execute(insert(schema.permits).values(row))
+    connection.execute(_INSERT, row)
     return 1
 
 

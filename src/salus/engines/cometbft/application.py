@@ -210,6 +210,8 @@ class Application:
         )
 
     def _commit(self) -> bytes:
+        if self._chain.is_settled:
+            raise ProtocolBroken("expected FinalizeBlock before Commit: check the version of CometBFT")
         block, executed = self._chain.commit()
         self._settled.notify_all()
         self._checker.forget(block.raws)

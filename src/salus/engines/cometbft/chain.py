@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from salus.engines.base import Founding, SealedHeight
-from salus.engines.beginning import check_libraries, open_machine
+from salus.engines.beginning import check_libraries, known_rules, open_machine
 from salus.engines.clock import SECOND_NS
 from salus.engines.headers import COMETBFT, body_row, evidence_row, header_row
 from salus.engines.pruning import BODIES_KEPT_S, Pruning
@@ -107,15 +107,16 @@ class CometChain:
         return self._pending is None
 
     def finalize(self, block: DecidedBlock) -> Executed:
-        """Execute a decided block; nothing is stored yet."""
+        """Execute a decided block; nothing is stored yet. Raises StartRefused for rules newer than this software."""
         if self._pending is not None:  # the node went away between the two calls, and sends the block again
             self.load()
-        executed = self.machine.execute(
-            height=block.height,
-            time_s=block.time_ns // SECOND_NS,
-            block_transactions=block.transactions,
-            evidence=block.evidence,
-        )
+        with known_rules():
+            executed = self.machine.execute(
+                height=block.height,
+                time_s=block.time_ns // SECOND_NS,
+                block_transactions=block.transactions,
+                evidence=block.evidence,
+            )
         self._pending = _Pending(block, executed)
         return executed
 

@@ -34,7 +34,7 @@ from salus.ledger.proofs import (
 )
 from salus.ledger.tree import Tree
 from salus.ledger.tree_proof import EMPTY
-from salus.ledger.verifier import TrustedValidator, TrustRoot
+from salus.ledger.verifier import Trust, TrustedValidator, TrustRoot
 from tests.ledger.proof_world import (
     NOTES,
     NOW_S,
@@ -56,7 +56,7 @@ class Case:
 
     name: str
     bundle: Bundle
-    trust: TrustRoot
+    trust: Trust
     now_s: int = NOW_S
 
 

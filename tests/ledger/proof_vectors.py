@@ -1,9 +1,10 @@
-"""The golden file of proofs: written from `proof_cases`, read and checked with nothing but the verifier.
+"""The golden files of proofs: written from the tables of cases, read and checked with nothing but the verifier.
 
 python -m tests.ledger.proof_vectors
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from salus.ledger.bundles import (
     encode_bundle,
 )
 from salus.ledger.verifier import (
+    Trust,
     TrustRoot,
     verify_consistency,
     verify_history,
@@ -23,15 +25,18 @@ from salus.ledger.verifier import (
     verify_row,
     verify_state,
 )
+from salus.ledger.verifier.store import encode_store
 from salus.ledger.verifier.trust import encode_trust
-from tests.ledger import proof_cases
+from tests.ledger import proof_cases, skip_cases
 from tests.ledger.proof_cases import Case, Refused
 
-FILE = Path(__file__).parent / "vectors" / "proofs.json"
+FOLDER = Path(__file__).parent / "vectors"
+FILE = FOLDER / "proofs.json"
+SKIPPING_FILE = FOLDER / "skipping.json"
 Json = Any
 
 
-def claim(bundle: Bundle, trust: TrustRoot, *, now_s: int) -> Json:
+def claim(bundle: Bundle, trust: Trust, *, now_s: int) -> Json:
     """Check a bundle; return what it then says, as the golden file writes it. Raises VerificationFailed."""
     if isinstance(bundle, ConsistencyBundle):
         extension = verify_consistency(trust, bundle.consistency, now_s=now_s)
@@ -57,9 +62,22 @@ def claim(bundle: Bundle, trust: TrustRoot, *, now_s: int) -> Json:
 
 
 def written() -> Json:
-    """Return what the golden file holds."""
-    holding, refused = proof_cases.holding(), proof_cases.refused()
-    trusts = sorted({encode_trust(each.trust).decode() for each in (*holding, *refused)})
+    """Return what the golden file of proofs under a trust root holds."""
+    return _written(proof_cases.holding(), proof_cases.refused())
+
+
+def written_skipping() -> Json:
+    """Return what the golden file of proofs under a trust store holds."""
+    return _written(skip_cases.holding(), skip_cases.refused())
+
+
+def trust_file(trust: Trust) -> str:
+    """Return the file of a root or a store."""
+    return (encode_trust(trust) if isinstance(trust, TrustRoot) else encode_store(trust)).decode()
+
+
+def _written(holding: Sequence[Case], refused: Sequence[Refused]) -> Json:
+    trusts = sorted({trust_file(each.trust) for each in (*holding, *refused)})
     return {
         "trust_files": trusts,
         "holds": [
@@ -72,7 +90,7 @@ def written() -> Json:
 def _case(case: Case, trusts: list[str]) -> Json:
     return {
         "name": case.name,
-        "trust_file": trusts.index(encode_trust(case.trust).decode()),
+        "trust_file": trusts.index(trust_file(case.trust)),
         "now_s": case.now_s,
         "file": encode_bundle(case.bundle).hex(),
     }
@@ -83,4 +101,5 @@ def _step(case: Refused) -> Json:
 
 
 if __name__ == "__main__":
-    FILE.write_text(json.dumps(written(), separators=(",", ":")) + "\n", encoding="utf-8")
+    for file, content in ((FILE, written()), (SKIPPING_FILE, written_skipping())):
+        file.write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")

@@ -28,7 +28,7 @@ from salus.ledger.contract import Context, Contract
 from salus.ledger.identifiers import CountField, OrganisationId, Pseudonym, PublicKey, PublicKeyField
 from salus.ledger.machine import HISTORY, FirstRow, Machine, Meta
 from salus.ledger.outcomes import DENIED, Outcome, PatientOutcome, TransactionResult
-from salus.ledger.proofs import AppState, HistoryProof, OutcomeProof, SignedState, StateProof
+from salus.ledger.proofs import AppState, HistoryProof, LightBlock, OutcomeProof, SignedState, StateProof
 from salus.ledger.state import Changes
 from salus.ledger.transactions import Message, PatientMessage
 from salus.ledger.verifier.trust import EngineKind, TrustedValidator, TrustRoot
@@ -78,6 +78,8 @@ class Ledger:
     rows: Rows
     keys: list[SigningKey]
     headers: dict[int, SignedHeader] = field(default_factory=dict)
+    sets: dict[int, tuple[Validator, ...]] = field(default_factory=dict)
+    announced: list[SigningKey] = field(default_factory=list)
     results: list[TransactionResult] = field(default_factory=list)
 
     @property
@@ -106,6 +108,7 @@ class Ledger:
         executed = self.machine.execute(height=height, time_s=time_s, block_transactions=admitted)
         self.rows.write(executed.changes)
         self.headers[height] = self._signed(Block(header, tuple(raws), (), self._last_commit()))
+        self.sets[height] = self.validators
         self.results.extend(executed.results)
         return list(executed.results)
 
@@ -124,10 +127,23 @@ class Ledger:
         self.block()
         return SignedState(state, encode_signed_header(self.headers[self.meta.height]), self.validators)
 
-    def sign_state(self, state: AppState, *, height: int = 0) -> SignedState:
+    def rotate(self, *numbers: int) -> None:
+        """Make a block that announces other validators, who sign from the next one on."""
+        everybody = consensus_keys(max(numbers) + 1)
+        self.announced = [everybody[number] for number in numbers]
+        self.block()
+        self.keys, self.announced = self.announced, []
+
+    def light_block(self, height: int = 0) -> LightBlock:
+        """Return a height's signed header with its validators; the newest one's for 0."""
+        which = height or self.meta.height
+        return LightBlock(encode_signed_header(self.headers[which]), self.sets[which])
+
+    def sign_state(self, state: AppState, *, height: int = 0, time_s: int = 0) -> SignedState:
         """Sign any state at all, as validators could that break the rules; the ledger does not move."""
         header = msgspec.structs.replace(
-            self._header((), height=height or self.meta.height + 1, time_s=self.time_s), app_hash=state.app_hash()
+            self._header((), height=height or self.meta.height + 1, time_s=time_s or self.time_s),
+            app_hash=state.app_hash(),
         )
         signed = self._signed(Block(header, (), (), self._last_commit()))
         return SignedState(state, encode_signed_header(signed), self.validators)
@@ -163,6 +179,7 @@ class Ledger:
 
     def _header(self, raws: Sequence[bytes], *, height: int, time_s: int) -> Header:
         validators = validators_hash(self.validators)
+        announced = in_order(Validator(key.public, 10) for key in self.announced)
         return Header(
             version=Version(app=1),
             chain_id=self.chain,
@@ -172,7 +189,7 @@ class Ledger:
             last_commit_hash=commit_hash(self._last_commit()),
             data_hash=data_hash(raws),
             validators_hash=validators,
-            next_validators_hash=validators,
+            next_validators_hash=validators_hash(announced) if announced else validators,
             consensus_hash=consensus_hash(block_size_max_bytes=BLOCK_SIZE_MAX_BYTES, gas_max=-1),
             app_hash=self.meta.app_hash,
             last_results_hash=EMPTY_ROOT,

@@ -10,10 +10,16 @@ import msgspec
 import pytest
 
 from salus.crypto.signing import SigningKey, verify_zip215
-from salus.ledger.comet import wire
 from salus.ledger.comet.commit import decode_signed_header, encode_signed_header, vote_sign_bytes
-from salus.ledger.comet.header import encode_time, header_hash
-from salus.ledger.comet.light import NotVerified, Reason, verify_adjacent, verify_commit, verify_signed_header
+from salus.ledger.comet.header import header_hash
+from salus.ledger.comet.light import (
+    NotVerified,
+    Reason,
+    verify_adjacent,
+    verify_commit,
+    verify_signed_header,
+    verify_skipping,
+)
 from salus.ledger.comet.types import (
     COMMIT,
     NIL,
@@ -169,9 +175,72 @@ def test_step_is_refused(name: str) -> None:
     assert caught.value.reason is reason
 
 
+def skip(untrusted: SignedHeader, validators: tuple[Validator, ...] = FOUR, **fields: Any) -> None:
+    usual: dict[str, Any] = {
+        "trusted": TRUSTED,
+        "trusted_validators": FOUR,
+        "trusting_period_ns": 100 * SECOND_NS,
+        "now_ns": 10 * SECOND_NS,
+        "clock_drift_ns": SECOND_NS,
+    }
+    verify_skipping(untrusted=untrusted, validators=validators, **(usual | fields))
+
+
+def with_set(validators: tuple[Validator, ...], flags: str, **fields: Any) -> dict[str, Any]:
+    header = header_at(5, validators_hash=validators_hash(validators), **fields)
+    return {"untrusted": signed_by(header, validators, flags=flags), "validators": validators}
+
+
+HALF_NEW = in_order((FOUR[0], FOUR[1], Validator(list(KEYS)[4], 20)))
+ONE_OLD_STRONG = in_order((Validator(FOUR[0].public_key, 1000), Validator(list(KEYS)[4], 10)))
+
+
+def test_a_later_header_is_verified() -> None:
+    skip(signed_by(header_at(5)))
+    skip(signed_by(header_at(5), flags="CC-C"))
+    skip(**with_set(OTHERS, "CCCC"))
+    skip(**with_set(HALF_NEW, "CCC"))
+
+
+def test_the_set_that_was_announced_may_be_trusted_in_place_of_the_own_one() -> None:
+    announced = header_at(1, next_validators_hash=validators_hash(OTHERS))
+    skip(**with_set(OTHERS, "CCCC"), trusted=announced, trusted_validators=OTHERS)
+
+
+REFUSED_SKIPPING: dict[str, tuple[Reason, dict[str, Any]]] = {
+    "the next height": (Reason.NOT_LATER, {"untrusted": NEXT}),
+    "the same height": (Reason.NOT_LATER, {"untrusted": signed_by(header_at(1))}),
+    "trusted header too old": (Reason.EXPIRED, {"now_ns": 101 * SECOND_NS}),
+    "not later": (Reason.TIME_NOT_AFTER, {"untrusted": signed_by(header_at(5, time_ns=SECOND_NS))}),
+    "from the future": (Reason.FROM_THE_FUTURE, {"now_ns": 4 * SECOND_NS}),
+    "trusted validators of another header": (Reason.TRUSTED_VALIDATORS, {"trusted_validators": OTHERS}),
+    "another chain": (Reason.CHAIN, {"untrusted": signed_by(header_at(5, chain_id="other"))}),
+    "other validators given than named": (Reason.VALIDATORS, {"validators": OTHERS}),
+    "a third of the trusted power, not more": (
+        Reason.NOT_ENOUGH_TRUST,
+        with_set(in_order((FOUR[0], Validator(list(KEYS)[4], 10))), "CC"),
+    ),
+    "trusted power is counted, not what the new set says": (Reason.NOT_ENOUGH_TRUST, with_set(ONE_OLD_STRONG, "CC")),
+    "votes for none are no trust": (Reason.NOT_ENOUGH_TRUST, {"untrusted": signed_by(header_at(5), flags="CNNN")}),
+    "trust enough, but not two thirds of its own": (Reason.POWER, {"untrusted": signed_by(header_at(5), flags="CC--")}),
+    "a trusted vote that is not signed": (
+        Reason.SIGNATURE,
+        {"untrusted": changed(signed_by(header_at(5)), 0, signature=bytes(64))},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_SKIPPING)
+def test_skip_is_refused(name: str) -> None:
+    reason, fields = REFUSED_SKIPPING[name]
+    with pytest.raises(NotVerified) as caught:
+        skip(**({"untrusted": signed_by(header_at(5))} | fields))
+    assert caught.value.reason is reason
+
+
 def test_every_reason_has_a_row() -> None:
-    covered = {reason for reason, _ in REFUSED.values()} | {Reason.VALIDATORS_MALFORMED}
-    assert covered == set(Reason)
+    rows = [*REFUSED.values(), *REFUSED_SKIPPING.values()]
+    assert {reason for reason, _ in rows} | {Reason.VALIDATORS_MALFORMED} == set(Reason)
 
 
 def test_edges_of_time() -> None:
@@ -213,7 +282,7 @@ def test_no_byte_of_a_signed_header_can_be_changed() -> None:
             step(decode_signed_header(data))
 
 
-# The published traces (tendermint-rs): model-based single steps, and bisections
+# The published traces (tendermint-rs): model-based single steps; `test_verifier_follow` runs the bisections
 
 
 def traces(shared_data: Path, folder: str) -> Iterator[tuple[str, Any]]:
@@ -221,44 +290,50 @@ def traces(shared_data: Path, folder: str) -> Iterator[tuple[str, Any]]:
         yield path.name, json.loads(path.read_bytes())
 
 
-def test_published_adjacent_steps_have_their_exact_verdicts(shared_data: Path) -> None:
+def test_published_steps_have_their_exact_verdicts(shared_data: Path) -> None:
     counts: Counter[tuple[str, str]] = Counter()
     for name, trace in traces(shared_data, "model_based/single_step"):
         trusted = cases.rpc_signed_header(trace["initial"]["signed_header"]).header
+        trusted_next = in_order(cases.rpc_validators(trace["initial"]["next_validator_set"]))
+        period_ns = int(trace["initial"]["trusting_period"])
         for number, given in enumerate(trace["input"]):
             signed = cases.rpc_signed_header(given["block"]["signed_header"])
             # The traces list validators as their generator made them, and hash them in the order of a set.
             validators = in_order(cases.rpc_validators(given["block"]["validator_set"]))
-            assert header_hash(signed.header) == signed.commit.block_id.hash
-            assert validators_hash(validators) == signed.header.validators_hash
-            adjacent = signed.header.height == trusted.height + 1
-            counts["adjacent" if adjacent else "left for the skipping rule", given["verdict"]] += 1
-            if adjacent:
-                period_ns = int(trace["initial"]["trusting_period"])
-                got = verdict(trusted, signed, validators, period_ns, cases.rpc_time_ns(given["now"]))
-                assert got == given["verdict"], f"{name} step {number}"
-            if given["verdict"] == "SUCCESS":
+            got = verdict(trusted, trusted_next, signed, validators, period_ns, cases.rpc_time_ns(given["now"]))
+            assert got == given["verdict"], f"{name} step {number}"
+            kind = "adjacent" if signed.header.height == trusted.height + 1 else "skipping"
+            counts[kind, got] += 1
+            if got == "SUCCESS":
                 trusted = signed.header
-    print(*sorted(counts.items()), sep="\n")
-    assert counts["adjacent", "SUCCESS"] == 22
-    assert counts["adjacent", "INVALID"] == 4
-    assert sum(count for (kind, _), count in counts.items() if kind != "adjacent") == 25
+                trusted_next = in_order(cases.rpc_validators(given["block"]["next_validator_set"]))
+    assert counts == {
+        ("adjacent", "SUCCESS"): 22,
+        ("adjacent", "INVALID"): 4,
+        ("skipping", "SUCCESS"): 2,
+        ("skipping", "NOT_ENOUGH_TRUST"): 21,
+        ("skipping", "INVALID"): 2,
+    }
 
 
 def verdict(
-    trusted: Header, signed: SignedHeader, validators: tuple[Validator, ...], period_ns: int, now_ns: int
+    trusted: Header,
+    trusted_next: tuple[Validator, ...],
+    signed: SignedHeader,
+    validators: tuple[Validator, ...],
+    period_ns: int,
+    now_ns: int,
 ) -> str:
+    terms = {"trusting_period_ns": period_ns, "now_ns": now_ns, "clock_drift_ns": 0}
     try:
-        verify_adjacent(
-            trusted=trusted,
-            untrusted=signed,
-            validators=validators,
-            trusting_period_ns=period_ns,
-            now_ns=now_ns,
-            clock_drift_ns=0,
-        )
-    except NotVerified:
-        return "INVALID"
+        if signed.header.height == trusted.height + 1:
+            verify_adjacent(trusted=trusted, untrusted=signed, validators=validators, **terms)
+        else:
+            verify_skipping(
+                trusted=trusted, trusted_validators=trusted_next, untrusted=signed, validators=validators, **terms
+            )
+    except NotVerified as error:
+        return "NOT_ENOUGH_TRUST" if error.reason is Reason.NOT_ENOUGH_TRUST else "INVALID"
     return "SUCCESS"
 
 
@@ -278,31 +353,3 @@ def test_published_signatures_hold_one_by_one(shared_data: Path) -> None:
 
 def rpc_validators_of(given: Any) -> tuple[Validator, ...]:
     return cases.rpc_validators(given["block"]["validator_set"])
-
-
-def test_bisections_are_of_the_format_before_protobuf(shared_data: Path) -> None:
-    """Left for the skipping rule; their signatures hold only over the older order of the part set's two fields."""
-    blocks = 0
-    for _, trace in traces(shared_data, "bisection"):
-        for block in trace["primary"]["lite_blocks"]:
-            signed = cases.rpc_signed_header(block["signed_header"])
-            for index, validator in enumerate(cases.rpc_validators(block["validator_set"])):
-                vote = signed.commit.signatures[index]
-                if vote.flag == COMMIT:
-                    verify_zip215(validator.public_key, old_sign_bytes(signed, index), vote.signature)
-            blocks += 1
-    print(f"bisections left for the skipping rule: {blocks} blocks")
-    assert blocks == 38
-
-
-def old_sign_bytes(signed: SignedHeader, index: int) -> bytes:
-    block_id = signed.commit.block_id
-    parts = wire.blob(1, block_id.parts.hash) + wire.integer(2, block_id.parts.total)
-    return wire.delimited(
-        wire.integer(1, 2)
-        + wire.sfixed64(2, signed.commit.height)
-        + wire.sfixed64(3, signed.commit.round)
-        + wire.message(4, wire.blob(1, block_id.hash) + wire.message(2, parts))
-        + wire.message(5, encode_time(signed.commit.signatures[index].time_ns))
-        + wire.text(6, signed.header.chain_id)
-    )

@@ -51,6 +51,18 @@ class SignedState(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     validators: tuple[Validator, ...]
 
 
+class LightBlock(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A signed header with the validators that signed it: what a light client asks for (CometBFT `LightBlock`).
+
+    Args:
+        header: as of `SignedState`.
+        validators: as of `SignedState`.
+    """
+
+    header: bytes
+    validators: tuple[Validator, ...]
+
+
 class OutcomeProof(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """That an outcome is in the log: an encoded leaf, its index, its path to the log's root, lowest sibling first."""
 

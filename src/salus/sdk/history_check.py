@@ -15,7 +15,7 @@ from salus.ledger.encoding import EncodingInvalid, decoder
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Digest, OrganisationId, PermitId
 from salus.ledger.outcomes import Leaf, PatientOutcome
-from salus.ledger.verifier import TrustRoot, VerifiedState, verify_history, verify_state
+from salus.ledger.verifier import Trust, VerifiedState, verify_history, verify_state
 from salus.ledger.verifier.failure import Checklist, Steps
 from salus.sdk.outcome_words import Permits, outcome_words
 from salus.sdk.receipt_check import check_opened
@@ -32,7 +32,7 @@ _ORGANISATION = decoder(OrganisationId)
 Notes = dict[bytes, str]
 
 
-def check_history(trust: TrustRoot, bundle: HistoryBundle, *, now_s: int) -> VerifiedHistoryBundle:
+def check_history(trust: Trust, bundle: HistoryBundle, *, now_s: int) -> VerifiedHistoryBundle:
     """Check a history's file against a trust root.
 
     1. The state is signed (`verify_state`).

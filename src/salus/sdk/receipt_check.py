@@ -15,7 +15,7 @@ from salus.ledger import receipts
 from salus.ledger.bundles import Anchor, OpenedReceipt, ReceiptBundle, anchor_root
 from salus.ledger.identifiers import OrganisationId
 from salus.ledger.receipts import Anchored, Delivery, Receipt, anchored_leaf
-from salus.ledger.verifier import TrustRoot, VerifiedState, verify_row, verify_state
+from salus.ledger.verifier import Trust, VerifiedState, verify_row, verify_state
 from salus.sdk.receipt_fields import ASK_AGAIN, CHECK, PatientView, decode_row, open_fields
 from salus.sdk.receipt_request import (
     Ground,
@@ -30,7 +30,7 @@ from salus.sdk.receipt_rules import Rows, judge
 from salus.sdk.verified import Party, ShownAnchor, VerifiedReceipt
 
 
-def check_receipt(trust: TrustRoot, bundle: ReceiptBundle, *, now_s: int) -> VerifiedReceipt:
+def check_receipt(trust: Trust, bundle: ReceiptBundle, *, now_s: int) -> VerifiedReceipt:
     """Check a receipt's file against a trust root.
 
     1. The state is signed (`verify_state`); steps 2 to 12 are relative to it (`check_opened`).

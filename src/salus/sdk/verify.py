@@ -19,7 +19,7 @@ from salus.ledger.bundles import (
 from salus.ledger.encoding import EncodingInvalid
 from salus.ledger.verifier import (
     Checklist,
-    TrustRoot,
+    Trust,
     VerificationFailed,
     VerifiedExtension,
     VerifiedOutcome,
@@ -55,7 +55,7 @@ class VerifiedFile:
     value: Verified
 
 
-def verify_file(data: bytes, trust: TrustRoot, *, now_s: int) -> VerifiedFile:
+def verify_file(data: bytes, trust: Trust, *, now_s: int) -> VerifiedFile:
     """Verify a receipt, a history or a proof.
 
     Args:

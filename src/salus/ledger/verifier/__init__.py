@@ -6,17 +6,25 @@ One file per kind of claim, each a numbered checklist; `docs/spec/proofs.md` is 
 
 from salus.ledger.verifier.consistency import VerifiedExtension, verify_consistency
 from salus.ledger.verifier.failure import Checklist, VerificationFailed
+from salus.ledger.verifier.follow import Conversation, Followed, Source, Wanted, begin, follow
 from salus.ledger.verifier.history import VerifiedHistory, verify_history
 from salus.ledger.verifier.outcome import VerifiedOutcome, verify_outcome
 from salus.ledger.verifier.row import VerifiedRow, verify_row
-from salus.ledger.verifier.state import VerifiedState, verify_state
+from salus.ledger.verifier.state import Trust, VerifiedState, verify_header, verify_state
+from salus.ledger.verifier.store import Conflict, TrustStore
 from salus.ledger.verifier.trust import EngineKind, TrustedValidator, TrustRoot, TrustRootInvalid
 
 __all__ = [
     "Checklist",
+    "Conflict",
+    "Conversation",
     "EngineKind",
+    "Followed",
+    "Source",
+    "Trust",
     "TrustRoot",
     "TrustRootInvalid",
+    "TrustStore",
     "TrustedValidator",
     "VerificationFailed",
     "VerifiedExtension",
@@ -24,7 +32,11 @@ __all__ = [
     "VerifiedOutcome",
     "VerifiedRow",
     "VerifiedState",
+    "Wanted",
+    "begin",
+    "follow",
     "verify_consistency",
+    "verify_header",
     "verify_history",
     "verify_outcome",
     "verify_row",

@@ -6,8 +6,7 @@ from salus.crypto import merkle
 from salus.crypto.merkle import ProofInvalid
 from salus.ledger.proofs import ConsistencyProof
 from salus.ledger.verifier.failure import Checklist, Steps
-from salus.ledger.verifier.state import VerifiedState, verify_state
-from salus.ledger.verifier.trust import TrustRoot
+from salus.ledger.verifier.state import Trust, VerifiedState, verify_state
 
 _CHECK = Steps(Checklist.CONSISTENCY)
 
@@ -20,7 +19,7 @@ class VerifiedExtension:
     new: VerifiedState
 
 
-def verify_consistency(trust: TrustRoot, proof: ConsistencyProof, *, now_s: int) -> VerifiedExtension:
+def verify_consistency(trust: Trust, proof: ConsistencyProof, *, now_s: int) -> VerifiedExtension:
     """Check that nothing was taken out of the log, and nothing put before its end.
 
     1. Both states are signed (`verify_state`).

@@ -8,6 +8,7 @@ class Checklist(StrEnum):
 
     BUNDLE = "bundle"
     STATE = "state"
+    SKIP = "skip"
     OUTCOME = "outcome"
     ROW = "row"
     HISTORY = "history"

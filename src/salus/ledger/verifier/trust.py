@@ -89,7 +89,9 @@ def decode_trust(data: bytes) -> TrustRoot:
     """
     if len(data) > TRUST_BYTES_MAX:
         raise TrustRootInvalid(f"expected a trust file of at most {TRUST_BYTES_MAX} bytes, came {len(data)}")
-    _check_format(data)
+    stated = format_of(data)
+    if stated != FORMAT:
+        raise TrustRootInvalid(f"expected trust file format {FORMAT}, came {stated}: use the release that wrote it")
     try:
         trust = _DECODER.decode(data)
         check_validators(trust.validator_set())
@@ -100,21 +102,28 @@ def decode_trust(data: bytes) -> TrustRoot:
     # Parsers differ on which of two fields of one name they take: a person must not read another file than the program.
     if msgspec.json.format(data, indent=-1) != msgspec.json.encode(trust):
         raise TrustRootInvalid(f"expected each field once, in the order of the format: {SEEK_ANOTHER}")
+    check_engine(trust)
+    return trust
+
+
+def check_engine(trust: TrustRoot) -> None:
+    """Check that an embedded ledger has one key. Raises TrustRootInvalid."""
     if trust.engine is EngineKind.EMBEDDED and len(trust.validators) != 1:
         raise TrustRootInvalid(
             f"an embedded ledger has one key, the file names {len(trust.validators)}: {SEEK_ANOTHER}"
         )
-    return trust
 
 
-def _check_format(data: bytes) -> None:
-    # Looked at first, so that a newer file is called newer and not wrong.
+def format_of(data: bytes) -> object:
+    """Return the format that a trust file states, whatever else it holds: so that a newer one is called newer.
+
+    Raises:
+        TrustRootInvalid: no JSON object.
+    """
     try:
-        stated = msgspec.json.decode(_FILE.decode(data).get("format", b"null"))
+        return msgspec.json.decode(_FILE.decode(data).get("format", b"null"))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TrustRootInvalid(f"expected a trust file in JSON: {error}: {SEEK_ANOTHER}") from error
-    if stated != FORMAT:
-        raise TrustRootInvalid(f"expected trust file format {FORMAT}, came {stated}: use the release that wrote it")
 
 
 def key_text(public_key: bytes) -> str:

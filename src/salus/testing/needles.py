@@ -7,8 +7,9 @@ import base64
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 import msgspec
 
@@ -21,6 +22,7 @@ from salus.vault.vault import Vault
 
 PREFIX_BYTES = 6
 """Shorter needles would be found in random bytes; short texts are looked for as texts instead."""
+NAME_DIGITS = 32
 HASH_BYTES = 16
 """A digest that was cut to this length still counts."""
 
@@ -47,31 +49,56 @@ class Needles:
 
     Args:
         public: texts that may be anywhere, such as the members' names; needles within one of them are left out.
-        shortest: needles of fewer bytes are left out; more of them turn up by chance in much sealed data.
     """
 
-    def __init__(
-        self, needles: Iterable[Needle], *, public: Collection[str] = (), shortest: int = PREFIX_BYTES
-    ) -> None:
+    def __init__(self, needles: Iterable[Needle], *, public: Collection[str] = ()) -> None:
         known = [text.lower().encode() for text in (*public, *table_names())]
         self._by_prefix: dict[bytes, list[Needle]] = defaultdict(list)
         for needle in needles:
             value = needle.value.lower()
-            if len(value) >= shortest and not any(value in text for text in known):
+            if len(value) >= PREFIX_BYTES and not any(value in text for text in known):
                 self._by_prefix[value[:PREFIX_BYTES]].append(Needle(needle.kind, value))
 
     def __len__(self) -> int:
         """How many needles there are."""
         return sum(map(len, self._by_prefix.values()))
 
-    def found(self, place: str, data: bytes) -> Iterator[Finding]:
-        """Yield every needle in some bytes."""
+    def __iter__(self) -> Iterator[Needle]:
+        """All of them, in lower case."""
+        return chain.from_iterable(self._by_prefix.values())
+
+    def found(
+        self, place: str, data: bytes, *, shortest: int = PREFIX_BYTES, names: Container[bytes] = ()
+    ) -> Iterator[Finding]:
+        """Yield every needle in some bytes.
+
+        Args:
+            place: what a finding says of where it is.
+            data: where to look.
+            shortest: needles of fewer bytes are not looked for; the shortest turn up by chance in much sealed data.
+            names: of `NAME_DIGITS` hexadecimal digits, drawn at random; what lies within one of them is passed over.
+        """
         lower, prefixes = data.lower(), self._by_prefix
         for at in range(len(lower) - PREFIX_BYTES + 1):
             if lower[at : at + PREFIX_BYTES] in prefixes:
                 for needle in prefixes[lower[at : at + PREFIX_BYTES]]:
-                    if lower.startswith(needle.value, at):
+                    end = at + len(needle.value)
+                    if len(needle.value) < shortest or not lower.startswith(needle.value, at):
+                        continue
+                    if not any(lower[first : first + NAME_DIGITS] in names for first in _starts(at, end)):
                         yield Finding(place, needle.kind, at)
+
+    def equal(self, place: str, data: bytes) -> Iterator[Finding]:
+        """Yield every needle that is these bytes, from the first to the last."""
+        value = data.lower()
+        for needle in self._by_prefix.get(value[:PREFIX_BYTES], ()):
+            if needle.value == value:
+                yield Finding(place, needle.kind)
+
+
+def _starts(at: int, end: int) -> range:
+    """Where a name can begin that holds these bytes."""
+    return range(max(0, end - NAME_DIGITS), at + 1)
 
 
 # What is known of a person

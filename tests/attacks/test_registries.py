@@ -11,7 +11,18 @@ from salus.contracts import CONTRACTS, patients
 from salus.contracts.consent import Rejection as ConsentRejection
 from salus.contracts.consent import WithdrawConsent
 from salus.contracts.genesis import genesis_rows
-from salus.contracts.membership import KeyUse, PublishFile, RevokeCertificate, RotateKey
+from salus.contracts.membership import (
+    NO_POLICY,
+    KeyUse,
+    Propose,
+    PublishFile,
+    Remove,
+    RevokeCertificate,
+    RotateKey,
+    SetPolicy,
+    member,
+    policy,
+)
 from salus.contracts.membership import Rejection as MembershipRejection
 from salus.contracts.patients import AddKey, CloseRelationship, Enrol, Holder, KeyKind, RemoveKey, TakeOverKey
 from salus.contracts.patients import Rejection as PatientRejection
@@ -150,9 +161,13 @@ def test_administrator_destroys_the_registry(on: Scene) -> None:
     """One key is the owner's, and the owner can delete everybody (SWC-106, and a library killed by its new owner).
 
     The hospital founded the network and signs its blocks. It has no message that removes a member, changes a policy or
-    the network's row, deletes a history or overwrites another's published file; nobody has.
+    the network's row, deletes a history or overwrites another's published file: what changes members, policies and
+    rules is a vote, and a vote of one carries nothing (L7).
     """
-    assert writers_of("ORGANISATIONS", "POLICIES", "NETWORK", "VALIDATORS") == set()
+    written = writers_of("ORGANISATIONS", "POLICIES", "NETWORK", "VALIDATORS")
+    assert {place.partition(":")[0] for place in written} == {
+        f"src/salus/contracts/membership/{name}.py" for name in ("actions", "blocks")
+    }
     assert len(writers_of("PERMITS")) >= 2, "the walk sees what is written"
     assert submit(on, [PublishFile(PRACTICE, "signer-page", digest())], [key_of(on, PRACTICE)]).code == DONE
     root = tree_root(on)
@@ -166,6 +181,12 @@ def test_administrator_destroys_the_registry(on: Scene) -> None:
     ):
         assert submit(on, [message], [key_of(on, HOSPITAL)]).code > DENIED
     assert tree_root(on) == root
+    for action in (Remove(PRACTICE), SetPolicy(OrganisationId(""), ())):
+        asked = Propose(HOSPITAL, action, on.hospital.clock() + 3600)
+        assert submit(on, [asked], [key_of(on, HOSPITAL)]).code == DONE, "anybody may propose"
+    with on.world.engine.snapshot() as reader:
+        assert member(reader, PRACTICE) is not None
+        assert policy(reader) == NO_POLICY
 
 
 def writers_of(*tables: str) -> set[str]:

@@ -42,7 +42,7 @@ MEMBERS = {
     "institute": ("RI001", (RoleClass.RESEARCH,)),
     "portal": ("PT001", (RoleClass.PATIENT_SIDE,)),
 }
-STRANGERS = {"stranger": "ZZ999"}
+STRANGERS = {"stranger": "ZZ999", "dentist": "DE001"}
 
 SMALL_ORDER_KEY = bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa")
 KEYS_THAT_ARE_NONE = {"a-small-order-key": SMALL_ORDER_KEY, "another-small-order-key": bytes(32)}

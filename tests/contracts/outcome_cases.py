@@ -1,17 +1,20 @@
 """A case for each outcome: a step of the tables, the whole outcome, the rows that it writes, the steps it takes."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from salus.contracts import access, consent, membership, patients, records, tickets
 from salus.contracts.access import Basis, DenialReason, End, Permit, Verdict
-from salus.contracts.membership import CertificateKind, KeyUse, Owner, RetiredKey
+from salus.contracts.membership import (
+    CertificateKind,
+    KeyUse,
+    Owner,
+    RetiredKey,
+)
 from salus.contracts.patients import Actor, Holder, KeyKind, PatientKey, Relationship
 from salus.contracts.provisions import Purpose, RoleClass, Verb, gate
 from salus.contracts.tickets import Ticket
 from salus.crypto.hashing import sha256
-from salus.ledger.outcomes import Outcome
-from salus.ledger.state import Table
+from tests.contracts.governance_cases import GOVERNANCE, Case
 from tests.contracts.network import BEGIN_S, digest, organisation, pseudonym, public
 from tests.contracts.trees import TREES
 
@@ -21,22 +24,6 @@ DAY = BEGIN_S // 86_400
 PRACTICE_GATE = gate(TREES["practice"])
 (ANY_TREATMENT,) = gate(TREES["any-treatment"]).may_permit
 (READ_ONLY,) = gate(TREES["read-only"]).may_permit
-
-
-@dataclass(frozen=True)
-class Case:
-    """A step after others, and what comes of it.
-
-    Args:
-        rows: (table, key, row) of what the step writes; None for a row that goes.
-        steps: how many steps its transaction takes (L6).
-    """
-
-    before: tuple[str, ...]
-    step: str
-    outcome: Outcome
-    rows: tuple[tuple[Table[Any, Any], Any, Any], ...]
-    steps: int
 
 
 ENROLLED = "hospital enrols ann, recovery ann-recovery -> done"
@@ -78,7 +65,7 @@ def choice(actor: Actor = Actor.PATIENT) -> consent.Choice:
     return consent.Choice(digest("c1")[:16], PRACTICE_GATE, digest("rules practice"), actor, BEGIN_S)
 
 
-CASES = {
+CASES = GOVERNANCE | {
     "Certify": Case(
         (), "hospital certifies okafor as clinical and officer, until +1h, kind device",
         membership.Certified(

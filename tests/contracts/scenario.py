@@ -24,6 +24,7 @@ import msgspec
 
 from salus.contracts import CONTRACTS, access, consent, membership, patients, records, tickets
 from salus.contracts.access import AccessDenied, AccessPermitted, PermitDead
+from salus.contracts.membership import Accused, Proposed, VoteCast
 from salus.ledger.contract import MACHINE_REJECTIONS, Contract
 from salus.ledger.machine import HISTORY, FirstRow, outcome_decoder
 from salus.ledger.outcomes import DENIED, NOT_A_TRANSACTION, Leaf, TransactionResult, decode_leaf
@@ -158,6 +159,8 @@ def _answer(scenario: Scenario, state: Run, rows: list[Row]) -> str:
         decoded = decode_leaf(leaf)
         if sentence.option("as"):
             state.places.permits[sentence.option("as")] = access.permit_id(decoded.transaction, decoded.index)
+            proposal = membership.proposal_id(decoded.transaction, decoded.index)
+            state.places.proposals[sentence.option("as")] = proposal
     return _described(scenario, state, result, messages)
 
 
@@ -194,6 +197,10 @@ def _described(scenario: Scenario, state: Run, result: TransactionResult, messag
         return f"permitted: {camel(outcome.basis)}"
     if isinstance(outcome, AccessDenied):
         return f"denied: {camel(outcome.reason)}"
+    if isinstance(outcome, Proposed | VoteCast):
+        return "carried" if outcome.is_carried else "waits"
+    if isinstance(outcome, Accused):
+        return "suspended" if outcome.suspended_until_s else "accused"
     return "done"
 
 
@@ -241,7 +248,34 @@ def _unreviewed(state: Run, name: str) -> str:
     return str(access.unreviewed(state.ledger.reader(), who))
 
 
+def _is_suspended(state: Run, name: str) -> str:
+    row = membership.member(state.ledger.reader(), organisation(name))
+    if row is None:
+        return "no member"
+    return "yes" if membership.is_suspended(row, time_s=state.ledger.time_s) else "no"
+
+
+def _ledger_access(state: Run, name: str) -> str:
+    row = membership.member(state.ledger.reader(), organisation(name))
+    seat = membership.VALIDATORS.get(state.ledger.reader(), organisation(name))
+    held = "no member" if row is None else row.access.name.lower().replace("_", " ")
+    return held if seat is None else f"{held}, power {seat.power}"
+
+
+def _policy(state: Run, name: str) -> str:
+    whose = membership.NETWORK_POLICY if name == "the-network" else organisation(name)
+    return f"version {membership.policy(state.ledger.reader(), whose).version}"
+
+
+def _rules(state: Run, height: str) -> str:
+    return str(membership.rules_version(state.ledger.reader(), height=int(height)))
+
+
 QUESTIONS: list[tuple[str, Callable[..., str]]] = [
+    (r"is ([\w-]+) suspended", _is_suspended),
+    (r"the access of ([\w-]+)", _ledger_access),
+    (r"the policy of ([\w-]+)", _policy),
+    (r"the rules at height (\d+)", _rules),
     (r"is ([\w-]+) alive", _is_alive),
     (r"the history of ([\w-]+)", _history),
     (r"the batch ([\w-]+) of ([\w-]+)", _batch),

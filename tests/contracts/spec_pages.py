@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from enum import IntEnum
 from types import ModuleType
+from typing import Any
 
 from msgspec import inspect as types
 from msgspec import structs
@@ -18,7 +19,7 @@ from salus.contracts.provisions import Condition, Gate, Provision, SureDenial
 from salus.ledger.contract import Contract
 from salus.ledger.machine import message_tag
 from salus.ledger.state import Table
-from tests.contracts.network import MEMBERS
+from tests.contracts.network import MEMBERS, STRANGERS
 from tests.contracts.scenario import Row, Scenario, camel, read_tables
 from tests.contracts.transitions import LISTED
 from tests.contracts.trees import OWN
@@ -36,6 +37,11 @@ TABLE_KEYS = {
     "membership.network": "the number 0",
     "membership.policies": "organisation: text, empty for the network's",
     "membership.files": "[organisation: text, name: text]",
+    "membership.proposals": "proposal: 16 bytes",
+    "membership.accusations": "the accuser, organisation: text",
+    "membership.upgrades": "the number 0",
+    "membership.before": "the number 0",
+    "membership.cases": "organisation: text",
     "patients.relationships": "pseudonym: 16 bytes",
     "records.marks": "[pseudonym: 16 bytes, entry: 32 bytes]",
     "records.erasures": "pseudonym: 16 bytes",
@@ -47,9 +53,21 @@ TABLE_KEYS = {
 }
 TABLE_ENDS = {
     "membership.certificates": "`expires_at_s`",
+    "membership.proposals": "`expires_at_s`",
+    "membership.accusations": "`until_s`",
     "tickets.tickets": "`expires_at_s` + 86,400",
     "access.permits": "`until_s` + 604,800",
 }
+
+FURTHER_RULES = {
+    "membership": (
+        ("Seats", membership.check_seat),
+        ("Doing an action", membership.carry_out),
+        ("Rules by height", membership.check_rules),
+        ("The end of a block", membership.end_block),
+    )
+}
+"""Rules that several messages share, or that no message is needed for."""
 
 HEAD = """# Contracts
 
@@ -63,6 +81,7 @@ How to read it:
 
 - A message is the array of its tag, at place 0, and its fields at the places of the table; so is an outcome. A row of a
   proved table is the array of its fields, without a tag. All fields are always present. Encoding: machine.md.
+- *One of* several structs: each has a number before its name, its tag, which is at place 0 of its array.
 - A key of a table is the encoding of the value that is named; a key in brackets is an array.
 - The tag of a message is 100 × the contract's number and its place in the contract. An outcome has the tag of its
   message, or one of its own where a message has two outcomes.
@@ -107,6 +126,8 @@ engine. [contracts.md](contracts.md) has the rules.
 
 - A line is a step, an arrow, and what comes of it. A step without an arrow is in one transaction with the next one.
 - `rejected: KeyKnown 208` is the rejection and its number; `permitted: Choice` the basis, `denied: …` the reason.
+- `waits` and `carried` are what a proposal comes to, `accused` and `suspended` what an accusation does. A proposal ends
+  in 7 days; `as v1` names it; what is admitted has one key, for transactions.
 - Each table begins at 2026-03-01 09:00:00 UTC (1772355600) and each transaction is alone in its block, at that time
   until `later` moves it. `+15m` is 900 seconds; `s`, `m`, `h`, `d` are seconds, minutes, hours, days.
 - What a step does not say: a certificate ends in 30 days and is a person's; a key has no end; a ticket has one use and
@@ -135,6 +156,8 @@ def _contract(module: ModuleType) -> str:
         for outcome in contract.outcomes[message]:
             title = f"*Outcome {message_tag(outcome)} {outcome.__name__}*"
             lines += [f"{title}: {_prose(outcome.__doc__)}", _fields(outcome)]
+    for title, rule in FURTHER_RULES.get(contract.name, ()):
+        lines += [f"#### {title}\n", _prose(rule.__doc__)]
     lines += [f"### Transitions of {contract.name}\n", _transitions(contract)]
     lines += [f"### Rejections of {contract.name}, in order of precedence\n", _members_of(module.Rejection)]
     lines += [f"### Numbers of {contract.name}\n", *_enumerations(contract)]
@@ -172,7 +195,13 @@ def _structs(contract: Contract) -> list[str]:
     seen: dict[type, None] = {}
     for table in contract.tables.values():
         _collect(types.type_info(table_value(table)), seen)
-    return [f"*{each.__name__}*: {_prose(each.__doc__)}\n{_fields(each)}" for each in seen if each not in ELSEWHERE]
+    return [f"*{_titled(each)}*: {_prose(each.__doc__)}\n{_fields(each)}" for each in seen if each not in ELSEWHERE]
+
+
+def _titled(struct: type[Any]) -> str:
+    """The name of a struct; before it its tag, which is the element at place 0."""
+    tag = struct.__struct_config__.tag
+    return struct.__name__ if tag is None else f"{tag} {struct.__name__}"
 
 
 def _collect(kind: types.Type, seen: dict[type, None]) -> None:
@@ -183,6 +212,9 @@ def _collect(kind: types.Type, seen: dict[type, None]) -> None:
                 _collect(field.type, seen)
     elif isinstance(kind, types.VarTupleType):
         _collect(kind.item_type, seen)
+    elif isinstance(kind, types.UnionType):
+        for each in kind.types:
+            _collect(each, seen)
 
 
 def _fields(struct: type) -> str:
@@ -213,6 +245,8 @@ def shown(kind: types.Type) -> str:
             return f"[{kind.cls.__name__}](provisions.md)" if kind.cls in ELSEWHERE else kind.cls.__name__
         case types.VarTupleType():
             return _sized(f"array of {shown(kind.item_type)}", kind.min_length, kind.max_length)
+        case types.UnionType():
+            return "one of " + ", ".join(shown(each) for each in kind.types)
     raise AssertionError(f"a type that the pages do not know: {kind}")
 
 
@@ -254,6 +288,9 @@ def _collect_enumerations(kind: types.Type, seen: dict[type[IntEnum], None]) -> 
             _collect_enumerations(field.type, seen)
     elif isinstance(kind, types.VarTupleType):
         _collect_enumerations(kind.item_type, seen)
+    elif isinstance(kind, types.UnionType):
+        for each in kind.types:
+            _collect_enumerations(each, seen)
 
 
 def _members_of(numbers: type[IntEnum]) -> str:
@@ -275,7 +312,7 @@ def _record() -> str:
 
 def _genesis() -> str:
     lines = ["## Genesis\n", _prose(genesis.__doc__), "The document is the array of the fields of *Genesis*.\n"]
-    for struct in (genesis.Genesis, genesis.Founder, genesis.FounderKey, genesis.FirstPolicy, genesis.FirstValidator):
+    for struct in (genesis.Genesis, genesis.Founder, genesis.FirstPolicy, genesis.FirstValidator):
         lines += [f"*{struct.__name__}*: {_prose(struct.__doc__)}", _fields(struct)]
     limits = ", ".join(f"{name} {value:,}" for name, value in structs.asdict(genesis.DEFAULT_NETWORK).items())
     lines += [f"Unless the members agree on others, the limits of *Network* are: {limits}.\n"]
@@ -297,6 +334,7 @@ def _members() -> str:
         f"| {name} | {code} | {', '.join(role.name for role in roles)} |" for name, (code, roles) in MEMBERS.items()
     ]
     head = ["## Members and choices of the tables\n", "| name | code | role classes |", "|---|---|---|"]
+    rows += [f"| {name} | {code} | no member at first |" for name, code in STRANGERS.items()]
     return "\n".join([*head, *rows]) + "\n"
 
 

@@ -6,13 +6,24 @@ has the default that its row here gives it, so that a table shows only what matt
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from salus.contracts import access, consent, membership, patients, records, tickets
 from salus.contracts.access import End, Verdict
-from salus.contracts.membership import CertificateKind, KeyUse
+from salus.contracts.membership import AnyAction, CertificateKind, KeyUse, LedgerAccess, MemberKey
 from salus.contracts.patients import Holder, KeyKind
-from salus.contracts.provisions import Condition, Gate, Purpose, RoleClass, Verb, day_of, gate
+from salus.contracts.provisions import (
+    Condition,
+    Gate,
+    Provision,
+    ProvisionType,
+    Purpose,
+    RoleClass,
+    Verb,
+    day_of,
+    gate,
+)
+from salus.ledger.identifiers import OrganisationId, ProposalId, PublicKey
 from salus.ledger.transactions import Message
 from tests.contracts.network import digest, organisation, pseudonym, public
 from tests.contracts.trees import TREES
@@ -20,18 +31,19 @@ from tests.contracts.trees import TREES
 SPANS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 OPTIONS = (
     "by", "signed by", "until", "held by", "recovery", "key", "evidence", "uses", "for", "at", "ticket", "as", "kind",
-    "session", "nonce", "expires", "commitment", "role",
+    "session", "nonce", "expires", "commitment", "role", "keys", "access", "power", "height",
 )  # fmt: skip
 FLAGS = ("closed", "not unique")
 
 
 @dataclass
 class Places:
-    """What names of a table stand for so far: permits by their label, custodians of patients."""
+    """What names of a table stand for so far: permits and proposals by their label, custodians of patients."""
 
     time_s: int
     permits: dict[str, bytes]
     custodians: dict[str, str]
+    proposals: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,9 @@ class Sentence:
 
     def permit(self) -> bytes:
         return self.places.permits.get(self["permit"]) or digest(self["permit"])[:16]
+
+    def proposal(self) -> ProposalId:
+        return ProposalId(self.places.proposals.get(self["proposal"]) or digest(self["proposal"])[:16])
 
     def until_s(self, default: str) -> int:
         text = self.option("until", default)
@@ -183,6 +198,88 @@ def hpke_key(name: str) -> bytes:
 def publish_file(said: Sentence) -> Step:
     message = membership.PublishFile(organisation(said["org"]), said["file"], digest(said["digest"]))
     return Step(lambda _: message, (said["org"],))
+
+
+def proposes(said: Sentence, action: AnyAction, *more_signers: str) -> Step:
+    """Put an action to the vote; a proposal ends in 7 days."""
+    message = membership.Propose(organisation(said["org"]), action, said.until_s("+7d"))
+    return Step(lambda _: message, (said["org"], *more_signers))
+
+
+@phrase(r"{org} proposes to admit {other} as (?P<roles>[\w ]+)")
+def propose_admission(said: Sentence) -> Step:
+    uses = [KeyUse[use.upper()] for use in said.option("keys", "transaction").split(" and ")]
+    keys = [(use, said.option("key", first_key(said["other"], use))) for use in uses]
+    action = membership.Admit(
+        organisation(said["other"]),
+        said["other"].title(),
+        tuple(RoleClass[name.upper()] for name in said["roles"].split(" and ")),
+        LedgerAccess[said.option("access", "observer").upper().replace(" ", "_")],
+        f"https://{said['other']}.example",
+        tuple(MemberKey(use, hpke_key(name) if use is KeyUse.HPKE else public(name)) for use, name in keys),
+    )
+    signing = [name for use, name in keys if use is not KeyUse.HPKE and not name.endswith("small-order-key")]
+    return proposes(said, action, *signing)
+
+
+def first_key(name: str, use: KeyUse) -> str:
+    """The name of a new member's key: its own for transactions, `dentist/http` for another use."""
+    return name if use is KeyUse.TRANSACTION else f"{name}/{use.name.lower()}"
+
+
+@phrase(r"{org} proposes to remove {other}")
+def propose_removal(said: Sentence) -> Step:
+    return proposes(said, membership.Remove(organisation(said["other"])))
+
+
+@phrase(r"{org} proposes the policy {tree} for {other}")
+def propose_policy(said: Sentence) -> Step:
+    whose = OrganisationId("") if said["other"] == "the-network" else organisation(said["other"])
+    return proposes(said, membership.SetPolicy(whose, (policy_tree(said["tree"]),)))
+
+
+def policy_tree(name: str) -> Provision:
+    """A policy's tree, or one that breaks a rule."""
+    unsorted = Provision(ProvisionType.DENY, purposes=(Purpose.ETREAT, Purpose.TREAT))
+    return unsorted if name == "unsorted" else TREES[name]
+
+
+@phrase(r"{org} proposes the rules {version}")
+def propose_rules(said: Sentence) -> Step:
+    return proposes(said, membership.ScheduleRules(int(said["version"]), int(said.option("height", "1000000"))))
+
+
+@phrase(r"{org} proposes {other} as (?P<access>validator|observer|own proofs)")
+def propose_access(said: Sentence) -> Step:
+    access_class = LedgerAccess[said["access"].upper().replace(" ", "_")]
+    return proposes(
+        said, membership.SetAccess(organisation(said["other"]), access_class, int(said.option("power", "0")))
+    )
+
+
+@phrase(r"{org} proposes the suspension of {other} (?P<end>\S+)")
+def propose_suspension(said: Sentence) -> Step:
+    until_s = 0 if said["end"] == "off" else said.places.time_s + span_s(said["end"])
+    return proposes(said, membership.SetSuspension(organisation(said["other"]), until_s))
+
+
+@phrase(r"{org} votes (?P<side>for|against) {proposal}")
+def vote(said: Sentence) -> Step:
+    message = membership.Vote(organisation(said["org"]), said.proposal(), said["side"] == "for")
+    return Step(lambda _: message, (said["org"],))
+
+
+@phrase(r"{org} accuses {other}")
+def suspend(said: Sentence) -> Step:
+    message = membership.Suspend(organisation(said["org"]), organisation(said["other"]), said.commitment)
+    return Step(lambda _: message, (said["org"],))
+
+
+@phrase(r"{org} takes the consensus key {key}")
+def rotate_consensus_key(said: Sentence) -> Step:
+    message = membership.RotateConsensusKey(organisation(said["org"]), PublicKey(public(said["key"])))
+    signs = () if said["key"].endswith("small-order-key") else (said["key"],)
+    return Step(lambda _: message, (said.option("by", said["org"]), *signs))
 
 
 # patients

@@ -1,5 +1,6 @@
 """The machine over the real contracts: repeats, atomicity, steps, the sweep, history, folds, isolation."""
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import count
 
@@ -166,7 +167,10 @@ def test_steps_are_counted_and_bounded(ledger: MemoryLedger) -> None:
 
 
 def test_no_message_without_gates_comes_near_the_bound() -> None:
-    """What docs/spec/machine.md says: 65 steps for a message, so 256 of them leave room for 3,000 conditions."""
+    """What docs/spec/machine.md says: 65 steps for a message, so 256 of them leave room for 3,000 conditions.
+
+    Messages that look through members and validators count for more conditions than they take steps.
+    """
     most = 0
 
     def watched(context: Context, step_count: int = 1) -> None:
@@ -177,6 +181,8 @@ def test_no_message_without_gates_comes_near_the_bound() -> None:
     original, Context.step = Context.step, watched  # type: ignore[method-assign]
     try:
         for scenario in SCENARIOS:
+            if any(re.search("propose|vote|accuse|consensus key", row.text) for row in scenario.rows):
+                continue
             singles = [row for row in scenario.rows if row.expected is not None]
             if len(singles) + sum(row.text.startswith(("given", "later", ">")) for row in scenario.rows) == len(
                 scenario.rows

@@ -9,6 +9,7 @@ from typing import Any
 
 from salus.contracts.access import End, Permit, Unreviewed
 from salus.contracts.consent import Choices
+from salus.contracts.membership import Keys
 from salus.contracts.patients import Holder, Relationship
 from salus.contracts.records import EntryMark
 from salus.contracts.tickets import Ticket
@@ -16,13 +17,40 @@ from salus.contracts.tickets import Ticket
 ABSENT = "absent"
 
 LISTED = """
+membership.organisations: absent -> a member: Vote
+membership.organisations: a member -> a member: Vote
+membership.organisations: a member -> suspended: Suspend, Vote
+membership.organisations: suspended -> suspended: Vote
+membership.organisations: suspended -> a member: Vote
+membership.organisations: a member -> absent: Vote
 membership.certificates: absent -> in force: Certify
 membership.certificates: in force -> absent: RevokeCertificate
-membership.keys: absent -> current: RotateKey
-membership.keys: current -> replaced: RotateKey
-membership.owners: absent -> there: RotateKey
+membership.keys: absent -> current: RotateKey, RotateConsensusKey, Vote
+membership.keys: current -> replaced: RotateKey, RotateConsensusKey
+membership.keys: replaced -> replaced: RotateConsensusKey
+membership.keys: current -> none: Vote
+membership.keys: none -> replaced: Vote
+membership.owners: absent -> there: RotateKey, RotateConsensusKey, Vote
 membership.files: absent -> there: PublishFile
 membership.files: there -> there: PublishFile
+membership.policies: absent -> there: Vote
+membership.policies: there -> there: Vote
+membership.proposals: absent -> waiting: Propose
+membership.proposals: waiting -> waiting: Vote
+membership.proposals: waiting -> absent: Vote
+membership.accusations: absent -> open: Suspend
+membership.accusations: open -> spent: Suspend
+membership.accusations: absent -> spent: Suspend
+membership.accusations: spent -> open: Suspend
+membership.accusations: open -> absent: Vote
+membership.accusations: spent -> absent: Vote
+membership.validators: absent -> there: Vote
+membership.validators: there -> there: Vote, RotateConsensusKey
+membership.validators: there -> absent: Vote
+membership.before: absent -> there: Vote
+membership.before: there -> there: Vote, RotateConsensusKey
+membership.upgrades: absent -> there: Vote
+membership.upgrades: there -> there: Vote
 patients.relationships: absent -> the patient's: Enrol
 patients.relationships: absent -> with the custodian: Enrol
 patients.relationships: the patient's -> the patient's: RotatePseudonymKey, AddKey, RemoveKey
@@ -119,9 +147,18 @@ def _unreviewed(row: Unreviewed) -> str:
     return "one" if row.count == 1 else "several"
 
 
+def _keys(row: Keys) -> str:
+    if not row.current:
+        return "none"
+    return "replaced" if row.retired else "current"
+
+
 STATES: dict[str, Callable[[Any], str]] = {
+    "membership.organisations": lambda row: "suspended" if row.suspended_until_s else "a member",
+    "membership.proposals": lambda _: "waiting",
+    "membership.accusations": lambda row: "spent" if row.is_spent else "open",
     "membership.certificates": lambda _: "in force",
-    "membership.keys": lambda row: "replaced" if row.retired else "current",
+    "membership.keys": _keys,
     "patients.relationships": _relationship,
     "records.marks": _mark,
     "consent.choices": _choices,

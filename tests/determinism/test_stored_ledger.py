@@ -28,6 +28,8 @@ pytestmark = pytest.mark.promise("L1", "L5")
 
 STORED = sorted(VECTORS.glob("ledger-*.json"))
 ACCESS_DENIED = 605
+CAME_LATER = {"ledger-1": {105, 106, 107, 108}}
+"""Messages that were added after a ledger was stored."""
 
 
 @pytest.fixture(params=STORED, ids=lambda path: path.stem)
@@ -36,7 +38,7 @@ def recording(request: pytest.FixtureRequest) -> Recording:
 
 
 def test_there_is_one() -> None:
-    assert [path.name for path in STORED][:1] == ["ledger-1.json"]
+    assert [path.name for path in STORED] == ["ledger-1.json", "ledger-2.json"]
 
 
 def test_in_memory(recording: Recording) -> None:
@@ -58,11 +60,13 @@ def test_by_the_auditor(recording: Recording) -> None:
         assert auditor.app_hash() == block.app_hash, height
 
 
-def test_it_has_every_outcome(recording: Recording) -> None:
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_it_has_every_outcome(path: Path) -> None:
+    recording = read(path)
     runner = InMemoryRunner(founding_of(decode_genesis(recording.genesis)))
     execute(recording, runner)
     seen = outcomes(runner.store)
-    assert {tag for tag, code, _ in seen if code < 2} == {*HANDLERS, ACCESS_DENIED}
+    assert {tag for tag, code, _ in seen if code < 2} == {*HANDLERS, ACCESS_DENIED} - CAME_LATER.get(path.stem, set())
     assert len({code for _, code, _ in seen if code > 1}) > 20
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from salus.testing.simulator.recording import record, write
 
 VECTORS = Path(__file__).resolve().parent / "vectors"
-SEED = 16
-TRANSACTIONS = 180
+SEED = 28
+TRANSACTIONS = 330
 """The first that come to every outcome."""
 
 

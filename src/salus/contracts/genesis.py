@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from salus.contracts import membership, provisions
 from salus.contracts.membership import KeyUse, LedgerAccess, Network
-from salus.contracts.provisions import Provision, ProvisionInvalid, RoleClass
+from salus.contracts.provisions import Provision, RoleClass
 from salus.crypto.hashing import tagged
 from salus.ledger.contract import Rejected
 from salus.ledger.encoding import decoder, encode
@@ -21,15 +21,9 @@ from salus.ledger.machine import FirstRow
 
 GENESIS_TAG = "salus/genesis/1"
 FORMAT = 1
-POLICY_STEPS_MAX = 2_000
-"""Conditions in the gates of one policy: each request is compared with all of them (L6)."""
 
-
-class FounderKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A founder's key for one use."""
-
-    use: KeyUse
-    key: membership.KeyBytes
+FounderKey = membership.MemberKey
+"""A founder is a member from the first block on."""
 
 
 class Founder(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -139,13 +133,9 @@ def _check_policies(genesis: Genesis) -> None:
         if policy.organisation and policy.organisation not in members:
             raise GenesisInvalid(f"expected a policy of a founder, came one of {policy.organisation}")
         try:
-            for tree in policy.provisions:
-                provisions.check(tree)
-        except ProvisionInvalid as error:
+            membership.check_policy(policy.provisions)
+        except Rejected as error:
             raise GenesisInvalid(f"policy of {policy.organisation or 'the network'}: {error}") from error
-        steps = sum(provisions.steps(provisions.gate(tree)) for tree in policy.provisions)
-        if steps > POLICY_STEPS_MAX:
-            raise GenesisInvalid(f"expected policies of at most {POLICY_STEPS_MAX} conditions, came {steps}")
 
 
 def _check_validators(genesis: Genesis) -> None:

@@ -55,7 +55,7 @@ class Founding:
         contracts: all contracts, lowest first.
         time_s: time of genesis, seconds since 1970.
         rows: the first rows, in the order of the genesis document.
-        rules_version: reads the version of the rules, which each header carries.
+        rules_version: reads the version of the rules of the next block, which each header carries.
         validators: the first validator set, where several sign; the embedded engine has its own key instead.
     """
 

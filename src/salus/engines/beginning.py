@@ -1,6 +1,11 @@
-"""How every engine begins: the libraries answer known cases, the store is this chain's and this engine's."""
+"""How every engine begins: the libraries answer known cases, the store is this chain's and this engine's.
+
+And where it stops: before the first block under rules that this software does not know.
+"""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from salus.crypto import signing
 from salus.crypto.signing import LibraryUnfit
@@ -8,6 +13,7 @@ from salus.engines.base import Founding, StartRefused
 from salus.engines.headers import about_rows, read_about
 from salus.engines.store import ENGINE, LmdbStore
 from salus.ledger import encoding
+from salus.ledger.contract import RulesNewer
 from salus.ledger.machine import ChainMismatch, Machine
 
 
@@ -39,3 +45,12 @@ def open_machine(store: LmdbStore, founding: Founding, *, engine: str) -> Machin
     elif about.engine != engine:
         raise StartRefused(f"expected a store of the {engine} engine, came one of {about.engine}")
     return machine
+
+
+@contextmanager
+def known_rules() -> Iterator[None]:
+    """Execute a block in this. Raises StartRefused where the members voted for rules that this software lacks."""
+    try:
+        yield
+    except RulesNewer as error:
+        raise StartRefused(str(error)) from error

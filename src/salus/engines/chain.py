@@ -15,7 +15,7 @@ from salus.crypto import merkle
 from salus.crypto.hashing import EMPTY_ROOT
 from salus.crypto.signing import SigningKey
 from salus.engines.base import Founding, StartRefused
-from salus.engines.beginning import check_libraries, open_machine
+from salus.engines.beginning import check_libraries, known_rules, open_machine
 from salus.engines.clock import SECOND_NS, Clock, ClockGuard
 from salus.engines.headers import EMBEDDED, NO_COMMIT, body_row, decode_body_row, header_row, read_header
 from salus.engines.pruning import BODIES_KEPT_S, Pruning
@@ -135,12 +135,14 @@ class EmbeddedChain:
 
         Raises:
             DiskFull: nothing was stored, and the chain stands where it stood.
+            StartRefused: the block follows rules that are newer than this software.
         """
         height = self.meta.height + 1
         raws = tuple(transaction.raw for transaction in block_transactions)
         header = self._header(raws, height=height, time_ns=time_ns)  # 1
         time_s = time_ns // SECOND_NS
-        executed = self.machine.execute(height=height, time_s=time_s, block_transactions=block_transactions)  # 2
+        with known_rules():
+            executed = self.machine.execute(height=height, time_s=time_s, block_transactions=block_transactions)  # 2
         signed = self._signed(Block(header, raws, (), self._tip.commit))  # 3
         changes: Changes = {**executed.changes, HEADERS: {height_key(height): header_row(signed, self.validators)}}
         if raws:

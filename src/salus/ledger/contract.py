@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from salus.ledger.identifiers import Digest, PublicKey
 from salus.ledger.outcomes import Leaf, Outcome
-from salus.ledger.state import Index, Overlay, Table
+from salus.ledger.state import Index, Overlay, Reader, Table
 from salus.ledger.transactions import Message
 
 STEPS_MAX = 20_000
@@ -44,6 +44,10 @@ class Rejected(Exception):
         self.detail = detail
 
 
+class RulesNewer(Exception):
+    """The members voted for rules that this software does not know: it stops before the first block under them."""
+
+
 M = TypeVar("M", bound=Message)
 O = TypeVar("O", bound=Outcome)  # noqa: E741
 Handler = Callable[["Context", Any], Outcome]
@@ -69,6 +73,7 @@ class Misbehaviour:
 ValidatorUpdate = tuple[PublicKey, int]
 """A consensus key and its power from two heights later on; power 0 takes it away."""
 BlockEnd = Callable[["Context", tuple[Misbehaviour, ...]], Iterable[ValidatorUpdate]]
+BlockCheck = Callable[[Reader, int], None]
 
 
 @dataclass(eq=False)
@@ -79,6 +84,7 @@ class Contract:
         number: permanent; its messages are tagged number × 100 + n, its rejections numbered alike.
         below: the contracts whose queries it may ask.
         block_end: runs after the messages of a block that has transactions or evidence; must not raise.
+        block_check: called with the rows and the height of a block before it is executed; raises RulesNewer.
     """
 
     name: str
@@ -90,6 +96,7 @@ class Contract:
     tables: dict[str, Table[Any, Any]] = field(default_factory=dict)
     indexes: dict[str, Index[Any, Any]] = field(default_factory=dict)
     block_end: BlockEnd | None = None
+    block_check: BlockCheck | None = None
 
     @cached_property
     def readable(self) -> frozenset[bytes]:
@@ -126,6 +133,12 @@ class Contract:
         assert self.block_end is None
         self.block_end = end
         return end
+
+    def checks_block(self, check: BlockCheck) -> BlockCheck:
+        """Register what may say that a block is not for this software to execute."""
+        assert self.block_check is None
+        self.block_check = check
+        return check
 
     def fold(
         self, outcome: type[O]
@@ -173,6 +186,13 @@ class Context:
         self.step()
         assert key[: key.index(b".")] in self._readable, "a contract asks only those below it"
         return self._overlay.get(space, key)
+
+    def under(self, space: str, prefix: bytes) -> dict[bytes, bytes]:
+        """Return the rows of the running contract, or of one below it, whose keys begin so: a step each, and one."""
+        assert prefix[: prefix.index(b".")] in self._readable, "a contract asks only those below it"
+        rows = self._overlay.under(space, prefix)
+        self.step(1 + len(rows))
+        return rows
 
     def put(self, space: str, key: bytes, row: bytes | None) -> None:
         """Write a row; tables call this after `check_write`."""

@@ -13,6 +13,8 @@ RecordId = NewType("RecordId", bytes)
 """One record, all its versions: 16 random bytes."""
 PermitId = NewType("PermitId", bytes)
 """16 bytes, computed from the transaction and the message that asked (DESIGN §5.1)."""
+ProposalId = NewType("ProposalId", bytes)
+"""16 bytes, computed from the transaction and the message that proposed (DESIGN §5)."""
 CertificateId = NewType("CertificateId", bytes)
 """32 bytes: the salted commitment to a person's certificate."""
 PublicKey = NewType("PublicKey", bytes)
@@ -25,6 +27,7 @@ OrganisationId = NewType("OrganisationId", str)
 PseudonymField = Annotated[Pseudonym, Meta(min_length=16, max_length=16)]
 RecordIdField = Annotated[RecordId, Meta(min_length=16, max_length=16)]
 PermitIdField = Annotated[PermitId, Meta(min_length=16, max_length=16)]
+ProposalIdField = Annotated[ProposalId, Meta(min_length=16, max_length=16)]
 CertificateIdField = Annotated[CertificateId, Meta(min_length=32, max_length=32)]
 PublicKeyField = Annotated[PublicKey, Meta(min_length=32, max_length=32)]
 DigestField = Annotated[Digest, Meta(min_length=32, max_length=32)]

@@ -12,7 +12,15 @@ import msgspec
 
 from salus.crypto.hashing import leaf_hash, tagged
 from salus.ledger import transactions
-from salus.ledger.contract import Context, Contract, Misbehaviour, Rejected, ValidatorUpdate, check_signers
+from salus.ledger.contract import (
+    Context,
+    Contract,
+    Misbehaviour,
+    Rejected,
+    RulesNewer,
+    ValidatorUpdate,
+    check_signers,
+)
 from salus.ledger.encoding import Decoder, decoder, encode
 from salus.ledger.identifiers import Digest, Pseudonym
 from salus.ledger.log import Log
@@ -28,6 +36,7 @@ from salus.ledger.outcomes import (
     pseudonym_of,
     result_code,
 )
+from salus.ledger.readers import Nothing, ReadOnce, Rows
 from salus.ledger.state import (
     EXPIRY,
     INDEXES,
@@ -115,7 +124,7 @@ class Executed:
 
 
 class ChainMismatch(Exception):
-    """The stored state belongs to another chain, or to a newer format than this software knows."""
+    """The stored state belongs to another chain, or to a newer format or newer rules than this software knows."""
 
 
 def app_hash(*, tree_root: bytes, log_size: int, log_root: bytes) -> Digest:
@@ -163,8 +172,21 @@ class Machine:
         self.meta = read_meta(store)
         if self.meta is not None and self.meta.chain != chain:
             raise ChainMismatch(f"expected chain {chain}, the store holds {self.meta.chain}: use its own folder")
-        self.tree = Tree(_Rows(store, TREE))
-        self.log = Log(_Rows(store, LOG), self.meta.log_size if self.meta else 0)
+        if self.meta is not None:
+            self._check_rules_at_start(self.meta.height + 1)
+        self.tree = Tree(Rows(store, TREE))
+        self.log = Log(Rows(store, LOG), self.meta.log_size if self.meta else 0)
+
+    def _check_rules_at_start(self, height: int) -> None:
+        try:
+            self._check_rules(height)
+        except RulesNewer as error:
+            raise ChainMismatch(str(error)) from error
+
+    def _check_rules(self, height: int) -> None:
+        for contract in self.contracts:
+            if contract.block_check is not None:
+                contract.block_check(self.store, height)
 
     # Before a block
 
@@ -229,10 +251,14 @@ class Machine:
             time_s: block time, not before the last block's.
             block_transactions: verified transactions, or why the bytes are none.
             evidence: what validators did wrong, as consensus has verified it.
+
+        Raises:
+            RulesNewer: the members voted that this block follows rules that this software does not know.
         """
         assert self.meta is not None, "genesis comes first"
         assert height == self.meta.height + 1, f"expected height {self.meta.height + 1}, came {height}"
         assert time_s >= self.meta.time_s, "block time never goes back"
+        self._check_rules(height)
         block = _Block(self.store, height=height, time_s=time_s, first_leaf=self.log.size)
         if block_transactions:
             self._sweep(block, limit=2 * len(block_transactions) + SWEEP_BASE)  # 1
@@ -361,7 +387,7 @@ class Machine:
 
     def refold(self, leaves: Iterable[tuple[int, bytes]]) -> dict[bytes, bytes | None]:
         """Rebuild every index from (log index, leaf) pairs alone, as a snapshot does and `fsck` compares."""
-        overlay = Overlay(_Nothing())
+        overlay = Overlay(Nothing())
         outcomes = outcome_decoder(self.contracts)
         for position, encoded in leaves:
             leaf = decode_leaf(encoded)
@@ -381,7 +407,7 @@ class _Block:
         self.height = height
         self.time_s = time_s
         self.first_leaf = first_leaf
-        self.overlay = Overlay(store)
+        self.overlay = Overlay(ReadOnce(store))
         self.leaves: list[bytes] = []
         self.leaf_hashes: list[bytes] = []
 
@@ -404,27 +430,6 @@ class _Answer:
     code: int
     data: bytes
     outcome: Outcome | None
-
-
-class _Rows:
-    """One space of a store, as the tree and the log read it."""
-
-    def __init__(self, store: Store, space: str) -> None:
-        self._store = store
-        self._space = space
-
-    def get(self, key: bytes) -> bytes | None:
-        return self._store.get(self._space, key)
-
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        return self._store.items(self._space)
-
-
-class _Nothing:
-    """A reader without rows."""
-
-    def get(self, _space: str, _key: bytes, /) -> bytes | None:
-        return None
 
 
 def message_decoder(contracts: Sequence[Contract]) -> Decoder:

@@ -6,7 +6,8 @@ Nothing here touches a disk: a `Reader` gives the rows of the last block, an `Ov
 """
 
 from collections.abc import Callable, Iterator
-from typing import Generic, Protocol, TypeVar
+from itertools import takewhile
+from typing import Generic, Protocol, TypeVar, cast
 
 from salus.ledger.encoding import decoder, encode
 
@@ -50,6 +51,18 @@ class Store(Reader, Protocol):
         """Yield (key, row) in ascending order, from the first key that is not below `start`."""
 
 
+class Lister(Reader, Protocol):
+    """A reader that can also list the few rows of a table that a rule has to look through."""
+
+    def under(self, space: str, prefix: bytes, /) -> dict[bytes, bytes]:
+        """Return the rows whose keys begin with the prefix, in ascending order."""
+
+
+def rows_under(store: Store, space: str, prefix: bytes) -> dict[bytes, bytes]:
+    """Return the rows of a store whose keys begin with the prefix, in ascending order."""
+    return dict(takewhile(lambda item: item[0].startswith(prefix), store.items(space, start=prefix)))
+
+
 class Overlay:
     """Rows written on top of a reader, kept until the layer below takes them or they are dropped."""
 
@@ -58,6 +71,12 @@ class Overlay:
     def __init__(self, below: Reader) -> None:
         self.below = below
         self.rows: Changes = {}
+
+    def under(self, space: str, prefix: bytes) -> dict[bytes, bytes]:
+        """Return the newest rows whose keys begin with the prefix, in ascending order; below must be a lister."""
+        found: dict[bytes, bytes | None] = dict(cast("Lister", self.below).under(space, prefix))
+        found.update((key, row) for key, row in self.rows.get(space, {}).items() if key.startswith(prefix))
+        return {key: row for key, row in sorted(found.items()) if row is not None}
 
     def get(self, space: str, key: bytes) -> bytes | None:
         """Return the newest row; None when it is absent or was deleted."""
@@ -128,6 +147,11 @@ class Table(Generic[K, V]):
         """Return the row; None when there is none."""
         row = reader.get(STATE, self.key(key))
         return None if row is None else self.decode(row)
+
+    def under(self, lister: Lister, start: bytes = b"") -> list[tuple[bytes, V]]:
+        """Return (encoded key, row) of all rows whose encoded key begins so, in ascending order of the keys."""
+        rows = lister.under(STATE, self._prefix + start)
+        return [(key[len(self._prefix) :], self.decode(row)) for key, row in rows.items()]
 
     def put(self, context: WriteGuard, key: K, value: V) -> None:
         """Write a row; the machine asserts that the running contract owns the table."""

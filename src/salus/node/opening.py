@@ -49,7 +49,7 @@ def founding(genesis: Genesis) -> Founding:
         contracts=CONTRACTS,
         time_s=genesis.time_s,
         rows=tuple(genesis_rows(genesis)),
-        rules_version=lambda reader: membership.network(reader).rules_version,
+        rules_version=membership.next_rules_version,
     )
 
 

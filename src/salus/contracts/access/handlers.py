@@ -51,8 +51,9 @@ def request_access(context: Context, message: RequestAccess) -> AccessPermitted 
        UseTicket): else TicketNotUsed.
     7. Decide. The first of these that holds is the answer. A request is compared as (requester, role class, purpose,
        verb, day of the block's time); *surely denies* and *may permit* are the questions to a gate (provisions).
-       1. Denied RequesterSuspended, CustodianSuspended: requester and custodian differ, and the one or the other is
-          suspended: the block's time is before its `suspended_until_s`.
+       1. The custodian is still a member, else OrganisationUnknown. Denied RequesterSuspended, CustodianSuspended:
+          requester and custodian differ, and the one or the other is suspended: the block's time is before its
+          `suspended_until_s`.
        2. Denied RelationshipClosed. 3. Denied RelationshipErased: it has a tombstone.
        4. Denied RoleNotHeld: the requester does not hold the role class.
        5. Denied NetworkPolicyForbids, CustodianPolicyForbids: a gate of the network's policy, or then of the

@@ -91,7 +91,8 @@ def require_live(reader: Reader, permit_id: PermitId, *, time_s: int) -> Permit:
     """Check a permit against current state, as every release must (R3).
 
     1. It exists, is not closed by the custodian, and its time has begun and not ended: from_s ≤ time < until_s.
-    2. Neither end is suspended, except an organisation for its own patients; the requester still holds the role class.
+    2. Both ends are members; neither is suspended, except an organisation for its own patients; the requester still
+       holds the role class.
     3. The relationship is neither closed nor erased.
     4. The versions of choices and policies that it pins are current.
     5. The ticket that it names is in force, and so are those that it was made from.
@@ -122,14 +123,21 @@ def _check_time(row: Permit, time_s: int) -> None:
 
 
 def _check_members(reader: Reader, row: Permit, time_s: int) -> None:
-    requester = membership.require_organisation(reader, row.requester)
+    requester = _member(reader, row.requester)
     if row.role_class not in requester.role_classes:
         raise PermitDead(f"{row.requester} no longer holds the role class {row.role_class.name}: nothing is released")
     if row.requester == row.custodian:
         return
     for name in (row.requester, row.custodian):
-        if membership.is_suspended(membership.require_organisation(reader, name), time_s=time_s):
+        if membership.is_suspended(_member(reader, name), time_s=time_s):
             raise PermitDead(f"{name} is suspended: nothing is released until that ends")
+
+
+def _member(reader: Reader, organisation: OrganisationId) -> membership.Organisation:
+    row = membership.member(reader, organisation)
+    if row is None:
+        raise PermitDead(f"{organisation} is no longer a member: nothing is released")
+    return row
 
 
 def _check_relationship(reader: Reader, row: Permit) -> None:

@@ -1,7 +1,9 @@
 """What contracts and readers ask about members, their keys, certificates and policies."""
 
+from salus.contracts import provisions
 from salus.contracts.membership.rejections import Rejection
 from salus.contracts.membership.state import (
+    ACCUSERS_MIN,
     CERTIFICATES,
     HPKE_KEY_FORMS,
     KEYS,
@@ -12,23 +14,38 @@ from salus.contracts.membership.state import (
     ORGANISATIONS,
     OWNERS,
     POLICIES,
+    POLICY_STEPS_MAX,
+    UPGRADES,
+    VALIDATORS,
     Certificate,
     KeyUse,
     Network,
     Organisation,
     Owner,
     Policy,
+    Validator,
 )
-from salus.crypto.hashing import sha256
+from salus.contracts.provisions import Gate, Provision, ProvisionInvalid
+from salus.crypto.hashing import sha256, tagged
 from salus.crypto.signing import KeyInvalid, check_public_key
 from salus.ledger.contract import SIGNATURE_MISSING, Context, Rejected
+from salus.ledger.encoding import decoder
 from salus.ledger.identifiers import (
     CertificateId,
     Digest,
     OrganisationId,
+    ProposalId,
     PublicKey,
 )
-from salus.ledger.state import Reader
+from salus.ledger.machine import read_meta
+from salus.ledger.state import Lister, Reader
+
+_CODE = decoder(OrganisationId)
+
+
+def member(reader: Reader, organisation: OrganisationId) -> Organisation | None:
+    """Return a member's row; None for who is none, or no longer."""
+    return ORGANISATIONS.get(reader, organisation)
 
 
 def require_organisation(reader: Reader, organisation: OrganisationId) -> Organisation:
@@ -72,7 +89,7 @@ def is_suspended(organisation: Organisation, *, time_s: int) -> bool:
 def current_key(reader: Reader, organisation: OrganisationId, use: KeyUse) -> bytes | None:
     """Return a member's key for one use; None when it has none."""
     keys = KEYS.get(reader, (organisation, use))
-    return None if keys is None else keys.current
+    return None if keys is None or not keys.current else keys.current
 
 
 def key_hash(key: bytes) -> Digest:
@@ -88,7 +105,9 @@ def owner_of(reader: Reader, key: bytes) -> Owner | None:
 def certificate_in_force(
     reader: Reader, organisation: OrganisationId, certificate: CertificateId, *, time_s: int
 ) -> Certificate | None:
-    """Return an organisation's certificate; None when it is unknown, revoked or expired."""
+    """Return a member's certificate; None when it is unknown, revoked or expired, or of no member any more."""
+    if member(reader, organisation) is None:
+        return None
     row = CERTIFICATES.get(reader, (organisation, certificate))
     return row if row is not None and time_s < row.expires_at_s else None
 
@@ -98,6 +117,49 @@ def network(reader: Reader) -> Network:
     row = NETWORK.get(reader, NETWORK_KEY)
     assert row is not None, "genesis writes the network's row"
     return row
+
+
+def rules_version(reader: Reader, *, height: int) -> int:
+    """Return which rules a block follows: what the members scheduled by height, else the network's (DESIGN §4).
+
+    Args:
+        height: of the block, the next one or a later one.
+    """
+    scheduled = UPGRADES.get(reader, NETWORK_KEY)
+    if scheduled is not None and height >= scheduled.height:
+        return scheduled.rules_version
+    return network(reader).rules_version
+
+
+def next_rules_version(reader: Reader) -> int:
+    """Return which rules the block after the stored state follows: what its header's application version is."""
+    meta = read_meta(reader)
+    return rules_version(reader, height=1 if meta is None else meta.height + 1)
+
+
+def proposal_id(transaction: Digest, message_index: int) -> ProposalId:
+    """Return the id of the proposal of one message."""
+    return ProposalId(tagged("salus/proposal/1", transaction, message_index.to_bytes(4, "big"))[:16])
+
+
+def members(lister: Lister) -> tuple[OrganisationId, ...]:
+    """Return all members, sorted."""
+    return tuple(_CODE.decode(key) for key, _ in ORGANISATIONS.under(lister))
+
+
+def seats(lister: Lister) -> dict[OrganisationId, Validator]:
+    """Return all validators by their organisation, sorted."""
+    return {_CODE.decode(key): row for key, row in VALIDATORS.under(lister)}
+
+
+def is_super_majority(count: int, *, of: int) -> bool:
+    """Tell whether so many are more than two thirds."""
+    return 3 * count > 2 * of
+
+
+def can_suspend(accusers: int, *, of: int) -> bool:
+    """Tell whether so many accusers are more than a third, and at least three."""
+    return 3 * accusers > of and accusers >= ACCUSERS_MIN
 
 
 def policy(reader: Reader, organisation: OrganisationId = NETWORK_POLICY) -> Policy:
@@ -115,3 +177,19 @@ def check_key(use: KeyUse, key: bytes) -> None:
         check_public_key(key)
     except KeyInvalid as error:
         raise Rejected(Rejection.KEY_UNFIT, str(error)) from error
+
+
+def check_policy(trees: tuple[Provision, ...]) -> tuple[Gate, ...]:
+    """Return the gates of a policy. Raises Rejected for a tree that is not valid, or gates with too many conditions."""
+    try:
+        for tree in trees:
+            provisions.check(tree)
+    except ProvisionInvalid as error:
+        raise Rejected(Rejection.POLICY_UNFIT, str(error)) from error
+    gates = tuple(provisions.gate(tree) for tree in trees)
+    steps = sum(provisions.steps(gate) for gate in gates)
+    if steps > POLICY_STEPS_MAX:
+        raise Rejected(
+            Rejection.POLICY_UNFIT, f"expected policies of at most {POLICY_STEPS_MAX} conditions, came {steps}"
+        )
+    return gates

@@ -135,10 +135,11 @@ def _decide(
 
 
 def _expect_standing(view: View, message: Message, requester: Row, relationship: Row) -> None:
+    custodian = view.organisation(message["custodian"])
     if message["requester"] != message["custodian"]:
         if view.time_s < requester[5]:
             raise _Denied(REQUESTER_SUSPENDED)
-        if view.time_s < view.organisation(message["custodian"])[5]:
+        if view.time_s < custodian[5]:
             raise _Denied(CUSTODIAN_SUSPENDED)
     if relationship[5]:
         raise _Denied(CLOSED)
@@ -232,7 +233,9 @@ def is_alive(view: View, permit: bytes) -> bool:
     row = view.get(PERMITS, permit)
     if row is None or row[CLOSED_ENDS] & CUSTODIAN_END or not row[6] <= time_s < row[UNTIL]:
         return False
-    custodian, requester = view.organisation(row[1]), view.organisation(row[2])
+    custodian, requester = (view.get("membership.organisations", code) for code in row[1:3])
+    if custodian is None or requester is None:
+        return False
     is_suspended = row[1] != row[2] and (time_s < custodian[5] or time_s < requester[5])
     relationship = patients.require(view, row[0])
     is_gone = relationship[5] or records.is_erased(view, row[0])

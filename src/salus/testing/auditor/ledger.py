@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from salus.testing.auditor import access, consent, membership, patients, records, tickets
+from salus.testing.auditor import access, consent, governance, membership, patients, records, tickets
 from salus.testing.auditor.canonical import decode, encode
 from salus.testing.auditor.genesis import first_rows
 from salus.testing.auditor.hashes import LogRoot, app_hash, leaf_hash, tagged, tree_root
@@ -26,6 +26,10 @@ HANDLERS: Final[dict[int, Handler]] = {
     102: membership.revoke_certificate,
     103: membership.rotate_key,
     104: membership.publish_file,
+    105: governance.propose,
+    106: governance.vote,
+    107: governance.suspend,
+    108: governance.rotate_consensus_key,
     201: patients.enrol,
     202: patients.rotate,
     203: patients.take_over,
@@ -51,6 +55,8 @@ HANDLERS: Final[dict[int, Handler]] = {
 
 ENDS: Final[dict[bytes, Callable[[Row], int]]] = {
     b"membership.certificates": lambda row: int(row[2]),
+    b"membership.proposals": lambda row: int(row[2]),
+    b"membership.accusations": lambda row: int(row[1]),
     b"tickets.tickets": lambda row: int(row[6]) + 86_400,
     b"access.permits": lambda row: int(row[7]) + 604_800,
 }
@@ -72,10 +78,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Audited:
-    """What one block comes to: a verdict for each byte string, and the rows that it touched, by space."""
+    """What one block comes to: a verdict for each byte string, the rows that it touched, by space, new validators.
+
+    Args:
+        updates: consensus keys and their power from two heights later on.
+    """
 
     verdicts: tuple[Verdict, ...]
     touched: dict[str, set[bytes]]
+    updates: tuple[tuple[bytes, int], ...] = ()
 
 
 class Auditor:
@@ -83,7 +94,7 @@ class Auditor:
 
     Args:
         genesis: the bytes of the genesis document.
-        amend: changes the first rows, for what only a later issue's messages can bring about.
+        amend: changes the first rows, for what a run begins with.
     """
 
     def __init__(self, genesis: bytes, *, amend: Callable[[Rows], None] = lambda _rows: None) -> None:
@@ -102,7 +113,13 @@ class Auditor:
         self._log = LogRoot()
 
     def block(
-        self, height: int, time_s: int, raws: Sequence[bytes], *, exhausted: Mapping[bytes, int] | None = None
+        self,
+        height: int,
+        time_s: int,
+        raws: Sequence[bytes],
+        *,
+        exhausted: Mapping[bytes, int] | None = None,
+        evidence: Sequence[governance.Misbehaviour] = (),
     ) -> Audited:
         """Execute a block.
 
@@ -111,6 +128,7 @@ class Auditor:
             time_s: not before that of the last.
             exhausted: transactions, by hash, and the message at which the ledger says that their steps are exhausted.
                 Steps are not counted here: it is taken as given once enough conditions are compared, and only then.
+            evidence: address of a consensus key, height, and time in seconds, of what validators did wrong.
         """
         assert height == self.height + 1, f"expected height {self.height + 1}, came {height}"
         assert time_s >= self.time_s, f"expected a time from {self.time_s} on, came {time_s}"
@@ -119,7 +137,8 @@ class Auditor:
         self._touched = {space: set() for space in self.spaces}
         if raws:
             self._sweep(len(raws))
-        return Audited(tuple([self._verdict(raw) for raw in raws]), self._touched)
+        verdicts = tuple([self._verdict(raw) for raw in raws])
+        return Audited(verdicts, self._touched, self._end(evidence) if raws or evidence else ())
 
     def expect(self, raw: bytes, time_s: int) -> bool:
         """Tell whether bytes would be a transaction in a block of this time."""
@@ -147,6 +166,13 @@ class Auditor:
         leaf: Any = decode(self.spaces[LEAVES][place[0].to_bytes(8, "big")])
         return [*leaf[:5], decode(leaf[5])]
 
+    def _end(self, evidence: Sequence[governance.Misbehaviour]) -> tuple[tuple[bytes, int], ...]:
+        view = View(self.rows, Transaction(b"", [], 0, []), self.time_s, height=self.height)
+        updates = governance.end_block(view, evidence)
+        for key, row in view.written.items():
+            self._write(key, row)
+        return tuple(updates)
+
     def _sweep(self, count: int) -> None:
         due = sorted((end, key) for key, end in self._ends.items() if end <= self.time_s)
         for _, key in due[: 2 * count + 16]:
@@ -168,7 +194,7 @@ class Auditor:
 
     def _execute(self, transaction: Transaction) -> tuple[View, list[tuple[int, int, Any]]]:
         """Return the view with what is to be written, and (place, code, data) for each leaf."""
-        view = View(self.rows, transaction, self.time_s)
+        view = View(self.rows, transaction, self.time_s, height=self.height)
         outcomes: list[tuple[int, int, Any]] = []
         try:
             for view.place, message in enumerate(transaction.messages):

@@ -52,10 +52,7 @@ def rotate_key(view: View, message: Message) -> Row:
         raise No(KEY_IN_USE)
     if use != HPKE:
         view.need(key)
-    before = view.get("membership.keys", [organisation, use])
-    retired = [*before[1], [before[0], view.time_s]][-RETIRED_MAX:] if before else []
-    view.put("membership.keys", [organisation, use], [key, retired])
-    view.put("membership.owners", sha256(key), [organisation, use])
+    replace_key(view, organisation, use, key)
     return [103, organisation, use, key]
 
 
@@ -65,6 +62,15 @@ def publish_file(view: View, message: Message) -> Row:
     view.need_organisation(message["organisation"])
     view.put("membership.files", [message["organisation"], message["name"]], message["digest"])
     return [104, message["organisation"], message["name"], message["digest"]]
+
+
+def replace_key(view: View, organisation: str, use: int, key: bytes) -> None:
+    """Make a key current, and retire the one before; an empty key when a member is removed."""
+    current, retired = view.get("membership.keys", [organisation, use]) or [b"", []]
+    gone = [[current, view.time_s]] if current else []
+    view.put("membership.keys", [organisation, use], [key, [*retired, *gone][-RETIRED_MAX:]])
+    if key:
+        view.put("membership.owners", sha256(key), [organisation, use])
 
 
 def is_fit_for(key: bytes, use: int) -> bool:

@@ -42,9 +42,25 @@ def struct(*items: Check) -> Check:
     )
 
 
+def one_of(shapes: dict[int, Check]) -> Check:
+    """An array whose first element is a tag, and the others what its shape says."""
+    return lambda value: (
+        type(value) is list
+        and len(value) > 0
+        and type(value[0]) is int
+        and value[0] in shapes
+        and shapes[value[0]](value[1:])
+    )
+
+
 def boolean(value: Any) -> bool:
     """True or false."""
     return type(value) is bool
+
+
+def any_length(low: int, high: int) -> Check:
+    """Text of so many characters."""
+    return lambda value: type(value) is str and low <= len(value) <= high
 
 
 def any_text(value: Any) -> bool:
@@ -79,6 +95,37 @@ ANY_INTEGER: Final = integer(-(1 << 63), (1 << 64) - 1)
 CONDITION: Final = struct(array(any_text), array(ROLE_CLASS), array(PURPOSE), array(VERB), ANY_INTEGER, ANY_INTEGER)
 GATE: Final = struct(array(CONDITION), array(struct(CONDITION, array(CONDITION))))
 
+# provisions.md, Provision: what is not a matter of shape is a policy's fitness (`is_fit_tree`)
+PROVISION_DEPTH_MAX: Final = 100
+
+
+def provision(value: Any, depth: int = 0) -> bool:
+    """A provision, with its exceptions."""
+    fields: tuple[Check, ...] = (
+        integer(0, 1), array(any_text), array(ROLE_CLASS), array(PURPOSE), array(VERB), *[ANY_INTEGER] * 4,
+        array(any_text), array(any_text), array(any_text), array(size(0, 1 << 32)),
+        array(struct(integer(1, 4), size(0, 1 << 32))),
+        array(lambda each: depth < PROVISION_DEPTH_MAX and provision(each, depth + 1)),
+    )  # fmt: skip
+    return struct(*fields)(value)
+
+
+LEDGER_ACCESS: Final = integer(1, 3)
+POWER: Final = integer(0, (1 << 31) - 1)
+ACTION: Final = one_of(
+    {
+        1: struct(
+            ORGANISATION, any_length(1, 120), array(ROLE_CLASS, 0, 8), LEDGER_ACCESS, any_length(0, 200),
+            array(struct(KEY_USE, size(32, 1217)), 1, 6),
+        ),
+        2: struct(ORGANISATION),
+        3: struct(text(r"^([A-Z0-9]{2,12})?\Z"), array(provision, 0, 64)),
+        4: struct(POSITIVE, COUNT),
+        5: struct(ORGANISATION, LEDGER_ACCESS, POWER),
+        6: struct(ORGANISATION, SECONDS),
+    }
+)  # fmt: skip
+
 MESSAGES: Final[dict[int, Shape]] = {
     101: (
         ("organisation", ORGANISATION),
@@ -90,6 +137,10 @@ MESSAGES: Final[dict[int, Shape]] = {
     102: (("organisation", ORGANISATION), ("certificate", DIGEST)),
     103: (("organisation", ORGANISATION), ("use", KEY_USE), ("key", size(32, 1217))),
     104: (("organisation", ORGANISATION), ("name", FILE_NAME), ("digest", DIGEST)),
+    105: (("organisation", ORGANISATION), ("action", ACTION), ("expires_at_s", SECONDS)),
+    106: (("organisation", ORGANISATION), ("proposal", ID), ("is_in_favour", boolean)),
+    107: (("organisation", ORGANISATION), ("accused", ORGANISATION), ("commitment", DIGEST)),
+    108: (("organisation", ORGANISATION), ("key", DIGEST)),
     201: (
         ("pseudonym", ID),
         ("custodian", ORGANISATION),

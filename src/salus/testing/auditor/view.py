@@ -5,7 +5,7 @@ A key of a row is the table's name, one zero byte, and the encoding of the key (
 
 from typing import Any, Final
 
-from salus.testing.auditor.canonical import Value, encode
+from salus.testing.auditor.canonical import Value, decode, encode
 from salus.testing.auditor.hashes import sha256
 from salus.testing.auditor.transactions import Transaction
 
@@ -39,12 +39,14 @@ class View:
     Args:
         rows: as the transactions before it left them; never written here.
         time_s: the block's time.
+        height: of the block.
     """
 
-    def __init__(self, rows: Rows, transaction: Transaction, time_s: int) -> None:
+    def __init__(self, rows: Rows, transaction: Transaction, time_s: int, *, height: int = 0) -> None:
         self._rows = rows
         self.transaction = transaction
         self.time_s = time_s
+        self.height = height
         self.place = 0
         self.written: dict[bytes, Row | None] = {}
         self.signed: list[bytes] = []
@@ -60,6 +62,13 @@ class View:
         place = row_key(table, key)
         row = self.written[place] if place in self.written else self._rows.get(place)
         return None if row is None else list(row)
+
+    def all(self, table: str) -> dict[Any, Row]:
+        """Return copies of a table's rows by their keys, in ascending order of the encoded keys."""
+        prefix = table.encode() + b"\x00"
+        places = {place for place in (*self._rows, *self.written) if place.startswith(prefix)}
+        keys: list[Any] = [decode(place[len(prefix) :]) for place in sorted(places)]
+        return {key: row for key in keys if (row := self.get(table, key)) is not None}
 
     def put(self, table: str, key: Value, row: Row | None) -> None:
         """Write or, with None, delete a row."""

@@ -84,7 +84,7 @@ class Cast:
     """A network before its first block.
 
     Args:
-        suspended_until_s: members that are suspended at first, which only a later issue's votes can bring about.
+        suspended_until_s: members that are suspended at first.
     """
 
     genesis: Genesis
@@ -98,7 +98,7 @@ class Cast:
             CONTRACTS,
             self.genesis.time_s,
             tuple(self._amended(row) for row in genesis_rows(self.genesis)),
-            lambda reader: membership.network(reader).rules_version,
+            membership.next_rules_version,
         )
 
     def auditor(self) -> Auditor:

@@ -20,6 +20,7 @@ from salus.testing.simulator.cast import CODES, LAST_DAY, STRANGER, KeyRing, pla
 STRANGE: Final = 0.04
 """How often something is named that is not there."""
 SESSIONS_MAX: Final = 12
+NEWCOMERS: Final = ("NW001", "NW002")
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,83 @@ def _rotate_key(make: Drafter) -> list[Draft]:
 def _publish(make: Drafter) -> list[Draft]:
     code = make.code()
     return [Draft([104, code, f"file-{make.chance.randrange(4)}", make.bytes(32)], [make.organisation_key(code)])]
+
+
+def _propose(make: Drafter) -> list[Draft]:
+    """Propose an action, mostly a fit one."""
+    code = make.code()
+    action, keys = make.chance.choices(
+        (_admission, _removal, _new_policy, _new_rules, _new_access, _suspension), (4, 1, 2, 1, 6, 2)
+    )[0](make)
+    message = [105, code, action, make.later_s(2_592_000)]
+    return [Draft(message, [make.organisation_key(code), *keys])]
+
+
+Proposed = tuple[list[Any], list[SigningKey]]
+"""An action, and the keys that sign it with the proposer."""
+
+
+def _admission(make: Drafter) -> Proposed:
+    known = {key for key, _ in make.rows("membership.organisations")}
+    code = make.chance.choice([each for each in (*CODES, *NEWCOMERS) if each not in known] or CODES)
+    uses = sorted(make.chance.sample((2, 3, 4, 6), make.chance.randrange(3)))
+    keys = {use: make.new_key() for use in (1, *uses)}
+    roles = make.chance.choice(([], [1], [1, 7], [2, 3], [5], [6], [7, 1]))
+    fields = [f"Organisation {code}", roles, make.chance.choice((2, 2, 3, 1)), "https://new.example"]
+    return [1, code, *fields, [[use, key.public] for use, key in keys.items()]], list(keys.values())
+
+
+def _removal(make: Drafter) -> Proposed:
+    return [2, make.code()], []
+
+
+def _new_policy(make: Drafter) -> Proposed:
+    whose = make.chance.choice(("", make.code()))
+    tree = plain_tree(make.chance, depth=1, is_wide=False)
+    if make.chance.random() < 0.1:
+        tree[3] = [2, 1]  # not sorted
+    return [3, whose, [tree]], []
+
+
+def _new_rules(make: Drafter) -> Proposed:
+    return [4, make.chance.choice((2, 2, 1, 3)), make.chance.choice((0, 1_000_000, 2_000_000))], []
+
+
+def _new_access(make: Drafter) -> Proposed:
+    access = make.chance.choice((1, 1, 1, 2, 3))
+    power = make.chance.choice((1, 2, 3, 4, 6, 10)) if access == 1 else 0
+    seats = [key for key, _ in make.rows("membership.keys") if key[1] == 6]
+    code = make.chance.choice(seats)[0] if seats and make.chance.random() < 0.9 else make.code()
+    return [5, code, access, power], []
+
+
+def _suspension(make: Drafter) -> Proposed:
+    return [6, make.code(), make.chance.choice((0, make.time_s + 60, make.time_s + 90_000))], []
+
+
+def _vote(make: Drafter) -> list[Draft]:
+    """Vote for some proposal, mostly with as many as are missing."""
+    found = make.pick("membership.proposals")
+    proposal, row = found or (make.bytes(16), ["", [], 0, []])
+    members = [key for key, _ in make.rows("membership.organisations")]
+    missing = [code for code in members if code not in row[3]] or members
+    needed = len(members) * 2 // 3 + 1 - sum(1 for code in members if code in row[3])
+    some = missing[: max(needed, 1)] if make.chance.random() < 0.7 else [make.chance.choice((*missing, make.code()))]
+    side = make.chance.random() < 0.9
+    return [Draft([106, code, proposal, side], [make.organisation_key(code)]) for code in some]
+
+
+def _suspend(make: Drafter) -> list[Draft]:
+    """Accuse somebody, now and then all at once."""
+    accused = make.code()
+    members = [key for key, _ in make.rows("membership.organisations") if key != accused]
+    some = members[:4] if members and make.chance.random() < 0.3 else [make.code()]
+    return [Draft([107, code, accused, make.bytes(32)], [make.organisation_key(code)]) for code in some]
+
+
+def _rotate_consensus_key(make: Drafter) -> list[Draft]:
+    code, key = make.code(), make.new_key()
+    return [Draft([108, code, key.public], [make.organisation_key(code), key])]
 
 
 def _enrol(make: Drafter) -> list[Draft]:
@@ -365,6 +443,10 @@ BUILDERS: Final[dict[int, Callable[[Drafter], list[Draft]]]] = {
     102: _revoke_certificate,
     103: _rotate_key,
     104: _publish,
+    105: _propose,
+    106: _vote,
+    107: _suspend,
+    108: _rotate_consensus_key,
     201: _enrol,
     202: _rotate,
     203: _take_over,
@@ -389,6 +471,7 @@ BUILDERS: Final[dict[int, Callable[[Drafter], list[Draft]]]] = {
 }
 WEIGHTS: Final = {
     103: 3,
+    106: 4,
     201: 12,
     204: 5,
     206: 0.5,

@@ -7,6 +7,7 @@ from random import Random
 from typing import Final
 
 from salus.contracts import CONTRACTS
+from salus.ledger.contract import Misbehaviour
 from salus.ledger.machine import Machine
 from salus.ledger.outcomes import DENIED, DONE, TransactionResult, decode_leaf
 from salus.ledger.state import INDEXES, LEAVES
@@ -25,6 +26,9 @@ from salus.testing.simulator.comparison import (
 from salus.testing.simulator.player import Player
 
 LOOK_AT_ALL_EVERY: Final = 100
+GUILTY: Final = 0.02
+"""How often a block has evidence."""
+CONSENSUS: Final = 6
 JUMPS_S: Final = (0, 0, 0, 1, 1, 1, 2, 5, 5, 30, 61, 599, 600, 901, 3600)
 LONG_JUMPS_S: Final = (86_400, 604_800, 604_801, 8 * 86_400, 34_560_000)
 
@@ -80,14 +84,31 @@ class InMemory:
     def _execute(self, raws: list[bytes]) -> tuple[TransactionResult, ...]:
         admitted = [self.machine.admit_verified(raw, time_s=self._time_s) for raw in raws]
         height = self.auditor.height + 1
-        self._executed = self.machine.execute(height=height, time_s=self._time_s, block_transactions=admitted)
+        self._evidence = self._some_evidence() if self.chance.random() < GUILTY else []
+        self._executed = self.machine.execute(
+            height=height,
+            time_s=self._time_s,
+            block_transactions=admitted,
+            evidence=[Misbehaviour(*each) for each in self._evidence],
+        )
         return self._executed.results
+
+    def _some_evidence(self) -> list[tuple[bytes, int, int]]:
+        """Against keys that are or were consensus keys, and now and then against one that nobody has."""
+        owners = self.auditor.table("membership.owners").items()
+        names = [decode(key) for key, row in owners if row[1] == CONSENSUS] + [self.chance.randbytes(32)]
+        guilty = [name[:20] for name in names if isinstance(name, bytes)]
+        some = self.chance.choices(guilty, k=self.chance.choice((1, 1, 2)))
+        return [(address, self.chance.randrange(1, 4), self._time_s) for address in some]
 
     def _store(self, raws: list[bytes]) -> None:
         results = self._execute(raws)
         self.store.write(self._executed.changes)
-        audited = self.auditor.block(self.auditor.height + 1, self._time_s, raws, exhausted=exhausted(results))
+        audited = self.auditor.block(
+            self.auditor.height + 1, self._time_s, raws, exhausted=exhausted(results), evidence=self._evidence
+        )
         compare_results(audited, results)
+        expect_same("validators that change", self._executed.validator_updates, audited.updates)
         compare_changes(self.auditor, audited, self._executed.changes, self.store)
         count_results(self.seen, results)
         if self.auditor.height % LOOK_AT_ALL_EVERY == 0:

@@ -20,6 +20,10 @@ GIVEN = [
 ]
 PAYS = {
     "an organisation for itself": ("hospital publishes a as b", "hospital"),
+    "a proposer, also where the new member's key signs": ("hospital proposes to admit dentist as clinical", "hospital"),
+    "who votes": ("practice votes for v1", "practice"),
+    "who accuses": ("practice accuses hospital", "practice"),
+    "not who is admitted": ("hospital proposes to admit dentist as clinical, signed by dentist", None),
     "who enrols": ("practice enrols carl", "practice"),
     "the custodian for its patient": ("ann files c1 as practice", "hospital"),
     "the custodian for a device": ("ann files c1 as practice, by ann-phone", "hospital"),

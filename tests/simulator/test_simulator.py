@@ -72,7 +72,7 @@ def test_a_hundred_thousand_steps(chunk: int, first_seed: int) -> None:
 @pytest.mark.promise("L6", "R2")
 def test_everything_is_heard() -> None:
     seen = run_all(range(60), LONG_STEPS, in_memory)
-    for favourites in ((204,), (202, 204, 205), (401, 402), (501, 504), (503, 504), (601, 603)):
+    for favourites in ((105, 106), (107, 108), (204,), (202, 204, 205), (401, 402), (501, 504), (503, 504), (601, 603)):
         for seed in range(6):
             seen += simulate(seed, LONG_STEPS, favourites=favourites)
     assert REJECTIONS - {code for _, code, _ in seen} == set()
@@ -104,6 +104,15 @@ FAULTS = {
     "standing is not looked at": Fault(access.handlers, "_standing", nothing, (601,)),
     "policies forbid nothing": Fault(access.handlers, "_forbids", nothing, (601,)),
     "a member's key enrols a person": Fault(patients.handlers, "_check_unknown", nothing, (201, 204)),
+    "half of the members carry a proposal": Fault(
+        membership.actions, "is_super_majority", lambda _real: lambda count, *, of: 2 * count > of, (105, 106)
+    ),
+    "more than a third of the power moves": Fault(membership.actions, "check_seat", nothing, (105, 108)),
+    "a removed member keeps its keys": Fault(membership.actions, "_remove", nothing, (105, 106)),
+    "two accusers are enough": Fault(
+        membership.handlers, "can_suspend", lambda _real: lambda accusers, *, of: 2 * accusers >= of - 2, (107,)
+    ),
+    "evidence opens no case": Fault(membership.blocks, "_open_case", nothing, (108,)),
     "the sweep is shorter": Fault(machine, "SWEEP_BASE", lambda _real: 0, (601, 501)),
     "a permit has another's id": Fault(
         access.handlers, "permit_id", lambda real: lambda transaction, index: real(transaction, index + 1), (601,)

@@ -39,6 +39,7 @@ def table(lines: list[Line], described: dict[str, str]) -> str:
             "# Budgets",
             "",
             "Written by `make bench`; raw numbers of the same run are in `docs/results/`.",
+            "Where the time of a release and a deposit goes: [profile](results/2026-11-28-where-the-time-goes.md).",
             "",
             *about,
             "",

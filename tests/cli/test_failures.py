@@ -11,6 +11,7 @@ from salus.ledger.verifier import TrustRootInvalid
 from salus.node.config import SettingsUnfit
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.keys import KeysUnfit
+from salus.sdk.following import HeaderAbsent
 from salus.sdk.wallet import WalletRefuses
 from salus.sdk.wallet_files import WalletFileUnfit
 from salus.vault import errors as vault
@@ -28,6 +29,7 @@ CASES: dict[str, tuple[Exception, tuple[int, str, str]]] = {
     "FHIR": (FHIR, (BAD_INPUT, "line 3: expected JSON, came another text", "send JSON")),
     "wallet refuses": (WalletRefuses("two pseudonyms: sign each"), (NO, "two pseudonyms", "sign each")),
     "wallet file": (WalletFileUnfit("changed: take a copy"), (BAD_INPUT, "changed", "take a copy")),
+    "no header": (HeaderAbsent("no block 9: name another"), (TRY_LATER, "no block 9", "name another")),
     "trust": (TrustRootInvalid("newer: get it again"), (BAD_INPUT, "newer", "get it again")),
     "missing": (
         FileNotFoundError(errno.ENOENT, "No such file or directory", "x"),

@@ -67,7 +67,7 @@ def store_of(ledger: Ledger, trusted: SignedState) -> TrustStore:
     return TrustStore(
         format=STORE_FORMAT,
         root=first,
-        newest=_block(trusted),
+        newest=block_of(trusted),
         followed_at_s=NOW_S - 60,
         source="north",
         witness="south",
@@ -80,6 +80,21 @@ def outcome(name: str, index: int = 3, which: Life | None = None) -> OutcomeBund
     of = which or life()
     signed = of.states[name]
     return OutcomeBundle(FORMAT, signed, of.ledger.prove_outcome(index, signed.state))
+
+
+def block_of(signed: SignedState | str) -> LightBlock:
+    """Return the light block of a signed state, or of the one of this name."""
+    state = life().states[signed] if isinstance(signed, str) else signed
+    return LightBlock(state.header, state.validators)
+
+
+def forked(name: str) -> OutcomeBundle:
+    """An outcome under another state for the same height, which the same validators signed."""
+    good, of = outcome(name), life()
+    numbers = [_number(each.public_key) for each in good.signed.validators]
+    state = AppState(good.signed.state.tree_root, good.signed.state.log_size, Digest(sha256(b"fork")))
+    signed = _by(of, *numbers).sign_state(state, height=_height(name), time_s=_time_s(name))
+    return replace(good, signed=signed)
 
 
 def holding() -> list[Case]:
@@ -181,15 +196,15 @@ def _named(ledger: Ledger) -> Any:
     return first.trust().validators
 
 
-def _block(signed: SignedState) -> LightBlock:
-    return LightBlock(signed.header, signed.validators)
-
-
 def _of_chain(store: TrustStore, chain: str) -> TrustStore:
     # The trusted header is of this other chain too, as it would be.
     trusted = store.signed_header()
     header = encode_signed_header(SignedHeader(replace(trusted.header, chain_id=chain), trusted.commit))
     return replace(store, root=replace(store.root, chain=chain), newest=replace(store.newest, header=header))
+
+
+def _number(public_key: bytes) -> int:
+    return [key.public for key in consensus_keys(8)].index(public_key)
 
 
 def _height(name: str) -> int:

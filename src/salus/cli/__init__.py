@@ -26,6 +26,7 @@ MODULES = {
     "release": "release",
     "audit": "audit",
     "verify": "verify",
+    "follow": "follow",
     "fsck": "fsck",
     "erase": "erase",
     "backup": "backup",

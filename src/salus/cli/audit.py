@@ -14,7 +14,7 @@ from salus.cli.output import Facts, note, progress, show
 if TYPE_CHECKING:
     from salus.cli.wallets import OpenWallet
     from salus.ledger.bundles import HistoryBundle
-    from salus.ledger.verifier import TrustRoot
+    from salus.ledger.verifier import Trust
     from salus.sdk.verified import VerifiedHistoryBundle
 
 
@@ -90,7 +90,7 @@ def _audit(
         return Audited(desk.organisation, bundle, checked)
 
 
-def _trust(node: Path, trust: Path | None) -> "TrustRoot":
+def _trust(node: Path, trust: Path | None) -> "Trust":
     from salus.node import config
     from salus.node.founding import trust_root
     from salus.sdk.trust_file import read_trust

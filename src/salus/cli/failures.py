@@ -66,13 +66,14 @@ def _kinds() -> dict[int, tuple[type[Exception], ...]]:
     from salus.node.journal import JournalDamaged
     from salus.node.keys import KeysUnfit
     from salus.node.schema import SchemaNewer
+    from salus.sdk.following import HeaderAbsent
     from salus.sdk.wallet import WalletRefuses
     from salus.sdk.wallet_files import WalletFileUnfit
     from salus.testing.population import FolderInUse
     from salus.vault import errors as vault
 
     return {
-        TRY_LATER: (NotNow, base.Unavailable, vault.Unavailable),
+        TRY_LATER: (NotNow, base.Unavailable, vault.Unavailable, HeaderAbsent),
         NO: (Refused, Rejected, WalletRefuses, VerificationFailed),
         BAD_INPUT: (
             *(FhirRejected, NhsNumberInvalid, GenesisInvalid, ProvisionInvalid, ChainMismatch, SettingsUnfit),

@@ -5,6 +5,7 @@
 #   make fast            tests without services and without long ones                     about two minutes
 #   make test            check, then all tests but the long ones                          what CI runs
 #   make long            kill harness, simulator, determinism, mutations                  hours; result in docs/results/
+#   make mutation        mutations alone (CHUNK=tree: one chunk; EACH=all: every one)     hours; result in docs/results/
 #   make bench           the budget table
 #   make docs            write the generated pages again
 #   make lock            renew requirements/ (needs the package index)
@@ -14,7 +15,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint types rings licences pages fast long bench docs lock pythons clean
+.PHONY: help setup demo test check lint types rings licences pages fast long mutation bench docs lock pythons clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -64,6 +65,11 @@ long: $(VENV)/.ready-test $(VENV)/.ready-engine pythons
 	mkdir -p docs/results
 	{ git log -1 --format='commit %H'; uname -srm; nproc; $(BIN)/python -V; \
 	  $(PYTEST) $(SPREAD) -m long -o faulthandler_timeout=7200; } 2>&1 | tee docs/results/$(TODAY)-long.txt
+
+mutation: $(VENV)/.ready-test
+	mkdir -p docs/results
+	{ git log -1 --format='commit %H'; uname -srm; nproc; $(BIN)/python -V; \
+	  nice -n 15 $(BIN)/python -m tools.mutation $(CHUNK); } 2>&1 | tee docs/results/$(TODAY)-mutation.txt
 
 bench: $(VENV)/.ready-test | $(VENV)/.ready-peers
 	$(BIN)/python -m bench

@@ -1,8 +1,9 @@
 """Change one thing in the code at a time and see whether a test notices.
 
 Run: `python -m tools.mutate src/salus/contracts --tests tests/contracts --seconds 600`. Each mutant is one file of a
-copy of the package; a mutant that no test kills is a survivor. Survivors that cannot be killed stand, with the reason,
-in the file given by `--explained`: a line for each, `path | line of code | change | reason`.
+copy of the package; a mutant that no test kills is a survivor. What survives the tests of `--tests` meets those of
+`--then`; `--each` draws so many mutants of each file. Survivors that cannot be killed stand, with the reason, in the
+file given by `--explained`: a line for each, `path | line of code | change | reason`.
 """
 
 from __future__ import annotations
@@ -13,22 +14,29 @@ import importlib
 import multiprocessing
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "src"
 PACKAGE = "salus"
-HANGS_S = 120
-PRELOADED = ("cryptography.hazmat.primitives.hpke", "hypothesis", "lmdb", "msgspec.inspect", "nacl.bindings")
+HANGS_CPU_S = 180
+HANGS_S = 1_200
+"""A run of the tests that takes longer fails: by its own work, and by the clock, which other work also moves."""
+FIRST_FAILURE = (Phase.explicit, Phase.generate)
+"""Hypothesis is done with the first example that fails: nobody reads it, and a smaller one takes minutes to find."""
+PRELOADED = ("cryptography.hazmat.primitives.hpke", "lmdb", "msgspec.inspect", "nacl.bindings")
 """Loaded once for each worker and not once for each mutant."""
 
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -63,15 +71,23 @@ class Mutant:
 def main(arguments: Sequence[str]) -> int:
     """Print the survivors; the exit status is 1 if one is not explained, 2 if there was nothing to change."""
     options = parse(arguments)
-    mutants = [mutant for each in options.sources for path in files_of(Path(each)) for mutant in mutants_of(path)]
+    files = [path for each in options.sources for path in files_of(Path(each))]
+    mutants = [mutant for path in files for mutant in drawn(list(mutants_of(path)), options)]
     if not mutants:
         print("error: nothing to change\nhint: name files or folders of Python code", file=sys.stderr)
         return 2
     explained = explanations(options.explained)
     random.Random(options.seed).shuffle(mutants)
     begun_s = time.monotonic()
-    survivors, tried = judge(mutants, options, until_s=begun_s + options.seconds)
-    report(survivors, explained, tried=tried, total=len(mutants), took_s=time.monotonic() - begun_s, seed=options.seed)
+    try:
+        survivors, tried = judge(mutants, options, until_s=begun_s + options.seconds)
+    except TestsFail as failure:
+        print(f"error: {failure}\nhint: mend the tests first", file=sys.stderr)
+        return 2
+    per_file(files, survivors, tried)
+    report(
+        survivors, explained, tried=len(tried), total=len(mutants), took_s=time.monotonic() - begun_s, seed=options.seed
+    )
     return 1 if any(mutant.place not in explained for mutant in survivors) else 0
 
 
@@ -80,6 +96,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.mutate", description=__doc__)
     parser.add_argument("sources", nargs="+", help="files and folders to change, one place at a time")
     parser.add_argument("--tests", nargs="+", required=True, help="what pytest runs, the quickest first")
+    parser.add_argument(
+        "--then", nargs="+", default=[], help="what pytest runs on those that survive, one after the other"
+    )
+    parser.add_argument("--each", type=int, help="so many mutants of each file, drawn by the seed (default: all)")
     parser.add_argument("--seconds", type=float, default=600, help="begin no mutant after this time")
     parser.add_argument("--seed", type=int, default=1, help="order of the mutants")
     parser.add_argument("--workers", type=int, default=2, help="mutants at a time")
@@ -90,6 +110,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def files_of(source: Path) -> list[Path]:
     """A file, or the Python files of a folder."""
     return [source] if source.is_file() else sorted(source.rglob("*.py"))
+
+
+def drawn(mutants: list[Mutant], options: argparse.Namespace) -> list[Mutant]:
+    """Draw as many mutants of one file as are wanted; a larger `--each` draws the same and more."""
+    random.Random(options.seed).shuffle(mutants)
+    return mutants[: options.each]
 
 
 def mutants_of(path: Path) -> Iterator[Mutant]:
@@ -192,16 +218,17 @@ def replace(tree: ast.Module, old: ast.AST, new: ast.AST) -> None:
     Replacer().visit(tree)
 
 
-def judge(mutants: Sequence[Mutant], options: argparse.Namespace, *, until_s: float) -> tuple[list[Mutant], int]:
-    """Run the tests on each mutant until the time is up; return the survivors and how many were tried."""
-    survivors, tried = [], 0
+def judge(
+    mutants: Sequence[Mutant], options: argparse.Namespace, *, until_s: float
+) -> tuple[list[Mutant], list[Mutant]]:
+    """Run the tests on each mutant until the time is up; return the survivors and those that were tried."""
+    survivors, tried = [], []
     with tempfile.TemporaryDirectory(prefix="mutants-") as place:
-        start = (Path(place), tuple(options.tests), until_s)
+        start = (Path(place), (tuple(options.tests), *((each,) for each in options.then)), until_s)
         with multiprocessing.get_context("spawn").Pool(options.workers, open_bench, start) as pool:
-            if not pool.apply(survives, (None,)):
-                raise SystemExit("error: the tests fail without any change\nhint: mend them first")
             for mutant, lived in zip(mutants, pool.imap(survives, mutants), strict=True):
-                tried += lived is not None
+                if lived is not None:
+                    tried.append(mutant)
                 if lived:
                     print(f"survived: {mutant}", flush=True)
                     survivors.append(mutant)
@@ -210,39 +237,55 @@ def judge(mutants: Sequence[Mutant], options: argparse.Namespace, *, until_s: fl
 
 @dataclass(frozen=True)
 class Bench:
-    """What one worker has: its own copy of the package, and the tests; none is begun after `until_s`."""
+    """What one worker has: its own copy of the package, and groups of tests; none is begun after `until_s`."""
 
     folder: Path
-    tests: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
     until_s: float
+    sound: set[tuple[str, ...]] = field(default_factory=set)
+
+
+class TestsFail(Exception):
+    """The tests fail on what nobody has changed, so they say nothing of a mutant."""
 
 
 BENCH: list[Bench] = []
 
 
-def open_bench(place: Path, tests: tuple[str, ...], until_s: float) -> None:
+def open_bench(place: Path, groups: tuple[tuple[str, ...], ...], until_s: float) -> None:
     """Make a worker's copy, without byte code, and load what every run of the tests needs."""
+    sys.dont_write_bytecode = False  # compiled once, not once for each mutant
+    settings.register_profile("mutants", phases=FIRST_FAILURE, database=None)
+    settings.load_profile("mutants")
     folder = place / str(os.getpid())
     shutil.copytree(SOURCES / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
     for module in PRELOADED:
         importlib.import_module(module)
-    BENCH.append(Bench(folder, tests, until_s))
+    BENCH.append(Bench(folder, groups, until_s))
 
 
-def survives(mutant: Mutant | None) -> bool | None:
-    """Whether the tests pass on a mutant, or on the unchanged copy; None when the time was up before."""
+def survives(mutant: Mutant) -> bool | None:
+    """Whether all groups of tests pass on a mutant; None when the time was up before.
+
+    Raises:
+        TestsFail: a group fails on the unchanged copy, too; it is asked once, when the group is first wanted.
+    """
     (bench,) = BENCH
     if time.monotonic() >= bench.until_s:
         return None
-    if mutant is None:
-        return run(bench) == 0
     target = bench.folder / Path(mutant.path).relative_to("src")
     original = target.read_text(encoding="utf-8")
-    write(target, mutant.text)
-    try:
-        return run(bench) == 0
-    finally:
-        write(target, original)
+    for tests in bench.groups:
+        if tests not in bench.sound and run(bench, tests) != 0:
+            raise TestsFail(f"{' '.join(tests)}: fails without any change")
+        bench.sound.add(tests)
+        write(target, mutant.text)
+        try:
+            if run(bench, tests) != 0:
+                return False
+        finally:
+            write(target, original)
+    return True
 
 
 def write(target: Path, text: str) -> None:
@@ -252,17 +295,18 @@ def write(target: Path, text: str) -> None:
         stale.unlink()
 
 
-def run(bench: Bench) -> int:
+def run(bench: Bench, tests: Sequence[str]) -> int:
     """Run pytest with the copy in front, in a child that has everything loaded but the copy; one that hangs fails."""
     child = os.fork()
     if child == 0:
         signal.alarm(HANGS_S)
+        resource.setrlimit(resource.RLIMIT_CPU, (HANGS_CPU_S, HANGS_CPU_S))
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
         os.chdir(ROOT)
         sys.path.insert(0, str(bench.folder))
-        os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-m", "not long", *bench.tests])))
+        os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-m", "not long", *tests])))
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -273,6 +317,17 @@ def explanations(path: Path | None) -> set[tuple[str, str, str]]:
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
     parts = [[part.strip() for part in line.split(" | ")] for line in lines]
     return {(part[0], part[1], part[2]) for part in parts}
+
+
+def per_file(files: Sequence[Path], survivors: Sequence[Mutant], tried: Sequence[Mutant]) -> None:
+    """Print for each file how many mutants there are, were tried, were killed, and survived."""
+    of, lived = Counter(mutant.path for mutant in tried), Counter(mutant.path for mutant in survivors)
+    print("mutants  tried  killed  survived  file")
+    for path in files:
+        name = path.resolve().relative_to(ROOT).as_posix()
+        total = sum(1 for _ in mutants_of(path))
+        if total:
+            print(f"{total:7}  {of[name]:5}  {of[name] - lived[name]:6}  {lived[name]:8}  {name}")
 
 
 def report(

@@ -51,13 +51,14 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: where, what, and the file's text with it."""
+    """One change: where, what, and as which node and which of its changes `changed` finds it."""
 
     path: str
     line: int
     code: str
     change: str
-    text: str
+    node: int
+    number: int
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.change}\n    {self.code}"
@@ -127,10 +128,16 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
     passed_over = set(map(id, not_behaviour(tree)))
     for place, node in enumerate(ast.walk(tree)):
         for number, change in enumerate([] if id(node) in passed_over else changes_of(node)):
-            changed = ast.parse(text)
-            apply(changed, list(ast.walk(changed))[place], number)
             line: int = node.lineno  # type: ignore[attr-defined]  # whatever can be changed has a place
-            yield Mutant(shown, line, lines[line - 1].strip(), change, ast.unparse(changed))
+            yield Mutant(shown, line, lines[line - 1].strip(), change, place, number)
+
+
+def changed(text: str, mutant: Mutant) -> str:
+    """A file's text with one change in it."""
+    assert text.splitlines()[mutant.line - 1].strip() == mutant.code, "the file is still what it was"
+    tree = ast.parse(text)
+    apply(tree, list(ast.walk(tree))[mutant.node], mutant.number)
+    return ast.unparse(tree)
 
 
 def not_behaviour(tree: ast.Module) -> Iterator[ast.AST]:
@@ -279,7 +286,7 @@ def survives(mutant: Mutant) -> bool | None:
         if tests not in bench.sound and run(bench, tests) != 0:
             raise TestsFail(f"{' '.join(tests)}: fails without any change")
         bench.sound.add(tests)
-        write(target, mutant.text)
+        write(target, changed(original, mutant))
         try:
             if run(bench, tests) != 0:
                 return False

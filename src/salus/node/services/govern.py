@@ -1,0 +1,69 @@
+"""Govern: a member proposes and votes, and sees who the members are and what waits for votes (L7)."""
+
+from dataclasses import dataclass
+
+from salus.contracts import membership
+from salus.contracts.membership import (
+    PROPOSALS,
+    AnyAction,
+    Organisation,
+    Proposal,
+    Propose,
+    Proposed,
+    Validator,
+    Vote,
+    VoteCast,
+)
+from salus.ledger.encoding import decoder
+from salus.ledger.identifiers import OrganisationId, ProposalId
+from salus.ledger.outcomes import decode_leaf
+from salus.ledger.readers import ReadOnce
+from salus.node.assemble import Node
+
+PROPOSAL_S = 7 * 86_400
+_KEY_HEAD_BYTES = 2
+"""Before the 16 bytes of a proposal's id in the key of its row."""
+_PROPOSED, _CAST = decoder(Proposed), decoder(VoteCast)
+
+
+@dataclass(frozen=True)
+class Members:
+    """The network as its members have agreed on it.
+
+    Args:
+        seats: the validators among them.
+        proposals: what waits for votes.
+    """
+
+    members: dict[OrganisationId, Organisation]
+    seats: dict[OrganisationId, Validator]
+    proposals: dict[ProposalId, Proposal]
+
+
+def see_members(node: Node) -> Members:
+    """Return who the members are now, and what is proposed."""
+    with node.engine.snapshot() as snapshot:
+        rows = ReadOnce(snapshot)
+        return Members(
+            members={code: membership.require_organisation(rows, code) for code in membership.members(rows)},
+            seats=membership.seats(rows),
+            proposals={
+                ProposalId(key[_KEY_HEAD_BYTES:]): row
+                for key, row in PROPOSALS.under(rows)
+                if node.clock() < row.expires_at_s
+            },
+        )
+
+
+def propose(node: Node, action: AnyAction) -> Proposed:
+    """Put an action to the vote for 7 days, with this member in favour. Raises Refused or NotNow."""
+    result = node.submit(Propose(node.organisation, action, node.clock() + PROPOSAL_S))
+    proposed: Proposed = _PROPOSED.decode(decode_leaf(result.leaves[0]).data)
+    return proposed
+
+
+def vote(node: Node, proposal: ProposalId, *, is_in_favour: bool) -> VoteCast:
+    """Vote for a proposal, or take this member's vote back. Raises Refused or NotNow."""
+    result = node.submit(Vote(node.organisation, proposal, is_in_favour))
+    cast: VoteCast = _CAST.decode(decode_leaf(result.leaves[0]).data)
+    return cast

@@ -153,6 +153,11 @@ class _Environment:
             self._open_count += 1
             return transaction
 
+    @property
+    def is_resizing(self) -> bool:
+        """Tell whether somebody waits to replace the map."""
+        return self._resizing
+
     def resize(self, size_bytes: int) -> None:
         """Give the map another size; 0 adopts the one that the writer gave it."""
         with self._idle:
@@ -209,6 +214,11 @@ class LmdbStore:
     def items(self, space: str, *, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Yield (key, row) in ascending order, from the first key that is not below `start`."""
         return self._now.items(space, start=start)
+
+    @property
+    def is_growing(self) -> bool:
+        """Tell whether the map waits for snapshots to end: whoever keeps a long one gives it up."""
+        return self._environment.is_resizing
 
     @contextmanager
     def snapshot(self) -> Iterator[LmdbSnapshot]:

@@ -20,6 +20,7 @@ ANSWER_BYTES_MAX: Final = 64 << 20
 COUNT_MAX: Final = 1 << 20
 SECOND_NS: Final = 10**9
 FLUSH, INFO, INIT_CHAIN, QUERY, CHECK_TX, COMMIT, PREPARE, PROCESS, FINALIZE = 2, 3, 5, 6, 8, 11, 16, 17, 20
+LIST_SNAPSHOTS, OFFER_SNAPSHOT, LOAD_CHUNK, APPLY_CHUNK = 12, 13, 14, 15
 ACCEPT: Final = 1
 BLOCK_BYTES_MAX: Final = 2 << 20
 
@@ -45,6 +46,17 @@ class Finalized:
     updates: tuple[tuple[bytes, int], ...]
     app_version: int
     app_hash: bytes
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A snapshot as an application lists it."""
+
+    height: int
+    format: int
+    chunks: int
+    hash: bytes
+    metadata: bytes
 
 
 @dataclass
@@ -122,6 +134,43 @@ class AbciNode:
         """Ask for a proved row."""
         answer = self._ask(self._query, QUERY, wire.blob(1, key) + wire.text(2, "/row"))
         return _fields(answer, {7: LENGTH}).blob(7, size_max_bytes=ANSWER_BYTES_MAX)
+
+    def snapshots(self) -> list[Offered]:
+        """Ask which snapshots there are."""
+        kinds = {1: VARINT, 2: VARINT, 3: VARINT, 4: LENGTH, 5: LENGTH}
+        found = [_fields(each, kinds) for each in _list(self._ask(self._query, LIST_SNAPSHOTS, b""), 1)]
+        return [
+            Offered(
+                height=each.integer(1),
+                format=each.integer(2),
+                chunks=each.integer(3),
+                hash=each.blob(4, size_max_bytes=ANSWER_BYTES_MAX),
+                metadata=each.blob(5, size_max_bytes=ANSWER_BYTES_MAX),
+            )
+            for each in found
+        ]
+
+    def chunk(self, snapshot: Offered, index: int) -> bytes:
+        """Ask for a chunk."""
+        body = wire.integer(1, snapshot.height) + wire.integer(2, snapshot.format) + wire.integer(3, index)
+        answer = self._ask(self._query, LOAD_CHUNK, body)
+        return _fields(answer, {1: LENGTH}).blob(1, size_max_bytes=ANSWER_BYTES_MAX)
+
+    def offer(self, snapshot: Offered, app_hash: bytes) -> int:
+        """Offer a peer's snapshot; return what the application makes of it."""
+        numbers = (snapshot.height, snapshot.format, snapshot.chunks)
+        described = b"".join(wire.integer(place, each) for place, each in enumerate(numbers, start=1))
+        described += wire.blob(4, snapshot.hash) + wire.blob(5, snapshot.metadata)
+        answer = self._ask(self._query, OFFER_SNAPSHOT, wire.message(1, described) + wire.blob(2, app_hash))
+        return _fields(answer, {1: VARINT}).integer(1)
+
+    def apply(self, index: int, chunk: bytes) -> tuple[int, bytes]:
+        """Bring a chunk; return what the application makes of it, and which chunks it wants again."""
+        answer = self._ask(
+            self._query, APPLY_CHUNK, wire.integer(1, index) + wire.blob(2, chunk) + wire.text(3, "peer")
+        )
+        fields = _fields(answer, {1: VARINT, 2: LENGTH})
+        return fields.integer(1), fields.blob(2, size_max_bytes=ANSWER_BYTES_MAX)
 
     def _ask(self, connection: "AbciConnection", number: int, body: bytes) -> bytes:
         self.calls += 1

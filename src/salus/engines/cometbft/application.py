@@ -17,6 +17,7 @@ from salus.engines.cometbft.chain import CometChain, DecidedBlock
 from salus.engines.cometbft.checking import Checked, Checker
 from salus.engines.cometbft.mempool import Waiting
 from salus.engines.cometbft.proposals import Terms
+from salus.engines.cometbft.snapshots import Snapshots
 from salus.engines.proving import prove_rows
 from salus.ledger.comet.types import Validator
 from salus.ledger.contract import Misbehaviour
@@ -60,6 +61,7 @@ class Application:
         clock: Clock,
         committed: Committed,
         waiting: Waiting | None = None,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self._chain = chain
         self._checker = checker
@@ -67,6 +69,7 @@ class Application:
         self._clock = clock
         self._committed = committed
         self._waiting = waiting or Waiting()
+        self.snapshots = snapshots or Snapshots(chain)
         self._lock = threading.RLock()
         self._settled = threading.Condition(self._lock)
 
@@ -84,13 +87,9 @@ class Application:
             case messages.VerifyVoteExtension():
                 return messages.extension_verified(messages.REJECT)
             case messages.LoadSnapshotChunk():
-                return messages.chunk(b"")
+                return messages.chunk(self.snapshots.chunk(request.height, request.format, request.index))
             case messages.ListSnapshots():
-                return messages.snapshots([])
-            case messages.OfferSnapshot():
-                return messages.offer_judged(messages.SNAPSHOT_ABORT)
-            case messages.ApplySnapshotChunk():
-                return messages.chunk_judged(messages.CHUNK_ABORT)
+                return messages.snapshots(self.snapshots.offered())
         with self._settled:
             return self._answer_locked(request)
 
@@ -110,6 +109,10 @@ class Application:
                 return self._commit()
             case messages.Query():
                 return self._query(request)
+            case messages.OfferSnapshot():
+                return messages.offer_judged(self.snapshots.offer(request.snapshot, request.app_hash))
+            case messages.ApplySnapshotChunk():
+                return self.snapshots.apply(request.index, request.chunk, request.sender)
         raise AssertionError(f"a request that is answered elsewhere: {type(request).__name__}")
 
     def check_many(self, requests: Sequence[messages.CheckTx]) -> list[bytes]:
@@ -217,6 +220,7 @@ class Application:
         self._checker.forget(block.raws)
         self._waiting.new_block()
         self._committed(block, executed)
+        self.snapshots.committed()
         return messages.committed(retain_height=self._chain.retain_height())
 
     def _query(self, request: messages.Query) -> bytes:

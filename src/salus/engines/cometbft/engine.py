@@ -142,6 +142,7 @@ class CometEngine(ServedEngine):
         self._following.close()
         self._server.close()
         self._checker.close()
+        self._application.snapshots.wait()
         self._chain.close()
 
     def _on_commit(self, block: DecidedBlock, executed: Executed) -> None:

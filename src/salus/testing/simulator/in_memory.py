@@ -84,7 +84,7 @@ class InMemory:
     def _execute(self, raws: list[bytes]) -> tuple[TransactionResult, ...]:
         admitted = [self.machine.admit_verified(raw, time_s=self._time_s) for raw in raws]
         height = self.auditor.height + 1
-        self._evidence = self._some_evidence() if self.chance.random() < GUILTY else []
+        self._evidence = some_evidence(self.auditor, self.chance, self._time_s) if self.chance.random() < GUILTY else []
         self._executed = self.machine.execute(
             height=height,
             time_s=self._time_s,
@@ -92,14 +92,6 @@ class InMemory:
             evidence=[Misbehaviour(*each) for each in self._evidence],
         )
         return self._executed.results
-
-    def _some_evidence(self) -> list[tuple[bytes, int, int]]:
-        """Against keys that are or were consensus keys, and now and then against one that nobody has."""
-        owners = self.auditor.table("membership.owners").items()
-        names = [decode(key) for key, row in owners if row[1] == CONSENSUS] + [self.chance.randbytes(32)]
-        guilty = [name[:20] for name in names if isinstance(name, bytes)]
-        some = self.chance.choices(guilty, k=self.chance.choice((1, 1, 2)))
-        return [(address, self.chance.randrange(1, 4), self._time_s) for address in some]
 
     def _store(self, raws: list[bytes]) -> None:
         results = self._execute(raws)
@@ -121,6 +113,15 @@ class InMemory:
         assert self.machine.meta is not None
         rows = {space: self.store.items(space) for space in COMPARED}
         compare_all(self.auditor, rows, self.machine.meta.app_hash)
+
+
+def some_evidence(auditor: Auditor, chance: Random, time_s: int) -> list[tuple[bytes, int, int]]:
+    """Against keys that are or were consensus keys, and now and then against one that nobody has."""
+    owners = auditor.table("membership.owners").items()
+    names = [decode(key) for key, row in owners if row[1] == CONSENSUS] + [chance.randbytes(32)]
+    guilty = [name[:20] for name in names if isinstance(name, bytes)]
+    some = chance.choices(guilty, k=chance.choice((1, 1, 2)))
+    return [(address, chance.randrange(1, 4), time_s) for address in some]
 
 
 def count_results(seen: Seen, results: Iterable[TransactionResult]) -> None:

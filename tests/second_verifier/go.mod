@@ -1,0 +1,3 @@
+module secondverifier
+
+go 1.24

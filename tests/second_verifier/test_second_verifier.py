@@ -1,0 +1,122 @@
+"""A verifier in Go, written from docs/spec alone, answers every vector and every altered proof as ours does (L5)."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from salus.crypto.edge_cases import EDGE_CASES
+from salus.engines.cometbft.installing import CannotInstall, find_go
+from salus.ledger.bundles import BundleUnknown, decode_bundle, encode_bundle
+from salus.ledger.verifier import VerificationFailed
+from tests.conftest import absent
+from tests.ledger import proof_cases, proof_vectors, skip_cases
+from tests.ledger.proof_cases import Case
+from tests.ledger.single_changes import bit_flips, single_changes
+from tests.ledger.test_verifier_skipping import BAD_STORES
+from tests.ledger.test_verifier_trust import REFUSED as BAD_ROOTS
+
+pytestmark = [pytest.mark.promise("L5"), pytest.mark.services]
+
+SOURCE = Path(__file__).parent
+ALTERED_MIN = 40
+Question = dict[str, Any]
+Answers = Callable[[Sequence[Question]], list[str]]
+
+
+@pytest.fixture(scope="session")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    """Build the second verifier, and ask it: one answer per question."""
+    try:
+        go = find_go()
+    except CannotInstall as error:
+        absent(f"Go: {error}")
+    program = tmp_path_factory.mktemp("second-verifier") / "secondverifier"
+    surroundings = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOWORK": "off"}
+    subprocess.run([go, "vet", "."], cwd=SOURCE, env=surroundings, check=True, timeout=300)
+    subprocess.run([go, "build", "-o", program, "."], cwd=SOURCE, env=surroundings, check=True, timeout=300)
+
+    def ask(questions: Sequence[Question]) -> list[str]:
+        asked = "".join(f"{json.dumps(each)}\n" for each in questions)
+        done = subprocess.run([program], input=asked, capture_output=True, text=True, check=True, timeout=300)
+        answers = done.stdout.splitlines()
+        assert len(answers) == len(questions)
+        return answers
+
+    return ask
+
+
+def disagreements(names: Sequence[str], got: Sequence[str], want: Sequence[str]) -> list[str]:
+    return [f"{name}: {one}, not {two}" for name, one, two in zip(names, got, want, strict=True) if one != two]
+
+
+@pytest.mark.parametrize("file", [proof_vectors.FILE, proof_vectors.SKIPPING_FILE], ids=lambda file: file.stem)
+def test_agrees_on_every_golden_proof(second: Answers, file: Path) -> None:
+    vectors = json.loads(file.read_bytes())
+    cases = [*vectors["holds"], *vectors["refused"]]
+    questions = [{**case, "trust": vectors["trust_files"][case["trust_file"]]} for case in cases]
+    want = [f"refuse {case['checklist']} {case['step']}" if "step" in case else "accept" for case in cases]
+    assert disagreements([case["name"] for case in cases], second(questions), want) == []
+
+
+def test_the_altered_proofs_are_many_and_each_has_a_name() -> None:
+    names = [case.name for case in (*proof_cases.refused(), *skip_cases.refused())]
+    assert len(set(names)) >= ALTERED_MIN
+    print(f"altered proofs, each refused at its step by both: {len(names)}")
+
+
+ALTERED = (
+    *("an outcome in the middle", "a row", "no row, another's leaf in its place", "a history", "a log that grew"),
+    *("the next header, by the validators that were announced", "further on, half of the validators new"),
+)
+
+
+@pytest.mark.parametrize("name", ALTERED)
+def test_agrees_on_every_single_change(second: Answers, name: str) -> None:
+    case = next(each for each in (*proof_cases.holding(), *skip_cases.holding()) if each.name == name)
+    changed = list(changes(case))
+    trust = proof_vectors.trust_file(case.trust)
+    got = second([{"trust": trust, "now_s": case.now_s, "file": data.hex()} for _, data in changed])
+    want = [verdict(data, case) for _, data in changed]
+    assert disagreements([what for what, _ in changed], got, want) == []
+    assert len(got) > 100
+
+
+def changes(case: Case) -> Iterator[tuple[str, bytes]]:
+    data = encode_bundle(case.bundle)
+    yield from single_changes(data)
+    yield from bit_flips(data, every=7)
+
+
+def verdict(data: bytes, case: Case) -> str:
+    try:
+        proof_vectors.claim(decode_bundle(data), case.trust, now_s=case.now_s)
+    except BundleUnknown:
+        return "refuse bundle 0"
+    except VerificationFailed as failed:
+        return f"refuse {failed.checklist} {failed.step}"
+    return "accept"
+
+
+def test_refuses_every_trust_file_that_ours_refuses(second: Answers) -> None:
+    # JSON strings carry text: the one row of other bytes is ours alone.
+    rows = {**BAD_ROOTS, **BAD_STORES}
+    files = {name: data.decode() for name, (data, _) in rows.items() if name != "not UTF-8"}
+    got = second([{"trust": text, "now_s": 0, "file": ""} for text in files.values()])
+    assert disagreements(list(files), got, ["refuse trust 0"] * len(files)) == []
+
+
+def test_signatures_are_those_of_zip215(second: Answers) -> None:
+    questions = [{"public": each.public, "message": each.message, "signature": each.signature} for each in EDGE_CASES]
+    want = ["accept" if each.zip215 else "refuse signature 1" for each in EDGE_CASES]
+    assert {"accept", "refuse signature 1"} == set(want)
+    assert disagreements([each.name for each in EDGE_CASES], second(questions), want) == []
+
+
+def test_uses_nothing_but_the_standard_library() -> None:
+    assert (SOURCE / "go.mod").read_text().split() == ["module", "secondverifier", "go", "1.24"]
+    assert not (SOURCE / "go.sum").exists()

@@ -251,6 +251,24 @@ def test_a_member_alone_carries_what_it_proposes() -> None:
     assert result.code == membership.Rejection.LAST_VALIDATOR
 
 
+# A third
+
+
+@pytest.mark.parametrize(
+    ("validators", "code"),
+    [(("hospital", "practice"), membership.Rejection.POWER_UNFIT), (("hospital", "practice", "insurer"), DONE)],
+)
+def test_a_power_of_one_counts_too(validators: tuple[str, ...], code: int) -> None:
+    network = Network(dict.fromkeys(validators, 1))
+    network.block((RotateConsensusKey(organisation("pharmacy"), PublicKey(key("p").public)), ("pharmacy", "p")))
+    for action in (
+        SetAccess(organisation("pharmacy"), LedgerAccess.VALIDATOR, 1),
+        Remove(organisation("practice")),
+    ):
+        (result,) = network.block(network.propose("portal", action))
+        assert result.code == code
+
+
 # Rules by height
 
 

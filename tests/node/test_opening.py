@@ -104,7 +104,7 @@ def test_a_bucket_needs_its_credentials_for_its_owner_alone(founded: Founded, tm
 def test_a_ledger_needs_the_keys_of_a_validator(founded: Founded) -> None:
     settings = config.read_ledger(founded.folder / "ledger")
     other = founded.nodes[OrganisationId("A81001")] / "organisation.keys"
-    with pytest.raises(SettingsUnfit, match="expected the keys of a validator"):
+    with pytest.raises(SettingsUnfit, match="expected the keys of the only validator"):
         open_ledger(msgspec.structs.replace(settings, keys=str(other)))
 
 

@@ -91,13 +91,35 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
 
 
+class CometSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The CometBFT node beside a ledger process, where several organisations keep one ledger.
+
+    Args:
+        home: its own folder; the path is short, because two sockets are in it.
+        node_key: the file of the key by which its peers know it.
+        host: of the address on which it listens for its peers; with `port`.
+        peers: the other members' nodes, each `id@host:port`, and nobody else's.
+    """
+
+    port: PortField
+    peers: tuple[str, ...]
+    home: str = "cometbft"
+    node_key: str = "node.key"
+    host: str = "127.0.0.1"
+
+
 class LedgerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A ledger process's settings as they stand in `ledger.toml`; `keys` has the consensus key of its organisation."""
+    """A ledger process's settings as they stand in `ledger.toml`; `keys` has the consensus key of its organisation.
+
+    Args:
+        cometbft: None for the embedded engine.
+    """
 
     genesis: str
     keys: str
     folder: str
     socket: str
+    cometbft: CometSettings | None = None
 
 
 class NetworkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,11 +155,16 @@ def read_node(folder: Path) -> NodeSettings:
 def read_ledger(folder: Path) -> LedgerSettings:
     """Read a ledger process's settings, every path made absolute. Raises SettingsUnfit."""
     found = _read(folder / LEDGER_FILE, LedgerSettings)
+    comet = found.cometbft
+    if comet is not None:
+        home, node_key = _beside(folder, comet.home), _beside(folder, comet.node_key)
+        comet = msgspec.structs.replace(comet, home=home, node_key=node_key)
     return LedgerSettings(
         genesis=_beside(folder, found.genesis),
         keys=_beside(folder, found.keys),
         folder=_beside(folder, found.folder),
         socket=_beside(folder, found.socket),
+        cometbft=comet,
     )
 
 
@@ -198,7 +225,10 @@ def node_toml(settings: NodeSettings) -> str:
 def ledger_toml(settings: LedgerSettings) -> str:
     """Return the text of a new `ledger.toml`."""
     heading = "# The ledger process of this machine. Its trust is one key: the consensus key in `keys`."
-    return "\n".join([heading, *_table(settings)]) + "\n"
+    if settings.cometbft is None:
+        return "\n".join([heading, *_table(settings)]) + "\n"
+    heading = "# The ledger process of this member. CometBFT runs beside it and votes with the consensus key in `keys`."
+    return "\n".join([heading, *_table(settings), "", "[cometbft]", *_table(settings.cometbft)]) + "\n"
 
 
 def network_toml(settings: NetworkSettings) -> str:
@@ -230,7 +260,9 @@ def _database(folder: Path, url: str) -> str:
 
 
 def _table(values: msgspec.Struct) -> list[str]:
-    return [f"{name} = {_value(getattr(values, name))}" for name in values.__struct_fields__]
+    found = {name: getattr(values, name) for name in values.__struct_fields__}
+    plain = {name: value for name, value in found.items() if isinstance(value, str | int | tuple)}
+    return [f"{name} = {_value(value)}" for name, value in plain.items()]
 
 
 def _value(value: object) -> str:

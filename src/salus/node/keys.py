@@ -12,7 +12,7 @@ from salus.contracts.genesis import FounderKey
 from salus.contracts.membership import KeyUse
 from salus.crypto.hpke import HpkeKey, HpkeSuite
 from salus.crypto.sealing import new_key
-from salus.crypto.signing import SigningKey
+from salus.crypto.signing import SEED_SIZE_BYTES, SigningKey
 
 SIGNING_USES = (KeyUse.TRANSACTION, KeyUse.HTTP, KeyUse.TICKET, KeyUse.RECEIPT, KeyUse.CONSENSUS)
 KEYS_FORMAT = 1
@@ -66,11 +66,27 @@ def generate() -> OrganisationKeys:
 
 def write_keys(path: Path, keys: OrganisationKeys) -> None:
     """Write a new file that only its owner can read. Raises FileExistsError rather than replace keys."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.msgpack.encode(keys))
-        file.flush()
-        os.fsync(file.fileno())
+    _write(path, msgspec.msgpack.encode(keys))
+
+
+def write_node_key(path: Path) -> SigningKey:
+    """Write a new key by which a CometBFT node is known to its peers. Raises FileExistsError."""
+    seed = new_key()
+    _write(path, seed.hex().encode("ascii"))
+    return SigningKey.from_seed(seed)
+
+
+def read_node_key(path: Path) -> SigningKey:
+    """Read a CometBFT node's key. Raises KeysUnfit."""
+    try:
+        seed = bytes.fromhex(_read(path).decode("ascii"))
+    except FileNotFoundError as error:
+        raise KeysUnfit(f"expected the node's key at {path}: restore it, or tell the peers a new one") from error
+    except ValueError as error:
+        raise KeysUnfit(f"{path} is no key of a node: restore it") from error
+    if len(seed) != SEED_SIZE_BYTES:
+        raise KeysUnfit(f"{path} is no key of a node: restore it")
+    return SigningKey.from_seed(seed)
 
 
 def read_keys(path: Path) -> OrganisationKeys:
@@ -80,9 +96,7 @@ def read_keys(path: Path) -> OrganisationKeys:
         KeysUnfit: the file is missing, not ours, or others may read it.
     """
     try:
-        if path.stat().st_mode & 0o077:
-            raise KeysUnfit(f"expected {path} to be readable by its owner only: chmod 600 it")
-        keys = msgspec.msgpack.decode(path.read_bytes(), type=OrganisationKeys)
+        keys = msgspec.msgpack.decode(_read(path), type=OrganisationKeys)
     except FileNotFoundError as error:
         raise KeysUnfit(f"expected the organisation's keys at {path}: run salus init, or restore them") from error
     except msgspec.DecodeError as error:
@@ -90,3 +104,17 @@ def read_keys(path: Path) -> OrganisationKeys:
     if keys.format != KEYS_FORMAT:
         raise KeysUnfit(f"expected keys of format {KEYS_FORMAT}, came {keys.format}: use the release that wrote them")
     return keys
+
+
+def _write(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read(path: Path) -> bytes:
+    if path.stat().st_mode & 0o077:
+        raise KeysUnfit(f"expected {path} to be readable by its owner only: chmod 600 it")
+    return path.read_bytes()

@@ -14,14 +14,22 @@ import msgspec
 from salus.contracts import CONTRACTS, membership, payer
 from salus.contracts.genesis import Genesis, genesis_rows
 from salus.contracts.membership import KeyUse
+from salus.crypto.signing import SigningKey
 from salus.engines.base import Engine, Founding
 from salus.engines.client import LedgerClient
+from salus.engines.cometbft.engine import CometEngine
+from salus.engines.cometbft.engine import Node as CometNode
+from salus.engines.cometbft.home import Network, parse_peer
+from salus.engines.cometbft.installing import installed
 from salus.engines.embedded import EmbeddedEngine, verifying_processes
+from salus.engines.served import ServedEngine
+from salus.ledger.comet.types import Validator
+from salus.ledger.comet.validators import in_order
 from salus.node import config
 from salus.node.assemble import Node
-from salus.node.config import Bucket, LedgerSettings, NodeSettings, SettingsUnfit
+from salus.node.config import Bucket, CometSettings, LedgerSettings, NodeSettings, SettingsUnfit
 from salus.node.journal import Journal, State
-from salus.node.keys import read_keys
+from salus.node.keys import read_keys, read_node_key
 from salus.vault.database import Database
 from salus.vault.drivers.folder import Folder
 from salus.vault.drivers.object_driver import ObjectDriver
@@ -50,11 +58,12 @@ def founding(genesis: Genesis) -> Founding:
         time_s=genesis.time_s,
         rows=tuple(genesis_rows(genesis)),
         rules_version=membership.next_rules_version,
+        validators=in_order(Validator(each.key, each.power) for each in genesis.validators),
     )
 
 
-def open_ledger(settings: LedgerSettings) -> EmbeddedEngine:
-    """Open the embedded engine, as a ledger process does.
+def open_ledger(settings: LedgerSettings) -> ServedEngine:
+    """Open the engine that the settings name, as a ledger process does.
 
     Raises:
         SettingsUnfit, KeysUnfit: files are not what they must be.
@@ -62,11 +71,24 @@ def open_ledger(settings: LedgerSettings) -> EmbeddedEngine:
     """
     genesis = config.read_genesis(Path(settings.genesis))
     consensus = read_keys(Path(settings.keys)).signing(KeyUse.CONSENSUS)
-    if consensus.public not in {validator.key for validator in genesis.validators}:
-        raise SettingsUnfit(f"expected the keys of a validator in {settings.keys}, came others: correct ledger.toml")
     folder = Path(settings.folder)
     folder.mkdir(parents=True, exist_ok=True)
+    if settings.cometbft is not None:
+        node = _comet_node(settings.cometbft, consensus)
+        return CometEngine(folder, founding(genesis), node, payer=payer, own_process=True)
+    if {validator.key for validator in genesis.validators} != {consensus.public}:
+        words = f"expected the keys of the only validator in {settings.keys}, came others: correct ledger.toml"
+        raise SettingsUnfit(f"{words}, or name there the CometBFT node of a network with several")
     return EmbeddedEngine(folder, founding(genesis), consensus, verifiers=verifying_processes(), payer=payer)
+
+
+def _comet_node(settings: CometSettings, consensus: SigningKey) -> CometNode:
+    try:
+        peers = tuple(parse_peer(each) for each in settings.peers)
+    except ValueError as error:
+        raise SettingsUnfit(f"the peers of the CometBFT node: {error}: correct ledger.toml") from error
+    network = Network(read_node_key(Path(settings.node_key)), settings.host, settings.port, peers)
+    return CometNode(installed(), Path(settings.home), consensus, network)
 
 
 @contextmanager

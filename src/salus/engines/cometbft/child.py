@@ -5,6 +5,7 @@ Started again with a pause that doubles, so that a node that cannot run does not
 """
 
 import logging
+import os
 import subprocess
 import threading
 from collections.abc import Callable
@@ -18,6 +19,8 @@ PAUSE_S_MAX = 10.0
 RAN_WELL_S = 60.0
 """After so long the next pause is short again."""
 STOP_S = 10.0
+LOG = "node.log"
+LAST_WORDS_BYTES = 1_000
 
 log = logging.getLogger("salus.engines")
 
@@ -71,7 +74,8 @@ class Child:
                 return
             ran_s = (self._clock.monotonic_ns() - began_ns) / SECOND_NS
             pause_s = FIRST_PAUSE_S if ran_s > RAN_WELL_S else min(2 * pause_s, PAUSE_S_MAX)
-            log.error("cometbft.ended status=%d ran_s=%.1f again_in_s=%.1f", status, ran_s, pause_s)
+            words = "cometbft.ended status=%d ran_s=%.1f again_in_s=%.1f said=%s"
+            log.error(words, status, ran_s, pause_s, self._last_words())
             self._closing.wait(pause_s)
 
     def _run_once(self) -> int:
@@ -81,8 +85,14 @@ class Child:
             if self._closing.is_set():
                 return 0
             self.starts += 1
-            with (self._home / "node.log").open("ab") as said:
+            with (self._home / LOG).open("ab") as said:
                 self._process = subprocess.Popen(  # noqa: S603 -- the program whose checksum was checked
                     self._command, stdin=subprocess.DEVNULL, stdout=said, stderr=said
                 )
         return self._process.wait()
+
+    def _last_words(self) -> str:
+        with (self._home / LOG).open("rb") as said:
+            said.seek(max(0, said.seek(0, os.SEEK_END) - LAST_WORDS_BYTES))
+            lines = said.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "nothing"

@@ -6,6 +6,7 @@ What only CometBFT writes (its data, and the state of its signing key, which kee
 import base64
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,6 +53,14 @@ class Network:
     host: str = "127.0.0.1"
     port: int = 0
     peers: tuple[Peer, ...] = ()
+
+
+def parse_peer(text: str) -> Peer:
+    """Parse `id@host:port`. Raises ValueError."""
+    match = re.fullmatch(r"([0-9a-f]{40})@([^@:\s]+|\[[0-9a-f:]+\]):([0-9]{1,5})", text)
+    if match is None:
+        raise ValueError(f"expected id@host:port, came {text}")
+    return Peer(match[1], match[2], int(match[3]))
 
 
 def node_id(key: SigningKey) -> str:

@@ -21,6 +21,7 @@ class LedgerProcess:
     def __init__(self, place: Path, number: int, time_s: int, ports: list[int]) -> None:
         self.place = place / str(number)
         self.place.mkdir()
+        self.time_s, self.ports = time_s, ports
         self._arguments = [str(self.place), str(number), str(time_s), ",".join(map(str, ports))]
         self._child: subprocess.Popen[bytes] | None = None
         self.client = LedgerClient(self.place / "ledger.sock", self.place / "store", chain=toy.CHAIN, reconnect_s=60)

@@ -11,6 +11,7 @@ from salus.engines.base import StartRefused
 from salus.engines.cometbft.engine import CometEngine
 from salus.engines.cometbft.installing import installed
 from tests.conftest import absent
+from tests.engines.cometbft.network import wait_until
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +29,16 @@ def short_path() -> Iterator[Path]:
     """A folder whose path leaves room for the name of a socket; removed in the end."""
     folder = Path(tempfile.mkdtemp(prefix="salus-"))
     yield folder
-    shutil.rmtree(folder)
+    wait_until(lambda: is_removed(folder), "nodes whose ledger process was killed have ended")
+
+
+def is_removed(folder: Path) -> bool:
+    """Remove a folder; a node that is just ending may still write or remove something there."""
+    try:
+        shutil.rmtree(folder)
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture

@@ -10,11 +10,12 @@ from salus.crypto.hashing import sha256
 from salus.crypto.signing import SigningKey
 from salus.engines.base import Founding, Payer
 from salus.engines.cometbft.engine import CometEngine, Node
-from salus.engines.cometbft.home import Network, Peer, node_id
+from salus.engines.cometbft.home import Network, Peer, StateSync, node_id
 from salus.ledger.comet.types import Validator
 
 PATIENCE_S = 60.0
 MAP_SIZE_BYTES = 1 << 24
+SNAPSHOT_BLOCKS = 10
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def start(
     program: Path,
     *,
     payer: Payer = lambda _reader, _transaction: None,
+    state_sync: StateSync | None = None,
 ) -> CometEngine:
     """Start one member's ledger process, in this process, with its node beside it."""
     peers = tuple(Peer(node_id(each.p2p), "127.0.0.1", each.port) for each in of if each is not member)
@@ -59,9 +61,16 @@ def start(
         program=program,
         home=place / "node",
         consensus=member.consensus,
-        network=Network(member.p2p, port=member.port, peers=peers),
+        network=Network(member.p2p, port=member.port, peers=peers, state_sync=state_sync),
     )
-    return CometEngine(place / "store", founding, node, payer=payer, map_size_bytes=MAP_SIZE_BYTES)
+    return CometEngine(
+        place / "store",
+        founding,
+        node,
+        payer=payer,
+        snapshot_blocks=SNAPSHOT_BLOCKS,
+        map_size_bytes=MAP_SIZE_BYTES,
+    )
 
 
 def wait_until(is_so: Callable[[], bool], words: str, *, patience_s: float = PATIENCE_S) -> None:

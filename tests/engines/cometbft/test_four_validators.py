@@ -4,22 +4,35 @@ import os
 import signal
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from salus.engines.cometbft.engine import CometEngine
+from salus.engines.cometbft.home import RPC_SOCKET, StateSync
 from salus.engines.proving import prove_signed
+from salus.engines.store import HEADERS
+from salus.ledger.comet.header import header_hash
 from salus.ledger.identifiers import Digest
 from salus.ledger.verifier import trust
 from salus.ledger.verifier.state import verify_state
 from tests.engines import toy
 from tests.engines.cometbft.child import LedgerProcess
-from tests.engines.cometbft.network import PATIENCE_S, free_ports, members_on, validators, wait_until
+from tests.engines.cometbft.network import (
+    PATIENCE_S,
+    SNAPSHOT_BLOCKS,
+    free_ports,
+    members_on,
+    start,
+    validators,
+    wait_until,
+)
 
-pytestmark = [pytest.mark.services, pytest.mark.long]
+pytestmark = pytest.mark.services
 COUNT = 4
-LONE = 10
+Running = Callable[[CometEngine], CometEngine]
+LONE = 6
 
 
 @pytest.fixture
@@ -36,7 +49,7 @@ def network(short_path: Path, cometbft: Path) -> Iterator[list[LedgerProcess]]:
         each.kill()
 
 
-@pytest.mark.promise("L1", "L2", "L3", "L5")
+@pytest.mark.promise("L1", "L5")
 def test_four_validators_keep_one_ledger(network: list[LedgerProcess], capsys: pytest.CaptureFixture[str]) -> None:
     took_ms = lone_transactions(network)
     with capsys.disabled():
@@ -44,19 +57,49 @@ def test_four_validators_keep_one_ledger(network: list[LedgerProcess], capsys: p
     agree(network)
     verify_offline(network[1])
 
+
+@pytest.mark.long
+@pytest.mark.promise("L1", "L2", "L3")
+def test_one_of_four_may_be_killed(network: list[LedgerProcess], capsys: pytest.CaptureFixture[str]) -> None:
     network[3].kill()  # application and, with it, its node
     took_ms = lone_transactions(network[:3])
     with capsys.disabled():
-        print(f"with one of four killed, committed on the three: {words(took_ms)}")
+        print(f"\nwith one of four killed, committed on the three: {words(took_ms)}")
     network[3].start()
     rejoined(network)
     agree(network)
 
-    node = network[2].node_process_id()
-    os.kill(node, signal.SIGKILL)  # it alone: its ledger process starts it again
+    os.kill(network[2].node_process_id(), signal.SIGKILL)  # it alone: its ledger process starts it again
     submit(network[2], 500)
     rejoined(network)
     agree(network)
+
+
+@pytest.mark.long
+@pytest.mark.promise("L1", "L5")
+def test_a_fifth_member_begins_with_a_snapshot(network: list[LedgerProcess], running: Running, cometbft: Path) -> None:
+    for number in range(20, 20 + 2 * SNAPSHOT_BLOCKS):
+        submit(network[0], number)
+    wait_until(lambda: network[0].client.status().height > 2 * SNAPSHOT_BLOCKS, "enough blocks")
+    trusted = network[0].client.signed_header(2)
+    assert trusted is not None
+    of = members_on([*network[0].ports, *free_ports(1)])
+    sync = StateSync(
+        servers=tuple(f"unix://{each.place}/node/{RPC_SOCKET}" for each in network[:2]),
+        trust_height=2,
+        trust_hash=header_hash(trusted.signed.header),
+    )
+    founding = toy.founding(time_s=network[0].time_s, validators=validators(of[:COUNT]))
+    place = network[0].place.parent / "fifth"
+    fifth = running(start(place, founding, of[COUNT], of, cometbft, state_sync=sync))
+    wait_until(lambda: fifth.status().height >= SNAPSHOT_BLOCKS, "the snapshot")
+    with fifth.snapshot() as snapshot:
+        first = next(iter(snapshot.items(HEADERS)), None)
+    assert first is None or int.from_bytes(first[0], "big") > SNAPSHOT_BLOCKS, "it did not begin with the first block"
+    height = network[0].client.status().height
+    fifth.wait_for(height, timeout_s=PATIENCE_S)
+    wait_until(lambda: fifth.signed_header(height) is not None, "the header")
+    assert fifth.signed_header(height).signed.header == network[0].client.signed_header(height).signed.header  # type: ignore[union-attr]
 
 
 def lone_transactions(processes: list[LedgerProcess]) -> list[float]:

@@ -22,6 +22,7 @@ from salus.engines.cometbft.home import ABCI_SOCKET, RPC_SOCKET, Network, write_
 from salus.engines.cometbft.mempool import WAITING_MAX
 from salus.engines.cometbft.rpc import NodeRpc
 from salus.engines.cometbft.server import AbciServer
+from salus.engines.cometbft.snapshots import EVERY_BLOCKS, Snapshots
 from salus.engines.cometbft.submissions import Submissions
 from salus.engines.intake import Answered, Bounds, Intake
 from salus.engines.pruning import BODIES_KEPT_S
@@ -61,6 +62,7 @@ class CometEngine(ServedEngine):
         folder: of the store.
         payer: whose quota and whose turn a transaction takes.
         own_process: whether signatures are checked in a process of their own.
+        snapshot_blocks: a snapshot is made at each height that this divides; the same for all members.
 
     Raises:
         StartRefused: see `CometChain`.
@@ -76,6 +78,7 @@ class CometEngine(ServedEngine):
         *,
         payer: Payer = lambda _reader, _transaction: None,
         own_process: bool = False,
+        snapshot_blocks: int = EVERY_BLOCKS,
         map_size_bytes: int = MAP_SIZE_BYTES,
         bodies_kept_s: int = BODIES_KEPT_S,
     ) -> None:
@@ -95,7 +98,14 @@ class CometEngine(ServedEngine):
         )
         rpc_socket = node.home / RPC_SOCKET
         self._heights = HeightWaiters(chain.header_height)
-        self._application = Application(chain, self._checker, payer=payer, clock=self._clock, committed=self._on_commit)
+        self._application = Application(
+            chain,
+            self._checker,
+            payer=payer,
+            clock=self._clock,
+            committed=self._on_commit,
+            snapshots=Snapshots(chain, every_blocks=snapshot_blocks),
+        )
         self._submissions = Submissions(intake, self._checker, NodeRpc(rpc_socket), self.snapshot, self._clock)
         self._following = Following(chain, self._application, NodeRpc(rpc_socket), stored=self._heights.reached)
         write_home(node.home, founding, node.consensus, node.network)

@@ -41,18 +41,35 @@ class Peer:
 
 
 @dataclass(frozen=True)
+class StateSync:
+    """How a node without a ledger begins with a snapshot instead of the first block.
+
+    Args:
+        servers: addresses of at least two RPCs from which CometBFT's light client fetches headers; they are believed
+            for nothing beyond what follows from the trusted header.
+        trust_height: height of a header that somebody trusted has named; `trust_hash` is its hash.
+    """
+
+    servers: tuple[str, ...]
+    trust_height: int
+    trust_hash: bytes
+
+
+@dataclass(frozen=True)
 class Network:
     """Where a node listens for its peers, and who they are.
 
     Args:
         host: of the address on which it listens; with `port`.
         key: its p2p key, which is not a validator's.
+        state_sync: None for a node that begins with the first block, or has begun.
     """
 
     key: SigningKey
     host: str = "127.0.0.1"
     port: int = 0
     peers: tuple[Peer, ...] = ()
+    state_sync: StateSync | None = None
 
 
 def parse_peer(text: str) -> Peer:
@@ -170,6 +187,21 @@ discard_abci_responses = true
 
 [tx_index]
 indexer = "null"
+{_state_sync(network.state_sync)}"""
+
+
+def _state_sync(sync: StateSync | None) -> str:
+    if sync is None:
+        return ""
+    return f"""
+[statesync]
+enable = true
+rpc_servers = {_text(",".join(sync.servers))}
+trust_height = {sync.trust_height}
+trust_hash = {_text(sync.trust_hash.hex().upper())}
+trust_period = "{EVIDENCE_AGE_S}s"
+discovery_time = "5s"
+chunk_request_timeout = "10s"
 """
 
 

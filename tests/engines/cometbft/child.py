@@ -10,7 +10,7 @@ from salus.engines.client import LedgerClient
 from salus.engines.cometbft.installing import installed
 from salus.engines.process import run
 from tests.engines import toy
-from tests.engines.cometbft.network import PATIENCE_S, members_on, start, validators
+from tests.engines.cometbft.network import PATIENCE_S, VALIDATORS, members_on, start, validators
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -55,7 +55,7 @@ class LedgerProcess:
 def main(place: str, number: str, time_s: str, ports: str) -> int:
     logging.basicConfig(level=logging.WARNING, format=f"validator {number}: %(message)s")
     of = members_on([int(port) for port in ports.split(",")])
-    founding = toy.founding(time_s=int(time_s), validators=validators(of))
+    founding = toy.founding(time_s=int(time_s), validators=validators(of[:VALIDATORS]))
     engine = start(Path(place), founding, of[int(number)], of, installed())
     return run(engine, Path(place) / "ledger.sock")
 

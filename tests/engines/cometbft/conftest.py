@@ -9,7 +9,7 @@ import pytest
 
 from salus.engines.base import StartRefused
 from salus.engines.cometbft.engine import CometEngine
-from salus.engines.cometbft.installing import installed
+from salus.engines.cometbft.installing import CHECKSUMS, VERSION, installed
 from tests.conftest import absent
 from tests.engines.cometbft.network import wait_until
 
@@ -17,10 +17,20 @@ from tests.engines.cometbft.network import wait_until
 @pytest.fixture(scope="session")
 def cometbft() -> Path:
     """The installed program; absent, the test is skipped with the reason, and fails under CI."""
+    return program(VERSION)
+
+
+@pytest.fixture(params=CHECKSUMS)
+def each_cometbft(request: pytest.FixtureRequest) -> Path:
+    """Each version that this release runs with."""
+    return program(request.param)
+
+
+def program(version: str) -> Path:
     try:
-        return installed()
+        return installed(version)
     except StartRefused as error:
-        absent(f"CometBFT is not installed (make setup): {error}")
+        absent(f"CometBFT {version} is not installed (make setup): {error}")
         raise
 
 

@@ -16,6 +16,7 @@ from salus.ledger.comet.types import Validator
 PATIENCE_S = 60.0
 MAP_SIZE_BYTES = 1 << 24
 SNAPSHOT_BLOCKS = 10
+VALIDATORS = 4
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from salus.crypto.signing import SigningKey
 from salus.engines.cometbft.engine import CometEngine
 from salus.engines.cometbft.home import RPC_SOCKET, StateSync
 from salus.engines.proving import prove_signed
@@ -22,6 +23,8 @@ from tests.engines.cometbft.child import LedgerProcess
 from tests.engines.cometbft.network import (
     PATIENCE_S,
     SNAPSHOT_BLOCKS,
+    VALIDATORS,
+    Member,
     free_ports,
     members_on,
     start,
@@ -30,15 +33,16 @@ from tests.engines.cometbft.network import (
 )
 
 pytestmark = pytest.mark.services
-COUNT = 4
 Running = Callable[[CometEngine], CometEngine]
 LONE = 6
+LET_IN_S = 12.0
+"""Long enough to have blocks, if it is let in."""
 
 
 @pytest.fixture
 def network(short_path: Path, cometbft: Path) -> Iterator[list[LedgerProcess]]:
-    ports, time_s = free_ports(COUNT), int(time.time()) - 60
-    processes = [LedgerProcess(short_path, number, time_s, ports) for number in range(COUNT)]
+    ports, time_s = free_ports(VALIDATORS + 1), int(time.time()) - 60  # one more peer is known than there are
+    processes = [LedgerProcess(short_path, number, time_s, ports) for number in range(VALIDATORS)]
     for each in processes:
         each.start()
     for each in processes:
@@ -76,6 +80,19 @@ def test_one_of_four_may_be_killed(network: list[LedgerProcess], capsys: pytest.
 
 
 @pytest.mark.long
+@pytest.mark.promise("L3")
+def test_a_stranger_is_not_let_in(network: list[LedgerProcess], running: Running, cometbft: Path) -> None:
+    known = members_on(network[0].ports)
+    stranger = Member(known[0].p2p, SigningKey.from_seed(bytes(32)), free_ports(1)[0])
+    founding = toy.founding(time_s=network[0].time_s, validators=validators(known[:VALIDATORS]))
+    engine = running(start(network[0].place.parent / "stranger", founding, stranger, known, cometbft))
+    wait_until(lambda: engine.node.process_id != 0, "its node")
+    submit(network[0], 1)
+    time.sleep(LET_IN_S)
+    assert engine.status().height == 0
+
+
+@pytest.mark.long
 @pytest.mark.promise("L1", "L5")
 def test_a_fifth_member_begins_with_a_snapshot(network: list[LedgerProcess], running: Running, cometbft: Path) -> None:
     for number in range(20, 20 + 2 * SNAPSHOT_BLOCKS):
@@ -83,15 +100,15 @@ def test_a_fifth_member_begins_with_a_snapshot(network: list[LedgerProcess], run
     wait_until(lambda: network[0].client.status().height > 2 * SNAPSHOT_BLOCKS, "enough blocks")
     trusted = network[0].client.signed_header(2)
     assert trusted is not None
-    of = members_on([*network[0].ports, *free_ports(1)])
+    of = members_on(network[0].ports)
     sync = StateSync(
         servers=tuple(f"unix://{each.place}/node/{RPC_SOCKET}" for each in network[:2]),
         trust_height=2,
         trust_hash=header_hash(trusted.signed.header),
     )
-    founding = toy.founding(time_s=network[0].time_s, validators=validators(of[:COUNT]))
+    founding = toy.founding(time_s=network[0].time_s, validators=validators(of[:VALIDATORS]))
     place = network[0].place.parent / "fifth"
-    fifth = running(start(place, founding, of[COUNT], of, cometbft, state_sync=sync))
+    fifth = running(start(place, founding, of[VALIDATORS], of, cometbft, state_sync=sync))
     wait_until(lambda: fifth.status().height >= SNAPSHOT_BLOCKS, "the snapshot")
     with fifth.snapshot() as snapshot:
         first = next(iter(snapshot.items(HEADERS)), None)
@@ -154,7 +171,7 @@ def agree(processes: list[LedgerProcess]) -> None:
 
 def verify_offline(process: LedgerProcess) -> None:
     """A row is proved under a header that the validator set signed."""
-    of = members_on([0] * COUNT)
+    of = members_on([0] * VALIDATORS)
     key = toy.NOTES.key((toy.PublicKey(toy.KEY.public), 1))
     proved = prove_signed(process.client, [key])
     root = trust.TrustRoot(
@@ -170,5 +187,5 @@ def verify_offline(process: LedgerProcess) -> None:
         trusting_period_s=86_400,
     )
     verified = verify_state(root, proved.signed, now_s=int(time.time()))
-    assert verified.power_total == 10 * COUNT
+    assert verified.power_total == 10 * VALIDATORS
     assert 3 * verified.power_signed > 2 * verified.power_total

@@ -21,10 +21,12 @@ Running = Callable[[CometEngine], CometEngine]
 
 
 @pytest.mark.promise("L2", "L5")
-def test_a_transaction_commits_through_the_ledgers_socket(short_path: Path, running: Running, cometbft: Path) -> None:
+def test_a_transaction_commits_through_the_ledgers_socket(
+    short_path: Path, running: Running, each_cometbft: Path
+) -> None:
     of = members(1)
     founding = toy.founding(time_s=int(time.time()) - 60, validators=validators(of))
-    engine = running(start(short_path, founding, of[0], of, cometbft))
+    engine = running(start(short_path, founding, of[0], of, each_cometbft))
     server = LedgerServer(engine, short_path / "ledger.sock")
     # What the client reads by itself it reads from LMDB, which a process opens once: here the engine is asked for that.
     client = LedgerClient(short_path / "ledger.sock", short_path / "store", chain=toy.CHAIN)

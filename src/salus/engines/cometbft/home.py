@@ -134,8 +134,8 @@ def genesis(founding: Founding) -> str:
 def configuration(home: Path, network: Network) -> str:
     """Return `config.toml`; what is not in it is CometBFT's default.
 
-    Peers are those named and nobody else. Blocks: at most one empty one every 2 s. Timeouts and sizes were the best of
-    a trial of four validators on two cores (docs/decisions).
+    Peers are those named and nobody else: where none are counted, only unconditional ones are let in. Blocks: at most
+    one empty one every 2 s. Timeouts and sizes were the best of a trial of four validators on two cores.
     """
     return f"""\
 proxy_app = {_text(f"unix://{home / ABCI_SOCKET}")}
@@ -154,6 +154,8 @@ max_body_bytes = {8 << 20}
 laddr = {_text(f"tcp://{network.host}:{network.port}")}
 persistent_peers = {_text(_joined(network.peers))}
 unconditional_peer_ids = {_text(",".join(each.node for each in network.peers))}
+max_num_inbound_peers = 0
+max_num_outbound_peers = 0
 pex = false
 addr_book_strict = false
 allow_duplicate_ip = true

@@ -120,68 +120,90 @@ def holding() -> list[Case]:
 
 def refused() -> list[Refused]:
     """Return the proofs that are refused, each for one reason."""
+    return [*_out_of_time_or_turn(), *_by_others()]
+
+
+def _case(name: str, step: int, bundle: OutcomeBundle, checklist: str = "skip", **change: Any) -> Refused:
+    usual: dict[str, Any] = {"trust": life().store, "now_s": NOW_S}
+    return Refused(name, bundle, **(usual | change), checklist=checklist, step=step)
+
+
+def _forged(signed: SignedState) -> OutcomeBundle:
+    return replace(outcome("half new"), signed=signed)
+
+
+def _out_of_time_or_turn() -> list[Refused]:
     of = life()
     good = outcome("half new")
     state = good.signed.state
-
-    def case(name: str, step: int, bundle: OutcomeBundle, checklist: str = "skip", **change: Any) -> Refused:
-        usual: dict[str, Any] = {"trust": of.store, "now_s": NOW_S}
-        return Refused(name, bundle, **(usual | change), checklist=checklist, step=step)
-
-    def forged(signed: SignedState) -> OutcomeBundle:
-        return replace(good, signed=signed)
 
     trusted_height, end_s = _height("trusted"), _time_s("trusted") + of.store.root.trusting_period_s
     fork = AppState(state.tree_root, state.log_size, Digest(sha256(b"fork")))
     own = _by(of, 0, 1, 2, 3)
     announced, unannounced = _by(of, 0, 1, 2, 4), _by(of, 0, 1, 2, 5)
     late_s, early_s = _time_s("trusted") + 100, _time_s("trusted") - 100
-    three = life(3)
     return [
-        case("the trusted header's period has ended", 1, good, now_s=end_s + 1),
-        case("no header", 2, forged(replace(good.signed, header=b"")), "state"),
-        case("a byte after the header", 2, forged(replace(good.signed, header=good.signed.header + b"\x00")), "state"),
-        case("another header for the trusted height", 2, forged(own.sign_state(fork, height=trusted_height))),
-        case(
+        _case("the trusted header's period has ended", 1, good, now_s=end_s + 1),
+        _case("the period has ended, and the header is earlier", 1, outcome("earlier"), now_s=end_s + 1),
+        _case("no header", 2, _forged(replace(good.signed, header=b"")), "state"),
+        _case(
+            "a byte after the header", 2, _forged(replace(good.signed, header=good.signed.header + b"\x00")), "state"
+        ),
+        _case("another header for the trusted height", 2, _forged(own.sign_state(fork, height=trusted_height))),
+        _case(
             "a later header that is not later",
             3,
-            forged(announced.sign_state(state, height=trusted_height + 5, time_s=early_s)),
+            _forged(announced.sign_state(state, height=trusted_height + 5, time_s=early_s)),
         ),
-        case(
+        _case(
             "the next header, not later",
             3,
-            forged(announced.sign_state(state, height=trusted_height + 1, time_s=early_s)),
+            _forged(announced.sign_state(state, height=trusted_height + 1, time_s=early_s)),
         ),
-        case(
+        _case(
             "an earlier header that is not earlier",
             3,
-            forged(own.sign_state(state, height=trusted_height - 1, time_s=late_s)),
+            _forged(own.sign_state(state, height=trusted_height - 1, time_s=late_s)),
         ),
-        case("a header from the future", 4, good, now_s=_time_s("half new") - 11),
-        case("the next header from the future", 4, outcome("next"), now_s=_time_s("next") - 11),
-        case(
+        _case("a header from the future", 4, good, now_s=_time_s("half new") - 11),
+        _case("the next header from the future", 4, outcome("next"), now_s=_time_s("next") - 11),
+        _case("an earlier header from the future", 4, outcome("earlier"), now_s=_time_s("earlier") - 11),
+        _case(
             "the next header by validators that were not announced",
             5,
-            forged(unannounced.sign_state(state, height=trusted_height + 1, time_s=late_s)),
+            _forged(unannounced.sign_state(state, height=trusted_height + 1, time_s=late_s)),
         ),
-        case("an earlier header by validators that are retired", 5, outcome("retired")),
-        case("a header of another chain", 6, good, trust=_of_chain(of.store, "proofs-2")),
-        case("other validators than it names", 6, forged(replace(good.signed, validators=of.store.newest.validators))),
-        case("validators in another order", 6, forged(replace(good.signed, validators=good.signed.validators[::-1]))),
-        case("a validator left out", 6, forged(replace(good.signed, validators=good.signed.validators[:3]))),
-        case("more power than is named", 6, forged(_with_power(good.signed))),
-        case("no validators", 6, forged(replace(good.signed, validators=()))),
-        case("the commit of another header", 6, forged(_with_header(good.signed, outcome("one new").signed))),
-        case("three of four validators new", 7, outcome("three new")),
-        case("all validators new", 7, outcome("all new")),
-        case("a third of the trusted power, not more", 7, outcome("three new", which=three), trust=three.store),
-        case("half are still there, and one of them voted", 7, _voted(good, absent=_places(good, 0))),
-        case("a trusted vote that is not signed", 8, _voted(good, damaged=_places(good, 0)[0])),
-        case("a new validator's vote that is not signed", 8, _voted(good, damaged=_places(good, 5)[0])),
-        case("trust enough, and half of its own power", 8, _voted(good, absent=_places(good, 4, 5))),
-        case("a trusted key twice", 8, forged(_by(of, 0, 1, 1, 4).sign_state(state, time_s=late_s))),
-        case("the state of another header", 6, forged(replace(good.signed, state=of.states["begun"].state)), "state"),
-        case("another log size", 6, forged(replace(good.signed, state=replace(state, log_size=8))), "state"),
+        _case("an earlier header by validators that are retired", 5, outcome("retired")),
+    ]
+
+
+def _by_others() -> list[Refused]:
+    of, three = life(), life(3)
+    good = outcome("half new")
+    state = good.signed.state
+    late_s = _time_s("trusted") + 100
+    return [
+        _case("a header of another chain", 6, good, trust=_of_chain(of.store, "proofs-2")),
+        _case(
+            "other validators than it names", 6, _forged(replace(good.signed, validators=of.store.newest.validators))
+        ),
+        _case("validators in another order", 6, _forged(replace(good.signed, validators=good.signed.validators[::-1]))),
+        _case("a validator left out", 6, _forged(replace(good.signed, validators=good.signed.validators[:3]))),
+        _case("more power than is named", 6, _forged(_with_power(good.signed))),
+        _case("no validators", 6, _forged(replace(good.signed, validators=()))),
+        _case("the commit of another header", 6, _forged(_with_header(good.signed, outcome("one new").signed))),
+        _case("three of four validators new", 7, outcome("three new")),
+        _case("all validators new", 7, outcome("all new")),
+        _case("a third of the trusted power, not more", 7, outcome("three new", which=three), trust=three.store),
+        _case("half are still there, and one of them voted", 7, _voted(good, absent=_places(good, 0))),
+        _case("a trusted vote that is not signed", 8, _voted(good, damaged=_places(good, 0)[0])),
+        _case("a new validator's vote that is not signed", 8, _voted(good, damaged=_places(good, 5)[0])),
+        _case("trust enough, and half of its own power", 8, _voted(good, absent=_places(good, 4, 5))),
+        _case("an earlier header's vote that is not signed", 8, _voted(outcome("earlier"), damaged=1)),
+        _case("the next header's vote that is not signed", 8, _voted(outcome("next"), damaged=3)),
+        _case("a trusted key twice", 8, _forged(_by(of, 0, 1, 1, 4).sign_state(state, time_s=late_s))),
+        _case("the state of another header", 6, _forged(replace(good.signed, state=of.states["begun"].state)), "state"),
+        _case("another log size", 6, _forged(replace(good.signed, state=replace(state, log_size=8))), "state"),
     ]
 
 

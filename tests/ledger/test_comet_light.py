@@ -192,6 +192,8 @@ def with_set(validators: tuple[Validator, ...], flags: str, **fields: Any) -> di
 
 
 HALF_NEW = in_order((FOUR[0], FOUR[1], Validator(list(KEYS)[4], 20)))
+ONE_STRONG = in_order(Validator(key, power) for key, power in zip(KEYS, (60, 5, 5, 5), strict=False))
+"""The first key of all, which is not among the others."""
 ONE_OLD_STRONG = in_order((Validator(FOUR[0].public_key, 1000), Validator(list(KEYS)[4], 10)))
 
 
@@ -221,6 +223,11 @@ REFUSED_SKIPPING: dict[str, tuple[Reason, dict[str, Any]]] = {
         with_set(in_order((FOUR[0], Validator(list(KEYS)[4], 10))), "CC"),
     ),
     "trusted power is counted, not what the new set says": (Reason.NOT_ENOUGH_TRUST, with_set(ONE_OLD_STRONG, "CC")),
+    "three of four trusted validators, with a fifth of the trusted power": (
+        Reason.NOT_ENOUGH_TRUST,
+        with_set(OTHERS, "CCCC")
+        | {"trusted": header_at(1, validators_hash=validators_hash(ONE_STRONG)), "trusted_validators": ONE_STRONG},
+    ),
     "votes for none are no trust": (Reason.NOT_ENOUGH_TRUST, {"untrusted": signed_by(header_at(5), flags="CNNN")}),
     "trust enough, but not two thirds of its own": (Reason.POWER, {"untrusted": signed_by(header_at(5), flags="CC--")}),
     "a trusted vote that is not signed": (

@@ -9,21 +9,31 @@ from typing import Any
 
 import pytest
 
+from salus.contracts.access import End
 from salus.crypto.edge_cases import EDGE_CASES
 from salus.engines.cometbft.installing import CannotInstall, find_go
 from salus.ledger.bundles import BundleUnknown, decode_bundle, encode_bundle
-from salus.ledger.verifier import VerificationFailed
+from salus.ledger.verifier import TrustRoot, VerificationFailed
+from salus.ledger.verifier.trust import decode_trust, encode_trust
+from salus.sdk.verify import verify_file
 from tests.conftest import absent
 from tests.ledger import proof_cases, proof_vectors, skip_cases
 from tests.ledger.proof_cases import Case
+from tests.ledger.proof_world import NOW_S
 from tests.ledger.single_changes import bit_flips, single_changes
 from tests.ledger.test_verifier_skipping import BAD_STORES
 from tests.ledger.test_verifier_trust import REFUSED as BAD_ROOTS
+from tests.sdk import receipt_vectors, test_history_check, test_receipt_check
+from tests.sdk.receipt_cases import usual
+from tests.sdk.receipt_world import Story, chart, trust
+from tests.sdk.test_receipt_false import FALSE
 
 pytestmark = [pytest.mark.promise("L5"), pytest.mark.services]
 
 SOURCE = Path(__file__).parent
 ALTERED_MIN = 40
+CHANGES_STEP = 17
+"""Every how many single changes to a receipt are compared, so that the test stays short."""
 Question = dict[str, Any]
 Answers = Callable[[Sequence[Question]], list[str]]
 
@@ -97,6 +107,79 @@ def verdict(data: bytes, case: Case) -> str:
         proof_vectors.claim(decode_bundle(data), case.trust, now_s=case.now_s)
     except BundleUnknown:
         return "refuse bundle 0"
+    except VerificationFailed as failed:
+        return f"refuse {failed.checklist} {failed.step}"
+    return "accept"
+
+
+# Receipts and histories
+
+
+RECEIPTS = json.loads((receipt_vectors.FOLDER / "verdicts.json").read_bytes())
+
+
+def test_agrees_on_every_golden_receipt_and_history(second: Answers) -> None:
+    folder = receipt_vectors.FOLDER
+    questions = [
+        {
+            "trust": (folder / golden["trust"]).read_text(),
+            "now_s": golden["now_s"],
+            "file": (folder / name).read_bytes().hex(),
+        }
+        for name, golden in RECEIPTS.items()
+    ]
+    want = [
+        "refuse {} {}".format(*golden["refused"]) if "refused" in golden else "accept" for golden in RECEIPTS.values()
+    ]
+    assert disagreements(list(RECEIPTS), second(questions), want) == []
+
+
+def test_agrees_on_every_altered_receipt_and_history(second: Answers) -> None:
+    tables: tuple[tuple[dict[str, Any], Any], ...] = (
+        (test_receipt_check.REFUSED, usual()[0]),
+        (test_history_check.REFUSED, test_history_check.usual()[0]),
+    )
+    names, questions, want = [], [], []
+    for table, story in tables:
+        for name, (make, step) in table.items():
+            if name != "another trust root":
+                names.append(name)
+                questions.append(about(encode_bundle(make()), story))
+                want.append(f"refuse {step}")
+    assert disagreements(names, second(questions), want) == []
+    assert len(names) > ALTERED_MIN // 2
+
+
+def test_agrees_on_receipts_that_both_ends_signed_and_that_are_false(second: Answers) -> None:
+    questions = []
+    for asked, _ in FALSE.values():
+        story = chart()
+        part = story.release(**asked(story))
+        for end in (End.CUSTODIAN, End.REQUESTER):
+            story.anchor(part, end)
+        questions.append(about(encode_bundle(story.bundle(part)), story))
+    want = [f"refuse receipt {step}" for _, step in FALSE.values()]
+    assert disagreements(list(FALSE), second(questions), want) == []
+
+
+@pytest.mark.parametrize("name", ["one-end.salus-receipt", "history.salus-history"])
+def test_agrees_on_single_changes_to_a_receipt_and_a_history(second: Answers, name: str) -> None:
+    data = (receipt_vectors.FOLDER / name).read_bytes()
+    golden = RECEIPTS[name]
+    root = (receipt_vectors.FOLDER / golden["trust"]).read_bytes()
+    changed = list(single_changes(data))[::CHANGES_STEP]
+    asked = [{"trust": root.decode(), "now_s": golden["now_s"], "file": each.hex()} for _, each in changed]
+    want = [file_verdict(each, decode_trust(root), golden["now_s"]) for _, each in changed]
+    assert disagreements([what for what, _ in changed], second(asked), want) == []
+
+
+def about(data: bytes, story: Story) -> Question:
+    return {"trust": encode_trust(trust(story)).decode(), "now_s": NOW_S, "file": data.hex()}
+
+
+def file_verdict(data: bytes, root: TrustRoot, now_s: int) -> str:
+    try:
+        verify_file(data, root, now_s=now_s)
     except VerificationFailed as failed:
         return f"refuse {failed.checklist} {failed.step}"
     return "accept"

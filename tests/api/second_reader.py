@@ -57,6 +57,18 @@ class SecondReader:
             raise Failed("unsigned")
         return self.opened(body, path)
 
+    def match(self, vector: Vector) -> list[Any]:
+        """[number, match, time, nonce, signature] of a match that its session signed."""
+        signed = msgspec.msgpack.decode(bytes.fromhex(vector["match"]))
+        _, match, at_s, nonce, signature = signed
+        ends = [vector["chain"], vector["sender"], vector["recipient"]]
+        message = b"\x0dsalus/match/1" + msgspec.msgpack.encode([*ends, at_s, nonce, match])
+        try:
+            Ed25519PublicKey.from_public_bytes(match[3][0][0]).verify(signature, message)
+        except InvalidSignature as error:
+            raise Failed("unsigned") from error
+        return signed
+
     def opened(self, body: bytes, path: str) -> tuple[bytes, bytes]:
         """HPKE, hybrid suite (sealing.md), and one canonical ask."""
         expanded = hashlib.shake_256(bytes.fromhex(self.world["custodian_hpke_seed"])).digest(96)

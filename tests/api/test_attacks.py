@@ -12,7 +12,7 @@ from salus.crypto.signing import SigningKey
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym, PublicKey
 from salus.node.errors import NotNow, Refusal, Refused
-from salus.node.exchange import Ask, HistoryAsk, MatchAsk, PartAsk, RefusedAnswer, StreamAsk
+from salus.node.exchange import Ask, HistoryAsk, MatchAsk, PartAsk, RefusedAnswer, SignedMatchAsk, StreamAsk
 from salus.node.http_signatures import verify_answer
 from salus.node.plain_answers import raise_plain
 from salus.node.sealed_bodies import ASK_PATH, STREAM_PATH
@@ -318,8 +318,10 @@ def device_answer(served: Served, ask: Ask, *, key: SigningKey = EPHEMERAL, send
 
 
 SESSION = CertifiedSession(Session(PublicKey(EPHEMERAL.public), HOSPITAL, 0, 1), bytes(64))
+MATCH = MatchAsk("9990000018", "1980-02-29", SESSION, CommittedFields(b"", ()))
 FOR_MEMBERS = {
-    "a match": MatchAsk("9990000018", "1980-02-29", SESSION, CommittedFields(b"", ())),
+    "a match": MATCH,
+    "a match that is signed": SignedMatchAsk(MATCH, 0, bytes(16), bytes(64)),
     "a part": PartAsk(PermitId(bytes(16)), 1, 1, CommittedFields(b"", ()), b""),
     "slots": ASK,
     "a stream": StreamAsk(PermitId(bytes(16)), 1, 0),

@@ -17,7 +17,7 @@ from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import OrganisationId, PermitId, PublicKey
 from salus.node import sealed_streams
 from salus.node.errors import NotNow, Refusal, Refused
-from salus.node.exchange import Done, MatchAnswer, MatchAsk, StreamAsk
+from salus.node.exchange import Done, MatchAnswer, MatchAsk, SignedMatchAsk, StreamAsk
 from salus.node.sealed_bodies import ASK_BODY_BYTES_MAX, ASK_PATH
 from salus.testing.world import HOSPITAL, PRACTICE
 from tests.api.attacker import ASK, Forged, post, raw, send
@@ -249,9 +249,10 @@ def test_a_stream_too_many_is_not_now(tight: Served, monkeypatch: pytest.MonkeyP
 # Rate
 
 
-def match_ask(session_key: bytes) -> MatchAsk:
+def match_ask(session_key: bytes) -> SignedMatchAsk:
     session = CertifiedSession(Session(PublicKey(session_key), HOSPITAL, 0, 1), bytes(64))
-    return MatchAsk("9990000018", "1980-02-29", session, CommittedFields(b"", ()))
+    ask = MatchAsk("9990000018", "1980-02-29", session, CommittedFields(b"", ()))
+    return SignedMatchAsk(ask, 0, bytes(16), bytes(64))
 
 
 def outcome(peers: object, ask: object) -> str:

@@ -101,11 +101,11 @@ def granted(served: Served, session: OpenSession, pseudonym: Pseudonym) -> Grant
     return decision
 
 
-def test_a_match_and_nothing(peers: Peers, session: OpenSession, pseudonym: Pseudonym) -> None:
-    assert match.match(peers, HOSPITAL, session, NHS_NUMBER, date_of_birth=BORN) == pseudonym
-    assert match.match(peers, HOSPITAL, session, NHS_NUMBER, date_of_birth="1980-02-28") is None
+def test_a_match_and_nothing(peers: Peers, served: Served, session: OpenSession, pseudonym: Pseudonym) -> None:
+    assert match.match(served.world.practice, peers, HOSPITAL, session, NHS_NUMBER, date_of_birth=BORN) == pseudonym
+    assert match.match(served.world.practice, peers, HOSPITAL, session, NHS_NUMBER, date_of_birth="1980-02-28") is None
     ask = MatchAsk("1234567890", BORN, session.certified, session.certificate)
-    assert peers.ask(HOSPITAL, ask) == MatchAnswer(b"")
+    assert peers.ask(HOSPITAL, match.sign_match(served.world.practice, HOSPITAL, session, ask)) == MatchAnswer(b"")
 
 
 @pytest.mark.promise("R1", "R6")
@@ -134,17 +134,19 @@ def test_refused(ask: Ask, refusal: Refusal, peers: Peers) -> None:
     assert refused.value.words == str(refused.value)
 
 
-def test_refused_match_by_nobody_certified(peers: Peers, session: OpenSession) -> None:
+def test_refused_match_by_nobody_certified(peers: Peers, served: Served, session: OpenSession) -> None:
     ask = MatchAsk(NHS_NUMBER.digits, BORN, session.certified, CommittedFields(bytes(32), ()))
     with pytest.raises(Refused) as refused:
-        peers.ask(HOSPITAL, ask)
+        peers.ask(HOSPITAL, match.sign_match(served.world.practice, HOSPITAL, session, ask))
     assert refused.value.refusal is Refusal.PERSON_UNFIT
 
 
-def test_refused_match_in_a_session_of_another(peers: Peers, session: OpenSession) -> None:
+def test_refused_match_in_a_session_of_another(peers: Peers, served: Served, session: OpenSession) -> None:
     forged = certify_session(session.certified.session, SigningKey.generate())
+    ask = MatchAsk(NHS_NUMBER.digits, BORN, forged, session.certificate)
+    signed = match.sign_match(served.world.practice, HOSPITAL, session, ask)
     with pytest.raises(Refused) as refused:
-        peers.ask(HOSPITAL, MatchAsk(NHS_NUMBER.digits, BORN, forged, session.certificate))
+        peers.ask(HOSPITAL, signed)
     assert refused.value.refusal is Refusal.SESSION_UNFIT
 
 

@@ -9,16 +9,21 @@ import msgspec
 import pytest
 
 from salus.crypto.hpke import HpkeKey, HpkeSuite
-from salus.ledger.encoding import encode
+from salus.crypto.signing import SignatureInvalid, verify_tagged
+from salus.ledger.encoding import decoder, encode
 from salus.ledger.identifiers import OrganisationId
 from salus.node.errors import NotNow, Refused
+from salus.node.exchange import SignedMatchAsk
 from salus.node.http_signatures import MessageUnsigned, check_digest, read_request, verify_answer
 from salus.node.plain_answers import raise_plain
 from salus.node.sealed_bodies import ASK_PATH, STREAM_PATH, Route, open_answer, open_ask
 from salus.node.sealed_streams import StreamSeal, read_segments
+from salus.node.services.match import MATCH_TAG, match_terms
 from tests.api.second_reader import Failed, SecondReader, Vector
 
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "exchange.json").read_text(encoding="utf-8"))
+MATCH = json.loads((Path(__file__).parent / "vectors" / "match.json").read_text(encoding="utf-8"))
+SIGNED_MATCH = decoder(SignedMatchAsk)
 REQUESTS, ASK, STREAM = VECTORS["requests"], VECTORS["ask"], VECTORS["stream"]
 SECOND = SecondReader(VECTORS)
 HPKE_KEY = HpkeKey.from_seed(HpkeSuite.HYBRID, bytes.fromhex(VECTORS["custodian_hpke_seed"]))
@@ -122,6 +127,36 @@ def test_stream(read: Any, vector: Vector) -> None:
             read(STREAM["request"], stream)
         return
     assert [each.hex() for each in read(STREAM["request"], stream)] == STREAM["segments"]
+
+
+def match_by_us(vector: Vector) -> list[Any]:
+    signed = SIGNED_MATCH.decode(bytes.fromhex(vector["match"]))
+    terms = match_terms(signed, chain=vector["chain"], sender=vector["sender"], asked=vector["recipient"])
+    try:
+        verify_tagged(signed.ask.session.session.session_key, MATCH_TAG, terms, signed.signature)
+    except SignatureInvalid as error:
+        raise Failed("unsigned") from error
+    return msgspec.msgpack.decode(encode(signed))
+
+
+@pytest.mark.parametrize("read", [match_by_us, SECOND.match], ids=["ours", "second reader"])
+def test_signed_match(read: Any) -> None:
+    number, match, at_s, nonce, signature = read(MATCH)
+    assert (number, match[:2], at_s, nonce) == (14, [1, "9990000018"], 1_800_000_003, bytes(range(16)))
+    changes = [
+        *({end: "X99"} for end in ("chain", "sender", "recipient")),
+        *(
+            {"match": msgspec.msgpack.encode(changed).hex()}
+            for changed in (
+                [number, [*match[:2], "1980-02-28", *match[3:]], at_s, nonce, signature],
+                [number, match, at_s + 1, nonce, signature],
+                [number, match, at_s, bytes(16), signature],
+            )
+        ),
+    ]
+    for change in changes:
+        with pytest.raises(Failed, match="unsigned"):
+            read(MATCH | change)
 
 
 def test_every_failure_that_one_message_can_show_has_a_vector() -> None:

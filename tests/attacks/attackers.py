@@ -28,7 +28,7 @@ from salus.ledger.outcomes import TransactionResult
 from salus.ledger.transactions import Message
 from salus.node.answer import answer
 from salus.node.assemble import Node
-from salus.node.exchange import ChoiceDelivery, Done, PartAsk, Peers
+from salus.node.exchange import ChoiceDelivery, Done, MatchAsk, PartAsk, Peers
 from salus.node.people import OpenSession, Person, certify_person, open_session
 from salus.node.services.deposit import deposit
 from salus.node.services.enrol import enrol
@@ -192,6 +192,11 @@ def request_message(pseudonym: Pseudonym, **changed: object) -> RequestAccess:
 def part_ask(granted: Granted, part: int = 1) -> PartAsk:
     """Ask for a part as the holder of a permit does."""
     return PartAsk(granted.permit, granted.height, part, granted.residual, granted.reader_key.public)
+
+
+def match_ask(session: OpenSession, number: str = ANN.digits, born: str = BORN) -> MatchAsk:
+    """Ask whether Ann, or somebody else, is known; nobody has signed it yet."""
+    return MatchAsk(number, born, session.certified, session.certificate)
 
 
 def digest() -> Digest:

@@ -27,9 +27,11 @@ from salus.node.exchange import (
     PartAccept,
     PartAsk,
     RefusedAnswer,
+    SignedMatchAsk,
     StreamAsk,
 )
 from salus.node.services.enrol import RelationshipSecret
+from salus.node.services.match import sign_match
 from salus.testing.world import HOSPITAL, PRACTICE
 from tests.attacks.attackers import (
     ANN,
@@ -39,6 +41,7 @@ from tests.attacks.attackers import (
     Scene,
     choice_by,
     digest,
+    match_ask,
     part_ask,
     sign,
     tree_root,
@@ -67,6 +70,7 @@ def odd_asks(on: Scene) -> Iterator[Ask]:
     raw, residual = choice_by(on, on.key, TO_THE_PRACTICE)
     for fields in odd_fields():
         yield MatchAsk(ANN.digits, BORN, SESSION, fields)
+        yield SignedMatchAsk(MatchAsk(ANN.digits, BORN, SESSION, fields), 0, bytes(16), bytes(64))
         yield PartAsk(granted.permit, granted.height, 1, fields, b"")
         yield PartAsk(granted.permit, granted.height, 1, fields, granted.reader_key.public)
         yield ChoiceDelivery(raw, fields)
@@ -121,7 +125,7 @@ SAMPLES: dict[str, list[Ask]] = {}
 def samples(on: Scene) -> Iterator[Ask]:
     session = on.session(PRACTICE)
     granted = on.granted()
-    yield MatchAsk(ANN.digits, BORN, session.certified, session.certificate)
+    yield sign_match(on.practice, HOSPITAL, session, match_ask(session))
     yield part_ask(granted)
     yield PartAccept(granted.permit, 1, bytes(64))
     yield StreamAsk(granted.permit, 1, 0)
@@ -163,11 +167,11 @@ def test_a_stranger_is_told_nothing_by_a_match(on: Scene) -> None:
     """Who is no member, or names a certificate that is none, is refused; *nothing* is the same for every reason."""
     good = on.session(PRACTICE)
     for sender in (STRANGER, OUTSIDER):
-        came = answer(on.hospital, sender, MatchAsk(ANN.digits, BORN, good.certified, good.certificate))
+        came = answer(on.hospital, sender, sign_match(on.practice, HOSPITAL, good, match_ask(good)))
         assert isinstance(came, RefusedAnswer)
         assert came.refusal in (Refusal.SENDER_UNKNOWN, Refusal.PERSON_UNFIT)
     nothing = {
-        encode(answer(on.hospital, PRACTICE, MatchAsk(number, born, good.certified, good.certificate)))
+        encode(answer(on.hospital, PRACTICE, sign_match(on.practice, HOSPITAL, good, match_ask(good, number, born))))
         for number, born in (("9990000026", BORN), (ANN.digits, "1980-02-28"), ("9990000027", BORN), ("", ""))
     }
     assert len(nothing) == 1

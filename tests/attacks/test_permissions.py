@@ -27,7 +27,6 @@ from salus.node.exchange import (
     ChoiceDelivery,
     Done,
     MatchAnswer,
-    MatchAsk,
     PartAccept,
     PartAsk,
     RefusedAnswer,
@@ -35,11 +34,10 @@ from salus.node.exchange import (
 )
 from salus.node.people import NOBODY, open_session
 from salus.node.services.deposit import deposit
+from salus.node.services.match import sign_match
 from salus.node.services.request import Denied, Granted, request
 from salus.testing.world import HOSPITAL, PRACTICE
 from tests.attacks.attackers import (
-    ANN,
-    BORN,
     CHART,
     OUTSIDER,
     TO_THE_PRACTICE,
@@ -51,6 +49,7 @@ from tests.attacks.attackers import (
     digest,
     event_count,
     key_of,
+    match_ask,
     part_ask,
     sign,
     submit,
@@ -256,14 +255,13 @@ def test_sql_from_strings(on: Scene) -> None:
     """
     session = on.session(PRACTICE)
     for number, born in (("' OR 1=1--", "x"), ("9990000018", "' OR '1'='"), ("9990000018", "%"), ("", "")):
-        ask = MatchAsk(number, born, session.certified, session.certificate)
+        ask = sign_match(on.practice, HOSPITAL, session, match_ask(session, number, born))
         assert answer(on.hospital, PRACTICE, ask) == MatchAnswer(b"")
     hostile = b'{"resourceType":"Observation","id":"a-1","status":"\'; DROP TABLE node_identities;--"}'
     filed = deposit(on.hospital, on.pseudonym, [parse(hostile)])
     assert [each.is_new for each in filed] == [True]
-    assert answer(on.hospital, PRACTICE, MatchAsk(ANN.digits, BORN, session.certified, session.certificate)) == (
-        MatchAnswer(on.pseudonym)
-    )
+    ask = sign_match(on.practice, HOSPITAL, session, match_ask(session))
+    assert answer(on.hospital, PRACTICE, ask) == MatchAnswer(on.pseudonym)
     assert hostile in on.opened(on.granted())
 
 

@@ -256,7 +256,7 @@ class Workload:
         session = self._session()
         for _ in range(5):
             number = chance.choice(self._people)
-            pseudonym = match(self._peers, HOSPITAL, session, number, date_of_birth="1980-02-29")
+            pseudonym = match(self._practice, self._peers, HOSPITAL, session, number, date_of_birth="1980-02-29")
             if pseudonym is not None:
                 self._fetch(session, pseudonym)
 

@@ -44,7 +44,7 @@ def bundle(two: World) -> HistoryBundle:
     file_by_custodian(hospital, pseudonym, ALL_BUT_PSYCHIATRY)
     gp = certify_person(practice, name="Dr Jones", role="GP", registration="GMC 1", role_class=RoleClass.CLINICAL)
     session = open_session(gp.key, gp.certificate, custodian=HOSPITAL, from_s=practice.clock())
-    match(two.peers(PRACTICE), HOSPITAL, session, ANN, date_of_birth=BORN)
+    match(practice, two.peers(PRACTICE), HOSPITAL, session, ANN, date_of_birth=BORN)
     granted = request(practice, session, Wish(pseudonym, HOSPITAL, RoleClass.CLINICAL, Purpose.TREAT))
     assert isinstance(granted, Granted)
     assert len(list(receive(practice, two.peers(PRACTICE), granted))) == 3

@@ -271,7 +271,7 @@ def test_a_suspended_member_neither_asks_nor_gets(tmp_path: Path) -> None:
         assert isinstance(came, Denied)
         assert came.reason.name == "REQUESTER_SUSPENDED"
         with pytest.raises(Refused) as refused:
-            match(made.peers(PRACTICE), HOSPITAL, session, kept_nhs_number(0), date_of_birth=BORN)
+            match(made.practice, made.peers(PRACTICE), HOSPITAL, session, kept_nhs_number(0), date_of_birth=BORN)
         assert refused.value.refusal is Refusal.SENDER_UNKNOWN
 
 

@@ -131,7 +131,8 @@ def test_nothing_opens_here_and_nobody_is_found(two: Two) -> None:
     assert two.hospital.vault.records(two.ann) == []
     assert two.hospital.vault.relationships() == [two.bob]
     assert enrolment.find(two.hospital, ANN) is None
-    assert match(two.world.peers(PRACTICE), HOSPITAL, two.session(), ANN, date_of_birth=BORN) is None
+    practice, peers = two.world.practice, two.world.peers(PRACTICE)
+    assert match(practice, peers, HOSPITAL, two.session(), ANN, date_of_birth=BORN) is None
     assert len(set((two.world.folder / "rvj" / "objects").rglob("*"))) < len(objects)
     denied = two.ask(two.ann)
     assert isinstance(denied, Denied)

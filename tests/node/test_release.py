@@ -75,8 +75,8 @@ def test_story(two: World, doctor: Person) -> None:
     assert not any(each.is_new for each in again)
     session = session_of(two, doctor)
     peers = two.peers(PRACTICE)
-    assert match(peers, HOSPITAL, session, ANN, date_of_birth="1980-02-28") is None
-    assert match(peers, HOSPITAL, session, ANN, date_of_birth=BORN) == pseudonym
+    assert match(two.practice, peers, HOSPITAL, session, ANN, date_of_birth="1980-02-28") is None
+    assert match(two.practice, peers, HOSPITAL, session, ANN, date_of_birth=BORN) == pseudonym
     wish = Wish(pseudonym, HOSPITAL, RoleClass.CLINICAL, Purpose.TREAT)
     assert request(practice, session, wish).reason is DenialReason.NOTHING_PERMITS
     choice = file_by_custodian(hospital, pseudonym, ALL_BUT_PSYCHIATRY)

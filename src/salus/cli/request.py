@@ -130,7 +130,7 @@ def _find(
     if pseudonym is not None or number is None or custodian == node.organisation:
         return find_patient(node, number=number, born=born, pseudonym=pseudonym)
     with closing(node_peers(node)) as peers:
-        found = match(peers, custodian, session, read_number(number), date_of_birth=read_born(born))
+        found = match(node, peers, custodian, session, read_number(number), date_of_birth=read_born(born))
     if found is None:
         raise Failure(NO, f"{custodian} answers nothing for this person", "check number and date of birth")
     return found

@@ -27,6 +27,7 @@ from salus.node.exchange import (
     PartAccept,
     PartAsk,
     RefusedAnswer,
+    SignedMatchAsk,
     StreamAsk,
 )
 from salus.node.services import audit, choices, match, release, tickets
@@ -76,8 +77,10 @@ def _dispatch(node: Node, sender: OrganisationId, ask: Ask) -> Answer:
         return audit.answer_history(node, ask)
     if not sender:
         raise Refused(Refusal.SENDER_UNKNOWN, "expected a member's signature: only members ask for records")
-    if isinstance(ask, MatchAsk):
+    if isinstance(ask, SignedMatchAsk):
         return match.answer_match(node, sender, ask)
+    if isinstance(ask, MatchAsk):
+        raise Refused(Refusal.SIGNATURE_UNFIT, "expected a match that the session's key signed: use a newer release")
     if isinstance(ask, PartAsk):
         return release.offer_part(node, sender, ask)
     if isinstance(ask, PartAccept):

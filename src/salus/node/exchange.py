@@ -17,6 +17,7 @@ from salus.ledger.identifiers import (
     OrganisationId,
     PermitIdField,
     PseudonymField,
+    SecondsField,
     SignatureField,
 )
 from salus.ledger.receipts import Statement
@@ -38,7 +39,10 @@ PartNumber = Annotated[int, Meta(ge=1, lt=1 << 32)]
 
 
 class MatchAsk(ExchangeMessage, frozen=True, array_like=True, tag=1):
-    """Do you hold records of this person? Answered with a pseudonym or with nothing, and told to nobody else."""
+    """Do you hold records of this person? Answered with a pseudonym or with nothing, and told to nobody else.
+
+    It travels inside a SignedMatchAsk; alone it is refused.
+    """
 
     nhs_number: Annotated[str, Meta(max_length=10)]
     date_of_birth: Annotated[str, Meta(max_length=10)]
@@ -146,7 +150,19 @@ class NotNowAnswer(ExchangeMessage, frozen=True, array_like=True, tag=13):
     words: str
 
 
-Ask = MatchAsk | PartAsk | StreamAsk | PartAccept | ChoiceDelivery | HistoryAsk
+class SignedMatchAsk(ExchangeMessage, frozen=True, array_like=True, tag=14):
+    """A match, signed by the session's key for one asked node, one moment, once; the only one that is answered.
+
+    `at_s` is when, in Unix seconds; the nonce is random.
+    """
+
+    ask: MatchAsk
+    at_s: SecondsField
+    nonce: Annotated[bytes, Meta(min_length=16, max_length=16)]
+    signature: SignatureField
+
+
+Ask = MatchAsk | PartAsk | StreamAsk | PartAccept | ChoiceDelivery | HistoryAsk | SignedMatchAsk
 Answer = MatchAnswer | PartOffer | Slots | HistoryAnswer | Done | RefusedAnswer | NotNowAnswer
 
 

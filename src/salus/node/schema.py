@@ -74,6 +74,17 @@ take_overs: Final = Table(
 )
 """Relationships that are being handed to their patients; a row goes when the key that was held here is destroyed."""
 
+tallies: Final = Table(
+    "node_tallies",
+    metadata,
+    Column("tally", Integer, primary_key=True, autoincrement=False),
+    Column("who", LargeBinary, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("what", LargeBinary, nullable=False),
+    Column("at_s", BigInteger, nullable=False, index=True),
+)
+"""What is counted of whom; `number` keeps two workers from counting past each other. Ids and keyed hashes of ours."""
+
 cursors: Final = Table(
     "node_cursors",
     metadata,

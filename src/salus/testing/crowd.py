@@ -85,7 +85,7 @@ def see(
     asking, holding = crowd.world.nodes[requester], crowd.world.nodes[custodian]
     doctor, peers = crowd.clinicians[requester], crowd.world.peers(requester)
     session = open_session(doctor.key, doctor.certificate, custodian=custodian, from_s=asking.clock())
-    found = match(peers, custodian, session, seen.person.nhs_number, date_of_birth=seen.person.birth_date)
+    found = match(asking, peers, custodian, session, seen.person.nhs_number, date_of_birth=seen.person.birth_date)
     assert found == pseudonym, "a person who is enrolled is found"
     wish = Wish(pseudonym, custodian, RoleClass.CLINICAL, Purpose.TREAT, justification=f"seen at {requester}")
     request(asking, session, wish)

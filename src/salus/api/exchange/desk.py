@@ -24,6 +24,7 @@ from salus.node.exchange import (
     MatchAsk,
     NotNowAnswer,
     RefusedAnswer,
+    SignedMatchAsk,
     StreamAsk,
 )
 from salus.node.http_signatures import DEVICE, SignedRequest
@@ -77,7 +78,7 @@ class Desk:
         came = self._answer(caller, opened.ask)
         reply = self._envelopes.seal(caller.request, opened, came)
         _note(caller, opened.ask, came, began_ns)
-        return reply, isinstance(opened.ask, MatchAsk)
+        return reply, isinstance(opened.ask, MatchAsk | SignedMatchAsk)
 
     def stream(self, caller: Caller, body: bytes) -> Generator[Frame, None, None]:
         """Answer an ask for a stream with its frames. Raises Refused or NotNow before the first one."""
@@ -115,8 +116,8 @@ class Desk:
             raise Refused(Refusal.SESSION_UNFIT, "expected a request signed by the session's own key")
         if not request.head.sender and not isinstance(ask, ChoiceDelivery | HistoryAsk):
             raise Refused(Refusal.SENDER_UNKNOWN, "expected a member's signature: only members ask for records")
-        if isinstance(ask, MatchAsk):
-            session_key = ask.session.session.session_key.hex()
+        if isinstance(ask, SignedMatchAsk):
+            session_key = ask.ask.session.session.session_key.hex()
             self._count("session matches", session_key, self._settings.session_matches_per_minute)
             self._count("matches", caller.name, self._settings.matches_per_minute)
 

@@ -1,8 +1,13 @@
 """Match: ask a node whether it holds records of a person, and answer without telling more than a pseudonym (R1).
 
-The identifiers are scored inside the asked node. *Nothing* looks the same whatever the reason. A match is anchored in
-the patient's history by CommitReleases with an empty permit; the note behind it says who asked and when.
+Signed by the session's key, for the asked node, this moment and once; the organisation signs what carries it. The
+identifiers are scored inside the asked node. *Nothing* looks the same whatever the reason. A match is anchored in the
+patient's history by CommitReleases with an empty permit; the note behind it says who asked and when.
 """
+
+import secrets
+
+import msgspec
 
 from salus.clinical import nhs_number
 from salus.clinical.nhs_number import NhsNumber, NhsNumberInvalid
@@ -10,49 +15,92 @@ from salus.contracts import membership, residuals
 from salus.contracts.access import CommitReleases, End
 from salus.contracts.provisions import RoleClass
 from salus.crypto.sealing import new_key
+from salus.crypto.signing import SignatureInvalid, verify_tagged
 from salus.ledger.encoding import EncodingInvalid, encode
 from salus.ledger.fields import commit_fields
 from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
-from salus.node import documents
+from salus.node import documents, tallies
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
-from salus.node.exchange import MatchAnswer, MatchAsk, Peers
+from salus.node.exchange import MatchAnswer, MatchAsk, Peers, SignedMatchAsk
 from salus.node.members import read_time_s
 from salus.node.people import OpenSession
 from salus.node.services import enrol
 from salus.node.services.identify import check_session, staff_certificate
+from salus.node.tallies import Counted, Tally
 
 DIRECT_CARE = (RoleClass.CLINICAL, RoleClass.PHARMACY, RoleClass.ADMINISTRATIVE)
 NOTHING = MatchAnswer(b"")
+MATCH_TAG = "salus/match/1"
+MATCH_NONCE_BYTES = 16
+MATCH_S = 30
+"""How far a match's time may be from the present, either way."""
+HEARD_S = 5 * MATCH_S
+"""How long a match is known to have been heard: longer than it can be answered, should the clock be set back."""
+HEARD_MAX = 1_000
 
 
 def match(
-    peers: Peers, custodian: OrganisationId, session: OpenSession, number: NhsNumber, *, date_of_birth: str
+    node: Node, peers: Peers, custodian: OrganisationId, session: OpenSession, number: NhsNumber, *, date_of_birth: str
 ) -> Pseudonym | None:
     """Ask a custodian for a person's pseudonym there; None when it answers nothing.
 
     Args:
+        node: who asks, by its organisation and its present.
         date_of_birth: YYYY-MM-DD.
     """
-    answer = peers.ask(custodian, MatchAsk(number.digits, date_of_birth, session.certified, session.certificate))
+    ask = MatchAsk(number.digits, date_of_birth, session.certified, session.certificate)
+    try:
+        answer = peers.ask(custodian, sign_match(node, custodian, session, ask))
+    except Refused as refused:
+        if refused.refusal is not Refusal.REPLAYED:
+            raise
+        # It was heard, its answer was lost, and it was sent once more: only a new one is answered.
+        answer = peers.ask(custodian, sign_match(node, custodian, session, ask))
     assert isinstance(answer, MatchAnswer)
     return Pseudonym(answer.pseudonym) if answer.pseudonym else None
 
 
-def answer_match(node: Node, sender: OrganisationId, ask: MatchAsk) -> MatchAnswer:
+def sign_match(
+    node: Node, asked: OrganisationId, session: OpenSession, ask: MatchAsk, *, at_s: int | None = None
+) -> SignedMatchAsk:
+    """Sign a match with the session's key.
+
+    Args:
+        asked: who is to answer, and nobody else.
+        at_s: Unix seconds; None for the present.
+    """
+    if at_s is None:
+        with node.engine.snapshot() as reader:
+            at_s = read_time_s(reader, node.clock)
+    nonce = secrets.token_bytes(MATCH_NONCE_BYTES)
+    unsigned = SignedMatchAsk(ask, at_s, nonce, bytes(64))
+    terms = match_terms(unsigned, chain=node.chain, sender=node.organisation, asked=asked)
+    return msgspec.structs.replace(unsigned, signature=session.key.sign_tagged(MATCH_TAG, terms))
+
+
+def match_terms(signed: SignedMatchAsk, *, chain: str, sender: OrganisationId, asked: OrganisationId) -> bytes:
+    """Return what the session's key signs, under MATCH_TAG: docs/spec/exchange.md."""
+    return encode((chain, sender, asked, signed.at_s, signed.nonce, signed.ask))
+
+
+def answer_match(node: Node, sender: OrganisationId, signed: SignedMatchAsk) -> MatchAnswer:
     """Answer another node.
 
     1. The person who asks is certified for direct care, in a session for this custodian.
-    2. Number and date of birth fit one person here; else answer nothing.
-    3. Keep a note of who asked, and anchor it in the patient's history.
+    2. The session's key signed this very ask, for this node, now, and it was not heard before.
+    3. Number and date of birth fit one person here; else answer nothing.
+    4. Keep a note of who asked, and anchor it in the patient's history.
 
     Raises:
-        Refused: PERSON_UNFIT, SESSION_UNFIT.
+        Refused: PERSON_UNFIT, SESSION_UNFIT, SIGNATURE_UNFIT, REPLAYED.
     """
-    _identify(node, sender, ask)  # 1
+    ask = signed.ask
+    time_s = _identify(node, sender, ask)  # 1
+    _require_signed(node, sender, signed, time_s=time_s)  # 2
     try:
-        pseudonym = enrol.match(node, nhs_number.parse(ask.nhs_number), ask.date_of_birth)  # 2
+        pseudonym = enrol.match(node, nhs_number.parse(ask.nhs_number), ask.date_of_birth)  # 3
     except NhsNumberInvalid:
         return NOTHING
     if pseudonym is None:
@@ -60,7 +108,7 @@ def answer_match(node: Node, sender: OrganisationId, ask: MatchAsk) -> MatchAnsw
     note = commit_fields(
         [sender, ask.certificate.root(), ask.session.session.session_key, node.clock()], secret=new_key()
     )
-    documents.keep(node.vault, node.chain, pseudonym, Kind.MATCH, note.root(), encode(note))  # 3
+    documents.keep(node.vault, node.chain, pseudonym, Kind.MATCH, note.root(), encode(note))  # 4
     node.submit(
         CommitReleases(
             pseudonym=pseudonym,
@@ -73,7 +121,26 @@ def answer_match(node: Node, sender: OrganisationId, ask: MatchAsk) -> MatchAnsw
     return MatchAnswer(pseudonym)
 
 
-def _identify(node: Node, sender: OrganisationId, ask: MatchAsk) -> None:
+def _require_signed(node: Node, sender: OrganisationId, signed: SignedMatchAsk, *, time_s: int) -> None:
+    session_key = signed.ask.session.session.session_key
+    terms = match_terms(signed, chain=node.chain, sender=sender, asked=node.organisation)
+    try:
+        verify_tagged(session_key, MATCH_TAG, terms, signed.signature)
+    except SignatureInvalid as error:
+        raise Refused(Refusal.SIGNATURE_UNFIT, "expected the session's signature under this match") from error
+    if abs(time_s - signed.at_s) > MATCH_S:
+        raise Refused(Refusal.SIGNATURE_UNFIT, f"expected a match signed at {time_s}, give or take {MATCH_S} s")
+    heard = tallies.count(
+        node, Tally.MATCH, who=session_key, what=signed.nonce, now_s=time_s, within_s=HEARD_S, most=HEARD_MAX
+    )
+    if heard is Counted.AGAIN:
+        raise Refused(Refusal.REPLAYED, "expected a match that was not sent before: sign a new one")
+    if heard is Counted.TOO_MANY:
+        raise Refused(Refusal.TOO_MANY, f"expected at most {HEARD_MAX} matches of a session in {HEARD_S} s: wait")
+
+
+def _identify(node: Node, sender: OrganisationId, ask: MatchAsk) -> int:
+    """Check who asks; return the present, Unix seconds."""
     with node.engine.snapshot() as reader:
         time_s = read_time_s(reader, node.clock)
         if membership.is_suspended(membership.require_organisation(reader, sender), time_s=time_s):
@@ -84,6 +151,7 @@ def _identify(node: Node, sender: OrganisationId, ask: MatchAsk) -> None:
             raise Refused(Refusal.PERSON_UNFIT, "expected a person certified for direct care")
         certificate = staff_certificate(reader, ask.certificate, organisation=sender, role_class=role, time_s=time_s)
     check_session(ask.session, certificate.key, custodian=node.organisation, time_s=time_s)
+    return time_s
 
 
 def _roles(ask: MatchAsk) -> tuple[RoleClass, ...]:

@@ -256,7 +256,9 @@ class OnNodes:
             return
         born = self._chance.choice((BORN, BORN, "1980-02-28"))
         known = enrol.find(self.world.hospital, number)
-        came = match(self.world.peers(OrganisationId(found[0])), HOSPITAL, found[1], number, date_of_birth=born)
+        asking = OrganisationId(found[0])
+        peers, node = self.world.peers(asking), self.world.nodes[asking]
+        came = match(node, peers, HOSPITAL, found[1], number, date_of_birth=born)
         expect_same("match", came, known if born == BORN else None)
 
     def _request(self) -> None:

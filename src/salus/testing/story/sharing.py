@@ -76,7 +76,14 @@ def refused_without_a_choice(stage: Stage) -> Told:
         stage.practice, name="Dr Anita Rao", role="GP", registration="GMC 7654321", role_class=RoleClass.CLINICAL
     )
     session, person = stage.session(), stage.person
-    found = match(stage.peers, stage.hospital.organisation, session, person.nhs_number, date_of_birth=person.birth_date)
+    found = match(
+        stage.practice,
+        stage.peers,
+        stage.hospital.organisation,
+        session,
+        person.nhs_number,
+        date_of_birth=person.birth_date,
+    )
     require(found == stage.pseudonym, "the hospital to find its patient")
     answer = request(stage.practice, session, _wish(stage))
     is_refused = isinstance(answer, Denied) and answer.reason is DenialReason.NOTHING_PERMITS

@@ -1,0 +1,62 @@
+"""Tallies: who did what how often within a time, for all workers of a node, across restarts.
+
+Promises: one thing is counted once; two workers never count past a limit together; what is older than its time goes.
+A row holds keys, ids and keyed hashes of ours only (P4).
+"""
+
+from enum import Enum, IntEnum, auto
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from salus.node import schema
+from salus.node.assemble import Node
+from salus.node.errors import NotNow
+
+
+class Tally(IntEnum):
+    """What is counted. Numbers are permanent: they are in the database."""
+
+    MATCH = 1
+
+
+class Counted(Enum):
+    """What became of one thing that was to be counted."""
+
+    NEW = auto()
+    AGAIN = auto()
+    TOO_MANY = auto()
+
+
+def count(node: Node, tally: Tally, *, who: bytes, what: bytes, now_s: int, within_s: int, most: int) -> Counted:
+    """Count one thing of somebody, durably, unless it was counted before or is one too many.
+
+    Args:
+        now_s: Unix seconds.
+        within_s: for how long a thing counts.
+        most: how many may count at one time.
+
+    Raises:
+        NotNow: another worker counted something of the same at this moment.
+    """
+    columns = schema.tallies.c
+    mine = (columns.tally == tally) & (columns.who == who)
+    with node.vault.database.reading() as connection:
+        live = mine & (columns.at_s > now_s - within_s)
+        if connection.scalar(select(columns.number).where(live & (columns.what == what))) is not None:
+            return Counted.AGAIN
+    try:
+        with node.vault.database.writing() as connection:
+            connection.execute(
+                delete(schema.tallies).where((columns.tally == tally) & (columns.at_s <= now_s - within_s))
+            )
+            if connection.scalar(select(columns.number).where(mine & (columns.what == what))) is not None:
+                return Counted.AGAIN
+            found, last = connection.execute(select(func.count(), func.max(columns.number)).where(mine)).one()
+            if found >= most:
+                return Counted.TOO_MANY
+            row = {"tally": tally, "who": who, "number": (last or 0) + 1, "what": what, "at_s": now_s}
+            connection.execute(insert(schema.tallies).values(row))
+    except IntegrityError as error:
+        raise NotNow("another worker counts the same at this moment: ask again") from error
+    return Counted.NEW

@@ -13,6 +13,7 @@ from salus.engines.cometbft.server import Frames
 from salus.engines.wire import FrameInvalid
 from salus.ledger.comet import wire
 from salus.ledger.comet.types import Validator
+from salus.ledger.contract import RulesNewer
 from salus.ledger.outcomes import NOT_A_TRANSACTION
 from salus.ledger.state import Reader
 from salus.ledger.transactions import Transaction
@@ -123,6 +124,20 @@ def test_a_commit_of_nothing_is_refused(place: Place) -> None:
     with pytest.raises(Refused):
         place.node.commit()
     assert "expected FinalizeBlock before Commit" in place.application.failures[0]
+
+
+def test_newer_rules_stop_the_ledger_and_nothing_is_stored(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(_reader: Reader, height: int) -> None:
+        if height > 1:
+            raise RulesNewer("expected rules 1, voted were 2: run a newer release")
+
+    monkeypatch.setattr(toy.CONTRACT, "block_check", check)
+    place.node.decide(block())
+    place.node.blocks.append(block(toy.notes(1, time_s=NOW_S), after_s=1))
+    with pytest.raises(Refused):
+        place.node.finalize(2)
+    assert place.application.failures == ["expected rules 1, voted were 2: run a newer release"]
+    assert place.application.chain.meta.height == 1
 
 
 def test_a_height_out_of_order_is_refused(place: Place) -> None:

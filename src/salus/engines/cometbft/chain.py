@@ -108,8 +108,7 @@ class CometChain:
 
     def finalize(self, block: DecidedBlock) -> Executed:
         """Execute a decided block; nothing is stored yet. Raises StartRefused for rules newer than this software."""
-        if self._pending is not None:  # the node went away between the two calls, and sends the block again
-            self.load()
+        assert self._pending is None, "a node that starts again asks first where the chain stands, which loads it again"
         with known_rules():
             executed = self.machine.execute(
                 height=block.height,

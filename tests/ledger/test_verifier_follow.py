@@ -77,23 +77,23 @@ class Chain:
     first: TrustStore
 
 
-def chain(changes: Mapping[int, tuple[int, ...]], *, length: int = 40, salt: int = 0) -> Chain:
-    """A chain whose validators change at heights; chains of other salts differ from height 2 on."""
+def chain(changes: Mapping[int, tuple[int, ...]], *, length: int = 40, splits_at: int = 0) -> Chain:
+    """A chain whose validators change at heights; it is another from the height on at which it splits, if it does."""
     ledger = toy_ledger(validators=4)
     root = ledger.trust()
     while ledger.meta.height < length:
         if ledger.meta.height + 1 in changes:
             ledger.rotate(*changes[ledger.meta.height + 1])
         else:
-            ledger.block(*([b"junk %d" % salt] if salt and ledger.meta.height else []))
+            ledger.block(*([b"junk"] if 0 < splits_at <= ledger.meta.height + 1 else []))
     blocks = {height: ledger.light_block(height) for height in range(1, length + 1)}
     first = TrustStore(format=2, root=root, newest=blocks[1], followed_at_s=NOW_S, source="", witness="", conflicts=())
     return Chain(blocks, first)
 
 
 STILL = chain({})
-CHANGING = chain({5: (0, 1, 2, 4), 12: (0, 1, 4, 5), 20: (0, 4, 5, 6), 30: (4, 5, 6, 7)})
-SPLIT = chain({5: (0, 1, 2, 4), 12: (0, 1, 4, 5), 20: (0, 4, 5, 6), 30: (4, 5, 6, 7)}, salt=1)
+CHANGES = {5: (0, 1, 2, 4), 12: (0, 1, 4, 5), 20: (0, 4, 5, 6), 30: (4, 5, 6, 7)}
+CHANGING, SPLIT, SPLIT_LATE = chain(CHANGES), chain(CHANGES, splits_at=2), chain(CHANGES, splits_at=25)
 SUDDEN = chain({17: (4, 5, 6, 7)})
 
 
@@ -202,6 +202,15 @@ def test_two_signed_histories_are_kept_as_evidence() -> None:
     assert decode_trust_file(encode_store(got.store)) == got.store
 
 
+def test_the_witness_is_followed_from_the_last_header_that_both_have() -> None:
+    got, driver = followed(CHANGING, 40, witness=SPLIT_LATE.blocks)
+    assert got.conflict is not None
+    assert (got.conflict.height, got.conflict.refusal) == (40, "")
+    assert got.conflict.witnessed == SPLIT_LATE.blocks[40]
+    # From block 20 trust is enough for block 40: nothing between them is asked for.
+    assert driver.heights(Source.WITNESS) == [40, 20]
+
+
 def test_evidence_is_kept_once_and_stays_when_source_and_witness_agree_again() -> None:
     first, _ = followed(CHANGING, 40, witness=SPLIT.blocks)
     again = Driver(CHANGING.blocks, SPLIT.blocks).run(follow(first.store, height=40, has_witness=True, now_s=NOW_S))
@@ -218,6 +227,14 @@ def test_a_conflict_at_the_trusted_height_itself() -> None:
     assert got.conflict is not None
     assert (got.conflict.height, got.conflict.refusal) == (4, "")
     assert len(got.conflict.signed_both()) == 4
+
+
+def test_a_witness_without_signatures_at_the_trusted_height() -> None:
+    trusted = replace(CHANGING.first, newest=CHANGING.blocks[4])
+    lies = {4: unsigned(SPLIT.blocks[4])}
+    got = Driver(CHANGING.blocks, lies).run(follow(trusted, height=4, has_witness=True, now_s=NOW_S))
+    assert got.conflict is not None
+    assert got.conflict.refusal.startswith("signature: ")
 
 
 WITNESS_REFUSED: dict[str, tuple[str, Callable[[], Blocks]]] = {

@@ -7,7 +7,10 @@ import msgspec
 import pytest
 
 from salus.ledger.bundles import decode_bundle, encode_bundle
-from salus.ledger.verifier import TrustRootInvalid, VerificationFailed, verify_state
+from salus.ledger.comet.commit import decode_signed_header, encode_signed_header
+from salus.ledger.comet.validators import validators_hash
+from salus.ledger.proofs import LightBlock
+from salus.ledger.verifier import Conflict, TrustRootInvalid, VerificationFailed, verify_state
 from salus.ledger.verifier.store import decode_trust_file, encode_store
 from salus.ledger.verifier.trust import encode_trust
 from tests.ledger import proof_vectors, skip_cases
@@ -94,8 +97,20 @@ def stored(**fields: Any) -> bytes:
     return encode_store(replace(STORE, **fields))
 
 
+NOTHING = LightBlock(b"", ())
 OTHERS = skip_cases.life().states["half new"].validators
+
+
+def of_a_key_twice() -> LightBlock:
+    """A header that names, by their right hash, validators that are no set."""
+    twice = (STORE.newest.validators[0],) * 2
+    signed = decode_signed_header(STORE.newest.header)
+    header = replace(signed.header, validators_hash=validators_hash(twice))
+    return LightBlock(encode_signed_header(replace(signed, header=header)), twice)
+
+
 BAD_STORES = {
+    "validators that are no set": (stored(newest=of_a_key_twice()), "expected each validator once"),
     "a newer format": (changed(format=3), "expected trust file format 1, came 3"),
     "an unknown field": (changed(colour="red"), "expected the fields of a trust store"),
     "a header that is none": (stored(newest=replace(STORE.newest, header=b"x")), "the trust store is damaged"),
@@ -103,6 +118,18 @@ BAD_STORES = {
     "no validators": (stored(newest=replace(STORE.newest, validators=())), "the trust store is damaged"),
     "a header of another chain": (stored(root=replace(STORE.root, chain="other")), "expected a header of 'other'"),
     "a root of another format": (stored(root=replace(STORE.root, format=2)), "expected a root of format 1"),
+    "a root with a key twice": (
+        stored(root=replace(STORE.root, validators=STORE.root.validators[:1] * 2)),
+        "expected each validator once",
+    ),
+    "a conflict without a header": (
+        stored(conflicts=(Conflict(9, NOTHING, STORE.newest, "signature"),)),
+        "the trust store is damaged",
+    ),
+    "a conflict whose witness has no header, and is not refused": (
+        stored(conflicts=(Conflict(9, STORE.newest, NOTHING, ""),)),
+        "the trust store is damaged",
+    ),
     "an embedded root of four keys": (stored(root=replace(STORE.root, engine="embedded")), "has one key"),
     "a field twice": (
         encode_store(STORE).replace(b'"source": "north"', b'"source": "west", "source": "north"'),

@@ -77,6 +77,11 @@ func parseTrust(data []byte) trust {
 	needTrust(ok && isSet(set) && trusted.header.chain == store.Root.Chain)
 	needTrust(bytes.Equal(trusted.header.hashes[validatorsHash], setHash(set)))
 	needTrust(isSeconds(store.FollowedAtS) && len(store.Conflicts) <= 16)
+	for _, each := range store.Conflicts {
+		_, isFollowed := parseSignedHeader(each.Followed.header)
+		_, isWitnessed := parseSignedHeader(each.Witnessed.header)
+		needTrust(each.Height >= 1 && isFollowed && (isWitnessed || each.Refusal != ""))
+	}
 	return trust{store.Root, true, trusted, set}
 }
 

@@ -134,7 +134,7 @@ def _decode_store(data: bytes) -> TrustStore:
         check_engine(store.root)
         _check_block(store.newest, store.chain)
         for conflict in store.conflicts:
-            block_hash(conflict.followed)
+            _check_conflict(conflict)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TrustRootInvalid(f"expected the fields of a trust store: {error}: {SEEK_ANOTHER}") from error
     except EncodingInvalid as error:
@@ -144,6 +144,13 @@ def _decode_store(data: bytes) -> TrustStore:
     if msgspec.json.format(data, indent=-1) != msgspec.json.encode(store):
         raise TrustRootInvalid(f"expected each field once, in the order of the format: {SEEK_ANOTHER}")
     return store
+
+
+def _check_conflict(conflict: Conflict) -> None:
+    # What the witness showed may be anything, unless it is said to follow from what was trusted.
+    decode_signed_header(conflict.followed.header)
+    if not conflict.refusal:
+        decode_signed_header(conflict.witnessed.header)
 
 
 def _check_block(block: LightBlock, chain: str) -> None:

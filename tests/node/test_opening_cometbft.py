@@ -9,13 +9,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from salus.contracts.genesis import FirstValidator
 from salus.engines.base import StartRefused
 from salus.engines.cometbft.home import node_id
 from salus.engines.cometbft.installing import installed
-from salus.ledger.identifiers import OrganisationId
+from salus.ledger.identifiers import OrganisationId, PublicKey
+from salus.ledger.verifier.trust import EngineKind
 from salus.node import config
 from salus.node.config import CometSettings, LedgerSettings, SettingsUnfit, ledger_toml
-from salus.node.founding import Founded, Member, found
+from salus.node.founding import Founded, Member, found, trust_root
 from salus.node.keys import KeysUnfit, read_node_key, write_node_key
 from salus.node.opening import open_ledger
 from tests.conftest import absent
@@ -40,6 +42,15 @@ def settings(founded: Founded, *peers: str) -> LedgerSettings:
     comet = CometSettings(port=free_ports(1)[0], peers=peers, home="c")
     (folder / config.LEDGER_FILE).write_text(ledger_toml(msgspec.structs.replace(plain, cometbft=comet)), "utf-8")
     return config.read_ledger(folder)
+
+
+def test_several_validators_are_trusted_together_and_for_two_weeks(founded: Founded) -> None:
+    [first] = founded.genesis.validators
+    second = FirstValidator(OrganisationId("RB2"), PublicKey(bytes(range(32))), 2)
+    root = trust_root(msgspec.structs.replace(founded.genesis, validators=(first, second)))
+    assert (root.engine, root.trusting_period_s) == (EngineKind.COMETBFT, 14 * 86_400)
+    assert [each.organisation for each in root.validators] == ["RA1", "RB2"]
+    assert founded.trust_root.engine == EngineKind.EMBEDDED
 
 
 @pytest.mark.services

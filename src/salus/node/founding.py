@@ -168,17 +168,18 @@ def make_genesis(
 
 
 def trust_root(genesis: Genesis) -> trust.TrustRoot:
-    """Return what a verifier of this embedded network starts from."""
+    """Return what a verifier of this network starts from: one validator's key, or the keys of several on CometBFT."""
+    kind = trust.EngineKind.EMBEDDED if len(genesis.validators) == 1 else trust.EngineKind.COMETBFT
     return trust.TrustRoot(
         format=trust.FORMAT,
         chain=genesis.chain,
         genesis_hash=genesis_hash(genesis),
-        engine=trust.EngineKind.EMBEDDED,
+        engine=kind,
         validators=tuple(
             trust.TrustedValidator(each.organisation, each.key, each.power) for each in genesis.validators
         ),
         trusted_at_s=genesis.time_s,
-        trusting_period_s=trust.TRUSTING_PERIOD_S[trust.EngineKind.EMBEDDED],
+        trusting_period_s=trust.TRUSTING_PERIOD_S[kind],
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from salus.crypto.signing import SigningKey
 from salus.engines.cometbft.engine import CometEngine
 from salus.engines.cometbft.home import RPC_SOCKET, StateSync
+from salus.engines.fsck import fsck
 from salus.engines.proving import prove_signed
 from salus.engines.store import HEADERS
 from salus.ledger.comet.header import header_hash
@@ -77,6 +78,12 @@ def test_one_of_four_may_be_killed(network: list[LedgerProcess], capsys: pytest.
     submit(network[2], 500)
     rejoined(network)
     agree(network)
+
+    founding = toy.founding(time_s=network[0].time_s, validators=validators(members_on(network[0].ports)[:VALIDATORS]))
+    for each in network:
+        each.client.close()
+        assert each.stop() == 0
+        assert fsck(each.place / "store", founding) == []
 
 
 @pytest.mark.long

@@ -1,5 +1,6 @@
 """salus follow and salus verify: a trust store is begun, moves on, is confirmed, and keeps what is in conflict."""
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -9,11 +10,14 @@ from salus.cli.header_sources import _CometBFT, open_source
 from salus.engines.base import SealedHeight
 from salus.ledger.bundles import encode_bundle
 from salus.ledger.comet.types import SignedHeader
+from salus.ledger.verifier import VerificationFailed
 from salus.sdk.following import HeaderAbsent, bring_up_to_date
-from salus.sdk.trust_file import write_store, write_trust
+from salus.sdk.trust_file import read_trust, write_store, write_trust
+from salus.sdk.verify import verify_file
 from tests.cli.conftest import North, Run, assert_fails
 from tests.ledger import skip_cases
 from tests.ledger.proof_world import NOW_S
+from tests.sdk import receipt_vectors
 
 pytestmark = pytest.mark.promise("L3", "L5")
 
@@ -138,6 +142,19 @@ def test_a_source_that_lies_leaves_the_store_as_it_was(run: Run, tmp_path: Path,
     bad.write_bytes(b"nothing")
     assert_fails(run("follow", store, "--source", bad), 1, error="bundle check, step 0", hint="fetch")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["bad.salus-proof", "store.json"]
+
+
+def test_a_receipt_is_checked_under_a_store_as_under_its_root() -> None:
+    path = receipt_vectors.FOLDER / "four-validators.salus-receipt"
+    golden = json.loads((receipt_vectors.FOLDER / "verdicts.json").read_bytes())[path.name]
+    root = read_trust(receipt_vectors.FOLDER / golden["trust"])
+    with open_source(path) as source:
+        store = bring_up_to_date(root, source, None, height=0, now_s=golden["now_s"]).store
+    verdict = verify_file(path.read_bytes(), store, now_s=golden["now_s"])
+    assert list(verdict.lines) == golden["lines"]
+    others = msgspec.structs.replace(LIFE.store, root=replace(ROOT, chain=store.chain))
+    with pytest.raises(VerificationFailed, match=r"^skip check, step "):
+        verify_file(path.read_bytes(), others, now_s=golden["now_s"])
 
 
 # Other sources

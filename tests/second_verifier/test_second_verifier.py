@@ -27,6 +27,7 @@ from tests.sdk import receipt_vectors, test_history_check, test_receipt_check
 from tests.sdk.receipt_cases import usual
 from tests.sdk.receipt_world import Story, chart, trust
 from tests.sdk.test_receipt_false import FALSE
+from tests.sdk.test_receipt_kinds import NOT_CURRENT, signed_by
 
 pytestmark = [pytest.mark.promise("L5"), pytest.mark.services]
 
@@ -160,6 +161,11 @@ def test_agrees_on_receipts_that_both_ends_signed_and_that_are_false(second: Ans
         questions.append(about(encode_bundle(story.bundle(part)), story))
     want = [f"refuse receipt {step}" for _, step in FALSE.values()]
     assert disagreements(list(FALSE), second(questions), want) == []
+
+
+def test_agrees_on_keys_that_were_not_current(second: Answers) -> None:
+    questions = [about(encode_bundle(bundle), story) for bundle, story in map(signed_by, NOT_CURRENT.values())]
+    assert disagreements(list(NOT_CURRENT), second(questions), ["refuse receipt 9"] * len(NOT_CURRENT)) == []
 
 
 @pytest.mark.parametrize("name", ["one-end.salus-receipt", "history.salus-history"])

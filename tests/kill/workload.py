@@ -261,7 +261,7 @@ class Workload:
                 self._fetch(session, pseudonym)
 
     def _session(self) -> OpenSession:
-        doctor = certify_person(self._practice, name="Dr J", role="GP", registration="1", role_class=RoleClass.CLINICAL)
+        doctor = certify_person(self._practice, name="Dr J", role="GP", registration="", role_class=RoleClass.CLINICAL)
         return open_session(doctor.key, doctor.certificate, custodian=HOSPITAL, from_s=self._practice.clock())
 
     def _fetch(self, session: OpenSession, pseudonym: Pseudonym) -> None:

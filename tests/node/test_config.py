@@ -11,6 +11,7 @@ from salus.node.config import (
     Listen,
     NetworkSettings,
     NodeSettings,
+    PersonLimits,
     SettingsUnfit,
     ledger_toml,
     network_toml,
@@ -42,6 +43,15 @@ def test_what_is_written_is_read_with_paths_made_absolute(tmp_path: Path) -> Non
     assert found.root_keys == (str(tmp_path / "ra1" / "root-a" / "epoch.root"), "/mnt/other/epoch.root")
     assert found.database == f"sqlite:///{tmp_path}/ra1/node.db"
     assert (found.listen, found.limits, found.key_backup) == (SETTINGS.listen, SETTINGS.limits, "")
+
+
+def test_what_one_person_may_do(tmp_path: Path) -> None:
+    text = node_toml(SETTINGS)
+    assert config.read_node(written(tmp_path / "ra1", text)).person_limits == PersonLimits(12, 200, 24)
+    fewer = text.replace("emergencies_max = 12", "emergencies_max = 5").replace("window_h = 24", "window_h = 48")
+    assert config.read_node(written(tmp_path / "ra1", fewer)).person_limits == PersonLimits(5, 200, 48)
+    with pytest.raises(SettingsUnfit, match="emergencies_max"):
+        config.read_node(written(tmp_path / "ra1", text.replace("emergencies_max = 12", "emergencies_max = 0")))
 
 
 def test_other_databases_and_stores(tmp_path: Path) -> None:

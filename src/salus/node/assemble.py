@@ -18,6 +18,7 @@ from salus.ledger.outcomes import NOT_A_TRANSACTION, TransactionResult
 from salus.ledger.state import Reader
 from salus.ledger.transactions import Message, Transaction
 from salus.node import schema
+from salus.node.config import PERSON_LIMITS, PersonLimits
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.journal import Journal
 from salus.node.keys import OrganisationKeys
@@ -36,6 +37,7 @@ class Node:
     Args:
         clock: Unix seconds of the local clock.
         custodian_journal: what this worker released; requester_journal: what it received.
+        person_limits: how often one certified person may do what.
     """
 
     organisation: OrganisationId
@@ -46,6 +48,7 @@ class Node:
     custodian_journal: Journal
     requester_journal: Journal
     clock: Callable[[], int]
+    person_limits: PersonLimits = PERSON_LIMITS
 
     def __post_init__(self) -> None:
         with self.vault.database.writing() as connection:

@@ -6,7 +6,7 @@ keys and credentials are in files of their own, which only their owner may read.
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -54,6 +54,24 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     matches_per_minute: RateField = 600
 
 
+class PersonLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one certified person may do, whatever the sessions; a registration joins a person's certificates.
+
+    Args:
+        emergencies_max: of one person within the window: asked for from here, and released from here.
+        sessions_max: sessions of one person of this organisation that it asks in, within the window.
+        window_h: the window, in hours.
+    """
+
+    emergencies_max: RateField = 12
+    sessions_max: RateField = 200
+    window_h: Annotated[int, Meta(ge=1, le=744)] = 24
+
+
+PERSON_LIMITS: Final = PersonLimits()
+"""Where no settings file says otherwise."""
+
+
 class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A bucket of an S3 server for large sealed objects.
 
@@ -89,6 +107,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key_backup: str = ""
     listen: Listen = Listen()
     limits: Limits = Limits()
+    person_limits: PersonLimits = PERSON_LIMITS
 
 
 class CometSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -218,6 +237,9 @@ def node_toml(settings: NodeSettings) -> str:
         "",
         "[limits]",
         *_table(settings.limits),
+        "",
+        "[person_limits]",
+        *_table(settings.person_limits),
     ]
     return "\n".join(lines) + "\n"
 

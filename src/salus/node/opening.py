@@ -125,6 +125,7 @@ def open_node(folder: Path, *, engine: Engine | None = None, clock: Callable[[],
             custodian_journal=released,
             requester_journal=received,
             clock=clock,
+            person_limits=settings.person_limits,
         )
 
 

@@ -1,8 +1,11 @@
 """The people who act for an organisation: a certificate on the ledger, an own key, short sessions (DESIGN §5.1).
 
+What the ledger cannot see, since it knows sessions and no people, is limited here: how many emergencies one person has,
+and in how many sessions the organisation lets one person ask. Who is refused is noted for the officer.
 Staff signs in by OIDC in a later issue; here a person's key and certificate are one file.
 """
 
+import hmac
 from dataclasses import dataclass
 
 from salus.contracts.membership import CertificateKind, Certify
@@ -14,12 +17,17 @@ from salus.contracts.residuals import (
     Session,
     certify_session,
     commit_certificate,
+    person_certificate,
 )
 from salus.crypto.sealing import new_key
 from salus.crypto.signing import SigningKey
+from salus.ledger.encoding import encode
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import CertificateId, OrganisationId, PublicKey
+from salus.ledger.identifiers import CertificateId, OrganisationId, Pseudonym, PublicKey
 from salus.node.assemble import Node
+from salus.node.errors import Refusal, Refused
+from salus.node.notices import Notice, NoticeKind, note
+from salus.node.tallies import Counted, Tally, count
 
 CERTIFICATE_S = 365 * 86_400
 
@@ -86,3 +94,56 @@ def open_session(
     key = SigningKey.generate()
     session = Session(PublicKey(key.public), custodian, from_s, from_s + duration_s)
     return OpenSession(key, certify_session(session, signer), certificate)
+
+
+def require_session_room(node: Node, session: OpenSession) -> None:
+    """Count a session in which a person of this organisation asks; a patient's own are not counted.
+
+    Raises:
+        Refused: TOO_MANY; the officer has a notice of it.
+        NotNow: it cannot be counted at this moment.
+    """
+    if session.certificate == NOBODY:
+        return
+    most = node.person_limits.sessions_max
+    if not _has_room(node, Tally.SESSION, session.certificate, what=session.key.public, most=most):
+        _note(node, NoticeKind.SESSION_REFUSED, session.certificate, about=b"", name=session.key.public)
+        words = f"expected at most {most} sessions of one person in {node.person_limits.window_h} h"
+        raise Refused(Refusal.TOO_MANY, f"{words}: use one that is open; the officer was told")
+
+
+def require_emergency_room(node: Node, certificate: CommittedFields, *, name: bytes, pseudonym: Pseudonym) -> None:
+    """Count an emergency of a person, whatever the session; the same one is counted once.
+
+    Args:
+        certificate: whose emergency; checked before.
+        name: of the emergency: its permit, or the id of its request.
+
+    Raises:
+        Refused: TOO_MANY; the officer has a notice of it.
+        NotNow: it cannot be counted at this moment.
+    """
+    most = node.person_limits.emergencies_max
+    if not _has_room(node, Tally.EMERGENCY, certificate, what=name, most=most):
+        _note(node, NoticeKind.EMERGENCY_REFUSED, certificate, about=pseudonym, name=name)
+        words = f"expected at most {most} emergencies of one person in {node.person_limits.window_h} h"
+        raise Refused(Refusal.TOO_MANY, f"{words}: let another clinician ask; the officer was told")
+
+
+def _has_room(node: Node, tally: Tally, certificate: CommittedFields, *, what: bytes, most: int) -> bool:
+    within_s = node.person_limits.window_h * 3600
+    who = _person(node, certificate)
+    return count(node, tally, who=who, what=what, now_s=node.clock(), within_s=within_s, most=most) is not (
+        Counted.TOO_MANY
+    )
+
+
+def _person(node: Node, certificate: CommittedFields) -> bytes:
+    """Return a keyed hash that is one person's under all their certificates, as far as these name a registration."""
+    said = person_certificate(certificate)
+    name = said.registration.encode() or certificate.root()
+    return hmac.digest(node.keys.lookup, encode(("person", said.organisation, name)), "sha256")
+
+
+def _note(node: Node, kind: NoticeKind, certificate: CommittedFields, *, about: bytes, name: bytes) -> None:
+    note(node, Notice(kind, node.clock(), CertificateId(certificate.root()), Pseudonym(about)), name=name)

@@ -85,6 +85,17 @@ tallies: Final = Table(
 )
 """What is counted of whom; `number` keeps two workers from counting past each other. Ids and keyed hashes of ours."""
 
+notices: Final = Table(
+    "node_notices",
+    metadata,
+    Column("name", LargeBinary, primary_key=True),
+    Column("notice", Integer, nullable=False),
+    Column("at_s", BigInteger, nullable=False, index=True),
+    Column("certificate", LargeBinary, nullable=False),
+    Column("pseudonym", LargeBinary, nullable=False, index=True),
+)
+"""What is noted for the privacy officer; `pseudonym` is empty where it is about no patient."""
+
 cursors: Final = Table(
     "node_cursors",
     metadata,

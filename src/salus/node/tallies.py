@@ -18,6 +18,8 @@ class Tally(IntEnum):
     """What is counted. Numbers are permanent: they are in the database."""
 
     MATCH = 1
+    EMERGENCY = 2
+    SESSION = 3
 
 
 class Counted(Enum):

@@ -13,6 +13,7 @@ from pathlib import Path
 from salus.clinical.fhir.resources import parse
 from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass
 from salus.ledger.identifiers import OrganisationId, Pseudonym
+from salus.node.config import PersonLimits
 from salus.node.people import Person, certify_person, open_session
 from salus.node.services.anchor import anchor
 from salus.node.services.choices import file_by_custodian, withdraw_by_custodian
@@ -28,6 +29,10 @@ MEMBERS = tuple(OrganisationId(custodian.ods) for custodian in CUSTODIANS)
 SENSITIVE_LABELS = tuple(f"http://terminology.hl7.org/CodeSystem/v3-ActCode|{code}" for code in ("ETH", "HIV", "PSY"))
 WITHDRAWS_EVERY = 5
 """One in so many of those who chose to share takes the choice back."""
+
+
+TIRELESS = PersonLimits(sessions_max=1_000_000)
+"""One clinician of each member sees everybody, in minutes."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Crowd:
 @contextmanager
 def crowd(folder: Path, *, seed: int, count: int) -> Iterator[Crowd]:
     """Start a world of four custodians and let so many people of a seed live in it; it ends with the block."""
-    with world(folder, organisations=MEMBERS) as made:
+    with world(folder, organisations=MEMBERS, person_limits=TIRELESS) as made:
         settled = settle(made, people(seed, count))
         live(settled)
         yield settled

@@ -18,6 +18,7 @@ from salus.engines.base import Engine, Founding
 from salus.engines.embedded import EmbeddedEngine
 from salus.ledger.identifiers import OrganisationId, PublicKey
 from salus.node.assemble import Node
+from salus.node.config import PERSON_LIMITS, PersonLimits
 from salus.node.journal import Journal, State
 from salus.node.keys import OrganisationKeys, generate
 from salus.node.local_peers import LocalPeers
@@ -41,6 +42,7 @@ class World:
     engine: Engine
     keys: dict[OrganisationId, OrganisationKeys]
     nodes: dict[OrganisationId, Node] = field(default_factory=dict)
+    person_limits: PersonLimits = PERSON_LIMITS
 
     @property
     def hospital(self) -> Node:
@@ -70,6 +72,7 @@ class World:
             custodian_journal=Journal(place / "released", unfinished=State.POSSIBLY_RELEASED, now_s=now()),
             requester_journal=Journal(place / "received", unfinished=State.SLOT_MISSING, now_s=now()),
             clock=now,
+            person_limits=self.person_limits,
         )
         self.nodes[organisation] = node
         return node
@@ -124,6 +127,7 @@ def world(
     *,
     organisations: Sequence[OrganisationId] = (HOSPITAL, PRACTICE),
     policies: Sequence[FirstPolicy] = (),
+    person_limits: PersonLimits = PERSON_LIMITS,
 ) -> Iterator[World]:
     """Start a ledger and one node for each organisation; everything ends with the block."""
     keys = {organisation: generate() for organisation in organisations}
@@ -135,7 +139,7 @@ def world(
     with ExitStack() as stack:
         engine = EmbeddedEngine(folder / "ledger", founding, consensus)
         stack.callback(engine.close)
-        made = World(folder, genesis, engine, keys)
+        made = World(folder, genesis, engine, keys, person_limits=person_limits)
         for organisation in organisations:
             made.open_node(organisation)
         yield made

@@ -40,6 +40,16 @@ def erase(node: Node, pseudonym: Pseudonym, *, within_s: int = 0) -> int:
     return destroy(node, pseudonym, within_s=within_s)
 
 
+_OF_A_RELATIONSHIP = (
+    schema.entries,
+    schema.batches,
+    schema.identities,
+    schema.enrolments,
+    schema.take_overs,
+    schema.notices,
+)
+
+
 def destroy(node: Node, pseudonym: Pseudonym, *, within_s: int = 0) -> int:
     """Destroy keys, bytes and projections of a relationship, whoever its custodian is.
 
@@ -48,7 +58,7 @@ def destroy(node: Node, pseudonym: Pseudonym, *, within_s: int = 0) -> int:
     count = node.vault.erase_relationship(pseudonym, within_s=within_s)
     permits = schema.permits
     with node.vault.database.writing() as connection:
-        for table in (schema.entries, schema.batches, schema.identities, schema.enrolments, schema.take_overs):
+        for table in _OF_A_RELATIONSHIP:
             connection.execute(delete(table).where(table.c.pseudonym == pseudonym))
         connection.execute(
             delete(permits).where((permits.c.pseudonym == pseudonym) & (permits.c.closed == schema.CLOSED))

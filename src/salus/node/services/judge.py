@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from salus.contracts import access, consent, decision, patients, records, residuals
-from salus.contracts.access import Permit, PermitDead
+from salus.contracts.access import Basis, Permit, PermitDead
 from salus.contracts.decision import RecordDecision
 from salus.contracts.evidence import is_asked_for
 from salus.contracts.record_metadata import record_of
@@ -22,7 +22,7 @@ from salus.ledger.identifiers import OrganisationId, PermitId
 from salus.ledger.machine import read_leaf, read_meta
 from salus.ledger.outcomes import decode_leaf
 from salus.ledger.state import Reader
-from salus.node import documents
+from salus.node import documents, people
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import NotNow, Refusal, Refused
@@ -78,7 +78,8 @@ def hear_residual(node: Node, reader: Reader, permit: PermitId, terms: Permit, c
     """Check who exactly asks, and gather the rules; return what judging needs.
 
     Raises:
-        Refused: RESIDUAL_UNFIT, what `identify` says, or RULES_MISSING, which own staff's care is spared.
+        Refused: RESIDUAL_UNFIT, what `identify` says, TOO_MANY emergencies of one person, or RULES_MISSING, which own
+            staff's care is spared.
     """
     if committed.root() != terms.residual:
         raise Refused(Refusal.RESIDUAL_UNFIT, "expected the residual that the request committed to")
@@ -87,6 +88,8 @@ def hear_residual(node: Node, reader: Reader, permit: PermitId, terms: Permit, c
     except (EncodingInvalid, ResidualInvalid) as error:
         raise Refused(Refusal.RESIDUAL_UNFIT, f"the residual is not well formed: {error}") from error
     who = identify(reader, terms, residual, time_s=now_s(node, reader))
+    if terms.basis is Basis.EMERGENCY and terms.requester != node.organisation:  # own ones are counted when they ask
+        people.require_emergency_room(node, residual.certificate, name=permit, pseudonym=terms.pseudonym)
     held = choices.rules_for(node, reader, terms.pseudonym, ticket=terms.ticket)
     if held.missing and not decision.may_lack_rules(terms):
         words = "the rules of a choice or ticket are not held here, or do not open its commitment: deliver them again"

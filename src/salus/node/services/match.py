@@ -25,7 +25,7 @@ from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.exchange import MatchAnswer, MatchAsk, Peers, SignedMatchAsk
 from salus.node.members import read_time_s
-from salus.node.people import OpenSession
+from salus.node.people import OpenSession, require_session_room
 from salus.node.services import enrol
 from salus.node.services.identify import check_session, staff_certificate
 from salus.node.tallies import Counted, Tally
@@ -49,7 +49,11 @@ def match(
     Args:
         node: who asks, by its organisation and its present.
         date_of_birth: YYYY-MM-DD.
+
+    Raises:
+        Refused: TOO_MANY sessions of one person, or what the custodian says.
     """
+    require_session_room(node, session)
     ask = MatchAsk(number.digits, date_of_birth, session.certified, session.certificate)
     try:
         answer = peers.ask(custodian, sign_match(node, custodian, session, ask))

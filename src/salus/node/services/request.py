@@ -17,6 +17,7 @@ from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Digest, OrganisationId, PermitId, Pseudonym, PublicKey
 from salus.ledger.outcomes import decode_leaf
 from salus.ledger.transactions import PatientMessage
+from salus.node import people
 from salus.node.assemble import Node
 from salus.node.people import OpenSession
 
@@ -62,17 +63,22 @@ class Wish:
 def request(node: Node, session: OpenSession, wish: Wish) -> Granted | Denied:
     """Ask the ledger for a permit.
 
-    1. Put what stays off the ledger into the residual, and make a reader key for this permit alone (R6).
+    1. The person has room for this session, and for this emergency if it is one. Put what stays off the ledger into
+       the residual, and make a reader key for this permit alone (R6).
     2. Spend the ticket, if there is one, in the same transaction.
     3. Commit RequestAccess, signed by session key and organisation; read the decision from its leaf.
 
     Raises:
-        Refused: LEDGER_REJECTED.
+        Refused: TOO_MANY, LEDGER_REJECTED.
         NotNow: the ledger does not answer.
     """
-    residual = commit_request(  # 1
+    name = secrets.token_bytes(16)
+    people.require_session_room(node, session)  # 1
+    if wish.purpose is Purpose.BTG:
+        people.require_emergency_room(node, session.certificate, name=name, pseudonym=wish.pseudonym)
+    residual = commit_request(
         RequestResidual(
-            request=secrets.token_bytes(16),
+            request=name,
             scope=wish.scope,
             certificate=session.certificate,
             session=session.certified,

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
@@ -14,9 +15,11 @@ from salus.contracts.residuals import certify_session, commit_choice
 from salus.crypto.signing import SigningKey
 from salus.engines.base import Unavailable as LedgerUnavailable
 from salus.ledger import transactions
+from salus.ledger.encoding import encode
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
-from salus.node import local_peers, sealed_streams
+from salus.node import documents, local_peers, sealed_streams
+from salus.node.documents import Kind
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import (
     Ask,
@@ -34,7 +37,9 @@ from salus.node.local_peers import LocalPeers
 from salus.node.members import LedgerDirectory
 from salus.node.people import OpenSession, certify_person, open_session
 from salus.node.services import choices, deposit, enrol, match, receive
-from salus.node.services.request import Granted, Wish, request
+from salus.node.services.request import Denied, Granted, Wish, request
+from salus.sdk import wallet
+from salus.testing.population.numbers import kept_nhs_number
 from salus.testing.world import HOSPITAL, PRACTICE
 from tests.api.exchange_world import Served
 
@@ -48,6 +53,8 @@ TO_THE_PRACTICE = Provision(
     role_classes=(RoleClass.CLINICAL,),
     purposes=(Purpose.TREAT,),
 )
+PLACES = count(100)
+"""Of people in the range of invented numbers: each test takes its own."""
 NO_PERMIT = PermitId(bytes(16))
 
 
@@ -198,6 +205,37 @@ def test_a_stream_that_is_whole(peers: Peers, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(module, "answer_stream", lambda *_: iter(SEGMENTS))
     assert list(peers.stream(HOSPITAL, StreamAsk(NO_PERMIT, 1, 0))) == SEGMENTS
     assert list(peers.stream(HOSPITAL, StreamAsk(NO_PERMIT, 1, 1))) == SEGMENTS
+
+
+@pytest.mark.promise("R3")
+def test_a_patients_own_device_withdraws_a_choice(
+    device: Peers, peers: Peers, served: Served, session: OpenSession
+) -> None:
+    """The wallet files, the practice has records; the wallet withdraws, and the permit gives nothing more."""
+    hospital, practice = served.world.hospital, served.world.practice
+    now_s = hospital.clock()
+    mine = wallet.begin(wallet.new_wallet(), chain=hospital.chain, custodian=HOSPITAL)
+    of = wallet.relationship(mine, chain=hospital.chain, custodian=HOSPITAL)
+    key, number = wallet.signing_key(mine, of), kept_nhs_number(next(PLACES))
+    enrol.enrol(hospital, number, BORN, key=key, pseudonym=of.pseudonym)
+    deposit.deposit(hospital, of.pseudonym, [parse(b'{"resourceType":"Observation","id":"o1"}')])
+    filed = wallet.sign_choice(mine, of, TO_THE_PRACTICE, time_s=now_s)
+    assert device.ask(HOSPITAL, ChoiceDelivery(filed.raw, filed.residual)) == Done(0)
+    mine = wallet.keep_choice(mine, of, filed, time_s=now_s)
+    permit, unused = (granted(served, session, of.pseudonym) for _ in range(2))
+    assert len(list(receive.receive(practice, peers, permit))) == 1
+    of = wallet.relationship(mine, chain=hospital.chain, custodian=HOSPITAL)
+    withdrawn = wallet.sign_withdrawal(mine, of, filed.message.choice, time_s=now_s)
+    for _ in range(2):
+        assert device.ask(HOSPITAL, ChoiceDelivery(withdrawn.raw, withdrawn.residual)) == Done(0)
+    for each in (permit, unused):
+        with pytest.raises(Refused) as refused:
+            list(receive.receive(practice, peers, each))
+        assert refused.value.refusal is Refusal.PERMIT_DEAD
+    wish = Wish(of.pseudonym, HOSPITAL, RoleClass.CLINICAL, Purpose.TREAT)
+    assert isinstance(request(practice, session, wish), Denied)
+    kept = documents.find(hospital.vault, Kind.REASON, withdrawn.message.commitment)
+    assert kept == encode(withdrawn.residual)
 
 
 def test_a_patients_own_device_delivers_a_choice(device: Peers, served: Served) -> None:

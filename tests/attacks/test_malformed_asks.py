@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from salus.contracts.consent import FileConsent
+from salus.contracts.consent import FileConsent, WithdrawConsent
 from salus.contracts.provisions import gate
 from salus.contracts.record_metadata import Facts
-from salus.contracts.residuals import CertifiedSession, Session, person_certificate
+from salus.contracts.residuals import CertifiedSession, Session, person_certificate, reason
 from salus.crypto.signing import SigningKey
 from salus.ledger.encoding import EncodingInvalid, decoder, encode
-from salus.ledger.fields import CommittedFields
+from salus.ledger.fields import CommittedFields, commit_fields
 from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym, PublicKey
 from salus.node.answer import answer, answer_stream
 from salus.node.errors import NotNow, Refusal, Refused
@@ -40,6 +40,7 @@ from tests.attacks.attackers import (
     TO_THE_PRACTICE,
     Scene,
     choice_by,
+    choices,
     digest,
     match_ask,
     part_ask,
@@ -156,7 +157,34 @@ def test_a_stranger_fills_a_node_with_choices_of_nobody(on: Scene) -> None:
     assert on.practice.vault.relationships() == []
 
 
-def forged(on: Scene, message: FileConsent) -> bytes:
+@pytest.mark.promise("R3")
+def test_a_stranger_withdraws_what_is_not_theirs(on: Scene) -> None:
+    """A withdrawal needs the pseudonym's own key, here as on the ledger (CWE-306), and the reason that was signed."""
+    before, held = choices(on), on.hospital.vault.records(on.pseudonym)
+    stranger, why = SigningKey.generate(), reason("because", bytes(32))
+    message = WithdrawConsent(on.pseudonym, on.choice, why.root(), 0)
+    unknown = WithdrawConsent(on.pseudonym, secrets.token_bytes(16), why.root(), 0)
+    mine = sign(on, [message], [on.key])
+    for node, raw, residual, refusal in (
+        (on.hospital, sign(on, [message], [stranger]), why, Refusal.CHOICE_UNFIT),
+        (on.hospital, forged(on, message), why, Refusal.CHOICE_UNFIT),
+        (on.hospital, mine, reason("otherwise", bytes(32)), Refusal.CHOICE_UNFIT),
+        (on.hospital, sign(on, [message, unknown], [on.key]), why, Refusal.CHOICE_UNFIT),
+        (on.hospital, sign(on, [unknown], [on.key]), why, Refusal.LEDGER_REJECTED),
+        (on.practice, mine, why, Refusal.CHOICE_UNFIT),
+    ):
+        came = answer(node, NOBODY, ChoiceDelivery(raw, residual))
+        assert isinstance(came, RefusedAnswer)
+        assert came.refusal is refusal
+    odd = commit_fields(["x" * 3000], secret=bytes(32))
+    raw = sign(on, [WithdrawConsent(on.pseudonym, on.choice, odd.root(), 0)], [on.key])
+    came = answer(on.hospital, NOBODY, ChoiceDelivery(raw, odd))
+    assert isinstance(came, RefusedAnswer)
+    assert choices(on) == before
+    assert on.hospital.vault.records(on.pseudonym) == held
+
+
+def forged(on: Scene, message: FileConsent | WithdrawConsent) -> bytes:
     """Ann's key among the signers, and a signature that is none."""
     raw = sign(on, [message], [on.key])
     return raw[:-64] + bytes(64)

@@ -13,7 +13,6 @@ from salus.contracts import consent, membership
 from salus.contracts.patients import Actor
 from salus.contracts.provisions import Provision
 from salus.contracts.residuals import choice_tree
-from salus.ledger.encoding import encode
 from salus.ledger.identifiers import OrganisationId, Pseudonym
 from salus.node import documents
 from salus.node.assemble import Node
@@ -70,9 +69,7 @@ class Sharing:
             return
         now_s = self.node.clock()
         signed = wallets.sign_withdrawal(self.wallet.wallet, self._mine(self.wallet), choice, time_s=now_s)
-        kept = encode(signed.residual)
-        documents.keep(self.node.vault, self.node.chain, self.pseudonym, Kind.REASON, signed.residual.root(), kept)
-        self.node.submit_raw(signed.raw)
+        choices.take_withdrawal(self.node, signed.raw, signed.message, signed.residual)
         self.wallet.put(wallets.keep_withdrawal(self.wallet.wallet, self._mine(self.wallet), choice, time_s=now_s))
 
     def in_force(self) -> list[Shared]:

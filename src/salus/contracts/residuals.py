@@ -109,6 +109,14 @@ def reason(words: str, secret: bytes) -> CommittedFields:
     return commit_fields([words], secret=secret)
 
 
+def reason_words(residual: CommittedFields) -> str:
+    """Return the reason in words that a message has for a residual. Raises EncodingInvalid or ResidualInvalid."""
+    if len(residual.values) != 1:
+        raise ResidualInvalid(f"expected the one field of a reason, came {len(residual.values)}")
+    words: str = _TEXT.decode(residual.values[0])
+    return words
+
+
 class RequestResidual(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What a request keeps off the ledger.
 

@@ -112,7 +112,7 @@ class Slots(ExchangeMessage, frozen=True, array_like=True, tag=7):
 
 
 class ChoiceDelivery(ExchangeMessage, frozen=True, array_like=True, tag=8):
-    """A choice or a ticket, signed by whoever gives it, with its rules."""
+    """A choice or a ticket, signed by whoever gives it, with its rules; or a choice's withdrawal, with its reason."""
 
     raw: bytes
     residual: CommittedFields

@@ -1,4 +1,4 @@
-"""Choices: a sharing choice arrives signed, with its rules; both are kept, or neither.
+"""Choices: a sharing choice arrives signed, with its rules; both are kept, or neither. So does its withdrawal.
 
 The ledger gets the gate and the commitment, this node the rules (DESIGN §5.1). A custodian that does not hold the
 rules of a choice in force releases nothing to others for that pseudonym; its own staff's care goes on, marked.
@@ -50,7 +50,24 @@ def take_choice(node: Node, raw: bytes, message: FileConsent, residual: Committe
     return node.submit_raw(raw)  # 4
 
 
-def _require_wanted(node: Node, raw: bytes, message: FileConsent) -> None:
+def take_withdrawal(node: Node, raw: bytes, message: WithdrawConsent, residual: CommittedFields) -> TransactionResult:
+    """Submit what withdraws a choice, and keep why.
+
+    1. It is for a patient here, signed by a key that acts for them; the words open the commitment.
+    2. Submit what the patient signed: a withdrawal waits for nothing (R3).
+    3. Keep the words. Who hears that this failed sends the same again: it has one outcome.
+
+    Raises:
+        Refused: CHOICE_UNFIT, or what the ledger says.
+    """
+    _require_wanted(node, raw, message)  # 1
+    _check_reason(message, residual)
+    result = node.submit_raw(raw)  # 2
+    documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, encode(residual))  # 3
+    return result
+
+
+def _require_wanted(node: Node, raw: bytes, message: FileConsent | WithdrawConsent) -> None:
     try:
         transaction = node.decode(raw)
         transactions.verify(transaction)
@@ -78,6 +95,15 @@ def check_choice(message: FileConsent, residual: CommittedFields) -> Provision:
     if gate(tree) != message.gate:
         raise Refused(Refusal.CHOICE_UNFIT, "expected the gate of these rules: sign the gate that they have")
     return tree
+
+
+def _check_reason(message: WithdrawConsent, residual: CommittedFields) -> None:
+    if residual.root() != message.commitment:
+        raise Refused(Refusal.CHOICE_UNFIT, "expected the reason that opens the commitment: send the one you signed")
+    try:
+        residuals.reason_words(residual)
+    except (EncodingInvalid, ResidualInvalid) as error:
+        raise Refused(Refusal.CHOICE_UNFIT, f"the reason is not well formed: {error}") from error
 
 
 def file_by_custodian(node: Node, pseudonym: Pseudonym, tree: Provision) -> bytes:

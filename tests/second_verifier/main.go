@@ -1,4 +1,4 @@
-// Command secondverifier checks Salus proofs. It was written from docs/spec alone and shares nothing with the first
+// Command secondverifier checks Salus proofs. It was written after docs/spec and shares nothing with the first
 // verifier: Go's standard library, and the pages header.md, proofs.md, receipts.md, tree.md, log.md and machine.md.
 //
 // It reads one JSON object per line and answers each with one line: "accept", or "refuse", checklist and step.

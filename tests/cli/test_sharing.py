@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from salus.clinical import fhir
+from salus.ledger.identifiers import CertificateId, Pseudonym
+from salus.node.notices import Notice, NoticeKind, note
+from salus.node.opening import open_node
 from salus.testing.population import HOSPITAL, PRACTICE, SyntheticPerson
 from tests.cli.conftest import North, Result, Run, assert_fails, who, write_chart
 
@@ -23,6 +26,14 @@ def doctor(north: North, tmp_path: Path, run: Run) -> Path:
     assert certified.status == 0
     assert certified.facts["role_class"] == "clinical"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    return path
+
+
+def officer_of(node: Path, tmp_path: Path, run: Run) -> Path:
+    """A certified privacy officer of a node."""
+    path = tmp_path / f"{node.name}-officer.staff"
+    words = ("--name", "Sam Okoro", "--role", "Caldicott guardian", "--role-class", "officer")
+    assert run("staff", "certify", node, *words, "--out", path).status == 0
     return path
 
 
@@ -55,11 +66,13 @@ def test_from_a_refusal_to_a_verified_receipt(
     assert released.facts["records"] == len(chart.resources)
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     mine = tmp_path / "mine"
-    audited = run("audit", north.hospital, *who(person), "--out", mine, "--json")
+    officer = officer_of(north.hospital, tmp_path, run)
+    audited = run("audit", north.hospital, "--staff", officer, *who(person), "--out", mine, "--json")
     assert audited.status == 0
     (relationship,) = audited.facts["relationships"]
     assert [event["number"] for event in relationship["events"]] == list(range(1, len(relationship["events"]) + 1))
     assert any("It was refused" in event["words"] for event in relationship["events"])
+    assert relationship["events"][-1]["words"] == f"A privacy officer of {HOSPITAL.ods} looked at this history."
     (receipt,) = sorted(mine.glob("*.salus-receipt"))
     for proof in (receipt, mine / f"{HOSPITAL.ods}.salus-history"):
         verified = run("verify", proof, "--trust", north.folder / "trust.json", "--json")
@@ -123,11 +136,68 @@ def test_a_staff_file_that_others_may_read(
 def test_audit_sums_over_relationships(north: North, eleanor: SyntheticPerson, tmp_path: Path, run: Run) -> None:
     for node, ods in ((north.hospital, HOSPITAL.ods), (north.practice, PRACTICE.ods)):
         run("import", node, write_chart(tmp_path / f"{ods}.ndjson", eleanor, ods))
-    result = run("audit", north.hospital, north.practice, *who(eleanor))
+    officers = [("--staff", officer_of(node, tmp_path, run)) for node in (north.hospital, north.practice)]
+    both = (north.hospital, north.practice, *officers[0], *officers[1])
+    result = run("audit", *both, *who(eleanor))
     assert result.status == 0
     assert result.out.splitlines()[-1].endswith("events in 2 relationships.")
-    two = run("audit", north.hospital, north.practice, "--pseudonym", "00" * 16)
+    two = run("audit", *both, "--pseudonym", "00" * 16)
     assert_fails(two, 2, error="expected one node with --pseudonym", hint="name the person")
+
+
+@pytest.mark.promise("R4", "U2")
+def test_a_folder_alone_shows_nobodys_history(
+    north: North, doctor: Path, everybody: list[SyntheticPerson], tmp_path: Path, run: Run
+) -> None:
+    """Whoever can read the node's folder is an operator, and neither the patient nor a privacy officer."""
+    person = loaded(north, everybody[16], tmp_path, run)
+    alone = run("audit", north.hospital, *who(person))
+    assert_fails(
+        alone, 2, error="expected who looks, the patient or a privacy officer", hint="add --wallet, or --staff"
+    )
+    elsewhere = run("audit", north.hospital, "--staff", doctor, *who(person))
+    assert_fails(elsewhere, 2, error=f"staff file of an officer of {HOSPITAL.ods}", hint="--role-class officer")
+    nurse = tmp_path / "nurse.staff"
+    run("staff", "certify", north.hospital, "--name", "Nurse", "--role", "Nurse", "--out", nurse)
+    own = run("audit", north.hospital, "--staff", nurse, *who(person))
+    assert_fails(own, 1, error="does not cover the role class officer", hint="")
+    assert run("staff", "notices", north.hospital, "--json").facts == {"notices": []}
+
+
+def test_what_was_noted_for_the_officer(north: North, run: Run) -> None:
+    certificate, pseudonym = CertificateId(b"\xab" * 32), Pseudonym(b"\xcd" * 16)
+    noted = Notice(NoticeKind.EMERGENCY_REFUSED, 1_750_000_000, certificate, pseudonym)
+    with open_node(north.practice) as node:
+        note(node, noted, name=b"one permit")
+        note(node, noted, name=b"one permit")
+    lines = run("staff", "notices", north.practice).out.splitlines()
+    assert len(lines) == 2
+    assert "an emergency too many" in lines[1]
+    assert "abababab" in lines[1]
+    (fact,) = run("staff", "notices", north.practice, "--json").facts["notices"]
+    assert fact == {
+        "kind": "emergency_refused",
+        "at_s": 1_750_000_000,
+        "certificate": certificate.hex(),
+        "pseudonym": pseudonym.hex(),
+    }
+
+
+@pytest.mark.promise("U2")
+def test_a_patient_looks_with_a_wallet_and_leaves_no_mark(
+    north: North, everybody: list[SyntheticPerson], tmp_path: Path, run: Run
+) -> None:
+    person, wallet, key = everybody[17], tmp_path / "mine.wallet", tmp_path / "mine.key"
+    keyed = ("--wallet", wallet, "--key-file", key)
+    assert run("patient", "new", wallet, "--key-file", key).status == 0
+    assert run("patient", "enrol", wallet, north.hospital, *who(person), "--key-file", key).status == 0
+    for _ in range(2):
+        audited = run("audit", north.hospital, *keyed, "--json")
+        assert audited.status == 0
+        assert audited.facts["events"] == 1
+    stranger, other = tmp_path / "other.wallet", tmp_path / "other.key"
+    assert run("patient", "new", stranger, "--key-file", other).status == 0
+    assert run("audit", north.hospital, "--wallet", stranger, "--key-file", other, *who(person)).status == 1
 
 
 @pytest.mark.promise("R5", "L5")
@@ -138,7 +208,8 @@ def test_a_changed_receipt_proves_nothing(
     run("consent", "file", north.hospital, *who(person), "--share-with", PRACTICE.ods)
     granted = asked(north, doctor, person, run)
     run("release", north.practice, granted.facts["permit"])
-    run("audit", north.hospital, *who(person), "--out", tmp_path / "mine")
+    officer = officer_of(north.hospital, tmp_path, run)
+    run("audit", north.hospital, "--staff", officer, *who(person), "--out", tmp_path / "mine")
     (receipt,) = (tmp_path / "mine").glob("*.salus-receipt")
     trust = north.folder / "trust.json"
     changed = bytearray(receipt.read_bytes())

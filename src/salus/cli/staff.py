@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 
 from salus.cli.options import NEW_FILE, as_json_option, node_argument
-from salus.cli.output import Facts, show
+from salus.cli.output import Facts, show, table
 
+KINDS = {"EMERGENCY_REFUSED": "an emergency too many", "SESSION_REFUSED": "a session too many"}
 ROLE_CLASSES = ("clinical", "pharmacy", "administrative", "insurer", "research", "officer")
 
 
@@ -53,6 +54,43 @@ def certify(
         write_staff(path, person, kind)
     facts: Facts = {"file": str(path), "certificate": person.certificate_id, "role_class": role_class}
     show(facts, [f"certified {name}, {role}: {path}"], as_json=as_json)
+
+
+@command.command(name="notices")
+@node_argument
+@as_json_option
+def list_notices(node: Path, as_json: bool) -> None:
+    """Show what NODE noted for its privacy officer: who was refused one emergency or one session too many.
+
+    People and patients are named by the beginnings of their certificates and pseudonyms.
+
+    \b
+    Example:
+      salus staff notices ./north/rz1
+    """
+    from salus.clinical.uk_time import uk_time
+    from salus.node.notices import notices
+    from salus.node.opening import open_node
+
+    with open_node(node) as opened:
+        found = notices(opened)
+    facts: Facts = {
+        "notices": [
+            {
+                "kind": each.kind.name.lower(),
+                "at_s": each.at_s,
+                "certificate": each.certificate,
+                "pseudonym": each.pseudonym,
+            }
+            for each in found
+        ]
+    }
+    rows = [
+        (uk_time(each.at_s), KINDS[each.kind.name], each.certificate.hex()[:8], each.pseudonym.hex()[:8])
+        for each in found
+    ]
+    lines = table(("when", "what", "certificate", "patient"), rows) if rows else ["nothing was noted"]
+    show(facts, lines, as_json=as_json)
 
 
 def _slug(name: str) -> str:

@@ -122,7 +122,8 @@ class HistoryBundle(msgspec.Struct, frozen=True, array_like=True, forbid_unknown
 
     Args:
         receipts: of the releases in it.
-        matches: the notes whose roots were anchored when somebody asked whether there are records of this person.
+        matches: the notes whose roots were anchored when somebody asked whether there are records of this person,
+            or when an officer of the custodian read this history.
     """
 
     format: int

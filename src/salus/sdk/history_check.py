@@ -54,8 +54,8 @@ def check_history(trust: Trust, bundle: HistoryBundle, *, now_s: int) -> Verifie
     _CHECK.require(4, all(each.pseudonym == history.pseudonym for each in receipts), "a receipt is of somebody else")
     parts = {(each.permit, each.part) for each in receipts}
     _CHECK.require(4, len(parts) == len(receipts), "expected each receipt once")
-    matches = _matches(events, bundle.matches)  # 5
     permits = _permits(events)
+    matches = _matches(events, bundle.matches, custodian=permits.custodian)  # 5
     return VerifiedHistoryBundle(
         state=state,
         pseudonym=history.pseudonym,
@@ -132,7 +132,7 @@ def _shown(event: Event, permits: Permits, matches: Notes) -> ShownEvent:
     return ShownEvent(event.index + 1, event.leaf.time_s, words)
 
 
-def _matches(events: Sequence[Event], notes: Sequence[CommittedFields]) -> Notes:
+def _matches(events: Sequence[Event], notes: Sequence[CommittedFields], *, custodian: str) -> Notes:
     roots = {
         event.outcome.root
         for event in events
@@ -142,7 +142,7 @@ def _matches(events: Sequence[Event], notes: Sequence[CommittedFields]) -> Notes
     for note in notes:
         root = _root(note)
         _CHECK.require(5, root in roots and root not in words, "a note of a match is no event's, or is there twice")
-        words[root] = _match_words(note)
+        words[root] = _match_words(note, custodian)
     return words
 
 
@@ -151,11 +151,13 @@ def _root(note: CommittedFields) -> Digest:
     return note.root()
 
 
-def _match_words(note: CommittedFields) -> str:
+def _match_words(note: CommittedFields, custodian: str) -> str:
     try:
         sender: OrganisationId = _ORGANISATION.decode(note.values[0])
     except EncodingInvalid as error:
         raise _CHECK.fail(5, f"the note of a match is of no known form: {error}: use a newer release") from error
+    if sender == custodian:  # which never asks itself: its officer has read this history
+        return f"A privacy officer of {sender} looked at this history."
     return f"{sender} asked whether there are records of you here, and was told yes."
 
 

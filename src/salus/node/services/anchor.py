@@ -10,11 +10,16 @@ from msgspec.structs import replace
 from sqlalchemy import Row, and_, select, update
 
 from salus.contracts.access import CommitReleases, End, Rejection
+from salus.contracts.residuals import CertifiedSession
 from salus.crypto import merkle
-from salus.ledger.identifiers import Digest, PermitId, Pseudonym
+from salus.crypto.sealing import new_key
+from salus.ledger.encoding import encode
+from salus.ledger.fields import CommittedFields, commit_fields
+from salus.ledger.identifiers import Digest, OrganisationId, PermitId, Pseudonym
 from salus.ledger.receipts import Anchored, Conclusion, anchored_leaf, decode_receipt
-from salus.node import schema
+from salus.node import documents, schema
 from salus.node.assemble import Node
+from salus.node.documents import Kind
 from salus.node.errors import Refused
 from salus.node.journal import Journal, State
 from salus.node.projections import permits
@@ -47,6 +52,32 @@ class _Due:
     permit: PermitId
     custodian: str
     message: CommitReleases
+
+
+def anchor_note(
+    node: Node, pseudonym: Pseudonym, who: OrganisationId, session: CertifiedSession, certificate: CommittedFields
+) -> None:
+    """Keep a note of who asked for a person, and anchor it in their history, before an answer is given.
+
+    Args:
+        who: the organisation that asked; this one itself when its officer reads the history.
+
+    Raises:
+        Refused: what the ledger says.
+        NotNow: the ledger is away: no answer is given.
+    """
+    said = [who, certificate.root(), session.session.session_key, node.clock()]
+    note = commit_fields(said, secret=new_key())
+    documents.keep(node.vault, node.chain, pseudonym, Kind.MATCH, note.root(), encode(note))
+    node.submit(
+        CommitReleases(
+            pseudonym=pseudonym,
+            permit=PermitId(b""),
+            end=End.CUSTODIAN,
+            root=note.root(),
+            is_closed=True,
+        )
+    )
 
 
 def anchor(node: Node, *, close: frozenset[PermitId] = frozenset()) -> int:

@@ -12,21 +12,18 @@ import msgspec
 from salus.clinical import nhs_number
 from salus.clinical.nhs_number import NhsNumber, NhsNumberInvalid
 from salus.contracts import membership, residuals
-from salus.contracts.access import CommitReleases, End
 from salus.contracts.provisions import RoleClass
-from salus.crypto.sealing import new_key
 from salus.crypto.signing import SignatureInvalid, verify_tagged
 from salus.ledger.encoding import EncodingInvalid, encode
-from salus.ledger.fields import commit_fields
-from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
-from salus.node import documents, tallies
+from salus.ledger.identifiers import OrganisationId, Pseudonym
+from salus.node import tallies
 from salus.node.assemble import Node
-from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.exchange import MatchAnswer, MatchAsk, Peers, SignedMatchAsk
 from salus.node.members import read_time_s
 from salus.node.people import OpenSession, require_session_room
 from salus.node.services import enrol
+from salus.node.services.anchor import anchor_note
 from salus.node.services.identify import check_session, staff_certificate
 from salus.node.tallies import Counted, Tally
 
@@ -109,19 +106,7 @@ def answer_match(node: Node, sender: OrganisationId, signed: SignedMatchAsk) -> 
         return NOTHING
     if pseudonym is None:
         return NOTHING
-    note = commit_fields(
-        [sender, ask.certificate.root(), ask.session.session.session_key, node.clock()], secret=new_key()
-    )
-    documents.keep(node.vault, node.chain, pseudonym, Kind.MATCH, note.root(), encode(note))  # 4
-    node.submit(
-        CommitReleases(
-            pseudonym=pseudonym,
-            permit=PermitId(b""),
-            end=End.CUSTODIAN,
-            root=note.root(),
-            is_closed=True,
-        )
-    )
+    anchor_note(node, pseudonym, sender, ask.session, ask.certificate)  # 4
     return MatchAnswer(pseudonym)
 
 

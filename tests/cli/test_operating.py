@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from salus.cli.demonstration import free_ports
+from salus.ledger.identifiers import CertificateId
 from salus.node import config
+from salus.node.notices import Notice, NoticeKind, note
+from salus.node.opening import open_node
+from salus.node.services import enrol
 from salus.testing.population import HOSPITAL, PRACTICE, SyntheticPerson
 from tests.cli.conftest import North, Run, assert_fails, who, write_chart
 
@@ -92,6 +96,16 @@ def stop(process: "subprocess.Popen[str]") -> int:
     return status
 
 
+def noted(folder: Path, person: SyntheticPerson) -> None:
+    """Note an emergency that was refused, for a patient of a node."""
+    with open_node(folder) as node:
+        pseudonym = enrol.find(node, person.nhs_number)
+        assert pseudonym is not None
+        certificate = CertificateId(person.index.to_bytes(32, "big"))
+        refused = Notice(NoticeKind.EMERGENCY_REFUSED, 1_750_000_000, certificate, pseudonym)
+        note(node, refused, name=bytes(pseudonym))
+
+
 @pytest.mark.services
 @pytest.mark.promise("P5")
 def test_what_was_erased_after_the_backup_does_not_come_back(
@@ -102,6 +116,8 @@ def test_what_was_erased_after_the_backup_does_not_come_back(
     try:
         for person in (stays, goes):
             run("import", node, write_chart(tmp_path / f"{person.index}.ndjson", person))
+        for person in (stays, goes):
+            noted(node, person)
         data = run("backup", "data", node, tmp_path / "data", "--json")
         assert (data.status, data.facts["damaged"]) == (0, [])
         erased = run("erase", node, *who(goes), "--yes", "--json")
@@ -115,6 +131,8 @@ def test_what_was_erased_after_the_backup_does_not_come_back(
         assert restored.status == 0, restored
         assert restored.facts["erased_meanwhile"] == erased.facts["objects"]
         assert restored.facts["patients"] == 1
+        (left,) = run("staff", "notices", node, "--json").facts["notices"]
+        assert left["certificate"] == f"{stays.index:064x}"
         assert run("fsck", own, "--json").facts["clean"]
         again = run("import", node, tmp_path / f"{stays.index}.ndjson", "--json")
         assert (again.facts["new"], again.facts["files"][0]["enrolled"]) == (0, 0)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from salus.node.notices import Notice, NoticeKind, note
 from salus.node.services.anchor import anchor
 from salus.node.services.backup import back_up_data, back_up_keys
 from tests.conftest import ROOT
@@ -69,6 +70,8 @@ def test_a_data_backup_is_what_the_page_says(long_day: Day, tmp_path: Path) -> N
     granted = long_day.granted()
     assert len(long_day.receive(granted)) == 2
     anchor(long_day.hospital)
+    refused = Notice(NoticeKind.EMERGENCY_REFUSED, 1_750_000_000, long_day.doctor.certificate_id, long_day.ann)
+    note(long_day.hospital, refused, name=granted.permit)
     place = tmp_path / "data"
     back_up_data(long_day.hospital, long_day.world.folder / "rvj", place)
     assert sorted(each.name for each in place.iterdir()) == ["received", "released", "tables", "vault"]
@@ -97,6 +100,9 @@ def test_a_data_backup_is_what_the_page_says(long_day: Day, tmp_path: Path) -> N
     }
     (permit,) = kept["node_permits"]
     assert (permit["permit"], permit["end"], permit["closed"]) == (granted.permit, 1, 0)
+
+    (notice,) = kept["node_notices"]
+    assert list(notice.values()) == [granted.permit, 1, 1_750_000_000, long_day.doctor.certificate_id, long_day.ann]
 
     last = journal(place / "released")[-1]
     assert (last[0], last[1], last[2], last[3]) == (granted.permit, 1, long_day.ann, STATES["sent"])

@@ -72,9 +72,11 @@ def follow_tombstones(node: Node) -> int:
     Called every few minutes, and by a restore before it serves.
     """
     columns = schema.permits.c
+    noted = schema.notices.c.pseudonym
     with node.vault.database.reading() as connection:
         closed = connection.scalars(select(columns.pseudonym).where(columns.closed == schema.CLOSED).distinct()).all()
-    held = sorted({*node.vault.relationships(), *closed})
+        of_notices = connection.scalars(select(noted).where(noted != b"").distinct()).all()
+    held = sorted({*node.vault.relationships(), *closed, *of_notices})
     with node.engine.snapshot() as reader:
         erased = [Pseudonym(each) for each in held if records.is_erased(reader, Pseudonym(each))]
     for pseudonym in erased:

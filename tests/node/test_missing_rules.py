@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from salus.clinical.fhir.resources import parse
 from salus.clinical.labels import label
@@ -19,6 +19,7 @@ from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.founding import trust_root
 from salus.node.people import certify_person, open_session
+from salus.node.schema import CLOSED, permits
 from salus.node.services import audit
 from salus.node.services.anchor import anchor
 from salus.node.services.choices import file_by_custodian
@@ -146,3 +147,14 @@ def test_nothing_is_marked_where_all_rules_are_held(day: Day) -> None:
     assert opened(day) == [SMALL]
     assert marks(day) == []
     assert not any("did not hold" in line for line in receipt_lines(checked(day)[0]))
+
+
+@pytest.mark.promise("P5")
+def test_a_release_in_continuity_that_was_anchored_early_is_closed_after_its_end(day: Day) -> None:
+    opened(day, is_cut_off=True)
+    anchor(day.hospital)
+    later = dataclasses.replace(day.hospital, clock=lambda: int(time.time()) + 86_400)
+    anchor(later)
+    with day.hospital.vault.database.reading() as connection:
+        closed = connection.scalars(select(permits.c.closed).where(permits.c.anchored_as == b"")).all()
+    assert closed == [CLOSED]

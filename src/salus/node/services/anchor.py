@@ -109,6 +109,9 @@ def anchor(node: Node, *, close: frozenset[PermitId] = frozenset()) -> int:
         journal.close_stale_intents(before_s=now_s - UNSIGNED_S, at_s=now_s)
         journal.conclude_unanswered(before_s=now_s - UNANSWERED_S, at_s=now_s)
     found = [_due(node, row, is_closed=(row.permit, row.end) in closing) for row in rows]  # 4
+    over = [row for row, each in zip(rows, found, strict=True) if each is None and _is_here(row, closing)]
+    if over:
+        _close_here(node, over)
     due = [each for each in found if each is not None]
     refused = [each for group in _groups(due) for each in _commit(node, group)]
     if refused:
@@ -146,6 +149,19 @@ def _due(node: Node, row: Row, *, is_closed: bool) -> _Due | None:  # type: igno
         is_closed=is_closed,
     )
     return _Due(PermitId(row.permit), row.counterpart if end is End.REQUESTER else "", message)
+
+
+def _is_here(row: Row, closing: set[tuple[PermitId, End]]) -> bool:  # type: ignore[type-arg]
+    return not row.anchored_as and (row.permit, row.end) in closing
+
+
+def _close_here(node: Node, rows: list[Row]) -> None:  # type: ignore[type-arg]
+    """Note that releases in continuity are over: all is anchored, and the ledger has no permit of theirs to close."""
+    columns = schema.permits.c
+    with node.vault.database.writing() as connection:
+        for row in rows:
+            this = and_(columns.permit == row.permit, columns.end == row.end)
+            connection.execute(update(schema.permits).where(this).values(closed=schema.CLOSED))
 
 
 def _groups(due: list[_Due]) -> Iterator[list[_Due]]:

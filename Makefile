@@ -5,6 +5,7 @@
 #   make fast            tests without services and without long ones                     about two minutes
 #   make test            check, then all tests but the long ones                          what CI runs
 #   make long            kill harness, simulator, determinism, mutations                  hours; result in docs/results/
+#   make faults          four real validators, and every fault of the matrix               about an hour; result in docs/results/
 #   make mutation        mutations alone (CHUNK=tree: one chunk; EACH=all: every one)     hours; result in docs/results/
 #   make bench           the budget table
 #   make docs            write the generated pages again
@@ -15,7 +16,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint types rings licences pages fast long mutation bench docs lock pythons clean
+.PHONY: help setup demo test check lint types rings licences pages fast long faults mutation bench docs lock pythons clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -65,6 +66,10 @@ long: $(VENV)/.ready-test $(VENV)/.ready-engine pythons
 	mkdir -p docs/results
 	{ git log -1 --format='commit %H'; uname -srm; nproc; $(BIN)/python -V; \
 	  $(PYTEST) $(SPREAD) -m long -o faulthandler_timeout=7200; } 2>&1 | tee docs/results/$(TODAY)-long.txt
+
+faults: $(VENV)/.ready-test $(VENV)/.ready-engine
+	mkdir -p docs/results
+	$(PYTEST) -q tests/faults -o faulthandler_timeout=3600 --faults-page docs/results/$(TODAY)-faults.md
 
 mutation: $(VENV)/.ready-test
 	mkdir -p docs/results

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from salus.engines.client import LedgerClient
+from salus.engines.clock import Clock
 from salus.engines.embedded import EmbeddedEngine
 from salus.engines.process import run
 from tests.engines import toy
@@ -51,9 +52,9 @@ class LedgerProcess:
         assert self._child is not None
         return self._child.wait(START_S)
 
-    def client(self, *, reconnect_s: float = 2.0) -> LedgerClient:
+    def client(self, *, reconnect_s: float = 2.0, clock: Clock | None = None) -> LedgerClient:
         """A new client."""
-        return LedgerClient(self.socket, self.folder, chain=toy.CHAIN, reconnect_s=reconnect_s)
+        return LedgerClient(self.socket, self.folder, chain=toy.CHAIN, reconnect_s=reconnect_s, clock=clock)
 
     def kill(self) -> None:
         """SIGKILL, if it runs."""

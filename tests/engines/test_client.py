@@ -19,6 +19,7 @@ from salus.ledger.machine import stored_result
 from salus.ledger.outcomes import NOT_A_TRANSACTION, decode_leaf
 from salus.ledger.transactions import transaction_hash
 from salus.ledger.tree_proof import verify_present
+from salus.testing.clock import FakeClock
 from tests.engines import toy
 from tests.engines.child import LedgerProcess, now_s
 
@@ -45,6 +46,22 @@ def test_a_long_list_travels_in_several_frames_and_comes_back_in_order(client: L
     assert sum(map(len, raws)) > 1 << 20
     results = client.submit_many(raws)
     assert [result.first_leaf for result in results] == [20 * place for place in range(1500)]
+
+
+@pytest.mark.promise("R3")
+def test_a_wall_clock_that_is_set_back_makes_no_state_younger(process: LedgerProcess) -> None:
+    clock = FakeClock(now_s())
+    with closing(process.client(clock=clock)) as client:
+        client.submit(toy.notes(1, time_s=now_s()))
+        process.kill()
+        height, young_ms = client.status().height, client.status().header_age_ms
+        assert young_ms < 5_000
+        clock.jump(-3600)
+        assert client.status().header_age_ms == 0
+        clock.advance(10.5)
+        assert (client.status().height, client.status().header_age_ms) == (height, 10_500)
+        clock.jump(+7200)
+        assert client.status().header_age_ms >= 3_600_000
 
 
 def test_what_is_far_too_long_is_no_transaction(client: LedgerClient) -> None:

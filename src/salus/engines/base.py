@@ -78,7 +78,8 @@ class Status(msgspec.Struct, frozen=True, array_like=True):
         height: of the newest block.
         app_hash: after the newest block; the next header carries it.
         header_time_ms: time of the newest signed header, 0 when there is none yet.
-        header_age_ms: how old that header was when the status was made: above 10 s nothing is released (R3).
+        header_age_ms: how old that header was when the status was made, by the wall clock or by the time since it came
+            here, whichever is more: above 10 s nothing is released (R3).
         engine: "embedded" (trust in one key) or "cometbft".
     """
 

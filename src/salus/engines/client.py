@@ -26,7 +26,8 @@ from salus.engines.base import (
     Status,
     Unavailable,
 )
-from salus.engines.headers import read_header, read_status
+from salus.engines.clock import Clock, SystemClock
+from salus.engines.headers import Received, read_header, read_status
 from salus.engines.store import LmdbReader
 from salus.ledger.machine import read_meta
 from salus.ledger.outcomes import TransactionResult
@@ -58,11 +59,21 @@ class LedgerClient:
         reconnect_s: how long to try when nothing answers, in seconds.
     """
 
-    def __init__(self, socket_path: Path, folder: Path, *, chain: str, reconnect_s: float = RECONNECT_S) -> None:
+    def __init__(
+        self,
+        socket_path: Path,
+        folder: Path,
+        *,
+        chain: str,
+        reconnect_s: float = RECONNECT_S,
+        clock: Clock | None = None,
+    ) -> None:
         self._socket_path = socket_path
         self._folder = folder
         self._chain = chain
         self._reconnect_s = reconnect_s
+        self._clock = clock or SystemClock()
+        self._received = Received()
         self._begin()
 
     def submit(self, raw: bytes, *, timeout_s: float = SUBMIT_TIMEOUT_S) -> TransactionResult:
@@ -99,10 +110,10 @@ class LedgerClient:
     def status(self) -> Status:
         """Tell where the ledger stands; when its process is away, the header's age says so. Raises Unavailable."""
         with self.snapshot() as snapshot:
-            status = read_status(snapshot, wall_ns=time.time_ns())
+            status = read_status(snapshot, wall_ns=self._clock.wall_ns())
         if status is None:
             raise Unavailable(f"expected a ledger in {self._folder}: start the ledger process first")
-        return status
+        return self._received.aged(status, monotonic_ns=self._clock.monotonic_ns())
 
     def signed_header(self, height: int) -> SealedHeight | None:
         """Return a signed header; None when it is not there yet, or no longer."""

@@ -72,7 +72,7 @@ class EmbeddedEngine(ServedEngine):
         map_size_bytes: int = MAP_SIZE_BYTES,
         bodies_kept_s: int = BODIES_KEPT_S,
     ) -> None:
-        self._clock = clock or SystemClock()
+        super().__init__(clock or SystemClock())
         self._chain = EmbeddedChain(
             folder, founding, key, self._clock, map_size_bytes=map_size_bytes, bodies_kept_s=bodies_kept_s
         )
@@ -111,10 +111,6 @@ class EmbeddedEngine(ServedEngine):
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """Open one short read of one block."""
         return self._chain.store.snapshot()
-
-    def wall_ns(self) -> int:
-        """Return the engine's own wall clock, nanoseconds since 1970."""
-        return self._clock.wall_ns()
 
     def prove_all(self, keys: Sequence[bytes], proved: Callable[[ProvedRows], None]) -> None:
         """Call `proved` with the proofs of keys, all at one height, on the ledger's thread."""

@@ -3,6 +3,7 @@
 Both engines, their clients and `fsck` read these rows; only the engine that makes the blocks writes them.
 """
 
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -167,3 +168,23 @@ def read_status(snapshot: Snapshot, *, wall_ns: int) -> Status | None:
         header_age_ms=max(0, wall_ns // MILLISECOND_NS - time_ms),
         engine=about.engine,
     )
+
+
+class Received:
+    """Since when the newest header is here, by a clock that never jumps: a wall clock set back makes no state younger.
+
+    For any thread. A process that has just started counts from its first look.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._newest_ms = -1
+        self._at_ns = 0
+
+    def aged(self, status: Status, *, monotonic_ns: int) -> Status:
+        """Return the status with the greater of its age by the wall clock and the time since the header came (R3)."""
+        with self._lock:
+            if status.header_time_ms > self._newest_ms:
+                self._newest_ms, self._at_ns = status.header_time_ms, monotonic_ns
+            since_ms = (monotonic_ns - self._at_ns) // MILLISECOND_NS
+        return msgspec.structs.replace(status, header_age_ms=max(status.header_age_ms, since_ms))

@@ -3,7 +3,6 @@
 `process` needs only what is abstract here; whoever has the engine in its own process uses the rest as `base.Engine`.
 """
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -16,7 +15,8 @@ from salus.engines.base import (
     Snapshot,
     Status,
 )
-from salus.engines.headers import read_header, read_status
+from salus.engines.clock import Clock
+from salus.engines.headers import Received, read_header, read_status
 from salus.engines.intake import Answered, Submission
 from salus.engines.waiting import Given
 from salus.ledger.outcomes import TransactionResult
@@ -25,6 +25,10 @@ from salus.ledger.proofs import ProvedRows
 
 class ServedEngine(ABC):
     """An engine in this process; see `base.Engine` for what its methods promise."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._received = Received()
 
     @property
     @abstractmethod
@@ -79,13 +83,9 @@ class ServedEngine(ABC):
     def status(self) -> Status:
         """Tell where the ledger stands."""
         with self.snapshot() as snapshot:
-            status = read_status(snapshot, wall_ns=self.wall_ns())
+            status = read_status(snapshot, wall_ns=self._clock.wall_ns())
         assert status is not None, "genesis was written at start"
-        return status
-
-    def wall_ns(self) -> int:
-        """Return the wall clock, nanoseconds since 1970."""
-        return time.time_ns()
+        return self._received.aged(status, monotonic_ns=self._clock.monotonic_ns())
 
     def signed_header(self, height: int) -> SealedHeight | None:
         """Return a signed header; None when it is not there yet, or no longer."""

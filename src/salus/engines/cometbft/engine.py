@@ -82,7 +82,7 @@ class CometEngine(ServedEngine):
         map_size_bytes: int = MAP_SIZE_BYTES,
         bodies_kept_s: int = BODIES_KEPT_S,
     ) -> None:
-        self._clock = clock or SystemClock()
+        super().__init__(clock or SystemClock())
         self._failed = ""
         self._closed = False
         self._chain = chain = CometChain(folder, founding, map_size_bytes=map_size_bytes, bodies_kept_s=bodies_kept_s)
@@ -137,10 +137,6 @@ class CometEngine(ServedEngine):
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """Open one short read of one block."""
         return self._chain.store.snapshot()
-
-    def wall_ns(self) -> int:
-        """Return the engine's own wall clock, nanoseconds since 1970."""
-        return self._clock.wall_ns()
 
     def close(self) -> None:
         """End the node, then everything that served it, then let go of the folder; a second time does nothing."""

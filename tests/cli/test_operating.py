@@ -207,9 +207,7 @@ def test_serve_ends_its_processes_with_itself(own: Path) -> None:
 
 def start_killed(process: "subprocess.Popen[str]") -> bool:
     """Kill the parent; its children end by themselves."""
-    children = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
-    ).stdout.split()
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     assert len(children) == 2
     process.kill()
     process.wait(START_S)

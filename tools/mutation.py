@@ -57,8 +57,8 @@ CHUNKS = {
     "encoding": Chunk(
         under(LEDGER, "encoding.py identifiers.py outcomes.py transactions.py entries.py fields.py receipts.py"),
         (*tests_of("ledger", "encoding_self_test encoding_text"), *tests_of("contracts", "transactions")),
-        (*tests_of("sdk", "receipt_check receipt_false receipt_kinds"), *tests_of("contracts", "scenarios machine"),
-         *tests_of("ledger", "proofs bundles"), "tests/crypto/test_merkle.py"),
+        (*tests_of("ledger", "receipt_views identifiers proofs bundles"), *tests_of("contracts", "scenarios machine"),
+         *tests_of("sdk", "receipt_check receipt_false receipt_kinds"), "tests/crypto/test_merkle.py"),
     ),
     "machine": Chunk(
         under(LEDGER, "machine.py contract.py state.py readers.py"),
@@ -72,7 +72,7 @@ CHUNKS = {
     ),
     "verifier": Chunk(
         under(LEDGER, "verifier proofs.py bundles.py"),
-        tests_of("ledger", "verifier_trust bundles verifier proofs"),
+        tests_of("ledger", "verifier_trust bundles verifier_skipping verifier_follow verifier proofs"),
         (*tests_of("ledger", "second_verifier"), *tests_of("sdk", "history_check verify")),
     ),
     "rules": Chunk(

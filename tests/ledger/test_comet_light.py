@@ -91,6 +91,12 @@ def changed(signed: SignedHeader, index: int, **fields: Any) -> SignedHeader:
     return SignedHeader(signed.header, msgspec.structs.replace(signed.commit, signatures=tuple(signatures)))
 
 
+def short(signed: SignedHeader) -> SignedHeader:
+    """The same without the last place of the commit."""
+    commit = msgspec.structs.replace(signed.commit, signatures=signed.commit.signatures[:-1])
+    return SignedHeader(signed.header, commit)
+
+
 TRUSTED = header_at(1)
 NEXT = signed_by(header_at(2))
 
@@ -138,14 +144,7 @@ REFUSED: dict[str, tuple[Reason, dict[str, Any]]] = {
         {"untrusted": SignedHeader(header_at(2, app_hash=b"x" * 32), NEXT.commit)},
     ),
     "commit for another height": (Reason.COMMIT_HEIGHT, {"untrusted": signed_by(header_at(2), height=3)}),
-    "a signature too few": (
-        Reason.SIGNATURE_COUNT,
-        {
-            "untrusted": SignedHeader(
-                NEXT.header, msgspec.structs.replace(NEXT.commit, signatures=NEXT.commit.signatures[:3])
-            )
-        },
-    ),
+    "a signature too few": (Reason.SIGNATURE_COUNT, {"untrusted": short(NEXT)}),
     "a signer out of place": (
         Reason.SIGNER,
         {"untrusted": changed(NEXT, 3, validator_address=validator_address(FOUR[0].public_key))},
@@ -234,6 +233,7 @@ REFUSED_SKIPPING: dict[str, tuple[Reason, dict[str, Any]]] = {
         Reason.SIGNATURE,
         {"untrusted": changed(signed_by(header_at(5)), 0, signature=bytes(64))},
     ),
+    "trust enough, but a signature too few": (Reason.SIGNATURE_COUNT, {"untrusted": short(signed_by(header_at(5)))}),
 }
 
 

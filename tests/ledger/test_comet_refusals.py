@@ -160,6 +160,8 @@ def test_a_commit_keeps_its_rules(name: str) -> None:
 
 
 def test_too_many_signatures() -> None:
+    most = replaced(COMMIT, signatures=(CommitSig(),) * 10_000)
+    assert decode_commit(encode_commit(most)) == most
     many = replaced(COMMIT, signatures=(CommitSig(),) * 10_001)
     with pytest.raises(EncodingInvalid, match="at most 10000 times"):
         decode_commit(encode_commit(many))

@@ -148,6 +148,10 @@ def test_results(case: Case) -> None:
     assert results_hash(results).hex() == case["hash"]
 
 
+def test_a_result_has_no_gas_unless_it_is_said() -> None:
+    assert results_hash([TxResult(7)]) == results_hash([TxResult(7, b"", gas_wanted=0, gas_used=0)])
+
+
 @pytest.mark.parametrize("case", cases.VECTORS["consensus"], ids=lambda case: str(case["block_size_max_bytes"]))
 def test_consensus_parameters(case: Case) -> None:
     found = consensus_hash(block_size_max_bytes=case["block_size_max_bytes"], gas_max=case["gas_max"])

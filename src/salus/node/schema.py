@@ -6,7 +6,9 @@ number or the content of a record; the identity map's key is a keyed hash, and t
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, MetaData, String, Table, inspect, select
+from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, String, Table, inspect, select
+
+from salus.vault.schema import Bytes
 
 SCHEMA_VERSION: Final = 1
 metadata: Final = MetaData()
@@ -16,18 +18,18 @@ schema: Final = Table("node_schema", metadata, Column("version", Integer, primar
 entries: Final = Table(
     "node_entries",
     metadata,
-    Column("record_id", LargeBinary, primary_key=True),
+    Column("record_id", Bytes, primary_key=True),
     Column("version", BigInteger, primary_key=True, autoincrement=False),
-    Column("pseudonym", LargeBinary, nullable=False, index=True),
-    Column("batch_root", LargeBinary, nullable=False, index=True),
-    Column("placed", LargeBinary, nullable=False),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+    Column("batch_root", Bytes, nullable=False, index=True),
+    Column("placed", Bytes, nullable=False),
 )
 
 batches: Final = Table(
     "node_batches",
     metadata,
-    Column("pseudonym", LargeBinary, primary_key=True),
-    Column("batch_root", LargeBinary, primary_key=True),
+    Column("pseudonym", Bytes, primary_key=True),
+    Column("batch_root", Bytes, primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("committed", Integer, nullable=False, index=True),
     Column("kept_at_s", BigInteger, nullable=False),
@@ -36,29 +38,29 @@ batches: Final = Table(
 identities: Final = Table(
     "node_identities",
     metadata,
-    Column("lookup", LargeBinary, primary_key=True),
-    Column("evidence", LargeBinary, nullable=False),
-    Column("pseudonym", LargeBinary, nullable=False, index=True),
+    Column("lookup", Bytes, primary_key=True),
+    Column("evidence", Bytes, nullable=False),
+    Column("pseudonym", Bytes, nullable=False, index=True),
 )
 
 enrolments: Final = Table(
     "node_enrolments",
     metadata,
-    Column("lookup", LargeBinary, primary_key=True),
-    Column("pseudonym", LargeBinary, nullable=False),
+    Column("lookup", Bytes, primary_key=True),
+    Column("pseudonym", Bytes, nullable=False),
 )
 """Who is being enrolled under which pseudonym; a row goes when the person is in the identity map."""
 
 permits: Final = Table(
     "node_permits",
     metadata,
-    Column("permit", LargeBinary, primary_key=True),
+    Column("permit", Bytes, primary_key=True),
     Column("end", Integer, primary_key=True, autoincrement=False),
-    Column("pseudonym", LargeBinary, nullable=False, index=True),
+    Column("pseudonym", Bytes, nullable=False, index=True),
     Column("counterpart", String(12), nullable=False),
     Column("until_s", BigInteger, nullable=False),
-    Column("anchored_as", LargeBinary, nullable=False),
-    Column("anchored_root", LargeBinary, nullable=False),
+    Column("anchored_as", Bytes, nullable=False),
+    Column("anchored_root", Bytes, nullable=False),
     Column("closed", Integer, nullable=False, index=True),
 )
 """`closed`: 0 open, 1 closed on the ledger, 2 being closed: nothing more leaves or is opened under it."""
@@ -70,7 +72,7 @@ CLOSING: Final = 2
 take_overs: Final = Table(
     "node_take_overs",
     metadata,
-    Column("pseudonym", LargeBinary, primary_key=True),
+    Column("pseudonym", Bytes, primary_key=True),
 )
 """Relationships that are being handed to their patients; a row goes when the key that was held here is destroyed."""
 
@@ -78,9 +80,9 @@ tallies: Final = Table(
     "node_tallies",
     metadata,
     Column("tally", Integer, primary_key=True, autoincrement=False),
-    Column("who", LargeBinary, primary_key=True),
+    Column("who", Bytes, primary_key=True),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("what", LargeBinary, nullable=False),
+    Column("what", Bytes, nullable=False),
     Column("at_s", BigInteger, nullable=False, index=True),
 )
 """What is counted of whom; `number` keeps two workers from counting past each other. Ids and keyed hashes of ours."""
@@ -88,11 +90,11 @@ tallies: Final = Table(
 notices: Final = Table(
     "node_notices",
     metadata,
-    Column("name", LargeBinary, primary_key=True),
+    Column("name", Bytes, primary_key=True),
     Column("notice", Integer, nullable=False),
     Column("at_s", BigInteger, nullable=False, index=True),
-    Column("certificate", LargeBinary, nullable=False),
-    Column("pseudonym", LargeBinary, nullable=False, index=True),
+    Column("certificate", Bytes, nullable=False),
+    Column("pseudonym", Bytes, nullable=False, index=True),
 )
 """What is noted for the privacy officer; `pseudonym` is empty where it is about no patient."""
 

@@ -12,18 +12,23 @@ from salus.ledger.identifiers import OrganisationId
 from salus.node.assemble import Node
 from salus.node.journal import Journal, State
 from salus.node.keys import read_keys
+from salus.node.line_keys import LineKeys
 from salus.testing.world import CHAIN, open_vault, unix_now_s
 
 
 @contextmanager
 def open_node(folder: Path, organisation: OrganisationId) -> Iterator[Node]:
     place = folder / organisation.lower()
+    vault = open_vault(place, unix_now_s)
+    line_keys = LineKeys(vault, CHAIN)
     with (
+        closing(vault.database),
         closing(LedgerClient(folder / "socket", folder / "ledger", chain=CHAIN)) as engine,
-        closing(Journal(place / "released", unfinished=State.POSSIBLY_RELEASED, now_s=unix_now_s())) as released,
-        closing(Journal(place / "received", unfinished=State.SLOT_MISSING, now_s=unix_now_s())) as received,
+        closing(
+            Journal(place / "released", line_keys, unfinished=State.POSSIBLY_RELEASED, now_s=unix_now_s())
+        ) as released,
+        closing(_journal(place / "received", line_keys, State.SLOT_MISSING)) as received,
     ):
-        vault = open_vault(place, unix_now_s)
         yield Node(
             organisation=organisation,
             chain=CHAIN,
@@ -34,7 +39,10 @@ def open_node(folder: Path, organisation: OrganisationId) -> Iterator[Node]:
             requester_journal=received,
             clock=unix_now_s,
         )
-        vault.database.close()
+
+
+def _journal(folder: Path, keys: LineKeys, unfinished: State) -> Journal:
+    return Journal(folder, keys, unfinished=unfinished, now_s=unix_now_s())
 
 
 def main(folder: Path, organisation: OrganisationId, port: int, workers: int) -> int:

@@ -8,7 +8,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from salus.crypto.hashing import tag_prefix, tagged
+from salus.node import documents
+from salus.node.documents import Kind
 from salus.node.notices import Notice, NoticeKind, note
 from salus.node.services.anchor import anchor
 from salus.node.services.backup import back_up_data, back_up_keys
@@ -17,8 +21,9 @@ from tests.node.one_day import Day
 
 pytestmark = pytest.mark.promise("P5")
 
-PAGE = (ROOT / "docs" / "spec" / "vault.md").read_text(encoding="utf-8").partition("## Backups")[2]
-STATES = {name: int(number) for number, name in re.findall(r"(\d) ([a-z ]+?)[,)]", PAGE.partition("state (")[2][:120])}
+WHOLE = (ROOT / "docs" / "spec" / "vault.md").read_text(encoding="utf-8")
+PAGE = WHOLE.partition("## Backups")[2]
+STATES = {name: int(number) for number, name in re.findall(r"(\d) ([a-z ]+?)[,)]", WHOLE.partition("state (")[2][:120])}
 
 
 def frames(path: Path, line: bytes) -> list[bytes]:
@@ -42,14 +47,17 @@ def columns(text: str) -> list[str]:
     return re.findall(r"([a-z_]+)(?: \([^)]*\))?(?:,|\.|$)", text)
 
 
-def journal(folder: Path) -> list[list[Any]]:
-    lines = []
+def journal(folder: Path, secret: bytes) -> list[list[Any]]:
+    name, lines = tagged("salus/journal/line-key/1", secret)[:16], []
     for path in sorted(folder.glob("*.journal")):
         rest = path.read_bytes()
         while rest:
             body = rest[8 : 8 + int.from_bytes(rest[:4], "big")]
             assert zlib.crc32(body) == int.from_bytes(rest[4:8], "big")
-            lines.append(decoded(body))
+            key_name, sealed = decoded(body)
+            assert key_name == name
+            bound = tag_prefix("salus/journal/line/1") + name
+            lines.append(decoded(AESGCM(secret).decrypt(sealed[:12], sealed[12:], bound)))
             rest = rest[8 + len(body) :]
     return lines
 
@@ -104,6 +112,8 @@ def test_a_data_backup_is_what_the_page_says(long_day: Day, tmp_path: Path) -> N
     (notice,) = kept["node_notices"]
     assert list(notice.values()) == [granted.permit, 1, 1_750_000_000, long_day.doctor.certificate_id, long_day.ann]
 
-    last = journal(place / "released")[-1]
+    secret = documents.find(long_day.hospital.vault, Kind.LINE_KEY, long_day.ann)
+    assert secret is not None
+    last = journal(place / "released", secret)[-1]
     assert (last[0], last[1], last[2], last[3]) == (granted.permit, 1, long_day.ann, STATES["sent"])
-    assert journal(place / "received") == []
+    assert journal(place / "received", secret) == []

@@ -24,13 +24,14 @@ from salus.node.exchange import (
     StreamAsk,
 )
 from salus.node.journal import Journal, JournalDamaged, State
+from salus.node.line_keys import LineKeys
 from salus.node.local_peers import LocalPeers
 from salus.node.people import open_session
 from salus.node.services.anchor import UNANSWERED_S, anchor, anchored
 from salus.node.services.choices import withdraw_by_custodian
 from salus.node.services.receive import receive
 from salus.node.services.request import Wish, request
-from salus.testing.world import HOSPITAL, PRACTICE, unix_now_s
+from salus.testing.world import CHAIN, HOSPITAL, PRACTICE, unix_now_s
 from tests.node.one_day import LARGE, SMALL, Day, permits
 
 
@@ -226,10 +227,10 @@ def test_killed_before_the_receipt_is_whole_the_torn_line_is_dropped(day: Day) -
     assert isinstance(day.accept(granted, day.offer(granted)), Slots)
     (path,) = (day.world.folder / "rvj" / "released").glob("*.journal")
     day.hospital.custodian_journal.close()
-    whole = path.read_bytes()
+    keys, whole = LineKeys(day.hospital.vault, CHAIN), path.read_bytes()
     for cut in (1, 7, 9, 60):
         path.write_bytes(whole[:-cut])
-        again = Journal(path.parent, unfinished=State.POSSIBLY_RELEASED, now_s=unix_now_s())
+        again = Journal(path.parent, keys, unfinished=State.POSSIBLY_RELEASED, now_s=unix_now_s())
         (line,) = again.permit_lines(granted.permit)
         assert line.state in (State.POSSIBLY_RELEASED, State.NOT_RELEASED)
         again.close()
@@ -237,7 +238,7 @@ def test_killed_before_the_receipt_is_whole_the_torn_line_is_dropped(day: Day) -
     damaged[12] ^= 1
     path.write_bytes(bytes(damaged))
     with pytest.raises(JournalDamaged):
-        Journal(path.parent, unfinished=State.POSSIBLY_RELEASED, now_s=unix_now_s())
+        Journal(path.parent, keys, unfinished=State.POSSIBLY_RELEASED, now_s=unix_now_s())
 
 
 @pytest.mark.promise("R5")

@@ -39,6 +39,7 @@ from salus.node.exchange import (
 )
 from salus.node.journal import Journal, PartKey, State
 from salus.node.keys import generate
+from salus.node.line_keys import LineKeys
 from salus.node.people import Person, certify_person, open_session
 from salus.node.services.anchor import anchor
 from salus.node.services.choices import file_by_custodian, withdraw_by_custodian
@@ -47,7 +48,7 @@ from salus.node.services.enrol import enrol
 from salus.node.services.match import match
 from salus.node.services.request import Denied, Wish, request
 from salus.testing.population.numbers import kept_nhs_number
-from salus.testing.world import HOSPITAL, PRACTICE, World, make_genesis, unix_now_s, world
+from salus.testing.world import CHAIN, HOSPITAL, PRACTICE, World, make_genesis, unix_now_s, world
 from salus.vault.errors import Unavailable as VaultUnavailable
 from salus.vault.fsck import fsck
 from tests.conftest import absent
@@ -91,7 +92,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.promise("R5")
 def test_the_journals_disk_is_full(day: Day, small_disk: Path) -> None:
     """No slot without its line, and no half line in the way of the next."""
-    journal = Journal(small_disk / "released", unfinished=State.POSSIBLY_RELEASED, now_s=0)
+    journal = Journal(
+        small_disk / "released", LineKeys(day.hospital.vault, CHAIN), unfinished=State.POSSIBLY_RELEASED, now_s=0
+    )
     full = dataclasses.replace(day.hospital, custodian_journal=journal)
     day.world.nodes[HOSPITAL] = full
     granted = day.granted()
@@ -105,7 +108,9 @@ def test_the_journals_disk_is_full(day: Day, small_disk: Path) -> None:
     ballast.unlink()
     assert isinstance(day.accept(granted, offer), Slots)
     journal.close()
-    again = Journal(small_disk / "released", unfinished=State.POSSIBLY_RELEASED, now_s=0)
+    again = Journal(
+        small_disk / "released", LineKeys(day.hospital.vault, CHAIN), unfinished=State.POSSIBLY_RELEASED, now_s=0
+    )
     assert again.line(PartKey(granted.permit, 1)).state is State.SENT  # type: ignore[union-attr]
     again.close()
 

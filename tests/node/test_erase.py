@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from salus.clinical.fhir.resources import parse
@@ -17,15 +19,19 @@ from salus.engines.base import Unavailable
 from salus.ledger.identifiers import OrganisationId, Pseudonym
 from salus.ledger.machine import history_positions, outcome_decoder, read_leaf
 from salus.ledger.outcomes import decode_leaf
+from salus.node import documents
 from salus.node.assemble import Node
+from salus.node.documents import Kind
 from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.fsck import check_node, erased_line_count
+from salus.node.journal import State
 from salus.node.people import OpenSession, Person, certify_person, open_session
 from salus.node.services import enrol as enrolment
-from salus.node.services.anchor import anchor
+from salus.node.services.anchor import anchor, anchored
 from salus.node.services.choices import file_by_custodian
 from salus.node.services.deposit import deposit
 from salus.node.services.enrol import enrol, rebuild_identities
-from salus.node.services.erase import erase, follow_tombstones
+from salus.node.services.erase import destroy, erase, follow_tombstones
 from salus.node.services.match import match
 from salus.node.services.receive import keep_copy, receive
 from salus.node.services.request import Denied, Granted, Wish, request
@@ -101,9 +107,11 @@ def two(tmp_path: Path) -> Iterator[Two]:
 
 
 def opens(vault: Vault, relationship: bytes) -> int:
-    """How many sealed objects of a relationship open in a vault."""
+    """How many sealed objects of a relationship open in a vault, beside the key of its journal lines."""
     opened = 0
     for record in vault.records(relationship):
+        if documents.kind_of(record) is Kind.LINE_KEY:
+            continue
         assert b"".join(vault.open(record.record_id, record.version))
         opened += 1
     return opened
@@ -273,6 +281,82 @@ def test_a_restore_within_the_epoch_replays_the_tombstones_before_it_serves(two:
     assert enrolment.find(node, BOB) == two.bob
     with pytest.raises(RootGone):
         restored(two, HOSPITAL, data=yesterday, keys=keys)
+
+
+def released_under(two: Two) -> tuple[list[bytes], list[bytes]]:
+    """The permit of the last release, and the root and signatures of each of its receipts."""
+    permit = two.granted.permit
+    leaves = anchored(two.hospital, permit, End.CUSTODIAN) + anchored(two.practice, permit, End.REQUESTER)
+    assert [leaf.receipt.statement.permit for leaf in leaves] == [permit, permit]
+    return [permit], [
+        each
+        for leaf in leaves
+        for each in (leaf.receipt.statement.root, leaf.receipt.custodian, leaf.receipt.requester)
+    ]
+
+
+def test_no_file_of_either_end_has_a_permit_a_root_or_a_signature_of_what_was_erased(two: Two) -> None:
+    """What a journal kept in clear would join the tombstone to dates and to the other organisation."""
+    ends = [two.world.folder / "rvj", two.world.folder / "a81001"]
+    two.released(two.ann)
+    for node in (two.hospital, two.practice):
+        anchor(node)
+    permits, receipts = released_under(two)
+    assert [files_with(end, *permits) != [] for end in ends] == [True, True], "the permit is open: it is noted"
+    assert [files_with(end, *receipts) for end in ends] == [[], []], "lines are sealed from the first"
+    erase(two.hospital, two.ann)
+    assert follow_tombstones(two.practice) == 1
+    anchors_of_both = anchor_roots(two, permits[0])
+    assert [files_with(end, *permits, *receipts, *anchors_of_both) for end in ends] == [[], []]
+    assert [files_with(end, two.ann) for end in ends] == [[], []]
+
+
+def anchor_roots(two: Two, permit: bytes) -> list[bytes]:
+    roots = [each.root for each in anchors(two, two.ann) if each.permit == permit and each.is_closed]
+    assert len(set(roots) - {EMPTY_ROOT}) == 2
+    return roots
+
+
+def test_lines_of_an_erased_relationship_are_passed_over_by_the_next_worker(two: Two) -> None:
+    """Not torn, not damaged, and not taken for a release that may have happened; others' lines are as they were."""
+    two.released(two.bob)
+    of_bob = two.granted.permit
+    two.released(two.ann)
+    erase(two.hospital, two.ann)
+    two.hospital.custodian_journal.close()
+    again = two.world.open_node(HOSPITAL)
+    assert again.custodian_journal.permit_lines(two.granted.permit) == []
+    assert [line.state for line in again.custodian_journal.permit_lines(of_bob)] == [State.SENT]
+    assert list(check_node(again, two.world.folder / "rvj")) == []
+    assert erased_line_count(again, two.world.folder / "rvj") == 3
+
+
+@pytest.mark.promise("R5")
+def test_an_erasure_that_cannot_anchor_leaves_what_was_anchored(two: Two) -> None:
+    """The ledger takes no anchor of this end now; the key goes all the same, and the root that was anchored stays."""
+    two.released(two.ann)
+    anchor(two.hospital)
+    before = [each.root for each in anchors(two, two.ann) if each.permit == two.granted.permit]
+    destroy(two.hospital, two.ann)
+    two.hospital.custodian_journal.close()
+    again = two.world.open_node(HOSPITAL)
+    anchor(again, close=frozenset([two.granted.permit]))
+    after = [each for each in anchors(two, two.ann) if each.permit == two.granted.permit]
+    assert [(each.root, each.is_closed) for each in after] == [(before[0], False), (before[0], True)]
+
+
+def test_lines_that_were_written_in_plain_are_read(two: Two) -> None:
+    """As versions before lines were sealed wrote them: the array of six, without a key."""
+    two.released(two.bob)
+    journal, folder = two.hospital.custodian_journal, two.world.folder / "rvj" / "released"
+    lines = journal.permit_lines(two.granted.permit)
+    journal.close()
+    (path,) = folder.glob("*.journal")
+    bodies = [msgspec.msgpack.encode(line) for line in lines]
+    path.write_bytes(b"".join(len(each).to_bytes(4) + zlib.crc32(each).to_bytes(4) + each for each in bodies))
+    again = two.world.open_node(HOSPITAL)
+    assert again.custodian_journal.permit_lines(two.granted.permit) == lines
+    assert list(check_node(again, two.world.folder / "rvj")) == []
 
 
 def test_no_file_of_the_node_has_the_plaintext_before_or_after(two: Two) -> None:

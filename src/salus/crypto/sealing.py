@@ -49,6 +49,8 @@ __all__ = [
     "Opener",
     "SealBroken",
     "SegmentRoot",
+    "decrypt",
+    "encrypt",
     "key_commitment",
     "new_key",
     "one_shot_key",
@@ -248,8 +250,7 @@ def sealed_root(segments: Iterable[Bytes]) -> bytes:
 def wrap(kek: bytes, key: bytes, associated: bytes) -> bytes:
     """Encrypt a 32-byte key under a key-encryption key: random nonce (12) ‖ AES-256-GCM ciphertext (32) ‖ tag (16)."""
     assert len(key) == KEY_SIZE_BYTES, f"a key has {KEY_SIZE_BYTES} bytes, got {len(key)}"
-    nonce = os.urandom(NONCE_SIZE_BYTES)
-    return nonce + _key_cipher(kek).encrypt(nonce, key, associated)
+    return encrypt(kek, key, associated)
 
 
 def unwrap(kek: bytes, wrapped: bytes, associated: bytes) -> bytes:
@@ -257,9 +258,29 @@ def unwrap(kek: bytes, wrapped: bytes, associated: bytes) -> bytes:
     if len(wrapped) != WRAPPED_KEY_SIZE_BYTES:
         raise SealBroken(f"a wrapped key has {WRAPPED_KEY_SIZE_BYTES} bytes, got {len(wrapped)}")
     try:
-        return _key_cipher(kek).decrypt(wrapped[:NONCE_SIZE_BYTES], wrapped[NONCE_SIZE_BYTES:], associated)
-    except InvalidTag:
+        return decrypt(kek, wrapped, associated)
+    except SealBroken:
         raise SealBroken("the wrapped key was changed, or wrapped under another key or for another use") from None
+
+
+def encrypt(key: bytes, plaintext: bytes, associated: bytes) -> bytes:
+    """Encrypt something short: random nonce (12) ‖ AES-256-GCM ciphertext ‖ tag (16).
+
+    Args:
+        key: 32 bytes, for at most 2^32 plaintexts (NIST SP 800-38D 8.3).
+    """
+    nonce = os.urandom(NONCE_SIZE_BYTES)
+    return nonce + _key_cipher(key).encrypt(nonce, plaintext, associated)
+
+
+def decrypt(key: bytes, encrypted: bytes, associated: bytes) -> bytes:
+    """What `encrypt` encrypted; raises `SealBroken`."""
+    if len(encrypted) < NONCE_SIZE_BYTES + TAG_SIZE_BYTES:
+        raise SealBroken(f"expected at least {NONCE_SIZE_BYTES + TAG_SIZE_BYTES} bytes, got {len(encrypted)}")
+    try:
+        return _key_cipher(key).decrypt(encrypted[:NONCE_SIZE_BYTES], encrypted[NONCE_SIZE_BYTES:], associated)
+    except InvalidTag:
+        raise SealBroken("what was encrypted was changed, or belongs to another key or use") from None
 
 
 def _seal_whole(data_key: bytes, header: Header, chunks: Iterable[Bytes], associated: bytes) -> Iterator[bytes]:

@@ -32,6 +32,7 @@ class Kind(IntEnum):
     MATCH = 8
     REASON = 9
     TICKET = 10
+    LINE_KEY = 11
 
 
 class Associated(msgspec.Struct, frozen=True, array_like=True):

@@ -4,7 +4,8 @@
 2. The index: each registered record has an entry, each entry a record with these roots, a path to its batch, and the
    batch is on the ledger.
 3. Choices: the rules of every choice in force are held here and open its commitment.
-4. Journals: every line is what was written; every receipt is signed by this node, and its fields are held.
+4. Journals: every line is what was written, or its relationship was erased; every receipt is signed by this node, and
+   its fields are held.
 5. People: each relationship with a person's secret is in the identity map, and nothing else is.
 6. Tombstones: nothing is held under an erased pseudonym.
 
@@ -30,6 +31,7 @@ from salus.node import documents, schema
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.journal import JournalDamaged, Line, read_lines
+from salus.node.line_keys import LineKeys
 from salus.node.opening import RECEIVED, RELEASED
 from salus.node.services import choices
 from salus.node.services.deposit import METADATA, PLACED
@@ -62,6 +64,17 @@ def check_node(node: Node, folder: Path) -> Iterator[Finding]:
         for path in sorted((folder / name).glob("*.journal")):
             yield from _journal_findings(node, path, is_custodian=name == RELEASED)  # 4
     yield from _identity_findings(node)  # 5
+
+
+def erased_line_count(node: Node, folder: Path) -> int:
+    """Return how many lines of a node's journals nobody can read any more, their relationship being erased.
+
+    Raises:
+        JournalDamaged: a line is not what was written.
+    """
+    keys = LineKeys(node.vault, node.chain)
+    paths = [path for name in (RELEASED, RECEIVED) for path in (folder / name).glob("*.journal")]
+    return sum(read_lines(path, keys).erased_count for path in paths)
 
 
 def _index_findings(node: Node, reader: Reader, pseudonym: Pseudonym) -> Iterator[Finding]:
@@ -135,10 +148,11 @@ def _choice_findings(node: Node, reader: Reader, pseudonym: Pseudonym) -> Iterat
 
 def _journal_findings(node: Node, path: Path, *, is_custodian: bool) -> Iterator[Finding]:
     try:
-        lines = {(line.permit, line.part): line for line, _ in read_lines(path)}
+        found = read_lines(path, LineKeys(node.vault, node.chain))
     except JournalDamaged as error:
         yield Finding("journal", str(error))
         return
+    lines = {(line.permit, line.part): line for line in found.lines}
     own = node.signing(KeyUse.RECEIPT).public
     for line in lines.values():
         if line.receipt:

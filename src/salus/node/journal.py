@@ -2,7 +2,8 @@
 
 Order of a release (DESIGN §6): the intent, the receipt with both signatures, durably, and only then the slot. An intent
 that is found open at start, with its receipt logged, was *possibly released*; one without was *not released*.
-Holds ids, roots and signatures; what a receipt says is sealed in the vault (P4).
+Holds ids, roots and signatures; what a receipt says is sealed in the vault (P4). Each line is sealed under the key of
+its relationship at this node, whichever end this is: a line whose key an erasure destroyed is passed over (P5).
 """
 
 import fcntl
@@ -10,13 +11,16 @@ import os
 import threading
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from salus.crypto.sealing import SealBroken
 from salus.node.errors import NotNow
+from salus.node.line_keys import LineKey, LineKeys
 
 _FRAME_BYTES = 8
 _EMPTY = b""
@@ -61,11 +65,32 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
     receipt: bytes
 
 
+class SealedLine(msgspec.Struct, frozen=True, array_like=True):
+    """A line as it is stored: the name of the key that it is under, and the line."""
+
+    key_name: bytes
+    sealed: bytes
+
+
 class PartKey(NamedTuple):
     """Which part of which permit."""
 
     permit: bytes
     part: int
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What was read of one journal file.
+
+    Args:
+        erased_count: lines whose key was destroyed with their relationship.
+        end: offset of the end of the last whole line.
+    """
+
+    lines: list[Line]
+    erased_count: int
+    end: int
 
 
 class JournalDamaged(Exception):
@@ -74,6 +99,9 @@ class JournalDamaged(Exception):
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Line)
+_SEALED_DECODER = msgspec.msgpack.Decoder(SealedLine)
+_ARRAY_OF_TWO = b"\x92"
+"""How a sealed line begins; one that was written before lines were sealed is an array of six."""
 
 
 class Journal:
@@ -83,7 +111,7 @@ class Journal:
     whoever adopts the file.
     """
 
-    def __init__(self, folder: Path, *, unfinished: State, now_s: int) -> None:
+    def __init__(self, folder: Path, keys: LineKeys, *, unfinished: State, now_s: int) -> None:
         """Adopt the first file without a living worker, drop a line torn at its end, and settle what was open.
 
         Args:
@@ -92,6 +120,7 @@ class Journal:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self._keys = keys
         self._lock = threading.Lock()
         self._synced = threading.Condition()
         self._written = 0
@@ -102,6 +131,7 @@ class Journal:
         self._permits: dict[bytes, dict[int, Line]] = {}
         self._pseudonyms: dict[bytes, set[bytes]] = {}
         self._unfinished_parts: set[PartKey] = set()
+        self._held: dict[PartKey, LineKey] = {}
         self._read_bytes: dict[Path, int] = {}
         self._path, self._file = _adopt(folder)
         self._size_bytes = self._read(self._path)
@@ -113,7 +143,7 @@ class Journal:
 
     def intent(self, key: PartKey, *, pseudonym: bytes, at_s: int) -> None:
         """Note that a part is being offered; not yet durable, since nothing has left that anybody can open."""
-        self._append(Line(key.permit, key.part, pseudonym, State.INTENT, at_s, _EMPTY), durable=False)
+        self._begin(Line(key.permit, key.part, pseudonym, State.INTENT, at_s, _EMPTY), durable=False)
 
     def log(self, key: PartKey, receipt: bytes, *, pseudonym: bytes, at_s: int) -> None:
         """Write the receipt down, durably: after this, and only after this, the slot may leave.
@@ -127,12 +157,15 @@ class Journal:
         if known is not None and known.state in RELEASED_STATES:
             self._sync(self._written)
             return
-        self._append(Line(key.permit, key.part, pseudonym, State.LOGGED, at_s, receipt), durable=True)
+        self._begin(Line(key.permit, key.part, pseudonym, State.LOGGED, at_s, receipt), durable=True)
 
     def note(self, key: PartKey, state: State, *, at_s: int) -> None:
-        """Note what became of a part; its receipt, if it has one, stays with it."""
-        line = self._permits[key.permit][key.part]
-        self._append(msgspec.structs.replace(line, state=state, at_s=at_s), durable=False)
+        """Note what became of a part; its receipt, if it has one, stays with it.
+
+        Nothing is written of a relationship that was erased here meanwhile; it is known until this worker ends.
+        """
+        line = msgspec.structs.replace(self._permits[key.permit][key.part], state=state, at_s=at_s)
+        self._append(line, self._key_of(line), durable=False)
 
     def line(self, key: PartKey) -> Line | None:
         """Return what is known of a part; None when it was never offered here."""
@@ -175,12 +208,11 @@ class Journal:
         os.close(self._file)
 
     def _read(self, path: Path) -> int:
-        end = self._read_bytes.get(path, 0)
-        for line, line_end in read_lines(path, start=end):
+        found = read_lines(path, self._keys, start=self._read_bytes.get(path, 0))
+        for line in found.lines:
             self._take(line)
-            end = line_end
-        self._read_bytes[path] = end
-        return end
+        self._read_bytes[path] = found.end
+        return found.end
 
     def _stale(self, state: State, before_s: int) -> list[Line]:
         with self._lock:
@@ -188,6 +220,7 @@ class Journal:
         return [line for line in lines if line.state is state and line.at_s < before_s]
 
     def _settle(self, lines: list[Line], at_s: int) -> int:
+        self._hold([line for line in lines if line.state in (State.INTENT, State.LOGGED)])
         for line in lines:
             key = PartKey(line.permit, line.part)
             if line.state is State.LOGGED:
@@ -196,8 +229,27 @@ class Journal:
                 self.note(key, State.NOT_RELEASED, at_s=at_s)
         return len(lines)
 
-    def _append(self, line: Line, *, durable: bool) -> None:
-        frame = encode_line(line)
+    def _hold(self, lines: list[Line]) -> None:
+        """Get the keys that these parts' next lines need, in one look; a part's key is kept until it is finished."""
+        missing = [line for line in lines if PartKey(line.permit, line.part) not in self._held]
+        keys = self._keys.of(line.pseudonym for line in missing)
+        with self._lock:
+            for line in missing:
+                if line.pseudonym in keys:
+                    self._held[PartKey(line.permit, line.part)] = keys[line.pseudonym]
+
+    def _key_of(self, line: Line) -> LineKey | None:
+        held = self._held.get(PartKey(line.permit, line.part))
+        return held or self._keys.of([line.pseudonym]).get(line.pseudonym)
+
+    def _begin(self, line: Line, *, durable: bool) -> None:
+        key = self._key_of(line) or self._keys.make(line.pseudonym)
+        with self._lock:
+            self._held[PartKey(line.permit, line.part)] = key
+        self._append(line, key, durable=durable)
+
+    def _append(self, line: Line, key: LineKey | None, *, durable: bool) -> None:
+        frame = b"" if key is None else encode_line(line, key)
         with self._lock:
             self._write(frame)
             self._take(line)
@@ -261,6 +313,7 @@ class Journal:
             self._unfinished_parts.add(key)
         else:
             self._unfinished_parts.discard(key)
+            self._held.pop(key, None)
 
 
 def _adopt(folder: Path) -> tuple[Path, int]:
@@ -278,18 +331,44 @@ def _adopt(folder: Path) -> tuple[Path, int]:
         return path, file
 
 
-def encode_line(line: Line) -> bytes:
-    """Return a line's frame: length and CRC-32, 4 bytes each, then the line."""
-    data = _ENCODER.encode(line)
+def encode_line(line: Line, key: LineKey) -> bytes:
+    """Return a line's frame: length and CRC-32, 4 bytes each, then the sealed line."""
+    data = _ENCODER.encode(SealedLine(key.name, key.seal(_ENCODER.encode(line))))
     return len(data).to_bytes(4, "big") + zlib.crc32(data).to_bytes(4, "big") + data
 
 
-def read_lines(path: Path, *, start: int = 0) -> Iterator[tuple[Line, int]]:
-    """Yield (line, offset of its end) from an offset on; stops before a line torn at the end of the file.
+def read_lines(path: Path, keys: LineKeys, *, start: int = 0) -> Lines:
+    """Return the lines from an offset on; stops before a line torn at the end of the file.
 
     Raises:
-        JournalDamaged: a line that is followed by others is not what was written.
+        JournalDamaged: a line that is followed by others, or was sealed, is not what was written.
     """
+    frames = list(_frames(path, start))
+    end = frames[-1][1] if frames else start
+    stored = [_stored(body) for body, _ in frames]
+    known = keys.named(each.key_name for each in stored if isinstance(each, SealedLine))
+    lines = []
+    for each, (_, line_end) in zip(stored, frames, strict=True):
+        if isinstance(each, Line):
+            lines.append(each)
+        elif each.key_name in known:
+            lines.append(_opened(each, known[each.key_name], f"{path.name}: the line that ends at byte {line_end}"))
+    return Lines(lines, len(stored) - len(lines), end)
+
+
+def _stored(body: bytes) -> SealedLine | Line:
+    return _SEALED_DECODER.decode(body) if body.startswith(_ARRAY_OF_TWO) else _DECODER.decode(body)
+
+
+def _opened(stored: SealedLine, key: LineKey, where: str) -> Line:
+    try:
+        return _DECODER.decode(key.open(stored.sealed))
+    except SealBroken as error:
+        raise JournalDamaged(f"{where} was changed: restore the journal") from error
+
+
+def _frames(path: Path, start: int) -> Iterator[tuple[bytes, int]]:
+    """Yield (body, offset of its end) from an offset on."""
     with path.open("rb") as file:
         file.seek(start)
         data = file.read()
@@ -303,5 +382,5 @@ def read_lines(path: Path, *, start: int = 0) -> Iterator[tuple[Line, int]]:
             if end == len(data):
                 return
             raise JournalDamaged(f"{path.name}: the line at byte {start + offset} was changed: restore the journal")
-        yield _DECODER.decode(body), start + end
+        yield body, start + end
         offset = end

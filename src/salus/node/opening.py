@@ -30,6 +30,7 @@ from salus.node.assemble import Node
 from salus.node.config import Bucket, CometSettings, LedgerSettings, NodeSettings, SettingsUnfit
 from salus.node.journal import Journal, State
 from salus.node.keys import read_keys, read_node_key
+from salus.node.line_keys import LineKeys
 from salus.vault.database import Database
 from salus.vault.drivers.folder import Folder
 from salus.vault.drivers.object_driver import ObjectDriver
@@ -112,9 +113,10 @@ def open_node(folder: Path, *, engine: Engine | None = None, clock: Callable[[],
             engine = stack.enter_context(ledger_client(settings, genesis.chain))
         vault = open_vault(settings, clock)
         stack.callback(vault.database.close)
-        released = Journal(folder / RELEASED, unfinished=State.POSSIBLY_RELEASED, now_s=clock())
+        line_keys = LineKeys(vault, genesis.chain)
+        released = Journal(folder / RELEASED, line_keys, unfinished=State.POSSIBLY_RELEASED, now_s=clock())
         stack.callback(released.close)
-        received = Journal(folder / RECEIVED, unfinished=State.SLOT_MISSING, now_s=clock())
+        received = Journal(folder / RECEIVED, line_keys, unfinished=State.SLOT_MISSING, now_s=clock())
         stack.callback(received.close)
         yield Node(
             organisation=organisation,

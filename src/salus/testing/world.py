@@ -21,6 +21,7 @@ from salus.node.assemble import Node
 from salus.node.config import PERSON_LIMITS, PersonLimits
 from salus.node.journal import Journal, State
 from salus.node.keys import OrganisationKeys, generate
+from salus.node.line_keys import LineKeys
 from salus.node.local_peers import LocalPeers
 from salus.vault.database import Database
 from salus.vault.drivers.folder import Folder
@@ -63,14 +64,16 @@ class World:
         place = self.folder / organisation.lower()
         place.mkdir(exist_ok=True)
         now = clock or unix_now_s
+        vault = open_vault(place, now)
+        line_keys = LineKeys(vault, self.genesis.chain)
         node = Node(
             organisation=organisation,
             chain=self.genesis.chain,
             keys=self.keys[organisation],
             engine=self.engine,
-            vault=open_vault(place, now),
-            custodian_journal=Journal(place / "released", unfinished=State.POSSIBLY_RELEASED, now_s=now()),
-            requester_journal=Journal(place / "received", unfinished=State.SLOT_MISSING, now_s=now()),
+            vault=vault,
+            custodian_journal=Journal(place / "released", line_keys, unfinished=State.POSSIBLY_RELEASED, now_s=now()),
+            requester_journal=Journal(place / "received", line_keys, unfinished=State.SLOT_MISSING, now_s=now()),
             clock=now,
             person_limits=self.person_limits,
         )

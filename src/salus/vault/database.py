@@ -63,6 +63,20 @@ class Database:
         with _world_failures(), self._writing_engine.begin() as connection:
             yield connection
 
+    def forget(self) -> None:
+        """Let the files go of what was deleted, as far as the database can: SQLite's log still has it.
+
+        While another reads, the log stays, and goes with a later call. PostgreSQL overwrites dead rows by its vacuum.
+        """
+        if self._engine.dialect.name != "sqlite":
+            return
+        with _world_failures():
+            connection = self._engine.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                connection.close()
+
     def close(self) -> None:
         """Close the pooled connections."""
         self._engine.dispose()
@@ -107,6 +121,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # sqlite3 would begin by itself, deferred, and fail as "locked" in the middle of two writers: we say BEGIN
     connection.isolation_level = None
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, in the file itself
     _switch_to_wal(connection)
 
 

@@ -138,7 +138,8 @@ def _due(node: Node, row: Row, *, is_closed: bool) -> _Due | None:  # type: igno
     end = End(row.end)
     if is_closed:
         _journal(node, end).conclude(row.permit, at_s=node.clock())
-    root = anchor_root(anchored(node, PermitId(row.permit), end))
+    leaves = anchored(node, PermitId(row.permit), end)
+    root = anchor_root(leaves) if leaves else Digest(row.anchored_root)  # erased: what was anchored stands
     if root == row.anchored_root and (not is_closed or not row.anchored_as):
         return None
     message = CommitReleases(

@@ -62,8 +62,8 @@ class _Page(msgspec.Struct, frozen=True, array_like=True):
 def back_up_data(node: Node, folder: Path, place: Path) -> Exported:
     """Copy everything that is not a key into a new folder, while the node goes on.
 
-    The vault first, tables and journals after it: whatever they say of a record that is not in the copy is left out
-    when it is restored.
+    The journals first, since the keys of their lines are in the vault; then the vault; the tables after it: whatever
+    they say of a record that is not in the copy is left out when it is restored.
 
     Args:
         folder: the node's own.
@@ -78,11 +78,11 @@ def back_up_data(node: Node, folder: Path, place: Path) -> Exported:
     part = durable.part_of(place)
     shutil.rmtree(part, ignore_errors=True)
     durable.make_folder(part)
+    for name in JOURNALS:
+        _copy_journals(folder / name, part / name)
     exported = backups.export_data(node.vault, part / VAULT)
     with node.vault.database.snapshot() as connection:
         write_frames(part / TABLES, MAGIC, _pages(connection))
-    for name in JOURNALS:
-        _copy_journals(folder / name, part / name)
     durable.move(part, place)
     return exported
 

@@ -1,9 +1,11 @@
 """Erase: destroy what is kept of a person, and say so on the ledger, so that every holder follows (P5).
 
 The tombstone is committed first: from that block on nothing is released. What was released before is anchored and
-closed; then the key goes, then the bytes, then the projections. A restore replays tombstones before it serves.
+closed, at both ends; then the key goes, and with it the lines of the release journals; then the bytes, then the
+projections. A restore replays tombstones before it serves.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from sqlalchemy import delete, select
@@ -36,7 +38,7 @@ def erase(node: Node, pseudonym: Pseudonym, *, within_s: int = 0) -> int:
         why = reason("erased at the custodian", new_key())
         message = EraseRelationship(pseudonym=pseudonym, custodian=node.organisation, commitment=why.root())
         node.submit(message)
-    _conclude(node, pseudonym)
+    _conclude(node, [pseudonym])
     return destroy(node, pseudonym, within_s=within_s)
 
 
@@ -53,7 +55,7 @@ _OF_A_RELATIONSHIP = (
 def destroy(node: Node, pseudonym: Pseudonym, *, within_s: int = 0) -> int:
     """Destroy keys, bytes and projections of a relationship, whoever its custodian is.
 
-    A permit that is not closed yet stays noted until it is: its receipts are owed to the patient's history (R5).
+    A permit that is not closed yet stays noted until it is; what was anchored of it then stands (R5).
     """
     count = node.vault.erase_relationship(pseudonym, within_s=within_s)
     permits = schema.permits
@@ -63,6 +65,7 @@ def destroy(node: Node, pseudonym: Pseudonym, *, within_s: int = 0) -> int:
         connection.execute(
             delete(permits).where((permits.c.pseudonym == pseudonym) & (permits.c.closed == schema.CLOSED))
         )
+    node.vault.database.forget()
     return count
 
 
@@ -79,18 +82,21 @@ def follow_tombstones(node: Node) -> int:
     held = sorted({*node.vault.relationships(), *closed, *of_notices})
     with node.engine.snapshot() as reader:
         erased = [Pseudonym(each) for each in held if records.is_erased(reader, Pseudonym(each))]
+    _conclude(node, erased)
     for pseudonym in erased:
         destroy(node, pseudonym)
     return len(erased)
 
 
-def _conclude(node: Node, pseudonym: Pseudonym) -> None:
-    """Anchor what was released of a relationship and close its permits, while their receipts are still known."""
+def _conclude(node: Node, pseudonyms: Sequence[Pseudonym]) -> None:
+    """Anchor what was released of relationships and close their permits, while their receipts can still be read."""
+    if not pseudonyms:
+        return
     follow(node)
     columns = schema.permits.c
     with node.vault.database.reading() as connection:
         still_open = connection.scalars(
-            select(columns.permit).where((columns.pseudonym == pseudonym) & (columns.closed != schema.CLOSED))
+            select(columns.permit).where(columns.pseudonym.in_(pseudonyms) & (columns.closed != schema.CLOSED))
         ).all()
     with suppress(Refused):  # of another permit; this one is closed, or stays noted until it can be
         anchor(node, close=frozenset(PermitId(permit) for permit in still_open))

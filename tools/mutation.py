@@ -76,14 +76,15 @@ CHUNKS = {
         (*tests_of("ledger", "second_verifier"), *tests_of("sdk", "history_check verify")),
     ),
     "rules": Chunk(
-        under(CONTRACTS, "patients records.py consent.py tickets access evidence.py __init__.py membership"),
+        under(CONTRACTS, "patients records.py consent.py tickets access __init__.py membership"),
         tests_of("contracts", "scenarios outcomes"),
         tests_of("contracts", "governance decisions coverage sizes permit_life payer machine genesis spec_pages"),
     ),
     "decision": Chunk(
-        under(CONTRACTS, "decision.py gathering.py residuals.py record_metadata.py genesis.py"),
+        under(CONTRACTS, "decision.py gathering.py evidence.py residuals.py record_metadata.py genesis.py"),
         tests_of("contracts", "genesis decisions scenarios"),
-        (*tests_of("contracts", "payer permit_life machine provisions_decisions"), *tests_of("sdk", "receipt_check")),
+        (*tests_of("contracts", "residuals payer permit_life machine provisions_decisions"),
+         *tests_of("sdk", "evidence receipt_check receipt_kinds receipt_false")),
     ),
     "provisions": Chunk(
         under(CONTRACTS, "provisions"),

@@ -60,6 +60,8 @@ def test_status_says_where_everything_stands(north: North, run: Run) -> None:
     assert result.status == 0
     assert result.facts["ledger"]["moves"]
     assert [each["organisation"] for each in result.facts["nodes"]] == [HOSPITAL.ods, PRACTICE.ods]
+    [validator] = result.facts["validators"]
+    assert (validator["organisation"], validator["signed"]) == (HOSPITAL.ods, validator["of"])
     assert "(embedded): height" in run("status", north.hospital).out
 
 

@@ -2,10 +2,13 @@
 
 import hashlib
 import os
+import random
+import socket
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -14,6 +17,7 @@ from salus.contracts import membership
 from salus.contracts.genesis import FirstValidator, Genesis, check
 from salus.contracts.membership import KeyUse
 from salus.crypto.signing import SigningKey
+from salus.engines.attendance import attendance
 from salus.engines.base import Unavailable
 from salus.engines.headers import read_header
 from salus.engines.store import LEAVES
@@ -24,7 +28,7 @@ from salus.ledger.outcomes import TransactionResult, decode_leaf
 from salus.ledger.transactions import Message
 from salus.node.keys import OrganisationKeys, generate
 from salus.testing.world import HOSPITAL, PRACTICE, make_genesis, unix_now_s
-from tests.engines.cometbft.network import free_ports, wait_until
+from tests.engines.cometbft.network import wait_until
 from tests.faults.links import Links
 from tests.faults.validator import PATIENCE_S, Settings, Validator
 
@@ -42,7 +46,7 @@ class FourValidators:
         self.place = place
         self.keys = {each: generate() for each in MEMBERS}
         self.genesis = four_validators(self.keys)
-        self.links = Links(free_ports(len(MEMBERS)))
+        self.links = Links(ports_to_listen_on(len(MEMBERS)))
         self.all = [
             Validator(
                 organisation,
@@ -57,14 +61,18 @@ class FourValidators:
         """Start all, and wait until they have blocks."""
         for each in self.all:
             each.start()
-        for each in self.all:
-            wait_until(lambda validator=each: height_of(validator) >= 2, "the first blocks")  # type: ignore[misc]
+        wait_until(lambda: min(self.heights()) >= 2, "the first blocks")
 
     def close(self) -> None:
         """End everything."""
         for each in self.all:
             each.close()
         self.links.close()
+
+    def twin_ports(self) -> list[int]:
+        """Where a second node with the fourth one's keys reaches the third, and listens; it knows of nobody else."""
+        nowhere, own = ports_to_listen_on(2)
+        return [nowhere, nowhere, self.all[2].settings.ports[2], own]
 
     def heights(self) -> list[int]:
         """The height of each."""
@@ -147,6 +155,11 @@ class Load:
         assert took, "something was submitted meanwhile"
         return took[min(len(took) - 1, int(0.95 * len(took)))] * 1000
 
+    def longest_gap_s(self) -> float:
+        """The longest time without an outcome for anybody, in seconds."""
+        ended = sorted(began_s + took_s for began_s, took_s in self.took)
+        return max((later - earlier for earlier, later in pairwise(ended)), default=0.0)
+
     def _submit(self, validator: Validator) -> None:
         number = 0
         while not self._ended.wait(self._pause_s):
@@ -157,6 +170,16 @@ class Load:
                 time.sleep(0.1)
             self.told.append((raw, result))
             self.took.append((began_s, time.monotonic() - began_s))
+
+
+def ports_to_listen_on(count: int) -> list[int]:
+    """Free ports that the system gives to no outgoing connection: a node that was away finds its own again."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(port)
+    return found
 
 
 def outcome(validator: Validator, raw: bytes, *, timeout_s: float = 5.0) -> TransactionResult | None:
@@ -210,6 +233,25 @@ def header_of(validator: Validator, height: int) -> bytes:
     if found is None:
         return b""
     return found.signed.header.app_hash + found.signed.commit.block_id.hash
+
+
+def absent(validator: Validator) -> dict[str, str]:
+    """Of whom a validator's status says that it did not sign, and how often."""
+    with validator.client.snapshot() as snapshot:
+        found = attendance(snapshot, height=height_of(validator))
+        owners = {each.public_key: membership.owner_of(snapshot, each.public_key) for each in found}
+    return {
+        str(owner.organisation): f"{each.signed} of {each.of}"
+        for each in found
+        if (owner := owners[each.public_key]) is not None and each.signed < each.of
+    }
+
+
+def seats_of(validator: Validator, height: int) -> dict[bytes, int]:
+    """Who may sign a height, with which power."""
+    with validator.client.snapshot() as snapshot:
+        sealed = read_header(snapshot, height)
+    return {} if sealed is None else {each.public_key: each.power for each in sealed.validators}
 
 
 def assert_own_app_hash(validator: Validator, other: Validator) -> None:

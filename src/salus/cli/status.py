@@ -1,7 +1,8 @@
 """salus status: where a ledger and its nodes stand."""
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -10,8 +11,12 @@ from salus.cli.options import FOLDER, as_json_option
 from salus.cli.output import Facts, show
 
 if TYPE_CHECKING:
-    from salus.engines.base import Status
+    from salus.engines.attendance import Attendance
+    from salus.engines.base import Snapshot, Status
     from salus.node.assemble import Node
+
+SKEW_S_MAX: Final = 30
+"""Clocks further apart are said to be wrong: half a minute is what nodes assume of each other (SECURITY.md)."""
 
 
 @click.command(name="status", short_help="Where a ledger and its nodes stand.")
@@ -20,10 +25,13 @@ if TYPE_CHECKING:
 def command(folder: Path, as_json: bool) -> int:
     """Show where FOLDER (a network or a node) stands. Exit status 3: the ledger does not move.
 
+    A validator that did not sign lately, or whose clock is far off, is named.
+
     \b
     Example:
       salus status ./north
     """
+    from salus.engines.attendance import attendance
     from salus.node import config
     from salus.node.assemble import HEADER_AGE_MS_MAX
     from salus.node.opening import open_node
@@ -32,13 +40,18 @@ def command(folder: Path, as_json: bool) -> int:
     facts: list[Facts] = []
     with open_node(nodes[0]) as node:
         status = node.engine.status()
+        with node.engine.snapshot() as snapshot:
+            attended = attendance(snapshot, height=status.height)
+            validators = [_validator_facts(each, snapshot) for each in attended]
     for place in nodes:
         with open_node(place) as node:
             facts.append(_node_facts(node))
     is_fresh = status.header_age_ms <= HEADER_AGE_MS_MAX
     lines = _ledger_lines(status, is_fresh=is_fresh)
+    lines += [_validator_line(said, each.ahead_ms // 1000) for said, each in zip(validators, attended, strict=True)]
     lines += ["  ".join(f"{name} {value}" for name, value in said.items()) for said in facts]
-    show({"ledger": _ledger_facts(status, is_fresh=is_fresh), "nodes": facts}, lines, as_json=as_json)
+    all_facts: Facts = {"ledger": _ledger_facts(status, is_fresh=is_fresh), "validators": validators, "nodes": facts}
+    show(all_facts, lines, as_json=as_json)
     return 0 if is_fresh else TRY_LATER
 
 
@@ -50,6 +63,7 @@ def _ledger_facts(status: "Status", *, is_fresh: bool) -> Facts:
         "engine": status.engine,
         "header_age_ms": status.header_age_ms,
         "moves": is_fresh,
+        "clock_behind_ms": max(0, status.header_time_ms - time.time_ns() // 1_000_000),
     }
 
 
@@ -58,10 +72,31 @@ def _ledger_lines(status: "Status", *, is_fresh: bool) -> list[str]:
 
     moves = "moves" if is_fresh else "does not move: nothing is released to others (salus serve starts it)"
     newest = uk_time(status.header_time_ms // 1000)
-    return [
+    lines = [
         f"ledger {status.chain} ({status.engine}): height {status.height}, {status.log_size} events, {moves}",
         f"newest block: {newest}",
     ]
+    behind_s = status.header_time_ms // 1000 - int(time.time())
+    if behind_s > SKEW_S_MAX:
+        lines.append(f"this machine's clock is {behind_s} s behind the newest block: set it")
+    return lines
+
+
+def _validator_facts(each: "Attendance", snapshot: "Snapshot") -> Facts:
+    from salus.contracts.membership import owner_of
+
+    owner = owner_of(snapshot, each.public_key)
+    return {
+        "organisation": owner.organisation if owner else each.public_key.hex()[:16],
+        "signed": each.signed,
+        "of": each.of,
+        "ahead_ms": each.ahead_ms,
+    }
+
+
+def _validator_line(facts: Facts, ahead_s: int) -> str:
+    line = f"validator {facts['organisation']}: signed {facts['signed']} of the last {facts['of']} blocks"
+    return f"{line}, its clock is {ahead_s} s ahead of the others'" if abs(ahead_s) > SKEW_S_MAX else line
 
 
 def _node_facts(node: "Node") -> Facts:

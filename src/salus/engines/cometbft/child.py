@@ -1,7 +1,8 @@
 """The CometBFT process beside the ledger: started, watched, started again.
 
 It ends by itself, with exit status 0, whenever a connection to the application ends, so it never outlives this process.
-Started again with a pause that doubles, so that a node that cannot run does not spin.
+It does not end when its consensus fails, as on a full disk or over an application that computed something else: then it
+is ended. Started again with a pause that doubles, so that a node that cannot run does not spin.
 """
 
 import logging
@@ -9,6 +10,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from salus.engines.clock import SECOND_NS, Clock
@@ -19,7 +21,10 @@ PAUSE_S_MAX = 10.0
 RAN_WELL_S = 60.0
 """After so long the next pause is short again."""
 STOP_S = 10.0
+LOOK_S = 1.0
 LOG = "node.log"
+CONSENSUS_FAILED = b"CONSENSUS FAILURE"
+"""What CometBFT writes before it stands still for good, while its process goes on."""
 LAST_WORDS_BYTES = 1_000
 
 log = logging.getLogger("salus.engines")
@@ -86,10 +91,27 @@ class Child:
                 return 0
             self.starts += 1
             with (self._home / LOG).open("ab") as said:
-                self._process = subprocess.Popen(  # noqa: S603 -- the program whose checksum was checked
+                began_at = said.seek(0, os.SEEK_END)
+                self._process = process = subprocess.Popen(  # noqa: S603 -- the program whose checksum was checked
                     self._command, stdin=subprocess.DEVNULL, stdout=said, stderr=said
                 )
-        return self._process.wait()
+        return self._wait(process, began_at)
+
+    def _wait(self, process: "subprocess.Popen[bytes]", began_at: int) -> int:
+        """Wait until it ends; end it when it says that its consensus has failed."""
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(LOOK_S)
+            if words := self._consensus_failure(began_at):
+                log.critical("cometbft.consensus_failed said=%s", words)
+                process.kill()
+                return process.wait()
+
+    def _consensus_failure(self, began_at: int) -> str:
+        with (self._home / LOG).open("rb") as said:
+            said.seek(began_at)
+            found = next((line for line in said if CONSENSUS_FAILED in line), b"")
+        return found[:LAST_WORDS_BYTES].decode(errors="replace").strip()
 
     def _last_words(self) -> str:
         with (self._home / LOG).open("rb") as said:

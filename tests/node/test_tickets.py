@@ -301,7 +301,7 @@ def bad_deliveries(on: Scene) -> Sequence[tuple[str, bytes, CommittedFields]]:
     lying = msgspec.structs.replace(message, commitment=of_two.root())
     stranger = SigningKey.generate()
     return [
-        ("open the ticket's commitment", raw, commit_choice(NO_ALLERGIES, secret=new_key())),
+        ("opens the commitment", raw, commit_choice(NO_ALLERGIES, secret=new_key())),
         ("the one condition of these rules", sign(on, [lying], [on.key, ticket]), of_two),
         ("a key that may give this ticket", sign(on, [message], [stranger, ticket]), residual),
         ("a key that may give this ticket", *narrowed(on, SigningKey.generate(), stranger, NO_ALLERGIES)),

@@ -14,18 +14,17 @@ from salus.contracts.decision import ChoiceRules, Rules
 from salus.contracts.provisions import Provision, ProvisionInvalid, day_of, gate
 from salus.contracts.residuals import ResidualInvalid
 from salus.crypto.sealing import new_key
-from salus.ledger import transactions
 from salus.ledger.encoding import EncodingInvalid, decoder, encode
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
 from salus.ledger.outcomes import TransactionResult
 from salus.ledger.state import Reader
-from salus.ledger.transactions import NotATransaction
 from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.members import read_time_s
+from salus.node.services import deliveries
 from salus.node.services.enrol import custodian_held_key
 from salus.vault.errors import Damaged
 
@@ -45,7 +44,7 @@ def take_choice(node: Node, raw: bytes, message: FileConsent, residual: Committe
         Refused: CHOICE_UNFIT, or what the ledger says.
     """
     _require_wanted(node, raw, message)  # 1
-    check_choice(message, residual)  # 2
+    _check_choice(message, residual)  # 2
     documents.keep(node.vault, node.chain, message.pseudonym, Kind.CHOICE, message.commitment, encode(residual))  # 3
     return node.submit_raw(raw)  # 4
 
@@ -61,49 +60,27 @@ def take_withdrawal(node: Node, raw: bytes, message: WithdrawConsent, residual: 
         Refused: CHOICE_UNFIT, or what the ledger says.
     """
     _require_wanted(node, raw, message)  # 1
-    _check_reason(message, residual)
+    deliveries.require_reason_behind(message.commitment, residual)
     result = node.submit_raw(raw)  # 2
     documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, encode(residual))  # 3
     return result
 
 
 def _require_wanted(node: Node, raw: bytes, message: FileConsent | WithdrawConsent) -> None:
-    try:
-        transaction = node.decode(raw)
-        transactions.verify(transaction)
-    except NotATransaction as error:
-        raise Refused(Refusal.CHOICE_UNFIT, str(error)) from error
+    signers = deliveries.signers_of(node, raw)
     with node.engine.snapshot() as reader:
-        relationship = patients.relationship_of(reader, message.pseudonym)
-        if relationship is None or relationship.custodian != node.organisation:
-            raise Refused(Refusal.CHOICE_UNFIT, "expected a choice about records that are kept here")
+        relationship = deliveries.relationship_here(node, reader, message.pseudonym)
         keys = patients.acting_keys(relationship, time_s=read_time_s(reader, node.clock))
         in_force = [choice.commitment for choice in consent.choices(reader, message.pseudonym).choices]
     # A choice in force is wanted again after a restore, also when the key that signed it was replaced since.
-    if message.commitment not in in_force and not any(key in transaction.body.signers for key in keys):
+    if message.commitment not in in_force and not any(key in signers for key in keys):
         raise Refused(Refusal.CHOICE_UNFIT, "expected the signature of a key that acts for the patient")
 
 
-def check_choice(message: FileConsent, residual: CommittedFields) -> Provision:
-    """Return the rules of a choice that fit what was signed. Raises Refused."""
-    if residual.root() != message.commitment:
-        raise Refused(Refusal.CHOICE_UNFIT, "expected rules that open the choice's commitment: send those you signed")
-    try:
-        tree = residuals.choice_tree(residual)
-    except (EncodingInvalid, ProvisionInvalid, ResidualInvalid) as error:
-        raise Refused(Refusal.CHOICE_UNFIT, f"the rules are not well formed: {error}") from error
-    if gate(tree) != message.gate:
+def _check_choice(message: FileConsent, residual: CommittedFields) -> None:
+    """Raise Refused unless a choice's rules fit what was signed."""
+    if gate(deliveries.rules_behind(message.commitment, residual)) != message.gate:
         raise Refused(Refusal.CHOICE_UNFIT, "expected the gate of these rules: sign the gate that they have")
-    return tree
-
-
-def _check_reason(message: WithdrawConsent, residual: CommittedFields) -> None:
-    if residual.root() != message.commitment:
-        raise Refused(Refusal.CHOICE_UNFIT, "expected the reason that opens the commitment: send the one you signed")
-    try:
-        residuals.reason_words(residual)
-    except (EncodingInvalid, ResidualInvalid) as error:
-        raise Refused(Refusal.CHOICE_UNFIT, f"the reason is not well formed: {error}") from error
 
 
 def file_by_custodian(node: Node, pseudonym: Pseudonym, tree: Provision) -> bytes:

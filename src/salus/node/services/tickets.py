@@ -6,22 +6,20 @@ with its own rules, and permits what all of them permit.
 
 from salus.contracts import patients, residuals, tickets
 from salus.contracts.membership import KeyUse
-from salus.contracts.provisions import Provision, ProvisionInvalid, gate
-from salus.contracts.residuals import ResidualInvalid
+from salus.contracts.provisions import Provision, gate
 from salus.contracts.tickets import AttenuateTicket, IssueTicket, RevokeTicket
 from salus.crypto.sealing import new_key
 from salus.crypto.signing import SigningKey
-from salus.ledger import transactions
-from salus.ledger.encoding import EncodingInvalid, encode
+from salus.ledger.encoding import encode
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Pseudonym, PublicKey
 from salus.ledger.outcomes import TransactionResult
-from salus.ledger.transactions import NotATransaction
 from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.members import read_time_s
+from salus.node.services import deliveries
 
 NewTicket = IssueTicket | AttenuateTicket
 
@@ -39,21 +37,15 @@ def take_ticket(node: Node, raw: bytes, message: NewTicket, residual: CommittedF
         Refused: CHOICE_UNFIT, or what the ledger says.
     """
     _require_wanted(node, raw, message)  # 1
-    check_ticket(message, residual)  # 2
+    _check_ticket(message, residual)  # 2
     documents.keep(node.vault, node.chain, message.pseudonym, Kind.TICKET, message.commitment, encode(residual))  # 3
     return node.submit_raw(raw)  # 4
 
 
 def _require_wanted(node: Node, raw: bytes, message: NewTicket) -> None:
-    try:
-        transaction = node.decode(raw)
-        transactions.verify(transaction)
-    except NotATransaction as error:
-        raise Refused(Refusal.CHOICE_UNFIT, str(error)) from error
+    signers = deliveries.signers_of(node, raw)
     with node.engine.snapshot() as reader:
-        relationship = patients.relationship_of(reader, message.pseudonym)
-        if relationship is None or relationship.custodian != node.organisation:
-            raise Refused(Refusal.CHOICE_UNFIT, "expected a ticket about records that are kept here")
+        relationship = deliveries.relationship_here(node, reader, message.pseudonym)
         time_s = read_time_s(reader, node.clock)
         if isinstance(message, AttenuateTicket):
             wider = tickets.TICKETS.get(reader, message.ticket)
@@ -64,7 +56,7 @@ def _require_wanted(node: Node, raw: bytes, message: NewTicket) -> None:
         known = tickets.TICKETS.get(reader, _key_of(message))
     # A ticket that the ledger has is wanted again after a restore, whoever delivers it.
     is_known = known is not None and known.commitment == message.commitment
-    if not is_known and not any(key in transaction.body.signers for key in keys):
+    if not is_known and not any(key in signers for key in keys):
         raise Refused(Refusal.CHOICE_UNFIT, "expected the signature of a key that may give this ticket")
 
 
@@ -72,17 +64,10 @@ def _key_of(message: NewTicket) -> PublicKey:
     return message.narrower if isinstance(message, AttenuateTicket) else message.ticket
 
 
-def check_ticket(message: NewTicket, residual: CommittedFields) -> Provision:
-    """Return the rules of a ticket that fit what was signed. Raises Refused."""
-    if residual.root() != message.commitment:
-        raise Refused(Refusal.CHOICE_UNFIT, "expected rules that open the ticket's commitment: send those you signed")
-    try:
-        tree = residuals.choice_tree(residual)
-    except (EncodingInvalid, ProvisionInvalid, ResidualInvalid) as error:
-        raise Refused(Refusal.CHOICE_UNFIT, f"the rules are not well formed: {error}") from error
-    if gate(tree).may_permit != (message.condition,):
+def _check_ticket(message: NewTicket, residual: CommittedFields) -> None:
+    """Raise Refused unless a ticket's rules fit what was signed."""
+    if gate(deliveries.rules_behind(message.commitment, residual)).may_permit != (message.condition,):
         raise Refused(Refusal.CHOICE_UNFIT, "expected the one condition of these rules: sign the one that they have")
-    return tree
 
 
 def issue_by_custodian(

@@ -1,0 +1,59 @@
+"""Deliveries: what a patient signed elsewhere and brings here, checked before anything of it is kept or submitted.
+
+A device needs no account to deliver a choice, a withdrawal or a ticket; so nobody else's may fill the vault.
+"""
+
+from salus.contracts import patients, residuals
+from salus.contracts.patients import Relationship
+from salus.contracts.provisions import Provision, ProvisionInvalid
+from salus.contracts.residuals import ResidualInvalid
+from salus.ledger import transactions
+from salus.ledger.encoding import EncodingInvalid
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
+from salus.ledger.state import Reader
+from salus.ledger.transactions import NotATransaction
+from salus.node.assemble import Node
+from salus.node.errors import Refusal, Refused
+
+
+def signers_of(node: Node, raw: bytes) -> tuple[PublicKey, ...]:
+    """Return the keys that signed a transaction, after checking each signature. Raises Refused (CHOICE_UNFIT)."""
+    try:
+        transaction = node.decode(raw)
+        transactions.verify(transaction)
+    except NotATransaction as error:
+        raise Refused(Refusal.CHOICE_UNFIT, str(error)) from error
+    return transaction.body.signers
+
+
+def relationship_here(node: Node, reader: Reader, pseudonym: Pseudonym) -> Relationship:
+    """Return the relationship of a pseudonym whose records are kept here. Raises Refused (CHOICE_UNFIT)."""
+    relationship = patients.relationship_of(reader, pseudonym)
+    if relationship is None or relationship.custodian != node.organisation:
+        raise Refused(Refusal.CHOICE_UNFIT, "expected a delivery about records that are kept here")
+    return relationship
+
+
+def rules_behind(commitment: Digest, residual: CommittedFields) -> Provision:
+    """Return the rules that a residual holds, which open a commitment. Raises Refused (CHOICE_UNFIT)."""
+    require_opens(commitment, residual)
+    try:
+        return residuals.choice_tree(residual)
+    except (EncodingInvalid, ProvisionInvalid, ResidualInvalid) as error:
+        raise Refused(Refusal.CHOICE_UNFIT, f"the rules are not well formed: {error}") from error
+
+
+def require_reason_behind(commitment: Digest, residual: CommittedFields) -> None:
+    """Raise Refused (CHOICE_UNFIT) unless a residual holds a reason in words, which opens a commitment."""
+    require_opens(commitment, residual)
+    try:
+        residuals.reason_words(residual)
+    except (EncodingInvalid, ResidualInvalid) as error:
+        raise Refused(Refusal.CHOICE_UNFIT, f"the reason is not well formed: {error}") from error
+
+
+def require_opens(commitment: Digest, residual: CommittedFields) -> None:
+    """Raise Refused (CHOICE_UNFIT) unless a residual opens a commitment."""
+    if residual.root() != commitment:
+        raise Refused(Refusal.CHOICE_UNFIT, "expected what opens the commitment: send the rules or reason you signed")

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -80,10 +81,10 @@ def own(tmp_path: Path, run: Run) -> Path:
     return tmp_path / "own"
 
 
-def start(folder: Path) -> "subprocess.Popen[str]":
+def start(folder: Path, *, stderr: int = subprocess.DEVNULL) -> "subprocess.Popen[str]":
     """Start `salus serve` and wait for its ready line."""
     command = [sys.executable, "-m", "salus.cli", "serve", str(folder), "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["ready"]
     return process
@@ -198,6 +199,23 @@ def test_without_a_ledger_process_nothing_is_half_done(
     assert_fails(result, 3, error="the ledger does not answer", hint="it goes on where it stopped")
     status = run("status", own)
     assert (status.status, "does not move" in status.out) in ((3, True), (0, False))
+
+
+@pytest.mark.services
+def test_a_node_whose_log_nobody_reads_any_more_answers_all_the_same(own: Path) -> None:
+    ledger, node = start(own / "ledger"), start(own / "ra1", stderr=subprocess.PIPE)
+    assert node.stderr is not None
+    node.stderr.close()
+    listen = config.read_node(own / "ra1").listen
+    connection = HTTPConnection(listen.host, listen.port, timeout=START_S)
+    came = []
+    for _ in range(2):  # each is noted in the log
+        connection.request("POST", "/exchange/1/ask", body=b"unsigned")
+        response = connection.getresponse()
+        came.append((response.status, json.loads(response.read())["words"]))
+    connection.close()
+    assert came == [(401, "expected signature-input with the label salus")] * 2
+    assert (stop(node), stop(ledger)) == (0, 0)
 
 
 @pytest.mark.services

@@ -1,7 +1,9 @@
 """salus serve: run the ledger process, a node, or a whole network's processes."""
 
+import io
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -107,8 +109,23 @@ def _log_to_standard_error() -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"], drop_missing=True),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(StandardError()),
     )
+
+
+class StandardError(io.TextIOBase):
+    """Standard error for a log: a line that cannot be written, since nobody reads any more, stops no answer."""
+
+    def write(self, text: str) -> int:
+        """Write, or lose the line."""
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, if there is still somebody."""
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def _endpoint(node: Path) -> str:

@@ -117,7 +117,7 @@ def test_keys_that_others_may_read(founded: Founded, engine: EmbeddedEngine) -> 
 def test_settings_of_another_network(founded: Founded, engine: EmbeddedEngine) -> None:
     change(founded.nodes[CODE], organisation="RXX")
     with (
-        pytest.raises(SettingsUnfit, match="expected one of RZ1, A81001"),
+        pytest.raises(SettingsUnfit, match="RXX is not admitted"),
         open_node(founded.nodes[CODE], engine=engine),
     ):
         pass

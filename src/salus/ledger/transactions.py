@@ -152,17 +152,40 @@ def sign(
         expires_at_s: block seconds, at most 600 ahead.
         nonce: 16 random bytes, given by the caller: this ring knows no chance.
     """
-    body = encode(
+    body = unsigned(
+        messages,
+        chain=chain,
+        signers=tuple(PublicKey(key.public) for key in keys),
+        expires_at_s=expires_at_s,
+        nonce=nonce,
+    )
+    return assemble(body, tuple(sign_body(body, key) for key in keys))
+
+
+def unsigned(
+    messages: Sequence[Message], *, chain: str, signers: Sequence[PublicKey], expires_at_s: int, nonce: bytes
+) -> bytes:
+    """Return the bytes of a body, for signers that do not sit in one place; see `sign`."""
+    return encode(
         Body(
             format=FORMAT,
             chain=chain,
-            signers=tuple(PublicKey(key.public) for key in keys),
+            signers=tuple(signers),
             expires_at_s=expires_at_s,
             nonce=nonce,
             messages=tuple(msgspec.Raw(encode(message)) for message in messages),
         )
     )
-    return encode(_Envelope(body=body, signatures=tuple(key.sign_tagged(SIGNING_TAG, body) for key in keys)))
+
+
+def sign_body(body: bytes, key: SigningKey) -> bytes:
+    """Return one signer's signature of a body."""
+    return key.sign_tagged(SIGNING_TAG, body)
+
+
+def assemble(body: bytes, signatures: Sequence[bytes]) -> bytes:
+    """Return the bytes of a transaction, from its body and the signatures in the order of its signers."""
+    return encode(_Envelope(body=body, signatures=tuple(signatures)))
 
 
 def transaction_hash(raw: bytes) -> Digest:

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from salus.contracts.genesis import Genesis, GenesisInvalid, decode_genesis
 from salus.ledger.encoding import EncodingInvalid
-from salus.ledger.identifiers import OrganisationId, OrganisationIdField
+from salus.ledger.identifiers import OrganisationIdField
 
 NODE_FILE = "node.toml"
 LEDGER_FILE = "ledger.toml"
@@ -110,6 +110,19 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     person_limits: PersonLimits = PERSON_LIMITS
 
 
+class SyncSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a ledger process without a ledger begins: with a snapshot after a header that a member has named.
+
+    Args:
+        servers: where members hand out signed headers, `http://host:port`, at least two.
+        height: of the trusted header; `hash` is its hash in hexadecimal.
+    """
+
+    servers: tuple[str, ...]
+    height: int
+    hash: str
+
+
 class CometSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The CometBFT node beside a ledger process, where several organisations keep one ledger.
 
@@ -118,6 +131,9 @@ class CometSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         node_key: the file of the key by which its peers know it.
         host: of the address on which it listens for its peers; with `port`.
         peers: the other members' nodes, each `id@host:port`, and nobody else's.
+        headers_port: where members that join ask for signed headers, at `host`; 0 gives none.
+        snapshot_blocks: a snapshot for those that join is made at each height that this divides.
+        sync: None begins with the first block.
     """
 
     port: PortField
@@ -125,6 +141,9 @@ class CometSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     home: str = "cometbft"
     node_key: str = "node.key"
     host: str = "127.0.0.1"
+    headers_port: PortField = 0
+    snapshot_blocks: Annotated[int, Meta(ge=1, lt=1 << 31)] = 1_000
+    sync: SyncSettings | None = None
 
 
 class LedgerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -185,6 +204,21 @@ def read_ledger(folder: Path) -> LedgerSettings:
         socket=_beside(folder, found.socket),
         cometbft=comet,
     )
+
+
+def change_comet(folder: Path, **changes: object) -> None:
+    """Write other values into the table `[cometbft]` of a `ledger.toml`; they hold from the next start on.
+
+    Raises:
+        SettingsUnfit: the folder has no ledger process with a CometBFT node.
+    """
+    found = _read(folder / LEDGER_FILE, LedgerSettings)
+    if found.cometbft is None:
+        raise SettingsUnfit(f"expected a CometBFT node in {folder / LEDGER_FILE}: name a member's folder of a network")
+    changed = msgspec.structs.replace(found, cometbft=msgspec.structs.replace(found.cometbft, **changes))
+    part = folder / f"{LEDGER_FILE}.part"
+    part.write_text(ledger_toml(changed), encoding="utf-8")
+    part.rename(folder / LEDGER_FILE)
 
 
 def read_network(folder: Path) -> NetworkSettings:
@@ -250,7 +284,10 @@ def ledger_toml(settings: LedgerSettings) -> str:
     if settings.cometbft is None:
         return "\n".join([heading, *_table(settings)]) + "\n"
     heading = "# The ledger process of this member. CometBFT runs beside it and votes with the consensus key in `keys`."
-    return "\n".join([heading, *_table(settings), "", "[cometbft]", *_table(settings.cometbft)]) + "\n"
+    lines = [heading, *_table(settings), "", "[cometbft]", *_table(settings.cometbft)]
+    if settings.cometbft.sync is not None:
+        lines += ["", "[cometbft.sync]", *_table(settings.cometbft.sync)]
+    return "\n".join(lines) + "\n"
 
 
 def network_toml(settings: NetworkSettings) -> str:
@@ -296,12 +333,3 @@ def _value(value: object) -> str:
 def _text(text: str) -> str:
     """A JSON string is a TOML basic string."""
     return msgspec.json.encode(text).decode()
-
-
-def organisation_of(genesis: Genesis, organisation: str) -> OrganisationId:
-    """Return a founder's id. Raises SettingsUnfit when the network has no such founder."""
-    for founder in genesis.founders:
-        if founder.organisation == organisation:
-            return OrganisationId(founder.organisation)
-    known = ", ".join(founder.organisation for founder in genesis.founders)
-    raise SettingsUnfit(f"expected one of {known}, came {organisation}: name a member of the network")

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from salus.contracts.genesis import (
     DEFAULT_NETWORK,
     FirstPolicy,
@@ -160,6 +162,11 @@ def make_genesis(
         policies=(*([FirstPolicy("", tuple(policy))] if policy else []), *own),
         validators=(FirstValidator(first, consensus, 1),),
     )
+    return checked_genesis(genesis)
+
+
+def checked_genesis(genesis: Genesis) -> Genesis:
+    """Return a genesis document whose fields keep their limits and fit together. Raises GenesisInvalid."""
     try:
         return decode_genesis(encode(genesis))  # whatever decodes keeps the limits of every field
     except EncodingInvalid as error:
@@ -211,10 +218,6 @@ def _write_network(folder: Path, members: Sequence[Member], genesis: Genesis, so
 
 
 def _write_node(folder: Path, member: Member, keys: OrganisationKeys, socket: str) -> None:
-    place = folder / member.organisation.lower()
-    place.mkdir(mode=0o700)
-    write_keys(place / KEYS, keys)
-    (place / KEY_BACKUP).mkdir(mode=0o700)
     settings = NodeSettings(
         organisation=member.organisation,
         genesis=f"../{GENESIS}",
@@ -222,7 +225,15 @@ def _write_node(folder: Path, member: Member, keys: OrganisationKeys, socket: st
         ledger_folder=f"../{LEDGER}/store",
         ledger_socket=socket,
         root_keys=("root-a/epoch.root", "root-b/epoch.root"),
-        key_backup=f"{KEY_BACKUP}/keys",
         listen=Listen(port=member.port),
     )
-    (place / NODE_FILE).write_text(node_toml(settings), encoding="utf-8")
+    write_node(folder / member.organisation.lower(), keys, settings)
+
+
+def write_node(place: Path, keys: OrganisationKeys, settings: NodeSettings) -> None:
+    """Make a node's folder: its keys, room for the key backup, and `node.toml`, which names that backup."""
+    place.mkdir(mode=0o700)
+    write_keys(place / KEYS, keys)
+    (place / KEY_BACKUP).mkdir(mode=0o700)
+    with_backup = msgspec.structs.replace(settings, key_backup=f"{KEY_BACKUP}/keys")
+    (place / NODE_FILE).write_text(node_toml(with_backup), encoding="utf-8")

@@ -19,15 +19,16 @@ from salus.engines.base import Engine, Founding
 from salus.engines.client import LedgerClient
 from salus.engines.cometbft.engine import CometEngine
 from salus.engines.cometbft.engine import Node as CometNode
-from salus.engines.cometbft.home import Network, parse_peer
+from salus.engines.cometbft.home import Network, StateSync, parse_peer
 from salus.engines.cometbft.installing import installed
 from salus.engines.embedded import EmbeddedEngine, verifying_processes
 from salus.engines.served import ServedEngine
 from salus.ledger.comet.types import Validator
 from salus.ledger.comet.validators import in_order
+from salus.ledger.identifiers import OrganisationId
 from salus.node import config
 from salus.node.assemble import Node
-from salus.node.config import Bucket, CometSettings, LedgerSettings, NodeSettings, SettingsUnfit
+from salus.node.config import Bucket, CometSettings, LedgerSettings, NodeSettings, SettingsUnfit, SyncSettings
 from salus.node.journal import Journal, State
 from salus.node.keys import read_keys, read_node_key
 from salus.node.line_keys import LineKeys
@@ -76,7 +77,8 @@ def open_ledger(settings: LedgerSettings) -> ServedEngine:
     folder.mkdir(parents=True, exist_ok=True)
     if settings.cometbft is not None:
         node = _comet_node(settings.cometbft, consensus)
-        return CometEngine(folder, founding(genesis), node, payer=payer, own_process=True)
+        every = settings.cometbft.snapshot_blocks
+        return CometEngine(folder, founding(genesis), node, payer=payer, own_process=True, snapshot_blocks=every)
     if {validator.key for validator in genesis.validators} != {consensus.public}:
         words = f"expected the keys of the only validator in {settings.keys}, came others: correct ledger.toml"
         raise SettingsUnfit(f"{words}, or name there the CometBFT node of a network with several")
@@ -88,8 +90,24 @@ def _comet_node(settings: CometSettings, consensus: SigningKey) -> CometNode:
         peers = tuple(parse_peer(each) for each in settings.peers)
     except ValueError as error:
         raise SettingsUnfit(f"the peers of the CometBFT node: {error}: correct ledger.toml") from error
-    network = Network(read_node_key(Path(settings.node_key)), settings.host, settings.port, peers)
+    network = Network(
+        key=read_node_key(Path(settings.node_key)),
+        host=settings.host,
+        port=settings.port,
+        peers=peers,
+        headers_port=settings.headers_port,
+        state_sync=_state_sync(settings.sync),
+    )
     return CometNode(installed(), Path(settings.home), consensus, network)
+
+
+def _state_sync(settings: SyncSettings | None) -> StateSync | None:
+    if settings is None:
+        return None
+    try:
+        return StateSync(settings.servers, settings.height, bytes.fromhex(settings.hash))
+    except ValueError as error:
+        raise SettingsUnfit("the trusted header's hash is no hexadecimal number: correct ledger.toml") from error
 
 
 @contextmanager
@@ -106,11 +124,11 @@ def open_node(folder: Path, *, engine: Engine | None = None, clock: Callable[[],
     """
     settings = config.read_node(folder)
     genesis = config.read_genesis(Path(settings.genesis))
-    organisation = config.organisation_of(genesis, settings.organisation)
     keys = read_keys(Path(settings.keys))
     with ExitStack() as stack:
         if engine is None:
             engine = stack.enter_context(ledger_client(settings, genesis.chain))
+        organisation = _organisation_of(genesis, engine, OrganisationId(settings.organisation))
         vault = open_vault(settings, clock)
         stack.callback(vault.database.close)
         line_keys = LineKeys(vault, genesis.chain)
@@ -129,6 +147,17 @@ def open_node(folder: Path, *, engine: Engine | None = None, clock: Callable[[],
             clock=clock,
             person_limits=settings.person_limits,
         )
+
+
+def _organisation_of(genesis: Genesis, engine: Engine, organisation: OrganisationId) -> OrganisationId:
+    """Return a founder, or who was a member ever after. Raises SettingsUnfit."""
+    if organisation in {founder.organisation for founder in genesis.founders}:
+        return organisation
+    with engine.snapshot() as snapshot:
+        was_member = membership.KEYS.get(snapshot, (organisation, KeyUse.TRANSACTION)) is not None
+    if not was_member:
+        raise SettingsUnfit(f"expected a member of {genesis.chain}, {organisation} is not admitted: correct node.toml")
+    return organisation
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from salus.engines.cometbft.chain import CometChain, DecidedBlock
 from salus.engines.cometbft.checking import Checker
 from salus.engines.cometbft.child import Child
 from salus.engines.cometbft.following import Following
+from salus.engines.cometbft.header_service import HeaderService
 from salus.engines.cometbft.home import ABCI_SOCKET, RPC_SOCKET, Network, write_home
 from salus.engines.cometbft.mempool import WAITING_MAX
 from salus.engines.cometbft.rpc import NodeRpc
@@ -66,7 +67,7 @@ class CometEngine(ServedEngine):
 
     Raises:
         StartRefused: see `CometChain`.
-        Unavailable: the home's path is too long for a socket.
+        Unavailable: the home's path is too long for a socket, or the port for headers is taken.
     """
 
     def __init__(
@@ -109,6 +110,8 @@ class CometEngine(ServedEngine):
         self._submissions = Submissions(intake, self._checker, NodeRpc(rpc_socket), self.snapshot, self._clock)
         self._following = Following(chain, self._application, NodeRpc(rpc_socket), stored=self._heights.reached)
         write_home(node.home, founding, node.consensus, node.network)
+        out = node.network
+        self._headers = HeaderService(out.host, out.headers_port, rpc_socket) if out.headers_port else None
         self._server = AbciServer(self._application, node.home / ABCI_SOCKET, failed=self._on_failure)
         self.node = Child(node.program, node.home, self._clock, started=self._submissions.node_started)
 
@@ -143,6 +146,8 @@ class CometEngine(ServedEngine):
         if self._closed:
             return
         self._closed = True
+        if self._headers is not None:
+            self._headers.close()
         self._submissions.close()
         self.node.close()
         self._following.close()

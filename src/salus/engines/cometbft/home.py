@@ -62,6 +62,7 @@ class Network:
     Args:
         host: of the address on which it listens; with `port`.
         key: its p2p key, which is not a validator's.
+        headers_port: where, at `host`, this process hands out signed headers; 0 for nowhere.
         state_sync: None for a node that begins with the first block, or has begun.
     """
 
@@ -69,6 +70,7 @@ class Network:
     host: str = "127.0.0.1"
     port: int = 0
     peers: tuple[Peer, ...] = ()
+    headers_port: int = 0
     state_sync: StateSync | None = None
 
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from salus.engines.base import SealedHeight, Unavailable
-from salus.engines.cometbft.rpc_values import CommitAnswer, StatusAnswer, ValidatorsAnswer
+from salus.engines.cometbft.rpc_values import CommitAnswer, NetInfoAnswer, StatusAnswer, ValidatorsAnswer
 from salus.ledger.comet.types import SignedHeader, Validator
 from salus.ledger.comet.validators import in_order, validators_hash
 
@@ -47,6 +47,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 _ANSWERS = msgspec.json.Decoder(list[_Answer] | _Answer)
 _COMMIT = msgspec.json.Decoder(CommitAnswer)
+_NET_INFO = msgspec.json.Decoder(NetInfoAnswer)
 _STATUS = msgspec.json.Decoder(StatusAnswer)
 _VALIDATORS = msgspec.json.Decoder(ValidatorsAnswer)
 
@@ -60,7 +61,7 @@ class NodeRpc:
         self._path = socket_path
         self._timeout_s = timeout_s
         self._numbers = itertools.count(1)
-        self._connection: _UnixConnection | None = None
+        self._connection: UnixConnection | None = None
 
     def close(self) -> None:
         """End the connection."""
@@ -94,6 +95,11 @@ class NodeRpc:
         """Return the height of the oldest block that the node has. Raises NodeAway."""
         [answer] = self._call("status", [{}])
         return 0 if answer.error else int(_decode(_STATUS, answer).sync_info.earliest_block_height)
+
+    def peers(self) -> tuple[str, ...]:
+        """Return the ids of the nodes that ours is connected to. Raises NodeAway."""
+        [answer] = self._call("net_info", [{}])
+        return () if answer.error else tuple(each.node_info.id for each in _decode(_NET_INFO, answer).peers)
 
     def sealed_headers(self, heights: Sequence[int], known: dict[bytes, tuple[Validator, ...]]) -> list[SealedHeight]:
         """Return signed headers with their validators, up to the first that the node does not have.
@@ -134,7 +140,7 @@ class NodeRpc:
     def _post(self, body: bytes) -> bytes:
         try:
             if self._connection is None:
-                self._connection = _UnixConnection(self._path, self._timeout_s)
+                self._connection = UnixConnection(self._path, self._timeout_s)
             self._connection.request("POST", "/", body, {"Content-Type": "application/json"})
             return self._connection.getresponse().read(ANSWER_BYTES_MAX)
         except (OSError, http.client.HTTPException) as error:
@@ -142,12 +148,15 @@ class NodeRpc:
             raise NodeAway(f"CometBFT does not answer on {self._path}: it is starting, or has ended") from error
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP to a server on a Unix socket."""
+
     def __init__(self, path: Path, timeout_s: float) -> None:
         super().__init__("localhost", timeout=timeout_s)
         self._path = path
 
     def connect(self) -> None:
+        """Open the socket."""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))

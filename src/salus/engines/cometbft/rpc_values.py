@@ -150,6 +150,20 @@ class StatusAnswer(msgspec.Struct, frozen=True):
     sync_info: _SyncInfo
 
 
+class _NodeInfo(msgspec.Struct, frozen=True):
+    id: str
+
+
+class _Peer(msgspec.Struct, frozen=True):
+    node_info: _NodeInfo
+
+
+class NetInfoAnswer(msgspec.Struct, frozen=True):
+    """Of `net_info`."""
+
+    peers: list[_Peer]
+
+
 def time_ns(text: str) -> int:
     """Parse an RFC 3339 time in UTC with up to nine decimals into nanoseconds since 1970. Raises ValueError."""
     whole, _, fraction = text.removesuffix("Z").partition(".")

@@ -6,6 +6,7 @@ from salus.contracts import membership
 from salus.contracts.membership import (
     PROPOSALS,
     AnyAction,
+    KeyUse,
     Organisation,
     Proposal,
     Propose,
@@ -16,11 +17,11 @@ from salus.contracts.membership import (
 )
 from salus.ledger.encoding import decoder
 from salus.ledger.identifiers import OrganisationId, ProposalId
-from salus.ledger.outcomes import decode_leaf
+from salus.ledger.outcomes import TransactionResult, decode_leaf
 from salus.ledger.readers import ReadOnce
 from salus.node.assemble import Node
+from salus.node.network.admission import PROPOSAL_S, AdmissionRequest, proposal_of
 
-PROPOSAL_S = 7 * 86_400
 _KEY_HEAD_BYTES = 2
 """Before the 16 bytes of a proposal's id in the key of its row."""
 _PROPOSED, _CAST = decoder(Proposed), decoder(VoteCast)
@@ -57,9 +58,18 @@ def see_members(node: Node) -> Members:
 
 def propose(node: Node, action: AnyAction) -> Proposed:
     """Put an action to the vote for 7 days, with this member in favour. Raises Refused or NotNow."""
-    result = node.submit(Propose(node.organisation, action, node.clock() + PROPOSAL_S))
-    proposed: Proposed = _PROPOSED.decode(decode_leaf(result.leaves[0]).data)
-    return proposed
+    return _proposed(node.submit(Propose(node.organisation, action, node.clock() + PROPOSAL_S)))
+
+
+def propose_admission(node: Node, request: AdmissionRequest) -> Proposed:
+    """Put a candidate's admission to the vote, with this member in favour.
+
+    Raises:
+        SettingsUnfit: the request was made for another member, or its time is over.
+        Refused, NotNow: as with every submission.
+    """
+    result = node.submit_raw(proposal_of(request, node.signing(KeyUse.TRANSACTION), now_s=node.clock()))
+    return _proposed(result)
 
 
 def vote(node: Node, proposal: ProposalId, *, is_in_favour: bool) -> VoteCast:
@@ -67,3 +77,8 @@ def vote(node: Node, proposal: ProposalId, *, is_in_favour: bool) -> VoteCast:
     result = node.submit(Vote(node.organisation, proposal, is_in_favour))
     cast: VoteCast = _CAST.decode(decode_leaf(result.leaves[0]).data)
     return cast
+
+
+def _proposed(result: TransactionResult) -> Proposed:
+    proposed: Proposed = _PROPOSED.decode(decode_leaf(result.leaves[0]).data)
+    return proposed

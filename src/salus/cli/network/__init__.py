@@ -1,0 +1,26 @@
+"""salus network: a ledger that several organisations run together, from its first key to a member's leave."""
+
+import click
+
+from salus.cli.network.engine import install_engine
+from salus.cli.network.founding import found, init
+from salus.cli.network.joining import invite, join, peers
+from salus.cli.network.votes import members, propose, vote
+
+
+@click.group(name="network", short_help="What belongs to a ledger of several organisations.")
+def command() -> None:
+    """Run one ledger together with other organisations, on CometBFT.
+
+    Founders each run init, exchange their member files, run found on all of them, and start. Who comes later gets an
+    invitation, joins, is voted in, and starts. docs/network.md goes through all of it.
+
+    \b
+    Example:
+      salus network install-engine
+      salus network init ./rz1 --chain north --organisation RZ1 --kind hospital --name "Ambleford" --host 10.0.0.1
+    """
+
+
+for each in (install_engine, init, found, invite, join, peers, members, propose, vote):
+    command.add_command(each)

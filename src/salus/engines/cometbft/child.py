@@ -6,7 +6,6 @@ is ended. Started again with a pause that doubles, so that a node that cannot ru
 """
 
 import logging
-import os
 import subprocess
 import threading
 from collections.abc import Callable
@@ -21,11 +20,11 @@ PAUSE_S_MAX = 10.0
 RAN_WELL_S = 60.0
 """After so long the next pause is short again."""
 STOP_S = 10.0
-LOOK_S = 1.0
 LOG = "node.log"
 CONSENSUS_FAILED = b"CONSENSUS FAILURE"
 """What CometBFT writes before it stands still for good, while its process goes on."""
-LAST_WORDS_BYTES = 1_000
+LINE_BYTES_MAX = 1 << 16
+WORDS_BYTES_MAX = 1_000
 
 log = logging.getLogger("salus.engines")
 
@@ -74,47 +73,46 @@ class Child:
         pause_s = FIRST_PAUSE_S
         while not self._closing.is_set():
             began_ns = self._clock.monotonic_ns()
-            status = self._run_once()
+            status, last_words = self._run_once()
             if self._closing.is_set():
                 return
             ran_s = (self._clock.monotonic_ns() - began_ns) / SECOND_NS
             pause_s = FIRST_PAUSE_S if ran_s > RAN_WELL_S else min(2 * pause_s, PAUSE_S_MAX)
             words = "cometbft.ended status=%d ran_s=%.1f again_in_s=%.1f said=%s"
-            log.error(words, status, ran_s, pause_s, self._last_words())
+            log.error(words, status, ran_s, pause_s, last_words)
             self._closing.wait(pause_s)
 
-    def _run_once(self) -> int:
+    def _run_once(self) -> tuple[int, str]:
         self._started()
         (self._home / RPC_SOCKET).unlink(missing_ok=True)  # left by a node that was killed; it would not start
         with self._lock:
             if self._closing.is_set():
-                return 0
+                return 0, ""
             self.starts += 1
-            with (self._home / LOG).open("ab") as said:
-                began_at = said.seek(0, os.SEEK_END)
-                self._process = process = subprocess.Popen(  # noqa: S603 -- the program whose checksum was checked
-                    self._command, stdin=subprocess.DEVNULL, stdout=said, stderr=said
-                )
-        return self._wait(process, began_at)
+            self._process = process = subprocess.Popen(  # noqa: S603 -- the program whose checksum was checked
+                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+        last_words = self._listen(process)
+        return process.wait(), last_words
 
-    def _wait(self, process: "subprocess.Popen[bytes]", began_at: int) -> int:
-        """Wait until it ends; end it when it says that its consensus has failed."""
-        while True:
-            with suppress(subprocess.TimeoutExpired):
-                return process.wait(LOOK_S)
-            if words := self._consensus_failure(began_at):
-                log.critical("cometbft.consensus_failed said=%s", words)
-                process.kill()
-                return process.wait()
+    def _listen(self, process: "subprocess.Popen[bytes]") -> str:
+        """Keep what it says until it ends; end it when it says that its consensus has failed. Return its last words."""
+        last = b"nothing"
+        assert process.stdout is not None
+        with process.stdout as said:
+            while line := said.readline(LINE_BYTES_MAX):
+                self._keep(line)
+                last = line.strip() or last
+                if CONSENSUS_FAILED in line:
+                    log.critical("cometbft.consensus_failed said=%s", _words(line))
+                    process.kill()
+        return _words(last)
 
-    def _consensus_failure(self, began_at: int) -> str:
-        with (self._home / LOG).open("rb") as said:
-            said.seek(began_at)
-            found = next((line for line in said if CONSENSUS_FAILED in line), b"")
-        return found[:LAST_WORDS_BYTES].decode(errors="replace").strip()
+    def _keep(self, line: bytes) -> None:
+        # On a full disk it is lost, which must not keep us from hearing what comes next.
+        with suppress(OSError), (self._home / LOG).open("ab", buffering=0) as kept:
+            kept.write(line)
 
-    def _last_words(self) -> str:
-        with (self._home / LOG).open("rb") as said:
-            said.seek(max(0, said.seek(0, os.SEEK_END) - LAST_WORDS_BYTES))
-            lines = said.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "nothing"
+
+def _words(line: bytes) -> str:
+    return line[:WORDS_BYTES_MAX].decode(errors="replace").strip()

@@ -5,6 +5,7 @@ import logging
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO, cast
 
 import click
 
@@ -33,7 +34,7 @@ def command(folder: Path, parent: int | None, as_json: bool) -> int:
     from salus.cli.running import end_with_parent
     from salus.node import config
 
-    _log_to_standard_error()
+    log_to_standard_error()
     if parent is not None:
         end_with_parent(parent)
     if config.is_network(folder):
@@ -52,7 +53,7 @@ def _serve_network(folder: Path, *, as_json: bool) -> int:
 
     with NetworkProcesses(folder) as processes:
         network = config.read_network(folder)
-        endpoints = [_endpoint(Path(node)) for node in network.nodes]
+        endpoints = [endpoint_of(Path(node)) for node in network.nodes]
         facts: Facts = {"ready": True, "folder": str(folder), "nodes": endpoints, "processes": processes.process_ids()}
         show(facts, [f"ready: {folder}, {', '.join(endpoints)}; Ctrl-C ends"], as_json=as_json)
         if not wait_for_stop(processes):
@@ -93,12 +94,12 @@ def _serve_node(folder: Path, *, as_json: bool) -> int:
     limits.folder.mkdir(exist_ok=True, mode=0o700)
     with listen(host, port) as listener:
         facts: Facts = {"ready": True, "organisation": settings.organisation, "host": host, "port": port}
-        show(facts, [f"ready: {_endpoint(folder)}, {workers} worker{'' if workers == 1 else 's'}"], as_json=as_json)
+        show(facts, [f"ready: {endpoint_of(folder)}, {workers} worker{'' if workers == 1 else 's'}"], as_json=as_json)
         ended_badly = serve_on(listener, lambda: open_node(folder), workers=workers, settings=limits)
     return TRY_LATER if ended_badly else 0
 
 
-def _log_to_standard_error() -> None:
+def log_to_standard_error() -> None:
     """Log events as lines of names and values, in UTC."""
     import structlog
 
@@ -109,7 +110,7 @@ def _log_to_standard_error() -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"], drop_missing=True),
         ],
-        logger_factory=structlog.PrintLoggerFactory(StandardError()),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, StandardError())),
     )
 
 
@@ -128,7 +129,8 @@ class StandardError(io.TextIOBase):
             sys.stderr.flush()
 
 
-def _endpoint(node: Path) -> str:
+def endpoint_of(node: Path) -> str:
+    """Return whose node a folder is and where it answers."""
     from salus.node import config
 
     settings = config.read_node(node)

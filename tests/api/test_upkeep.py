@@ -8,7 +8,7 @@ import pytest
 
 from salus.engines.base import Unavailable as LedgerUnavailable
 from salus.node.errors import NotNow, Refusal, Refused
-from salus.node.upkeep import TASKS, Task, Upkeep
+from salus.node.upkeep import ASKING_TASKS, TASKS, Task, Upkeep
 from salus.vault.errors import Damaged, Unavailable
 
 
@@ -74,3 +74,4 @@ def test_what_a_node_does_by_itself_and_how_often() -> None:
     assert every_s.keys() == {"anchor", "redrive", "tombstones", "renew_root", "sweep"}
     assert every_s["anchor"] <= 5
     assert max(every_s["redrive"], every_s["tombstones"], every_s["renew_root"]) <= 60
+    assert {task.name for task in ASKING_TASKS} == {"statements"}, "what waits for others is in a thread of its own"

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import insert
 
 from salus.crypto.hashing import tag_prefix, tagged
-from salus.node import documents
+from salus.node import documents, schema
 from salus.node.documents import Kind
 from salus.node.notices import Notice, NoticeKind, note
 from salus.node.services.anchor import anchor
@@ -80,6 +81,9 @@ def test_a_data_backup_is_what_the_page_says(long_day: Day, tmp_path: Path) -> N
     anchor(long_day.hospital)
     refused = Notice(NoticeKind.EMERGENCY_REFUSED, 1_750_000_000, long_day.doctor.certificate_id, long_day.ann)
     note(long_day.hospital, refused, name=granted.permit)
+    holder = {"pseudonym": long_day.ann, "holder": "A81001", "since_s": 1, "tries": 2, "next_s": 3, "statement": b"s"}
+    with long_day.hospital.vault.database.writing() as connection:
+        connection.execute(insert(schema.erasures).values(holder))
     place = tmp_path / "data"
     back_up_data(long_day.hospital, long_day.world.folder / "rvj", place)
     assert sorted(each.name for each in place.iterdir()) == ["received", "released", "tables", "vault"]
@@ -109,6 +113,7 @@ def test_a_data_backup_is_what_the_page_says(long_day: Day, tmp_path: Path) -> N
     (permit,) = kept["node_permits"]
     assert (permit["permit"], permit["end"], permit["closed"]) == (granted.permit, 1, 0)
 
+    assert kept["node_erasures"] == [holder]
     (notice,) = kept["node_notices"]
     assert list(notice.values()) == [granted.permit, 1, 1_750_000_000, long_day.doctor.certificate_id, long_day.ann]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import select
 
 from salus.clinical.fhir.resources import parse
 from salus.contracts import CONTRACTS, records
@@ -19,7 +20,7 @@ from salus.engines.base import Unavailable
 from salus.ledger.identifiers import OrganisationId, Pseudonym
 from salus.ledger.machine import history_positions, outcome_decoder, read_leaf
 from salus.ledger.outcomes import decode_leaf
-from salus.node import documents
+from salus.node import documents, schema
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import NotNow, Refusal, Refused
@@ -37,6 +38,7 @@ from salus.node.services.receive import keep_copy, receive
 from salus.node.services.request import Denied, Granted, Wish, request
 from salus.testing.population.numbers import kept_nhs_number
 from salus.testing.world import HOSPITAL, PRACTICE, World, world
+from salus.vault import schema as vault_schema
 from salus.vault.backups import export_data, restore
 from salus.vault.database import Database
 from salus.vault.drivers.folder import Folder
@@ -308,7 +310,20 @@ def test_no_file_of_either_end_has_a_permit_a_root_or_a_signature_of_what_was_er
     assert follow_tombstones(two.practice) == 1
     anchors_of_both = anchor_roots(two, permits[0])
     assert [files_with(end, *permits, *receipts, *anchors_of_both) for end in ends] == [[], []]
-    assert [files_with(end, two.ann) for end in ends] == [[], []]
+    assert [files_with(end, two.ann) for end in ends] == [["node.db"], ["node.db"]]
+    assert [tables_with(node, two.ann) for node in (two.hospital, two.practice)] == [["node_erasures"]] * 2
+
+
+def tables_with(node: Node, pseudonym: Pseudonym) -> list[str]:
+    """The node's and the vault's tables with a row under a pseudonym."""
+    tables = [*schema.metadata.sorted_tables, *vault_schema.metadata.sorted_tables]
+    columns = [each.c[name] for each in tables for name in ("pseudonym", "relationship") if name in each.c]
+    with node.vault.database.reading() as connection:
+        return [
+            str(column.table.name)
+            for column in columns
+            if connection.scalars(select(column).where(column == pseudonym)).first() is not None
+        ]
 
 
 def anchor_roots(two: Two, permit: bytes) -> list[bytes]:

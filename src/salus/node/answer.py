@@ -21,6 +21,7 @@ from salus.node.exchange import (
     Ask,
     ChoiceDelivery,
     Done,
+    ErasureAsk,
     HistoryAsk,
     MatchAsk,
     NotNowAnswer,
@@ -30,7 +31,7 @@ from salus.node.exchange import (
     SignedMatchAsk,
     StreamAsk,
 )
-from salus.node.services import audit, choices, match, release, tickets
+from salus.node.services import audit, choices, match, release, statements, tickets
 from salus.vault.errors import Damaged, NoSuchRecord, Unavailable
 
 
@@ -85,6 +86,8 @@ def _dispatch(node: Node, sender: OrganisationId, ask: Ask) -> Answer:
         return release.offer_part(node, sender, ask)
     if isinstance(ask, PartAccept):
         return release.accept_part(node, sender, ask)
+    if isinstance(ask, ErasureAsk):
+        return statements.answer_erasure(node, sender, ask)
     raise Refused(Refusal.MESSAGE_UNFIT, "expected a message that is answered, came one that is streamed")
 
 

@@ -31,6 +31,8 @@ class Refusal(IntEnum):
     LEDGER_REJECTED = 19
     ALREADY_ENROLLED = 20
     BYTES_UNFIT = 21
+    NOT_ERASED = 22
+    STATEMENT_UNFIT = 23
 
 
 class Refused(Exception):

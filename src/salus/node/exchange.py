@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from salus.contracts.residuals import CertifiedSession
 from salus.ledger.entries import PlacedEntry
+from salus.ledger.erasure_statements import SignedStatement
 from salus.ledger.fields import CommittedFields, OpenedField
 from salus.ledger.identifiers import (
     CountField,
@@ -162,8 +163,24 @@ class SignedMatchAsk(ExchangeMessage, frozen=True, array_like=True, tag=14):
     signature: SignatureField
 
 
-Ask = MatchAsk | PartAsk | StreamAsk | PartAccept | ChoiceDelivery | HistoryAsk | SignedMatchAsk
-Answer = MatchAnswer | PartOffer | Slots | HistoryAnswer | Done | RefusedAnswer | NotNowAnswer
+class ErasureAsk(ExchangeMessage, frozen=True, array_like=True, tag=15):
+    """I have erased this relationship: state what became of what you held. Answered to its custodian alone.
+
+    `height` is the tombstone's: the holder waits until its own state has it.
+    """
+
+    pseudonym: PseudonymField
+    height: CountField
+
+
+class ErasureAnswer(ExchangeMessage, frozen=True, array_like=True, tag=16):
+    """The holder's statement, signed."""
+
+    signed: SignedStatement
+
+
+Ask = MatchAsk | PartAsk | StreamAsk | PartAccept | ChoiceDelivery | HistoryAsk | SignedMatchAsk | ErasureAsk
+Answer = MatchAnswer | PartOffer | Slots | HistoryAnswer | Done | RefusedAnswer | NotNowAnswer | ErasureAnswer
 
 
 class Peers(Protocol):

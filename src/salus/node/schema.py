@@ -76,6 +76,21 @@ take_overs: Final = Table(
 )
 """Relationships that are being handed to their patients; a row goes when the key that was held here is destroyed."""
 
+erasures: Final = Table(
+    "node_erasures",
+    metadata,
+    Column("pseudonym", Bytes, primary_key=True),
+    Column("holder", String(12), primary_key=True),
+    Column("since_s", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_s", BigInteger, nullable=False, index=True),
+    Column("statement", Bytes, nullable=False),
+)
+"""Who owes the custodian a statement of an erasure, or has given it; and, at a holder, what it has erased itself."""
+
+NEVER_S: Final = 1 << 40
+"""`next_s` of a row about which nobody is asked any more."""
+
 tallies: Final = Table(
     "node_tallies",
     metadata,

@@ -7,6 +7,7 @@ task that fails because we are wrong ends the worker, so that nobody goes on wit
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +16,8 @@ import structlog
 from salus.engines.base import Unavailable as LedgerUnavailable
 from salus.node.assemble import Node
 from salus.node.errors import NotNow, Refused
-from salus.node.services import anchor, deposit, enrol, erase, take_over
+from salus.node.http_peers import node_peers
+from salus.node.services import anchor, deposit, enrol, erase, statements, take_over
 from salus.vault.errors import Rejected, Unavailable
 
 log = structlog.get_logger("salus.upkeep")
@@ -52,6 +54,15 @@ TASKS: Final = (
     Task("sweep", 600, lambda node: node.vault.sweep()),
 )
 """Anchors are due within 5 s of a release (R5)."""
+
+
+def _collect(node: Node) -> None:
+    with closing(node_peers(node)) as peers:
+        statements.collect(node, peers)
+
+
+ASKING_TASKS: Final = (Task("statements", 60, _collect),)
+"""What waits for other nodes, in a thread of its own: one that does not answer keeps no anchor waiting."""
 
 
 class Upkeep:

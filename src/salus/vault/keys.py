@@ -146,6 +146,11 @@ class KeyTable:
             for relationship, row in rows.items()
         }
 
+    def has(self, connection: Connection, relationship: bytes) -> bool:
+        """Whether a relationship is in the table."""
+        here = select(keys.c.relationship).where(keys.c.relationship == relationship)
+        return connection.scalar(here) is not None
+
     def relationships(self, connection: Connection) -> list[bytes]:
         """Every relationship in the table, in order."""
         return list(connection.scalars(select(keys.c.relationship).order_by(keys.c.relationship)))

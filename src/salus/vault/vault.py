@@ -186,6 +186,11 @@ class Vault:
         with self.database.reading() as connection:
             return self.keys.relationships(connection)
 
+    def holds(self, relationship: bytes) -> bool:
+        """Whether a relationship has a key here."""
+        with self.database.reading() as connection:
+            return self.keys.has(connection, relationship)
+
     def open(self, record_id: bytes, version: int) -> Iterator[bytes]:
         """The plaintext in pieces of about 1 MiB, each checked; whole only when the iterator ends without an error.
 

@@ -26,7 +26,7 @@ from salus.api.exchange.app import Exchange
 from salus.api.exchange.http_protocol import BoundedProtocol
 from salus.api.exchange.settings import ExchangeSettings
 from salus.node.assemble import Node
-from salus.node.upkeep import Upkeep
+from salus.node.upkeep import ASKING_TASKS, Upkeep
 
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 BACKLOG: Final = 512
@@ -136,7 +136,10 @@ class _Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def _upkeep(node: Node, server: _Server) -> Iterator[None]:
-    with contextlib.closing(Upkeep(node, on_failure=server.fail)):
+    with (
+        contextlib.closing(Upkeep(node, on_failure=server.fail)),
+        contextlib.closing(Upkeep(node, on_failure=server.fail, tasks=ASKING_TASKS)),
+    ):
         yield
 
 

@@ -30,7 +30,7 @@ MAGIC: Final = b"salus node backup 1\n"
 VAULT: Final = "vault"
 TABLES: Final = "tables"
 JOURNALS: Final = (opening.RELEASED, opening.RECEIVED)
-KEPT: Final = (schema.entries, schema.batches, schema.permits, schema.notices)
+KEPT: Final = (schema.entries, schema.batches, schema.permits, schema.notices, schema.erasures)
 """The identity map is not among them: it is rebuilt from what is sealed (DESIGN §3)."""
 PAGE_ROWS: Final = 500
 

@@ -8,9 +8,10 @@ projections. A restore replays tombstones before it serves.
 from collections.abc import Sequence
 from contextlib import suppress
 
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, insert, select
 
-from salus.contracts import records
+from salus.contracts import patients, records
+from salus.contracts.access import End
 from salus.contracts.records import EraseRelationship
 from salus.contracts.residuals import reason
 from salus.crypto.sealing import new_key
@@ -32,14 +33,18 @@ def erase(node: Node, pseudonym: Pseudonym, *, within_s: int = 0) -> int:
         Refused: the ledger says no to the tombstone.
         NotNow: the ledger is away; nothing more was done than it has: ask again.
     """
-    with node.engine.snapshot() as reader:
-        is_marked = records.is_erased(reader, pseudonym)
-    if not is_marked:
+    if not is_erased(node, pseudonym):
         why = reason("erased at the custodian", new_key())
         message = EraseRelationship(pseudonym=pseudonym, custodian=node.organisation, commitment=why.root())
         node.submit(message)
     _conclude(node, [pseudonym])
     return destroy(node, pseudonym, within_s=within_s)
+
+
+def is_erased(node: Node, pseudonym: Pseudonym) -> bool:
+    """Tell whether a relationship has a tombstone."""
+    with node.engine.snapshot() as reader:
+        return records.is_erased(reader, pseudonym)
 
 
 _OF_A_RELATIONSHIP = (
@@ -55,16 +60,24 @@ _OF_A_RELATIONSHIP = (
 def destroy(node: Node, pseudonym: Pseudonym, *, within_s: int = 0) -> int:
     """Destroy keys, bytes and projections of a relationship, whoever its custodian is.
 
-    A permit that is not closed yet stays noted until it is; what was anchored of it then stands (R5).
+    A permit that is not closed yet stays noted until it is; what was anchored of it then stands (R5). In the step in
+    which permits go, who received something is noted, to be asked for a statement; a holder notes that it has erased.
     """
     count = node.vault.erase_relationship(pseudonym, within_s=within_s)
     permits = schema.permits
+    with node.engine.snapshot() as reader:
+        relationship = patients.relationship_of(reader, pseudonym)
+    is_custodian = relationship is not None and relationship.custodian == node.organisation
     with node.vault.database.writing() as connection:
+        if is_custodian:
+            _note_holders(connection, node, pseudonym)
         for table in _OF_A_RELATIONSHIP:
             connection.execute(delete(table).where(table.c.pseudonym == pseudonym))
-        connection.execute(
+        gone = connection.execute(
             delete(permits).where((permits.c.pseudonym == pseudonym) & (permits.c.closed == schema.CLOSED))
-        )
+        ).rowcount
+        if not is_custodian and count + gone > 0:
+            _note_statement(connection, node, pseudonym, node.organisation, next_s=schema.NEVER_S)
     node.vault.database.forget()
     return count
 
@@ -74,18 +87,51 @@ def follow_tombstones(node: Node) -> int:
 
     Called every few minutes, and by a restore before it serves.
     """
-    columns = schema.permits.c
-    noted = schema.notices.c.pseudonym
+    columns, noted = schema.permits.c, schema.notices.c.pseudonym
     with node.vault.database.reading() as connection:
         closed = connection.scalars(select(columns.pseudonym).where(columns.closed == schema.CLOSED).distinct()).all()
         of_notices = connection.scalars(select(noted).where(noted != b"").distinct()).all()
     held = sorted({*node.vault.relationships(), *closed, *of_notices})
     with node.engine.snapshot() as reader:
         erased = [Pseudonym(each) for each in held if records.is_erased(reader, Pseudonym(each))]
-    _conclude(node, erased)
-    for pseudonym in erased:
-        destroy(node, pseudonym)
+    destroy_erased(node, erased)
     return len(erased)
+
+
+def destroy_erased(node: Node, pseudonyms: Sequence[Pseudonym]) -> None:
+    """Close what this node has open under pseudonyms that have a tombstone, then destroy what it holds."""
+    _conclude(node, pseudonyms)
+    for pseudonym in pseudonyms:
+        destroy(node, pseudonym)
+
+
+def is_held(node: Node, pseudonym: Pseudonym) -> bool:
+    """Tell whether anything is kept here under a pseudonym."""
+    if node.vault.holds(pseudonym):
+        return True
+    with node.vault.database.reading() as connection:
+        return any(
+            connection.scalar(select(table.c.pseudonym).where(table.c.pseudonym == pseudonym).limit(1)) is not None
+            for table in (*_OF_A_RELATIONSHIP, schema.permits)
+        )
+
+
+def _note_holders(connection: Connection, node: Node, pseudonym: Pseudonym) -> None:
+    columns = schema.permits.c
+    received = (
+        (columns.pseudonym == pseudonym) & (columns.end == End.CUSTODIAN) & (columns.counterpart != node.organisation)
+    )
+    for holder in connection.scalars(select(columns.counterpart).where(received).distinct()).all():
+        _note_statement(connection, node, pseudonym, holder, next_s=node.clock())
+
+
+def _note_statement(connection: Connection, node: Node, pseudonym: Pseudonym, holder: str, *, next_s: int) -> None:
+    """Note that a holder owes a statement; what is noted of it already stays."""
+    table = schema.erasures
+    this = (table.c.pseudonym == pseudonym) & (table.c.holder == holder)
+    if connection.scalar(select(table.c.holder).where(this)) is None:
+        row = {"pseudonym": pseudonym, "holder": holder, "since_s": node.clock(), "tries": 0, "next_s": next_s}
+        connection.execute(insert(table).values(**row, statement=b""))
 
 
 def _conclude(node: Node, pseudonyms: Sequence[Pseudonym]) -> None:

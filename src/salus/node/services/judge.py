@@ -127,7 +127,7 @@ def wait_for_height(node: Node, height: int) -> None:
     except Unavailable as error:
         raise NotNow(f"the ledger does not answer ({error}): try later") from error
     if reached < height:
-        raise NotNow(f"this node has height {reached}, the permit is from {height}: try again")
+        raise NotNow(f"this node has height {reached}, expected {height}: try again")
 
 
 def judge(node: Node, reader: Reader, hearing: Hearing) -> list[Judged]:

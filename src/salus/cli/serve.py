@@ -110,7 +110,7 @@ def log_to_standard_error() -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"], drop_missing=True),
         ],
-        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, StandardError())),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", StandardError())),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from salus.contracts.membership import KeyUse, PublishFile
+from salus.contracts.membership import KeyUse, PublishFile, blocks
 from salus.crypto.signing import SigningKey
 from salus.engines.cometbft import messages
 from salus.engines.cometbft.application import Application
@@ -131,11 +131,17 @@ def slow_application(argument: str, _place: Path) -> None:
     CometChain.finalize = slow  # type: ignore[method-assign]
 
 
+def rules(argument: str, _place: Path) -> None:
+    """A newer release, which knows these rules; they say the same as those before."""
+    blocks.RULES_VERSION = int(argument)
+
+
 FAULTS: dict[str, Callable[[str, Path], None]] = {
     "fail-point": fail_point,
     "die": die,
     "propose": propose,
     "lie": lie,
+    "rules": rules,
     "slow-disk": slow_disk,
     "slow-application": slow_application,
 }

@@ -5,13 +5,14 @@ Each child asks the kernel for SIGTERM when its parent ends, so none outlives it
 
 import ctypes
 import http.client
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,7 @@ from salus.node import config
 START_S = 30.0
 STOP_S = 15.0
 LOOK_AGAIN_S = 0.02
+LOOK_AGAIN_LATER_S = 0.2
 ANSWER_S = 2.0
 STATUS_PATH = "/exchange/1/status"
 STATUS_SIZE_BYTES_MAX = 4096
@@ -40,21 +42,27 @@ class _Standing(msgspec.Struct, frozen=True):
 class NetworkProcesses:
     """Starts a network's processes when entered, ends them when left."""
 
-    def __init__(self, folder: Path, *, log: Path | None = None) -> None:
+    def __init__(self, folder: Path, *, log: Path | None = None, has_begun: Callable[[], bool] | None = None) -> None:
         """Name the network.
 
         Args:
             log: a file that gets what the processes say; None leaves them this process's standard error.
+            has_begun: asked again and again, for as long as it takes, whether the ledger is so far that the nodes can
+                be started; None expects a first block within moments.
         """
         self._network = config.read_network(folder)
         self._log = log
+        self._has_begun = has_begun
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
         """Start the ledger process and wait for it, then the nodes and wait for them. Raises Failure."""
         try:
             self._start(self._network.ledger)
-            self._wait_for_ledger()
+            if self._has_begun is None:
+                self._wait_for_ledger()
+            else:
+                self._wait_until_begun(self._has_begun)
             for node in self._network.nodes:
                 self._start(node)
             for node in self._network.nodes:
@@ -79,6 +87,11 @@ class NetworkProcesses:
         for child in reversed(self._children.values()):
             _end(child)
         self._children.clear()
+
+    def restart_ledger(self) -> None:
+        """End the ledger process and start it again, with its settings as they are now; the nodes wait for it."""
+        _end(self._children[self._network.ledger])
+        self._start(self._network.ledger)
 
     def process_ids(self) -> dict[str, int]:
         """Return the ids of the processes by the names of their folders."""
@@ -107,6 +120,11 @@ class NetworkProcesses:
                     return
         finally:
             client.close()
+
+    def _wait_until_begun(self, has_begun: Callable[[], bool]) -> None:
+        while not has_begun():
+            self._check(self._network.ledger, math.inf)
+            time.sleep(LOOK_AGAIN_LATER_S)
 
     def _wait_for_node(self, folder: str) -> None:
         settings = config.read_node(Path(folder))
@@ -138,12 +156,16 @@ def end_with_parent(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def wait_for_stop(processes: NetworkProcesses) -> bool:
-    """Wait for SIGTERM or SIGINT; return False when a process has ended by itself before."""
+def wait_for_stop(processes: NetworkProcesses, *, look: Callable[[], bool] = lambda: False) -> bool:
+    """Wait for SIGTERM or SIGINT; return False when a process has ended by itself before.
+
+    Args:
+        look: called twice a second; when it says True, the waiting is over too.
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    while not stop.wait(0.5):
+    while not stop.wait(0.5) and not look():
         if processes.ended():
             return False
     return True

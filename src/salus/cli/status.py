@@ -42,20 +42,21 @@ def command(folder: Path, as_json: bool) -> int:
         status = node.engine.status()
         with node.engine.snapshot() as snapshot:
             attended = attendance(snapshot, height=status.height)
-            validators = [_validator_facts(each, snapshot) for each in attended]
+            validators = [validator_facts(each, snapshot) for each in attended]
     for place in nodes:
         with open_node(place) as node:
             facts.append(_node_facts(node))
     is_fresh = status.header_age_ms <= HEADER_AGE_MS_MAX
-    lines = _ledger_lines(status, is_fresh=is_fresh)
-    lines += [_validator_line(said, each.ahead_ms // 1000) for said, each in zip(validators, attended, strict=True)]
+    lines = ledger_lines(status, is_fresh=is_fresh)
+    lines += [validator_line(said, each.ahead_ms // 1000) for said, each in zip(validators, attended, strict=True)]
     lines += ["  ".join(f"{name} {value}" for name, value in said.items()) for said in facts]
-    all_facts: Facts = {"ledger": _ledger_facts(status, is_fresh=is_fresh), "validators": validators, "nodes": facts}
+    all_facts: Facts = {"ledger": ledger_facts(status, is_fresh=is_fresh), "validators": validators, "nodes": facts}
     show(all_facts, lines, as_json=as_json)
     return 0 if is_fresh else TRY_LATER
 
 
-def _ledger_facts(status: "Status", *, is_fresh: bool) -> Facts:
+def ledger_facts(status: "Status", *, is_fresh: bool) -> Facts:
+    """Return where a ledger stands."""
     return {
         "chain": status.chain,
         "height": status.height,
@@ -67,10 +68,11 @@ def _ledger_facts(status: "Status", *, is_fresh: bool) -> Facts:
     }
 
 
-def _ledger_lines(status: "Status", *, is_fresh: bool) -> list[str]:
+def ledger_lines(status: "Status", *, is_fresh: bool, starts: str = "salus serve") -> list[str]:
+    """Return the same in words, and whether this machine's clock is behind."""
     from salus.clinical.uk_time import uk_time
 
-    moves = "moves" if is_fresh else "does not move: nothing is released to others (salus serve starts it)"
+    moves = "moves" if is_fresh else f"does not move: nothing is released to others ({starts} starts it)"
     newest = uk_time(status.header_time_ms // 1000)
     lines = [
         f"ledger {status.chain} ({status.engine}): height {status.height}, {status.log_size} events, {moves}",
@@ -82,7 +84,8 @@ def _ledger_lines(status: "Status", *, is_fresh: bool) -> list[str]:
     return lines
 
 
-def _validator_facts(each: "Attendance", snapshot: "Snapshot") -> Facts:
+def validator_facts(each: "Attendance", snapshot: "Snapshot") -> Facts:
+    """Return how a validator took part lately."""
     from salus.contracts.membership import owner_of
 
     owner = owner_of(snapshot, each.public_key)
@@ -94,7 +97,8 @@ def _validator_facts(each: "Attendance", snapshot: "Snapshot") -> Facts:
     }
 
 
-def _validator_line(facts: Facts, ahead_s: int) -> str:
+def validator_line(facts: Facts, ahead_s: int) -> str:
+    """Return the same in words."""
     line = f"validator {facts['organisation']}: signed {facts['signed']} of the last {facts['of']} blocks"
     return f"{line}, its clock is {ahead_s} s ahead of the others'" if abs(ahead_s) > SKEW_S_MAX else line
 

@@ -5,7 +5,10 @@ import click
 from salus.cli.network.engine import install_engine
 from salus.cli.network.founding import found, init
 from salus.cli.network.joining import invite, join, peers
-from salus.cli.network.votes import members, propose, vote
+from salus.cli.network.leaving import leave
+from salus.cli.network.running import start
+from salus.cli.network.standing import status
+from salus.cli.network.votes import accuse, members, propose, vote
 
 
 @click.group(name="network", short_help="What belongs to a ledger of several organisations.")
@@ -22,5 +25,8 @@ def command() -> None:
     """
 
 
-for each in (install_engine, init, found, invite, join, peers, members, propose, vote):
+FOUNDING = (install_engine, init, found, start, status)
+GROWING = (invite, join, peers, members, propose, vote, accuse, leave)
+
+for each in (*FOUNDING, *GROWING):
     command.add_command(each)

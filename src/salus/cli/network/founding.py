@@ -65,7 +65,7 @@ def init(folder: Path, chain: str, as_json: bool, **place: str | int | bool) -> 
         f"made the keys of {file.organisation} in {folder}: they stay there",
         f"member file for the other founders: {made}",
         f"its fingerprint, to read to them: {file.fingerprint()}",
-        f"next: salus network found {folder} with the files of all founders",
+        f"next: salus network found {folder} with all founders' files, or salus network join {folder} INVITATION",
     ]
     show(facts, lines, as_json=as_json)
 

@@ -36,8 +36,8 @@ def members(node: Path, as_json: bool) -> int:
 
     with open_node(node_of(node)) as opened:
         seen, now_s = see_members(opened), opened.clock()
-    facts: Facts = {"members": _member_facts(seen, now_s), "proposals": _proposal_facts(seen)}
-    show(facts, _member_lines(seen, now_s), as_json=as_json)
+    facts: Facts = {"members": member_facts(seen, now_s), "proposals": proposal_facts(seen)}
+    show(facts, member_lines(seen, now_s), as_json=as_json)
     return 0
 
 
@@ -101,6 +101,37 @@ def vote(node: Path, proposal: str, against: bool, as_json: bool) -> int:
     return 0
 
 
+@click.command(name="accuse", short_help="Accuse a member, so that it is suspended.")
+@node_argument
+@click.argument("organisation", metavar="CODE")
+@click.option("--reason", required=True, type=FILE, help="A file that says why; only a commitment to it is published.")
+@as_json_option
+def accuse(node: Path, organisation: str, reason: Path, as_json: bool) -> int:
+    """Accuse the member CODE as NODE's organisation; three accusers that are more than a third suspend it for 72 hours.
+
+    Meanwhile it neither asks others nor releases to them; its vote, its signatures on blocks and the care of its own
+    patients go on. A vote (salus network propose NODE suspend CODE) confirms it. Whoever accuses can do so once in 72
+    hours, and once in 30 days if no vote confirms it. Keep the file and the salt: together they show the reason.
+
+    \b
+    Example:
+      salus network accuse ./rz1 RZ3 --reason ./what-rz3-did.txt
+    """
+    from salus.clinical.uk_time import uk_time
+    from salus.ledger.identifiers import OrganisationId
+    from salus.node.opening import open_node
+    from salus.node.services.govern import accuse as say_so
+
+    code = OrganisationId(organisation.upper())
+    with open_node(node_of(node)) as opened:
+        accused, salt = say_so(opened, code, reason.read_bytes())
+    until_s = accused.suspended_until_s
+    facts: Facts = {"accused": code, "suspended_until_s": until_s, "commitment": accused.commitment, "salt": salt}
+    what = f"suspended until {uk_time(until_s)}" if until_s else "accused: waits for other accusers"
+    show(facts, [f"{code} is {what}", f"salt of the reason, to keep with it: {salt.hex()}"], as_json=as_json)
+    return 0
+
+
 def _candidate(change: str, code: str, request: Path | None) -> "AdmissionRequest | None":
     """The request of who is to be admitted; None for any other change."""
     from salus.node.network.admission import decode_request
@@ -144,7 +175,8 @@ def _standing(*, is_carried: bool) -> str:
     return "carried" if is_carried else "waits for more votes"
 
 
-def _member_facts(seen: "Members", now_s: int) -> list[Facts]:
+def member_facts(seen: "Members", now_s: int) -> list[Facts]:
+    """Return the members."""
     return [
         {
             "organisation": code,
@@ -157,7 +189,8 @@ def _member_facts(seen: "Members", now_s: int) -> list[Facts]:
     ]
 
 
-def _proposal_facts(seen: "Members") -> list[Facts]:
+def proposal_facts(seen: "Members") -> list[Facts]:
+    """Return what waits for votes."""
     return [
         {
             "proposal": identifier.hex(),
@@ -171,10 +204,11 @@ def _proposal_facts(seen: "Members") -> list[Facts]:
     ]
 
 
-def _member_lines(seen: "Members", now_s: int) -> list[str]:
+def member_lines(seen: "Members", now_s: int) -> list[str]:
+    """Return both in words."""
     rows = [
         [fact["organisation"], fact["access"], fact["power"], "suspended" if fact["suspended"] else "", fact["name"]]
-        for fact in _member_facts(seen, now_s)
+        for fact in member_facts(seen, now_s)
     ]
     lines = table(["member", "holds", "power", "", "name"], rows)
     for identifier, row in seen.proposals.items():

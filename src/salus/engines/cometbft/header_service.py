@@ -58,6 +58,7 @@ class HeaderService:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 4 * AT_ONCE_MAX
 
     def __init__(self, address: tuple[str, int], rpc_socket: Path) -> None:
         super().__init__(address, _Handler)

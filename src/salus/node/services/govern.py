@@ -1,22 +1,27 @@
 """Govern: a member proposes and votes, and sees who the members are and what waits for votes (L7)."""
 
+import secrets
 from dataclasses import dataclass
 
 from salus.contracts import membership
 from salus.contracts.membership import (
     PROPOSALS,
+    Accused,
     AnyAction,
     KeyUse,
     Organisation,
     Proposal,
     Propose,
     Proposed,
+    Suspend,
     Validator,
     Vote,
     VoteCast,
 )
+from salus.crypto.commitments import SALT_SIZE_BYTES, content_root
+from salus.engines.base import Snapshot
 from salus.ledger.encoding import decoder
-from salus.ledger.identifiers import OrganisationId, ProposalId
+from salus.ledger.identifiers import Digest, OrganisationId, ProposalId
 from salus.ledger.outcomes import TransactionResult, decode_leaf
 from salus.ledger.readers import ReadOnce
 from salus.node.assemble import Node
@@ -24,7 +29,7 @@ from salus.node.network.admission import PROPOSAL_S, AdmissionRequest, proposal_
 
 _KEY_HEAD_BYTES = 2
 """Before the 16 bytes of a proposal's id in the key of its row."""
-_PROPOSED, _CAST = decoder(Proposed), decoder(VoteCast)
+_PROPOSED, _CAST, _ACCUSED = decoder(Proposed), decoder(VoteCast), decoder(Accused)
 
 
 @dataclass(frozen=True)
@@ -44,16 +49,19 @@ class Members:
 def see_members(node: Node) -> Members:
     """Return who the members are now, and what is proposed."""
     with node.engine.snapshot() as snapshot:
-        rows = ReadOnce(snapshot)
-        return Members(
-            members={code: membership.require_organisation(rows, code) for code in membership.members(rows)},
-            seats=membership.seats(rows),
-            proposals={
-                ProposalId(key[_KEY_HEAD_BYTES:]): row
-                for key, row in PROPOSALS.under(rows)
-                if node.clock() < row.expires_at_s
-            },
-        )
+        return read_members(snapshot, now_s=node.clock())
+
+
+def read_members(snapshot: Snapshot, *, now_s: int) -> Members:
+    """Return the same of a ledger without a node."""
+    rows = ReadOnce(snapshot)
+    return Members(
+        members={code: membership.require_organisation(rows, code) for code in membership.members(rows)},
+        seats=membership.seats(rows),
+        proposals={
+            ProposalId(key[_KEY_HEAD_BYTES:]): row for key, row in PROPOSALS.under(rows) if now_s < row.expires_at_s
+        },
+    )
 
 
 def propose(node: Node, action: AnyAction) -> Proposed:
@@ -77,6 +85,19 @@ def vote(node: Node, proposal: ProposalId, *, is_in_favour: bool) -> VoteCast:
     result = node.submit(Vote(node.organisation, proposal, is_in_favour))
     cast: VoteCast = _CAST.decode(decode_leaf(result.leaves[0]).data)
     return cast
+
+
+def accuse(node: Node, accused: OrganisationId, reason: bytes) -> tuple[Accused, bytes]:
+    """Accuse a member; return the outcome, and the salt that with the reason opens the commitment.
+
+    Raises:
+        Refused, NotNow: as with every submission.
+    """
+    salt = secrets.token_bytes(SALT_SIZE_BYTES)
+    commitment = Digest(content_root(salt, reason))
+    result = node.submit(Suspend(node.organisation, accused, commitment))
+    outcome: Accused = _ACCUSED.decode(decode_leaf(result.leaves[0]).data)
+    return outcome, salt
 
 
 def _proposed(result: TransactionResult) -> Proposed:

@@ -1,0 +1,111 @@
+"""salus network status: where a member's ledger, its validators and its votes stand."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from salus.cli.failures import TRY_LATER
+from salus.cli.network.places import require_genesis
+from salus.cli.network.votes import member_facts, member_lines, proposal_facts
+from salus.cli.options import FOLDER, as_json_option
+from salus.cli.output import Facts, show
+from salus.cli.status import SKEW_S_MAX, ledger_facts, ledger_lines, validator_facts, validator_line
+
+if TYPE_CHECKING:
+    from salus.engines.base import Snapshot
+    from salus.engines.client import LedgerClient
+    from salus.node.network.folder import MemberFolder
+
+
+@click.command(name="status", short_help="Where a member's ledger stands.")
+@click.argument("folder", type=FOLDER)
+@as_json_option
+def status(folder: Path, as_json: bool) -> int:
+    """Show where FOLDER's ledger stands: its newest block, validators, peers, rules, members and proposals.
+
+    A validator that did not sign lately, or whose clock is far off, is named. Exit status 3: the ledger does not move,
+    and nothing is released to others.
+
+    \b
+    Example:
+      salus network status ./rz1
+    """
+    from salus.node import config
+    from salus.node.assemble import HEADER_AGE_MS_MAX
+    from salus.node.network.folder import open_folder
+    from salus.node.opening import ledger_client
+
+    require_genesis(folder)
+    member = open_folder(folder)
+    with ledger_client(config.read_node(member.node), member.genesis().chain) as client:
+        stands = client.status()
+        is_fresh = stands.header_age_ms <= HEADER_AGE_MS_MAX
+        lines = ledger_lines(stands, is_fresh=is_fresh, starts="salus network start")
+        lines[1] += f", {stands.header_age_ms / 1000:.1f} s old; app hash {stands.app_hash.hex()}"
+        facts: Facts = ledger_facts(stands, is_fresh=is_fresh) | {"app_hash": stands.app_hash}
+        facts |= _of_members(client, member, stands.height, lines)
+    facts["peers"] = _peers(member, lines)
+    show(facts, lines, as_json=as_json)
+    return 0 if is_fresh else TRY_LATER
+
+
+def _of_members(client: "LedgerClient", member: "MemberFolder", height: int, lines: list[str]) -> Facts:
+    """What the state says; the same in words is added to the lines."""
+    from salus.contracts.membership import rules_version
+    from salus.node.network.standing import read_standing
+    from salus.node.services.govern import read_members
+
+    now_s = int(time.time())
+    with client.snapshot() as snapshot:
+        seen = read_members(snapshot, now_s=now_s)
+        rules = rules_version(snapshot, height=height + 1)
+        standing = read_standing(snapshot, member.organisation)
+        validators = _validators(snapshot, height, lines)
+    words = standing.words(time_s=now_s) if standing is not None else f"{member.organisation} is not admitted yet"
+    lines.append(f"rules version {rules}")
+    lines += member_lines(seen, now_s)
+    lines += [words] if words else []
+    return {
+        "organisation": member.organisation,
+        "standing": words,
+        "rules_version": rules,
+        "validators": validators,
+        "members": member_facts(seen, now_s),
+        "proposals": proposal_facts(seen),
+    }
+
+
+def _validators(snapshot: "Snapshot", height: int, lines: list[str]) -> list[Facts]:
+    from salus.engines.attendance import attendance
+    from salus.engines.headers import newest_header
+
+    sealed = newest_header(snapshot, height)
+    powers = {each.public_key: each.power for each in sealed.validators} if sealed else {}
+    found = []
+    for each in attendance(snapshot, height=height):
+        facts = validator_facts(each, snapshot)
+        ahead_s = each.ahead_ms // 1000
+        lines.append(validator_line(facts, ahead_s))
+        found.append(facts | {"power": powers.get(each.public_key, 0), "clock_is_off": abs(ahead_s) > SKEW_S_MAX})
+    return found
+
+
+def _peers(member: "MemberFolder", lines: list[str]) -> list[Facts]:
+    from salus.engines.cometbft.home import RPC_SOCKET
+    from salus.engines.cometbft.rpc import NodeAway, NodeRpc
+
+    rpc = NodeRpc(Path(member.comet().home) / RPC_SOCKET)
+    try:
+        connected = set(rpc.peers())
+    except NodeAway:
+        lines.append("CometBFT does not run here: salus network start")
+        connected = set()
+    finally:
+        rpc.close()
+    known = [each for each in member.members() if each.organisation != member.organisation]
+    away = [each.organisation for each in known if each.node not in connected]
+    words = f"peers: {len(known) - len(away)} of {len(known)} are connected"
+    lines.append(f"{words}, not {', '.join(away)}" if away else words)
+    return [{"organisation": each.organisation, "connected": each.node in connected} for each in known]

@@ -48,7 +48,7 @@ def test_every_kind_of_field_is_here() -> None:
 
 @pytest.mark.parametrize("view", OPENED, ids=lambda view: view.name.lower())
 def test_a_view_opens_what_the_table_says(view: View) -> None:
-    committed = receipts.commit_receipt(FIELDS, secret=bytes(32))
+    committed = receipts.commit_receipt(FIELDS, room=2, secret=bytes(32))
     opened = receipts.open_view(committed, view)
     names = [type(receipts.decode_field(each.value)).__name__.removesuffix("Field") for each in opened]
     assert " ".join(names) == OPENED[view]

@@ -104,6 +104,7 @@ class Changes:
 
     Args:
         let_go, keep_back: numbers of records that go or stay whatever the rules say.
+        room: for how many records there is room in the receipt's tree; conforming is the number that are registered.
     """
 
     let_go: tuple[int, ...] = ()
@@ -113,6 +114,7 @@ class Changes:
     requester_key: SigningKey | None = None
     standing: Standing = Standing.LEDGER
     delivery: Delivery = Delivery.SEALED
+    room: int = 0
     rewrite: Callable[[list[Field]], list[Field]] = lambda fields: fields
 
 

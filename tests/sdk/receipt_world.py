@@ -331,7 +331,7 @@ class Story:
         terms: Permit,
         changed: Changes,
     ) -> Released:
-        committed = receipts.commit_receipt(fields, secret=secret(f"receipt {permit.hex()}"))
+        committed = receipts.commit_receipt(fields, room=changed.room, secret=secret(f"receipt {permit.hex()}"))
         statement = Statement(receipts.FORMAT, CHAIN, permit, 1, committed.root())
         is_own = terms.requester == HOSPITAL or changed.delivery is Delivery.TLS
         requester = changed.requester_key or receipt_key(terms.requester)

@@ -29,6 +29,10 @@ replace = msgspec.structs.replace
 # Kinds of release
 
 
+ROOMS = (0, 9, 10, 64, 1024)
+"""For how many records a receipt's tree has room."""
+
+
 @pytest.mark.promise("R2", "R5")
 def test_an_emergency_passes_the_patients_choice_and_not_a_policy() -> None:
     receipt = released(chart(), purpose=Purpose.BTG)
@@ -89,6 +93,19 @@ def test_own_staff_with_a_permit_leaves_a_one_sided_receipt() -> None:
     assert part.receipt.requester == b""
     assert receipt.rerun is Rerun.SAME
     assert receipt.notes == ()
+
+
+@pytest.mark.promise("R2")
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_tree_of_any_size_is_checked_as_the_smallest_is(room: int) -> None:
+    """Receipts of before have the smallest class of sizes; since then the size follows the registered batches."""
+    story = chart()
+    part = story.release(changes=Changes(room=room))
+    story.anchor(part, End.CUSTODIAN)
+    story.anchor(part, End.REQUESTER)
+    assert len(part.fields.values) == max(16, 7 + room)
+    receipt = check(story.bundle(part), story)
+    assert (receipt.rerun, receipt.faults) == (Rerun.SAME, ())
 
 
 def own_doctor() -> Story:

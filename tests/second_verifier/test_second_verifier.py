@@ -25,9 +25,10 @@ from tests.ledger.test_verifier_skipping import BAD_STORES
 from tests.ledger.test_verifier_trust import REFUSED as BAD_ROOTS
 from tests.sdk import receipt_vectors, test_history_check, test_receipt_check
 from tests.sdk.receipt_cases import usual
+from tests.sdk.receipt_network import Changes
 from tests.sdk.receipt_world import Story, chart, trust
 from tests.sdk.test_receipt_false import FALSE
-from tests.sdk.test_receipt_kinds import NOT_CURRENT, signed_by
+from tests.sdk.test_receipt_kinds import NOT_CURRENT, ROOMS, signed_by
 
 pytestmark = [pytest.mark.promise("L5"), pytest.mark.services]
 
@@ -166,6 +167,17 @@ def test_agrees_on_receipts_that_both_ends_signed_and_that_are_false(second: Ans
 def test_agrees_on_keys_that_were_not_current(second: Answers) -> None:
     questions = [about(encode_bundle(bundle), story) for bundle, story in map(signed_by, NOT_CURRENT.values())]
     assert disagreements(list(NOT_CURRENT), second(questions), ["refuse receipt 9"] * len(NOT_CURRENT)) == []
+
+
+def test_agrees_on_trees_of_any_size(second: Answers) -> None:
+    questions = []
+    for room in ROOMS:
+        story = chart()
+        part = story.release(changes=Changes(room=room))
+        for end in (End.CUSTODIAN, End.REQUESTER):
+            story.anchor(part, end)
+        questions.append(about(encode_bundle(story.bundle(part)), story))
+    assert disagreements([str(room) for room in ROOMS], second(questions), ["accept"] * len(ROOMS)) == []
 
 
 @pytest.mark.parametrize("name", ["one-end.salus-receipt", "history.salus-history"])

@@ -38,6 +38,8 @@ def expand(extracted: bytes, *, info: bytes, length: int) -> bytes:
     """The second half of `hkdf` (RFC 5869 2.3); arguments and errors as there."""
     if not 0 < length <= EXPANDED_SIZE_MAX_BYTES:
         raise ValueError(f"RFC 5869 gives 1 to {EXPANDED_SIZE_MAX_BYTES} bytes, {length} were wanted")
+    if length <= HASH_SIZE_BYTES:  # one block, which nearly every key and salt is
+        return hmac.digest(extracted, info + b"\x01", "sha256")[:length]
     block, expanded = b"", b""
     for number in range(1, -(-length // HASH_SIZE_BYTES) + 1):
         block = hmac.digest(extracted, block + info + bytes((number,)), "sha256")

@@ -20,7 +20,11 @@ FORMAT = 1
 CUSTODIAN_TAG = "salus/receipt/custodian/1"
 REQUESTER_TAG = "salus/receipt/requester/1"
 FIELDS_SIZES = (16, 64, 256, 1024, 4096, 16_384, 65_536)
-"""Sizes to which a receipt's tree is padded, so that a view does not tell how many fields it lacks."""
+"""Sizes to which a receipt's tree is padded that has more fields than there is room for."""
+HEAD_FIELDS_MAX = 7
+"""Fields of a receipt beside those of its records."""
+ROOM_MAX = 1024
+"""For how many records there is room in a receipt's tree at most; a tree of more costs more than a release may."""
 
 
 class FieldKind(IntEnum):
@@ -235,9 +239,14 @@ _FIELD = decoder(Field)
 _RECEIPT = decoder(Receipt)
 
 
-def commit_receipt(fields: list[Field], *, secret: bytes) -> CommittedFields:
-    """Return the receipt's committed fields, padded so that their number tells nothing."""
-    size = next(size for size in FIELDS_SIZES if size >= len(fields))
+def commit_receipt(fields: list[Field], *, room: int, secret: bytes) -> CommittedFields:
+    """Return the receipt's committed fields, padded so that their number tells nothing of what was withheld.
+
+    Args:
+        room: for how many records, a number that whoever sees the size may know and that no rule changes.
+    """
+    least = max(FIELDS_SIZES[0], HEAD_FIELDS_MAX + min(room, ROOM_MAX))
+    size = next(size for size in (least, *FIELDS_SIZES) if size >= len(fields))
     padded: list[Field] = [*fields, *(PaddingField() for _ in range(size - len(fields)))]
     return CommittedFields(secret=secret, values=tuple(encode(field) for field in padded))
 

@@ -44,6 +44,19 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """What the rules say of every record in scope.
+
+    Args:
+        registered_count: sizes of the batches with what was registered when the permit was given, added up: what every
+            member sees on the ledger, whatever is asked for and withheld.
+    """
+
+    records: list[Judged]
+    registered_count: int
+
+
+@dataclass(frozen=True)
 class Hearing:
     """A request that was checked: on which permit, with which residual, by whom, under which rules."""
 
@@ -130,12 +143,13 @@ def wait_for_height(node: Node, height: int) -> None:
         raise NotNow(f"this node has height {reached}, expected {height}: try again")
 
 
-def judge(node: Node, reader: Reader, hearing: Hearing) -> list[Judged]:
-    """Put every record in scope to the whole rules; return all of them, those that may go and those that may not."""
+def judge(node: Node, reader: Reader, hearing: Hearing) -> Judgement:
+    """Put every record in scope to the whole rules."""
     request = msgspec.structs.replace(
         access.open_request(hearing.terms, time_s=now_s(node, reader)), person=bytes(hearing.who.certificate)
     )
-    placed = _in_scope(node, reader, hearing)
+    registered = _registered(node, reader, hearing.terms)
+    placed = _in_scope(reader, hearing.terms, registered)
     stored = node.vault.record_many([(each.entry.record, each.entry.version) for each in placed])
     judged = []
     for each, record in zip(placed, stored, strict=True):
@@ -143,16 +157,21 @@ def judge(node: Node, reader: Reader, hearing: Hearing) -> list[Judged]:
         facts = record_of(each.entry.record, metadata.values)
         if is_asked_for(hearing.residual.scope, facts):
             judged.append(Judged(each, record, decision.decide(hearing.terms, hearing.held.rules, request, facts)))
-    return judged
+    sizes = {each.batch_root: each.batch_size for each in registered}
+    return Judgement(judged, sum(sizes.values()))
 
 
-def _in_scope(node: Node, reader: Reader, hearing: Hearing) -> list[PlacedEntry]:
-    """The newest version of every record that was registered when the permit was given, less what was erased."""
+def _registered(node: Node, reader: Reader, terms: Permit) -> list[PlacedEntry]:
+    """Every record version that was registered when the permit was given."""
+    known = placed_entries(node, terms.pseudonym)
+    return [each for each in known if _registered_at_s(reader, terms, each) <= terms.from_s]
+
+
+def _in_scope(reader: Reader, terms: Permit, registered: list[PlacedEntry]) -> list[PlacedEntry]:
+    """The newest version of every record, less what was erased."""
     newest: dict[bytes, PlacedEntry] = {}
-    for placed in placed_entries(node, hearing.terms.pseudonym):
-        if _registered_at_s(reader, hearing.terms, placed) > hearing.terms.from_s:
-            continue
-        mark = records.entry_mark(reader, hearing.terms.pseudonym, entry_hash(placed.entry))
+    for placed in registered:
+        mark = records.entry_mark(reader, terms.pseudonym, entry_hash(placed.entry))
         if not mark.erased_at_s:
             newest[placed.entry.record] = placed
     return [newest[record] for record in sorted(newest)]

@@ -56,7 +56,7 @@ from salus.node.exchange import (
 from salus.node.journal import PartKey, State
 from salus.node.projections import permits
 from salus.node.services.deposit import METADATA
-from salus.node.services.judge import Hearing, Judged, hear, hear_again, judge, now_s, wait_for_height
+from salus.node.services.judge import Hearing, Judged, Judgement, hear, hear_again, judge, now_s, wait_for_height
 from salus.vault.errors import RecordExists
 from salus.vault.rows import RecordKey
 
@@ -186,20 +186,21 @@ def release_key_info(chain: str, permit: bytes, reader_key: bytes) -> bytes:
 
 
 def write_parts(
-    node: Node, hearing: Hearing, judged: list[Judged], *, reader_key: bytes, how: How
+    node: Node, hearing: Hearing, judgement: Judgement, *, reader_key: bytes, how: How
 ) -> list[PartDocument]:
     """Write every part's receipt and keep it, with the request, in one durable step; return the parts that are kept.
 
     Args:
         reader_key: to which the release keys will be sealed; empty where nothing is sealed.
     """
-    parts = _cut([each for each in judged if each.decision.may_go])
-    withheld = [each for each in judged if not each.decision.may_go]
+    parts = _cut([each for each in judgement.records if each.decision.may_go])
+    withheld = [each for each in judgement.records if not each.decision.may_go]
     written = []
     for number, released in enumerate(parts, start=1):
         release_key = new_key()
         fields = _fields(hearing, released, withheld if number == 1 else [], release_key, len(parts), how)
-        committed = receipts.commit_receipt(fields, secret=secrets.token_bytes(32))
+        room = judgement.registered_count if number == 1 else len(released)
+        committed = receipts.commit_receipt(fields, room=room, secret=secrets.token_bytes(32))
         document = PartDocument(
             statement=Statement(receipts.FORMAT, node.chain, hearing.permit, number, committed.root()),
             fields=committed,

@@ -8,6 +8,7 @@
 #   make faults          four real validators, and every fault of the matrix               about an hour; result in docs/results/
 #   make mutation        mutations alone (CHUNK=tree: one chunk; EACH=all: every one)     hours; result in docs/results/
 #   make bench           the budget table
+#   make bench-network   the same of four validators, beside applications in Go; about ten minutes
 #   make docs            write the generated pages again
 #   make lock            renew requirements/ (needs the package index)
 #   make setup           what a developer needs
@@ -78,6 +79,9 @@ mutation: $(VENV)/.ready-test
 
 bench: $(VENV)/.ready-test | $(VENV)/.ready-peers
 	$(BIN)/python -m bench
+
+bench-network: $(VENV)/.ready-test $(VENV)/.ready-engine
+	$(BIN)/python -m bench network
 
 docs: $(VENV)/.ready-test
 	$(PYTEST) -q -m docs --write-docs

@@ -13,6 +13,8 @@ from bench.measure import Line
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHES = ("ledger", "release", "deposit", "sealing", "proofs", "sizes", "command")
+NETWORK = ("network",)
+"""Measured by itself, since it needs four validators and the whole machine."""
 
 
 def machine() -> dict[str, str]:
@@ -38,7 +40,7 @@ def table(lines: list[Line], described: dict[str, str]) -> str:
         [
             "# Budgets",
             "",
-            "Written by `make bench`; raw numbers of the same run are in `docs/results/`.",
+            "Written by `make bench` or `make bench-network`; raw numbers of the same run are in `docs/results/`.",
             "Where the time of a release and a deposit goes: [profile](results/2026-11-28-where-the-time-goes.md).",
             "",
             *about,
@@ -62,15 +64,15 @@ def main(arguments: list[str]) -> int:
     page = table(lines, described)
     print(page)
     if "--write" in arguments:
-        _keep(page, lines, described)
+        _keep(page, lines, described, suffix="-network" if tuple(names) == NETWORK else "")
     return 0
 
 
-def _keep(page: str, lines: list[Line], described: dict[str, str]) -> None:
+def _keep(page: str, lines: list[Line], described: dict[str, str], *, suffix: str) -> None:
     (ROOT / "docs" / "results").mkdir(parents=True, exist_ok=True)
-    (ROOT / "docs" / "budgets.md").write_text(page)
+    (ROOT / "docs" / f"budgets{suffix}.md").write_text(page)
     raw = {"machine": described, "lines": [line.__dict__ for line in lines]}
-    place = ROOT / "docs" / "results" / f"{described['when'][:10]}-bench.json"
+    place = ROOT / "docs" / "results" / f"{described['when'][:10]}-bench{suffix}.json"
     place.write_text(json.dumps(raw, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -84,7 +84,7 @@ CHUNKS = {
         under(CONTRACTS, "decision.py gathering.py evidence.py residuals.py record_metadata.py genesis.py"),
         tests_of("contracts", "genesis decisions scenarios"),
         (*tests_of("contracts", "residuals payer permit_life machine provisions_decisions"),
-         *tests_of("sdk", "evidence receipt_check receipt_kinds receipt_false")),
+         *tests_of("sdk", "evidence receipt_check receipt_kinds receipt_false"), *tests_of("node", "tickets")),
     ),
     "provisions": Chunk(
         under(CONTRACTS, "provisions"),

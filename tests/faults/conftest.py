@@ -28,13 +28,13 @@ def place() -> Iterator[Path]:
 
 
 @pytest.fixture
-def four(place: Path) -> Iterator[FourValidators]:
-    """Four validators that are not started."""
+def four(place: Path, request: pytest.FixtureRequest) -> Iterator[FourValidators]:
+    """Four validators that are not started; with the parameter True also an observer."""
     try:
         installed(VERSION)
     except StartRefused as error:
         absent(f"CometBFT {VERSION} is not installed (make setup): {error}")
-    network = FourValidators(place)
+    network = FourValidators(place, has_observer=getattr(request, "param", False))
     yield network
     network.close()
 

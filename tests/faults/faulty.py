@@ -14,18 +14,23 @@ from pathlib import Path
 import msgspec
 
 from salus.contracts.membership import KeyUse, PublishFile, blocks
+from salus.crypto.hashing import sha256
 from salus.crypto.signing import SigningKey
-from salus.engines.cometbft import messages
+from salus.engines.clock import SystemClock
+from salus.engines.cometbft import home, messages
 from salus.engines.cometbft.application import Application
 from salus.engines.cometbft.chain import CometChain, DecidedBlock
 from salus.engines.cometbft.child import Child
+from salus.engines.cometbft.snapshots import Offer, Snapshots
 from salus.engines.intake import BLOCK_MESSAGES_MAX
 from salus.engines.store import LmdbStore
 from salus.ledger import transactions
+from salus.ledger.encoding import decoder, encode
 from salus.ledger.identifiers import Digest, OrganisationId
 from salus.ledger.machine import Executed
 from salus.ledger.transactions import MESSAGES_MAX, Transaction
 from salus.node.keys import read_keys
+from tests.faults import signer
 
 STEPS = ("before", "executed", "stored")
 """Where an application dies: before a block is executed, before it is stored, before its Commit is answered."""
@@ -136,12 +141,71 @@ def rules(argument: str, _place: Path) -> None:
     blocks.RULES_VERSION = int(argument)
 
 
+def small_chunks(argument: str, _place: Path) -> None:
+    """Snapshots come in chunks of so many bytes; honest, if it is all that is wrong."""
+    kind = Snapshots.__init__.__kwdefaults__
+    assert kind is not None
+    kind["chunk_bytes"] = int(argument)
+
+
+def bad_chunks(argument: str, place: Path) -> None:
+    """Each chunk that it serves has a bit turned over."""
+    small_chunks(argument, place)
+    chunk = Snapshots.chunk
+
+    def bad(self: Snapshots, height: int, form: int, index: int) -> bytes:
+        data = chunk(self, height, form, index)
+        log.warning("faulty.chunk height=%d index=%d", height, index)
+        return data[:-1] + bytes([data[-1] ^ 1]) if data else data
+
+    Snapshots.chunk = bad  # type: ignore[method-assign]
+
+
+def bad_snapshots(argument: str, place: Path) -> None:
+    """What it offers has the hashes of other chunks, and the name that goes with them."""
+    small_chunks(argument, place)
+    offered = Snapshots.offered
+
+    def bad(self: Snapshots) -> list[messages.Snapshot]:
+        log.warning("faulty.offered")
+        return [_altered_offer(each) for each in offered(self)]
+
+    Snapshots.offered = bad  # type: ignore[method-assign]
+
+
+def let_all_in(_argument: str, _place: Path) -> None:
+    """Its mempool takes whatever comes, and hands it on."""
+    Application.check_many = lambda _self, requests: [  # type: ignore[method-assign]
+        messages.checked(code=0, words="") for _ in requests
+    ]
+
+
+def clock(argument: str, place: Path) -> None:
+    """Its clock is so many seconds ahead, also that by which its node votes."""
+    ahead_s = int(argument)
+    wall_ns, configuration = SystemClock.wall_ns, home.configuration
+    path = place / "node" / "signer.sock"
+
+    def with_signer(folder: Path, network: home.Network) -> str:
+        path.unlink(missing_ok=True)
+        return f'priv_validator_laddr = "unix://{path}"\n' + configuration(folder, network)
+
+    SystemClock.wall_ns = lambda self: wall_ns(self) + ahead_s * 10**9  # type: ignore[method-assign]
+    home.configuration = with_signer
+    signer.start(path, read_keys(place / "keys").signing(KeyUse.CONSENSUS), ahead_s=ahead_s)
+
+
 FAULTS: dict[str, Callable[[str, Path], None]] = {
     "fail-point": fail_point,
     "die": die,
     "propose": propose,
     "lie": lie,
     "rules": rules,
+    "clock": clock,
+    "small-chunks": small_chunks,
+    "bad-chunks": bad_chunks,
+    "bad-snapshots": bad_snapshots,
+    "let-all-in": let_all_in,
     "slow-disk": slow_disk,
     "slow-application": slow_application,
 }
@@ -158,6 +222,12 @@ def _altered(transaction: Transaction) -> Transaction:
         for each in transaction.messages
     )
     return msgspec.structs.replace(transaction, messages=told)
+
+
+def _altered_offer(snapshot: messages.Snapshot) -> messages.Snapshot:
+    offer = decoder(Offer).decode(snapshot.metadata)
+    metadata = encode(Offer(offer.meta, tuple(LIE for _ in offer.chunks)))
+    return msgspec.structs.replace(snapshot, hash=sha256(metadata), metadata=metadata)
 
 
 def _bad_block(kind: str, request: messages.PrepareProposal, done: Sequence[bytes], key: SigningKey) -> Iterator[bytes]:

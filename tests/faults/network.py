@@ -34,28 +34,31 @@ from tests.faults.validator import PATIENCE_S, Settings, Validator
 
 CHAIN = "salus-faults"
 MEMBERS = (HOSPITAL, PRACTICE, OrganisationId("RX2"), OrganisationId("FX003"))
+OBSERVER = OrganisationId("PT005")
 POWER = 10
 RESUMES_S = 10.0
 """After healing there are blocks within so long."""
 
 
 class FourValidators:
-    """The network: four validators that run."""
+    """The network: four validators, and where it has one an observer, which `start` does not start."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, *, has_observer: bool = False) -> None:
         self.place = place
-        self.keys = {each: generate() for each in MEMBERS}
+        members = (*MEMBERS, OBSERVER) if has_observer else MEMBERS
+        self.keys = {each: generate() for each in members}
         self.genesis = four_validators(self.keys)
-        self.links = Links(ports_to_listen_on(len(MEMBERS)))
-        self.all = [
+        self.links = Links(ports_to_listen_on(len(members)))
+        made = [
             Validator(
                 organisation,
                 self.keys[organisation],
                 self.genesis,
                 Settings(str(place / str(number)), number, self.links.ports_of(number)),
             )
-            for number, organisation in enumerate(MEMBERS)
+            for number, organisation in enumerate(members)
         ]
+        self.all, self.observers = made[: len(MEMBERS)], made[len(MEMBERS) :]
 
     def start(self) -> None:
         """Start all, and wait until they have blocks."""
@@ -65,7 +68,7 @@ class FourValidators:
 
     def close(self) -> None:
         """End everything."""
-        for each in self.all:
+        for each in (*self.all, *self.observers):
             each.close()
         self.links.close()
 
@@ -97,8 +100,8 @@ class FourValidators:
         [head] = {header_of(each, height + 1) for each in validators}  # 1
         for each in validators:
             assert_own_app_hash(each, validators[0])
-        for lower in range(2, height):
-            assert len({found for each in validators if (found := header_of(each, lower))}) == 1, f"height {lower}"  # 2
+        alike = [{found for each in validators if (found := header_of(each, lower))} for lower in range(2, height)]
+        assert max(map(len, alike)) == 1, alike  # 2
         logs = [leaves_of(each) for each in validators]
         common = min(map(len, logs))
         assert all(log[:common] == logs[0][:common] for log in logs)  # 3
@@ -155,6 +158,10 @@ class Load:
         assert took, "something was submitted meanwhile"
         return took[min(len(took) - 1, int(0.95 * len(took)))] * 1000
 
+    def worst_ms(self, since_s: float, until_s: float) -> float:
+        """The longest of what was submitted in a time, in milliseconds."""
+        return 1000 * max(each for began_s, each in self.took if since_s <= began_s < until_s)
+
     def longest_gap_s(self) -> float:
         """The longest time without an outcome for anybody, in seconds."""
         ended = sorted(began_s + took_s for began_s, took_s in self.took)
@@ -204,9 +211,9 @@ def signed(validator: Validator, *messages: Message, also: tuple[SigningKey, ...
 
 
 def four_validators(keys: dict[OrganisationId, OrganisationKeys]) -> Genesis:
-    """A genesis in which all members sign blocks, with equal power."""
+    """A genesis in which four members sign blocks, with equal power."""
     seats = tuple(
-        FirstValidator(each, PublicKey(own.signing(KeyUse.CONSENSUS).public), POWER) for each, own in keys.items()
+        FirstValidator(each, PublicKey(keys[each].signing(KeyUse.CONSENSUS).public), POWER) for each in MEMBERS
     )
     genesis = msgspec.structs.replace(make_genesis(keys, chain=CHAIN), validators=seats)
     check(genesis)

@@ -17,7 +17,7 @@ from salus.engines import wire
 from salus.engines.base import Unavailable
 from salus.engines.intake import Submission
 from salus.engines.served import ServedEngine
-from salus.engines.unix_sockets import listen, shut
+from salus.engines.unix_sockets import Acceptor, shut
 
 CONNECTIONS_MAX = 256
 IN_FLIGHT_MAX = 256
@@ -36,47 +36,20 @@ class LedgerServer:
     """
 
     def __init__(self, engine: ServedEngine, socket_path: Path) -> None:
-        self._engine = engine
-        self._path = socket_path
-        self._listener = listen(socket_path, backlog=CONNECTIONS_MAX)
-        self._lock = threading.Lock()
-        self._connections: set[_Connection] = set()
-        self._thread = threading.Thread(target=self._accept, name="ledger-accept", daemon=True)
-        self._thread.start()
+        self._acceptor = Acceptor(
+            socket_path,
+            lambda accepted, ended: _Connection(engine, accepted, ended),
+            name="ledger",
+            connections_max=CONNECTIONS_MAX,
+        )
 
     def close(self) -> None:
-        """Stop listening, end every connection, remove the socket."""
-        self._listener.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
-        self._thread.join()
-        self._listener.close()
-        self._path.unlink(missing_ok=True)
-        with self._lock:
-            open_now = [*self._connections]
-        for connection in open_now:
-            connection.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                accepted, _ = self._listener.accept()
-            except OSError:  # shut down
-                return
-            with self._lock:
-                if len(self._connections) >= CONNECTIONS_MAX:
-                    accepted.close()
-                    log.warning("ledger.too_many_connections count=%d", CONNECTIONS_MAX)
-                    continue
-                connection = _Connection(self._engine, accepted, self._forget)
-                self._connections.add(connection)
-            connection.start()
-
-    def _forget(self, connection: "_Connection") -> None:
-        with self._lock:
-            self._connections.discard(connection)
+        """Stop listening, remove the socket, end every connection."""
+        self._acceptor.close()
 
 
 class _Connection:
-    def __init__(self, engine: ServedEngine, accepted: socket.socket, ended: "Callable[[_Connection], None]") -> None:
+    def __init__(self, engine: ServedEngine, accepted: socket.socket, ended: Callable[[], None]) -> None:
         self._engine = engine
         self._socket = accepted
         self._ended = ended
@@ -119,7 +92,7 @@ class _Connection:
             shut(self._socket)
             self._socket.close()
             self._free.release(IN_FLIGHT_MAX)  # the reader may wait for answers that nobody sends any more
-            self._ended(self)
+            self._ended()
 
     def _serve(self, request: wire.Request) -> None:
         number, asked = request.number, request.asked

@@ -15,7 +15,7 @@ from pathlib import Path
 from salus.engines.base import Unavailable
 from salus.engines.cometbft.application import Application
 from salus.engines.cometbft.messages import REQUEST_BYTES_MAX, CheckTx, Request, decode_request
-from salus.engines.unix_sockets import listen, shut
+from salus.engines.unix_sockets import Acceptor, shut
 from salus.engines.wire import FrameInvalid
 from salus.ledger.comet.wire import delimited
 from salus.ledger.encoding import EncodingInvalid
@@ -70,46 +70,44 @@ class AbciServer:
     """
 
     def __init__(self, application: Application, socket_path: Path, *, failed: Callable[[str], None]) -> None:
+        self._acceptor = Acceptor(
+            socket_path,
+            lambda accepted, ended: _Connection(application, accepted, ended, failed),
+            name="abci",
+            connections_max=CONNECTIONS_MAX,
+        )
+
+    def close(self) -> None:
+        """Stop listening, remove the socket, end every connection."""
+        self._acceptor.close()
+
+
+class _Connection:
+    def __init__(
+        self,
+        application: Application,
+        accepted: socket.socket,
+        ended: Callable[[], None],
+        failed: Callable[[str], None],
+    ) -> None:
         self._application = application
-        self._path = socket_path
+        self._socket = accepted
+        self._ended = ended
         self._failed = failed
-        self._listener = listen(socket_path, backlog=CONNECTIONS_MAX)
-        self._lock = threading.Lock()
-        self._open: dict[socket.socket, threading.Thread] = {}
-        self._thread = threading.Thread(target=self._accept, name="abci-accept", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="abci", daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening, end every connection, remove the socket."""
-        self._listener.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
+        """End the connection from outside its thread."""
+        shut(self._socket)
         self._thread.join()
-        self._listener.close()
-        self._path.unlink(missing_ok=True)
-        with self._lock:
-            open_now = dict(self._open)
-        for connection, thread in open_now.items():
-            shut(connection)
-            thread.join()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:  # shut down
-                return
-            thread = threading.Thread(target=self._serve, args=(connection,), name="abci", daemon=True)
-            with self._lock:
-                if len(self._open) >= CONNECTIONS_MAX:
-                    connection.close()
-                    log.warning("abci.too_many_connections count=%d", CONNECTIONS_MAX)
-                    continue
-                self._open[connection] = thread
-            thread.start()
-
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self) -> None:
         words = "the ledger failed: see its log, start it again"
         try:
-            self._answer_all(connection)
+            self._answer_all()
             words = ""
         except (FrameInvalid, EncodingInvalid) as error:
             words = ""
@@ -122,16 +120,15 @@ class AbciServer:
             if words:
                 log.critical("abci.failed reason=%s", words)
                 self._failed(words)
-            with self._lock:
-                self._open.pop(connection, None)
-            connection.close()
+            self._ended()
+            self._socket.close()
 
-    def _answer_all(self, connection: socket.socket) -> None:
+    def _answer_all(self) -> None:
         frames = Frames()
-        while data := connection.recv(_RECEIVE_BYTES):
+        while data := self._socket.recv(_RECEIVE_BYTES):
             requests = [decode_request(frame) for frame in frames.feed(data)]
             for answers in self._answers(requests):
-                connection.sendall(answers)
+                self._socket.sendall(answers)
 
     def _answers(self, requests: list[Request]) -> Iterator[bytes]:
         # What came together is answered together: signatures of many CheckTx are verified at once.

@@ -1,5 +1,6 @@
 """salus network init, found: an organisation's keys and folder, and the genesis that all founders make alike."""
 
+import time
 from pathlib import Path
 
 import click
@@ -40,7 +41,6 @@ def init(folder: Path, chain: str, as_json: bool, **place: str | int | bool) -> 
 
     from salus.ledger.identifiers import OrganisationId
     from salus.node.network.folder import MEMBER, MEMBERS, Place, make_folder
-    from salus.node.opening import unix_now_s
 
     file = make_folder(
         folder,
@@ -57,7 +57,7 @@ def init(folder: Path, chain: str, as_json: bool, **place: str | int | bool) -> 
             snapshot_blocks=int(place["snapshot_blocks"]),
         ),
         chain=chain,
-        now_s=unix_now_s(),
+        now_s=int(time.time()),
     )
     made = folder / MEMBERS / f"{file.organisation}{MEMBER}"
     facts: Facts = {"folder": str(folder), "member_file": str(made), "fingerprint": file.fingerprint()}

@@ -1,5 +1,6 @@
 """salus network invite, join, peers: how an organisation comes to a network that runs, and whose nodes are let in."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,14 +87,13 @@ def join(folder: Path, invitation: Path, as_json: bool) -> None:
     from salus.node.network.folder import REQUEST, open_folder
     from salus.node.network.folder import join as take
     from salus.node.network.invitation import decode_invitation
-    from salus.node.opening import unix_now_s
 
     member = open_folder(folder)
     found = decode_invitation(invitation.read_bytes())
     take(member, found)
     with progress("signing"):
         data = request_admission(
-            member.member(), member.keys(), found.sponsor(), now_s=unix_now_s(), nonce=secrets.token_bytes(16)
+            member.member(), member.keys(), found.sponsor(), now_s=int(time.time()), nonce=secrets.token_bytes(16)
         )
     request = folder / f"{member.organisation}{REQUEST}"
     request.write_bytes(data)

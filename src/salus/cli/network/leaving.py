@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from salus.cli.failures import TRY_LATER, Failure
-from salus.cli.network.places import require_genesis
+from salus.cli.network.places import peer_count, require_genesis
 from salus.cli.options import FOLDER, as_json_option
 from salus.cli.output import Facts, note, progress, show
 
@@ -47,7 +47,7 @@ def leave(folder: Path, wait: int, as_json: bool) -> int:
         proposal = _proposal(node) if standing is not None and standing.access is not None else None
         if proposal is not None:
             note(f"proposal {proposal.hex()}: the others vote for it with salus network vote")
-        while standing is None or not standing.has_left:
+        while standing is None or not standing.has_left(time_s=int(time.time()), peers=peer_count(member)):
             if time.monotonic() > until_s:
                 words = f"expected votes within {wait} s, {member.organisation} is a member still"
                 raise Failure(TRY_LATER, words, "ask the others to vote, then run the same again")

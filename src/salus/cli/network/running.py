@@ -1,5 +1,6 @@
 """salus network start: a member's ledger process, CometBFT and node, until they are stopped or the member has left."""
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from salus.cli.failures import TRY_LATER, Failure
-from salus.cli.network.places import require_genesis
+from salus.cli.network.places import peer_count, require_genesis
 from salus.cli.options import FOLDER, as_json_option
 from salus.cli.output import Facts, note, show
 
@@ -64,11 +65,8 @@ class _Watch:
     """What the operator hears while the processes run, each thing once."""
 
     def __init__(self, member: "MemberFolder", client: "LedgerClient") -> None:
-        from salus.engines.cometbft.home import RPC_SOCKET
-
         self._member = member
         self._client = client
-        self._rpc_socket = Path(member.comet().home) / RPC_SOCKET
         self._said = ""
         self._next_s = 0.0
         self._settings = self._settings_time()
@@ -94,8 +92,8 @@ class _Watch:
                 processes.restart_ledger()
             standing = self._standing()
             if standing is not None:
-                self._say(standing.words(time_s=_now_s()))
-                self.has_left = standing.has_left
+                self._say(standing.words(time_s=int(time.time())))
+                self.has_left = standing.has_left(time_s=int(time.time()), peers=peer_count(self._member))
             return self.has_left
 
         return look
@@ -109,20 +107,9 @@ class _Watch:
         return None
 
     def _waits_for(self) -> str:
-        connected, known = self._connected(), len(self._member.members()) - 1
+        connected, known = peer_count(self._member), len(self._member.members()) - 1
         what = "the ledger's beginning, by a snapshot" if self._member.comet().sync else "the ledger's first blocks"
         return f"{what}: {connected} of {known} peers are connected"
-
-    def _connected(self) -> int:
-        from salus.engines.cometbft.rpc import NodeAway, NodeRpc
-
-        rpc = NodeRpc(self._rpc_socket)
-        try:
-            return len(rpc.peers())
-        except NodeAway:
-            return 0
-        finally:
-            rpc.close()
 
     def _settings_time(self) -> int:
         from salus.node.config import LEDGER_FILE
@@ -130,8 +117,6 @@ class _Watch:
         return (self._member.ledger / LEDGER_FILE).stat().st_mtime_ns
 
     def _is_time(self) -> bool:
-        import time
-
         is_time = time.monotonic() >= self._next_s
         if is_time:
             self._next_s = time.monotonic() + LOOK_S
@@ -141,9 +126,3 @@ class _Watch:
         if words and words != self._said:
             note(words)
         self._said = words
-
-
-def _now_s() -> int:
-    from salus.node.opening import unix_now_s
-
-    return unix_now_s()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from salus.cli.failures import TRY_LATER
-from salus.cli.network.places import require_genesis
+from salus.cli.network.places import connected_peers, require_genesis
 from salus.cli.network.votes import member_facts, member_lines, proposal_facts
 from salus.cli.options import FOLDER, as_json_option
 from salus.cli.output import Facts, show
@@ -93,17 +93,13 @@ def _validators(snapshot: "Snapshot", height: int, lines: list[str]) -> list[Fac
 
 
 def _peers(member: "MemberFolder", lines: list[str]) -> list[Facts]:
-    from salus.engines.cometbft.home import RPC_SOCKET
-    from salus.engines.cometbft.rpc import NodeAway, NodeRpc
+    from salus.engines.cometbft.rpc import NodeAway
 
-    rpc = NodeRpc(Path(member.comet().home) / RPC_SOCKET)
+    connected: set[str] = set()
     try:
-        connected = set(rpc.peers())
+        connected = set(connected_peers(member))
     except NodeAway:
         lines.append("CometBFT does not run here: salus network start")
-        connected = set()
-    finally:
-        rpc.close()
     known = [each for each in member.members() if each.organisation != member.organisation]
     away = [each.organisation for each in known if each.node not in connected]
     words = f"peers: {len(known) - len(away)} of {len(known)} are connected"

@@ -6,9 +6,13 @@ from salus.clinical.uk_time import uk_time
 from salus.contracts import membership
 from salus.contracts.membership import KeyUse, LedgerAccess
 from salus.engines.base import Snapshot
+from salus.engines.clock import SECOND_NS
 from salus.engines.headers import newest_header
 from salus.ledger.identifiers import OrganisationId
 from salus.ledger.machine import read_meta
+
+LET_GO_S = 20
+"""Ten times as long as the pause between two blocks when nothing happens."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class Standing:
     Args:
         access: None for who is no member any more.
         power: with which it signs the newest block; 0 for who signs none.
+        header_time_s: of that block, seconds since 1970.
         suspended_until_s: 0 in good standing.
     """
 
@@ -25,12 +30,19 @@ class Standing:
     height: int
     access: LedgerAccess | None
     power: int
+    header_time_s: int
     suspended_until_s: int
 
-    @property
-    def has_left(self) -> bool:
-        """Tell whether the others go on without it, so that it may stop."""
-        return self.access is None and self.power == 0
+    def has_left(self, *, time_s: int, peers: int) -> bool:
+        """Tell whether the others go on without it, so that it may stop.
+
+        They may let go of it before it has the block that says so: then it has no peer and nothing new any more.
+
+        Args:
+            peers: how many nodes are connected to its own.
+        """
+        is_let_go = peers == 0 and time_s > self.header_time_s + LET_GO_S
+        return self.access is None and (self.power == 0 or is_let_go)
 
     def words(self, *, time_s: int) -> str:
         """Return what its operator has to know; empty for a member in good standing."""
@@ -59,5 +71,6 @@ def read_standing(snapshot: Snapshot, organisation: OrganisationId) -> Standing 
         height=meta.height,
         access=row.access if row is not None else None,
         power=power,
+        header_time_s=sealed.signed.header.time_ns // SECOND_NS if sealed else 0,
         suspended_until_s=row.suspended_until_s if row is not None else 0,
     )

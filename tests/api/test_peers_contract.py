@@ -10,12 +10,14 @@ from salus.clinical.fhir.resources import parse
 from salus.clinical.nhs_number import NhsNumber
 from salus.contracts import consent
 from salus.contracts.consent import FileConsent
+from salus.contracts.membership import KeyUse
 from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass, gate
 from salus.contracts.residuals import certify_session, commit_choice
 from salus.crypto.signing import SigningKey
 from salus.engines.base import Unavailable as LedgerUnavailable
-from salus.ledger import transactions
+from salus.ledger import erasure_statements, transactions
 from salus.ledger.encoding import encode
+from salus.ledger.erasure_statements import Conclusion
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
 from salus.node import documents, local_peers, sealed_streams
@@ -25,6 +27,8 @@ from salus.node.exchange import (
     Ask,
     ChoiceDelivery,
     Done,
+    ErasureAnswer,
+    ErasureAsk,
     MatchAnswer,
     MatchAsk,
     PartAccept,
@@ -36,7 +40,7 @@ from salus.node.http_peers import HttpPeers
 from salus.node.local_peers import LocalPeers
 from salus.node.members import LedgerDirectory
 from salus.node.people import OpenSession, certify_person, open_session
-from salus.node.services import choices, deposit, enrol, match, receive
+from salus.node.services import choices, deposit, enrol, erase, match, receive, statements
 from salus.node.services.request import Denied, Granted, Wish, request
 from salus.sdk import wallet
 from salus.testing.population.numbers import kept_nhs_number
@@ -113,6 +117,24 @@ def test_a_match_and_nothing(peers: Peers, served: Served, session: OpenSession,
     assert match.match(served.world.practice, peers, HOSPITAL, session, NHS_NUMBER, date_of_birth="1980-02-28") is None
     ask = MatchAsk("1234567890", BORN, session.certified, session.certificate)
     assert peers.ask(HOSPITAL, match.sign_match(served.world.practice, HOSPITAL, session, ask)) == MatchAnswer(b"")
+
+
+@pytest.mark.promise("P5")
+def test_a_statement_of_erasure(peers: Peers, served: Served) -> None:
+    """The practice has erased somebody, and asks the hospital, which never had a permit for them."""
+    practice = served.world.practice
+    erased = enrol.enrol(practice, kept_nhs_number(next(PLACES)), BORN)
+    erase.erase(practice, erased)
+    with practice.engine.snapshot() as reader:
+        height = statements.tombstone(reader, erased).height
+    came = peers.ask(HOSPITAL, ErasureAsk(erased, height))
+    assert isinstance(came, ErasureAnswer)
+    said = came.signed.statement
+    assert (said.holder, said.height, said.conclusion) == (HOSPITAL, height, Conclusion.NOTHING_HELD)
+    erasure_statements.verify(came.signed, served.world.hospital.signing(KeyUse.RECEIPT).public)
+    with pytest.raises(Refused) as refused:
+        peers.ask(HOSPITAL, ErasureAsk(enrol.enrol(practice, kept_nhs_number(next(PLACES)), BORN), height))
+    assert refused.value.refusal is Refusal.NOT_ERASED
 
 
 @pytest.mark.promise("R1", "R6")

@@ -171,15 +171,13 @@ class Silent:
 
 
 def test_a_holder_that_never_answers_is_asked_less_often_and_stays_in_the_list(erased: Day) -> None:
-    peers, now_s, pauses_s = Silent(), erased.hospital.clock(), []
-    for _ in range(14):
-        before_s = now_s
-        while not peers.asked:
-            collect(at(erased.hospital, now_s), peers)
-            now_s += 0 if peers.asked else 30
-        pauses_s.append(now_s - before_s)
-        peers.asked.clear()
-    assert pauses_s == [0, *(60 * 2**times for times in range(11)), 86_400, 86_400]
+    peers, now_s, asked = Silent(), erased.hospital.clock(), []
+    for pause_s in [0, *(60 * 2**times for times in range(11)), 86_400, 86_400]:
+        for moment_s in (now_s + pause_s - 1, now_s + pause_s):
+            collect(at(erased.hospital, moment_s), peers)
+            asked.append(len(peers.asked))
+        now_s += pause_s
+    assert asked == [number for times in range(14) for number in (times, times + 1)]
     (state,) = holder_states(erased.hospital, erased.ann)
     assert (state.holder, state.asked, state.statement) == (PRACTICE, 14, None)
 

@@ -136,3 +136,23 @@ def test_a_second_writer_of_sqlite_waits_for_the_first(database: Database) -> No
     assert order == ["first", "second"]
     with database.reading() as connection:
         assert len(connection.execute(select(schema.pending)).all()) == 2
+
+
+@pytest.mark.promise("P5")
+def test_the_files_forget_what_was_deleted_and_nobody_waits_long_for_a_reader(sample: SampleVault) -> None:
+    """A backup reads for minutes; meanwhile an erasure must hold up no writer, and the log goes with a later sweep."""
+    database, name = sample.database, b"f" * 32
+    files = [sample.folder / "vault.db", sample.folder / "vault.db-wal"]
+    _note(database, name.decode())
+    with database.snapshot() as reader:
+        reader.execute(select(schema.pending)).all()
+        with database.writing() as connection:
+            connection.execute(schema.pending.delete())
+        begun_s = time.monotonic()
+        database.forget()
+        assert time.monotonic() - begun_s < 5
+        assert any(name in file.read_bytes() for file in files), "the reader still sees it"
+        with database.writing() as connection:
+            assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == BUSY_TIMEOUT_S * 1000
+    sample.vault.sweep()
+    assert not any(name in file.read_bytes() for file in files)

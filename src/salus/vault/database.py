@@ -22,6 +22,7 @@ CONNECT_TIMEOUT_S: Final = 5
 # How long PostgreSQL may stay silent on an open connection before it counts as gone.
 _SILENCE_MAX_MS: Final = 15_000
 _PAUSE_S: Final = 0.01
+_FORGET_MS: Final = 250
 _WRITES: Final = "salus_writes"
 
 
@@ -66,14 +67,18 @@ class Database:
     def forget(self) -> None:
         """Let the files go of what was deleted, as far as the database can: SQLite's log still has it.
 
-        While another reads, the log stays, and goes with a later call. PostgreSQL overwrites dead rows by its vacuum.
+        While another reads, a backup for minutes, the log stays and goes with a later call: writers wait as long as
+        this does. PostgreSQL overwrites dead rows by its vacuum.
         """
         if self._engine.dialect.name != "sqlite":
             return
         with _world_failures():
             connection = self._engine.raw_connection()
             try:
-                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                cursor = connection.cursor()
+                cursor.execute(f"PRAGMA busy_timeout = {_FORGET_MS}")
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
             finally:
                 connection.close()
 

@@ -321,6 +321,8 @@ class Vault:
     def sweep(self, before_s: int = 0) -> int:
         """Delete objects that were erased, and those of deposits begun before a time and cut off; returns how many.
 
+        What an erasure left in the database's log goes, too, where somebody was reading then.
+
         Args:
             before_s: Unix seconds; a deposit that is still being written and began earlier counts as cut off and
                 fails, so leave large ones their hours. 0 deletes what was erased and nothing else.
@@ -330,6 +332,7 @@ class Vault:
             with self.database.writing() as connection:
                 names = rows.claim_pending(connection, max(before_s, FIRST_SECOND))
             if not names:
+                self.database.forget()
                 return swept
             swept += delete_claimed(self.database, self.objects, names)
 

@@ -8,7 +8,8 @@ projections. A restore replays tombstones before it serves.
 from collections.abc import Sequence
 from contextlib import suppress
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from salus.contracts import patients, records
 from salus.contracts.access import End
@@ -126,12 +127,10 @@ def _note_holders(connection: Connection, node: Node, pseudonym: Pseudonym) -> N
 
 
 def _note_statement(connection: Connection, node: Node, pseudonym: Pseudonym, holder: str, *, next_s: int) -> None:
-    """Note that a holder owes a statement; what is noted of it already stays."""
-    table = schema.erasures
-    this = (table.c.pseudonym == pseudonym) & (table.c.holder == holder)
-    if connection.scalar(select(table.c.holder).where(this)) is None:
-        row = {"pseudonym": pseudonym, "holder": holder, "since_s": node.clock(), "tries": 0, "next_s": next_s}
-        connection.execute(insert(table).values(**row, statement=b""))
+    """Note that a holder owes a statement; what is noted of it already stays, also what another worker has noted."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    row = {"pseudonym": pseudonym, "holder": holder, "since_s": node.clock(), "tries": 0, "next_s": next_s}
+    connection.execute(dialect.insert(schema.erasures).values(**row, statement=b"").on_conflict_do_nothing())
 
 
 def _conclude(node: Node, pseudonyms: Sequence[Pseudonym]) -> None:

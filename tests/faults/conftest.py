@@ -2,9 +2,9 @@
 
 import os
 import platform
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from salus.engines.base import StartRefused
 from salus.engines.cometbft.installing import VERSION, installed
 from tests.conftest import absent
+from tests.engines.cometbft.conftest import is_removed
 from tests.engines.cometbft.network import wait_until
 from tests.faults.network import FourValidators
 
@@ -19,31 +20,33 @@ Evidence = Callable[[str], None]
 HELD = {"passed": "yes", "failed": "**no**", "skipped": "not run"}
 
 
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """A folder whose path leaves room for sockets; removed when its nodes have ended."""
-    folder = Path(tempfile.mkdtemp(prefix="salus-"))
-    yield folder
-    wait_until(lambda: _is_removed(folder), "nodes whose ledger process was killed have ended")
+@pytest.fixture(scope="session")
+def network() -> Iterator[FourValidators]:
+    """Four validators that run, for all rows that leave them as they found them."""
+    with _four_validators() as made:
+        made.start()
+        yield made
 
 
 @pytest.fixture
-def four(place: Path, request: pytest.FixtureRequest) -> Iterator[FourValidators]:
-    """Four validators that are not started; with the parameter True also an observer."""
+def four(request: pytest.FixtureRequest) -> Iterator[FourValidators]:
+    """Four validators of this row alone that are not started; with the parameter True also an observer."""
+    with _four_validators(has_observer=getattr(request, "param", False)) as made:
+        yield made
+
+
+@contextmanager
+def _four_validators(*, has_observer: bool = False) -> Iterator[FourValidators]:
+    """In a folder whose path leaves room for sockets; it is removed when the nodes have ended."""
     try:
         installed(VERSION)
     except StartRefused as error:
         absent(f"CometBFT {VERSION} is not installed (make setup): {error}")
-    network = FourValidators(place, has_observer=getattr(request, "param", False))
-    yield network
-    network.close()
-
-
-@pytest.fixture
-def network(four: FourValidators) -> FourValidators:
-    """Four validators that have blocks."""
-    four.start()
-    return four
+    folder = Path(tempfile.mkdtemp(prefix="salus-"))
+    made = FourValidators(folder, has_observer=has_observer)
+    yield made
+    made.close()
+    wait_until(lambda: is_removed(folder), "nodes whose ledger process was killed have ended")
 
 
 @pytest.fixture
@@ -81,18 +84,10 @@ def _row(report: object) -> bool:
 def _line(report: pytest.TestReport) -> str:
     words = [str(said) for name, said in report.user_properties if name == "evidence"]
     row = dict(report.user_properties)["row"]
-    return f"| {row} | {'; '.join(words)}; took {report.duration:.0f} s | {HELD[report.outcome]} |"
+    held = f"**no**: {report.wasxfail}" if hasattr(report, "wasxfail") else HELD[report.outcome]
+    return f"| {row} | {'; '.join(words)}; took {report.duration:.0f} s | {held} |"
 
 
 def _machine() -> str:
     load = os.getloadavg()[0]
     return f"{os.cpu_count()} processors, {platform.system()} {platform.release()}, load {load:.1f} at the end."
-
-
-def _is_removed(folder: Path) -> bool:
-    """A node that is just ending may still write or remove something there."""
-    try:
-        shutil.rmtree(folder)
-    except OSError:
-        return False
-    return True

@@ -15,7 +15,7 @@ from tests.faults.validator import Validator
 pytestmark = [pytest.mark.services, pytest.mark.promise("L1", "L2", "L3")]
 
 KILLS: list[Callable[[Validator], None]] = [Validator.kill_node, Validator.kill, Validator.kill_both]
-LOADED_S = 4.0
+LOADED_S = 3.0
 
 
 @pytest.mark.fault("kill node, application, both")
@@ -47,6 +47,7 @@ def test_three_of_four_go_on(network: FourValidators, evidence: Evidence) -> Non
     evidence(network.agree(load))
 
 
+@pytest.mark.long
 @pytest.mark.fault("kill the application at each step of a block")
 def test_an_application_that_dies_within_a_block_comes_back(network: FourValidators, evidence: Evidence) -> None:
     with Load(network.all) as load:
@@ -73,6 +74,7 @@ def test_a_node_that_dies_at_each_of_its_points_comes_back(
             victim.settings.fault = f"fail-point {point}"
             ends = victim.said().count("cometbft.ended")
             victim.start()
+            victim.settings.fault = ""
             wait_until(lambda: victim.said().count("cometbft.ended") > ends, f"it dies at point {point}")  # noqa: B023
             network.resumed(patience_s=30.0)
     evidence(f"died at {len(points)} points, of {min(points)} to {max(points)}; {network.agree(load)}")

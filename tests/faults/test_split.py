@@ -24,7 +24,7 @@ from tests.node.test_own_care import conduct_of
 
 pytestmark = [pytest.mark.services, pytest.mark.promise("L3")]
 
-STANDS_S = 3.0
+STANDS_S = 2.5
 GIVE_UP_S = 11.0
 """A release must have been refused by then: 10 s, and one look."""
 HALVES = between((0, 1), (2, 3))

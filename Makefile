@@ -81,7 +81,7 @@ bench: $(VENV)/.ready-test | $(VENV)/.ready-peers
 	$(BIN)/python -m bench
 
 bench-network: $(VENV)/.ready-test $(VENV)/.ready-engine
-	$(BIN)/python -m bench network
+	$(BIN)/python -m bench network state_sync
 
 docs: $(VENV)/.ready-test
 	$(PYTEST) -q -m docs --write-docs

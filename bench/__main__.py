@@ -13,7 +13,7 @@ from bench.measure import Line
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHES = ("ledger", "release", "deposit", "sealing", "proofs", "sizes", "command")
-NETWORK = ("network",)
+NETWORK = ("network", "state_sync")
 """Measured by itself, since it needs four validators and the whole machine."""
 
 

@@ -29,6 +29,7 @@ SCHEMA_VERSION: Final = 1
 # Any constant will do: it only keeps two starting workers of one PostgreSQL from making the tables at once.
 _PREPARE_LOCK: Final = 0x5A1C5
 
+
 class Bytes(LargeBinary):
     """Bytes, given and taken as they are: both drivers do, and converting each one is a twentieth of a deposit."""
 

@@ -2,14 +2,17 @@
 
 import json
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from salus.clinical import fhir
 from salus.ledger.identifiers import CertificateId, Pseudonym
+from salus.node.http_peers import node_peers
 from salus.node.notices import Notice, NoticeKind, note
 from salus.node.opening import open_node
+from salus.node.services import statements
 from salus.testing.population import HOSPITAL, PRACTICE, SyntheticPerson
 from tests.cli.conftest import North, Result, Run, assert_fails, who, write_chart
 
@@ -82,6 +85,32 @@ def test_from_a_refusal_to_a_verified_receipt(
     assert run("consent", "withdraw", north.hospital, *who(person)).status == 0
     dead = run("release", north.practice, granted.facts["permit"][:8])
     assert_fails(dead, 1, error="permit rests on version 1 of the sharing choices, now 2", hint="ask again")
+
+
+@pytest.mark.promise("P5")
+def test_an_erasure_is_stated_by_who_received_something(
+    north: North, doctor: Path, everybody: list[SyntheticPerson], tmp_path: Path, run: Run
+) -> None:
+    """Over HTTP, between processes: the hospital erases and asks the practice; the operator sees who said what."""
+    person = loaded(north, everybody[12], tmp_path, run)
+    assert run("consent", "file", north.hospital, *who(person), "--share-with", PRACTICE.ods).status == 0
+    granted = asked(north, doctor, person, run)
+    out = tmp_path / "received.ndjson"
+    assert run("release", north.practice, granted.facts["permit"][:8], "--out", out, "--keep").status == 0
+    erased = run("erase", north.hospital, *who(person), "--yes", "--json")
+    (holder,) = erased.facts["holders"]
+    assert (holder["holder"], holder["since_s"] > 0) == (PRACTICE.ods, True)
+    with open_node(north.hospital) as node, closing(node_peers(node)) as peers:
+        statements.collect(node, peers)  # what the served node does every minute
+    again = run("erase", north.hospital, "--pseudonym", erased.facts["pseudonym"])
+    assert again.status == 0
+    assert "signed statements of other holders: 1 of 1" in again.out
+    assert f"{PRACTICE.ods}: has erased what it held (stated " in again.out
+    for place in (north.hospital, north.practice):
+        checked = run("fsck", place, "--json")
+        assert (checked.status, checked.facts["clean"]) == (0, True)
+        assert checked.facts["erased_lines"][str(place)] >= 2
+        assert "of the release journals are erased: the key went with the relationship" in run("fsck", place).out
 
 
 def test_a_request_for_some_classes_only(

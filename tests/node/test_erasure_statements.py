@@ -245,6 +245,7 @@ FORGERIES = {
     "held, and until never": changed(conclusion=Conclusion.STILL_HELD),
     "by another member, as the holder": signed_by(PHARMACY),
     "by another member, as itself": signed_by(PHARMACY, holder=PHARMACY),
+    "in another member's name": changed(holder=PHARMACY),
     "by the holder's other key": signed_by(PRACTICE, KeyUse.HTTP),
     "by nobody": lambda _day, signed: erasure_statements.sign(signed.statement, generate().signing(KeyUse.RECEIPT)),
     "changed on the way": unsigned(conclusion=Conclusion.NOTHING_HELD),

@@ -1,6 +1,7 @@
 # Each target does the set-up that it needs, on a Debian or Ubuntu with python3 (3.11 or newer), python3-venv, git and make.
 #
 #   make demo            the story, then two nodes that keep running until Ctrl-C (EXIT=1: only the story); needs no root
+#                        (NETWORK=4: on four validators; builds CometBFT first, which takes minutes)
 #   make check           lint, types, rings, licences, docs                               about a minute
 #   make fast            tests without services and without long ones                     about two minutes
 #   make test            check, then all tests but the long ones                          what CI runs
@@ -35,8 +36,8 @@ help:
 
 setup: $(VENV)/.ready-test $(VENV)/.ready-engine
 
-demo: $(VENV)/.ready-runtime
-	$(BIN)/salus demo $(if $(EXIT),--exit)
+demo: $(VENV)/.ready-runtime $(if $(NETWORK),$(VENV)/.ready-engine)
+	$(BIN)/salus demo $(if $(EXIT),--exit) $(if $(NETWORK),--network $(NETWORK))
 
 # Five checks that can also be run alone; `make -k check` goes on after one that fails.
 check: lint types rings licences pages

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from salus import cli
-from salus.cli.demonstration import free_ports
+from salus.cli.demonstration_places import free_ports
 from salus.cli.running import NetworkProcesses
 from salus.ledger.identifiers import OrganisationId
 from salus.node.founding import Founded, Member, found

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from salus.cli.demonstration import free_ports
+from salus.cli.demonstration_places import free_ports
 from salus.ledger.identifiers import CertificateId
 from salus.node import config
 from salus.node.notices import Notice, NoticeKind, note

@@ -16,19 +16,23 @@ PEOPLE = 200
 @click.option(
     "--people", default=PEOPLE, show_default=True, type=click.IntRange(1), help="How many patients there are."
 )
+@click.option("--network", type=click.Choice(["4"]), help="Four organisations, each a validator, on CometBFT.")
 @click.option("--seed", default=1, show_default=True, help="Which synthetic population.")
 @click.option("--keep", is_flag=True, help="Keep the folder afterwards.")
 @as_json_option
-def command(stops: bool, people: int, seed: int, keep: bool, as_json: bool) -> int:
+def command(stops: bool, people: int, network: str | None, seed: int, keep: bool, as_json: bool) -> int:
     """Start a ledger process and two nodes, a hospital and a practice, with 200 invented patients; tell one's story.
 
     She makes a choice, the practice's doctor asks, sealed records cross, the receipt is checked; a psychiatric letter
     stays; a withdrawal stops the next release; flipped bytes are caught. Then the nodes go on until Ctrl-C. Needs no
     root, and no network but this machine's own.
 
+    With --network 4 the ledger is run by four organisations; one of them is killed on the way, and comes back.
+
     \b
     Example:
       salus demo --exit
+      salus demo --exit --network 4
     """
     began_s = time.monotonic()
 
@@ -36,7 +40,8 @@ def command(stops: bool, people: int, seed: int, keep: bool, as_json: bool) -> i
     from salus.cli.running import wait_for_stop
     from salus.testing.story import NotAsTold
 
-    with Demonstration(began_s=began_s, people=people, seed=seed, keep=keep) as demonstration:
+    demonstration = Demonstration(began_s=began_s, people=people, seed=seed, keep=keep, on_network=network is not None)
+    with demonstration:
         tell = note if as_json else click.echo
         try:
             facts = demonstration.tell(tell)
@@ -50,8 +55,6 @@ def command(stops: bool, people: int, seed: int, keep: bool, as_json: bool) -> i
             return 0
         for line in demonstration.where_to_look():
             tell(line)
-        if not wait_for_stop(demonstration.processes):
-            raise Failure(
-                TRY_LATER, f"{demonstration.processes.ended()} has ended by itself", f"see {demonstration.log}"
-            )
+        if not wait_for_stop(demonstration.setting):
+            raise Failure(TRY_LATER, f"{demonstration.setting.ended()} has ended by itself", f"see {demonstration.log}")
     return 0

@@ -1,8 +1,6 @@
 """What the demo needs around the story: a network in a temporary folder, its processes, patients, a stage."""
 
-import itertools
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,42 +12,44 @@ from typing import Self
 
 from sqlalchemy import select
 
+from salus.cli.demonstration_places import four_validators, one_ledger
 from salus.cli.output import Facts, progress
-from salus.cli.running import NetworkProcesses
 from salus.clinical.fhir import FhirRejected
 from salus.contracts.membership import KeyUse
 from salus.crypto.hashing import EMPTY_ROOT
-from salus.importers import NdjsonFiles, file_chart
-from salus.ledger.identifiers import OrganisationId, PermitId
+from salus.importers import Chart, NdjsonFiles, file_chart
+from salus.ledger.identifiers import PermitId
 from salus.node import config, schema
 from salus.node.assemble import Node
-from salus.node.founding import Founded, Member, found
 from salus.node.http_peers import HttpPeers, node_peers
 from salus.node.members import LedgerDirectory
-from salus.node.opening import founding, ledger_client, open_node, unix_now_s
+from salus.node.opening import founding, open_node
 from salus.testing.population import HOSPITAL, PRACTICE, story_patient, write
-from salus.testing.story import STEPS, Stage, Told, tell
+from salus.testing.story import Stage, Told, tell
 from salus.testing.story.weather import FlippingLine
 
-CHAIN = "salus-demo"
 ANCHORS_WITHIN_S = 15.0
 LOOK_AGAIN_S = 0.1
+LOADERS = 4
+"""Charts of one custodian that are filed at one time: each waits for blocks."""
 
 
 class Demonstration:
     """A network with two nodes, running; made when entered, gone when left."""
 
-    def __init__(self, *, began_s: float, people: int, seed: int, keep: bool) -> None:
+    def __init__(self, *, began_s: float, people: int, seed: int, keep: bool, on_network: bool) -> None:
         """Decide what is to be shown.
 
         Args:
             began_s: monotonic time from which everything is timed.
             keep: leave the folder there afterwards.
+            on_network: four validators, instead of a ledger of one key.
         """
         self._began_s = began_s
         self._people = people
         self._seed = seed
         self._keep = keep
+        self._make = four_validators if on_network else one_ledger
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -58,19 +58,10 @@ class Demonstration:
             self.folder = Path(tempfile.mkdtemp(prefix="salus-demo-"))
             if not self._keep:
                 stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
-            members = [
-                Member(OrganisationId(each.ods), each.kind, each.name, port)
-                for each, port in zip((HOSPITAL, PRACTICE), free_ports(2), strict=True)
-            ]
-            self._founded: Founded = found(self.folder / "network", members, chain=CHAIN, time_s=unix_now_s())
-            self._names = {member.organisation: member.name for member in members}
             self.log = self.folder / "log"
-            self.processes = stack.enter_context(NetworkProcesses(self._founded.folder, log=self.log))
-            folders = list(self._founded.nodes.values())
-            # One client for both: LMDB must not be opened twice in a process.
-            engine = stack.enter_context(ledger_client(config.read_node(folders[0]), CHAIN))
+            self.setting = self._make(self.folder, stack, self.log)
             self._hospital, self._practice = (
-                stack.enter_context(open_node(folder, engine=engine)) for folder in folders
+                stack.enter_context(open_node(folder, engine=engine)) for folder, engine in self.setting.nodes.values()
             )
             self._stack = stack.pop_all()
         return self
@@ -83,13 +74,13 @@ class Demonstration:
 
     def tell(self, say: Callable[[str], None]) -> Facts:
         """Load the patients and tell the story; return it as facts. Raises NotAsTold."""
-        say(f"a ledger process and two nodes run after {self._passed_s():.1f} s")
+        say(f"{self.setting.words} after {self._passed_s():.1f} s")
         loaded = self._load()
         charts = ", ".join(f"{count} charts at {ods}" for ods, count in loaded.items())
         say(f"{self._people} patients are loaded after {self._passed_s():.1f} s: {charts}")
         steps = []
         stage = self._stage()
-        for number, told in enumerate(tell(stage, STEPS), start=1):
+        for number, told in enumerate(tell(stage, self.setting.steps), start=1):
             for line in _lines(number, told):
                 say(line)
             steps.append({"title": told.title, "took_s": round(told.took_s, 3), **told.facts})
@@ -106,7 +97,7 @@ class Demonstration:
 
     def where_to_look(self) -> list[str]:
         """Return what to try while the nodes run."""
-        network, hospital = self._founded.folder, self._founded.nodes[self._hospital.organisation]
+        network, (hospital, _) = self.setting.folder, self.setting.nodes[self._hospital.organisation]
         person = story_patient(self._seed)
         patient = f"--nhs-number {person.nhs_number.digits} --born {person.birth_date}"
         return [
@@ -122,30 +113,31 @@ class Demonstration:
         ]
 
     def _load(self) -> dict[str, int]:
-        """Load each custodian's file into its node, both at once; return how many charts each has."""
+        """Load each custodian's file into its node, several charts at once; return how many each has."""
         people = self.folder / "people"
         write(people, seed=self._seed, count=self._people)
         both = {HOSPITAL.ods: self._hospital, PRACTICE.ods: self._practice}
         files = {ods: NdjsonFiles([people / f"{ods}.ndjson"]) for ods in both}
-        done = itertools.count(1)
-        with progress("charts", sum(map(len, files.values()))) as bar, ThreadPoolExecutor(len(both)) as pool:
-            for loading in [pool.submit(_load, both[ods], files[ods], lambda: bar(next(done))) for ods in both]:
+        with progress("charts", sum(map(len, files.values()))) as bar, ThreadPoolExecutor(LOADERS * len(both)) as pool:
+            charts = [(both[ods], chart) for ods in both for chart in files[ods].charts()]
+            for done, loading in enumerate([pool.submit(_load, *each) for each in charts], start=1):
                 loading.result()
+                bar(done)
         return {ods: len(each) for ods, each in files.items()}
 
     def _stage(self) -> Stage:
         peers = self._stack.enter_context(closing(node_peers(self._practice)))
-        settings = config.read_ledger(self._founded.folder / "ledger")
+        settings = config.read_ledger(self.setting.ledger)
         return Stage(
-            folder=self._founded.folder,
+            folder=self.setting.folder,
             hospital=self._hospital,
             practice=self._practice,
             peers=peers,
             peers_in_bad_weather=tuple(self._bad_weather()),
             ledger_folder=Path(settings.folder),
-            founding=founding(self._founded.genesis),
-            trust=self._founded.trust_root,
-            names=self._names,
+            founding=founding(self.setting.genesis),
+            trust=self.setting.trust,
+            names={each.organisation: each.name for each in self.setting.genesis.founders},
             person=story_patient(self._seed),
             settle=wait_for_anchors,
             began_s=self._began_s,
@@ -167,11 +159,9 @@ class Demonstration:
         return time.monotonic() - self._began_s
 
 
-def _load(node: Node, files: NdjsonFiles, one_more: Callable[[], None]) -> None:
-    for chart in files.charts():
-        assert not isinstance(chart, FhirRejected), "the population is well formed"
-        file_chart(node, chart)
-        one_more()
+def _load(node: Node, chart: Chart | FhirRejected) -> None:
+    assert not isinstance(chart, FhirRejected), "the population is well formed"
+    file_chart(node, chart)
 
 
 def wait_for_anchors(stage: Stage) -> None:
@@ -181,15 +171,6 @@ def wait_for_anchors(stage: Stage) -> None:
     while not all(_is_anchored(node, stage.granted.permit) for node in (stage.hospital, stage.practice)):
         assert time.monotonic() < until_s, f"both ends anchor within {ANCHORS_WITHIN_S:.0f} s"
         time.sleep(LOOK_AGAIN_S)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on now."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _is_anchored(node: Node, permit: PermitId) -> bool:

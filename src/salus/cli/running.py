@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import msgspec
 
@@ -42,17 +42,26 @@ class _Standing(msgspec.Struct, frozen=True):
 class NetworkProcesses:
     """Starts a network's processes when entered, ends them when left."""
 
-    def __init__(self, folder: Path, *, log: Path | None = None, has_begun: Callable[[], bool] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        log: Path | None = None,
+        has_begun: Callable[[], bool] | None = None,
+        with_nodes: bool = True,
+    ) -> None:
         """Name the network.
 
         Args:
             log: a file that gets what the processes say; None leaves them this process's standard error.
             has_begun: asked again and again, for as long as it takes, whether the ledger is so far that the nodes can
                 be started; None expects a first block within moments.
+            with_nodes: False leaves them to `start_nodes`.
         """
         self._network = config.read_network(folder)
         self._log = log
         self._has_begun = has_begun
+        self._with_nodes = with_nodes
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -63,10 +72,8 @@ class NetworkProcesses:
                 self._wait_for_ledger()
             else:
                 self._wait_until_begun(self._has_begun)
-            for node in self._network.nodes:
-                self._start(node)
-            for node in self._network.nodes:
-                self._wait_for_node(node)
+            if self._with_nodes:
+                self.start_nodes()
         except BaseException:
             self.stop()
             raise
@@ -88,10 +95,27 @@ class NetworkProcesses:
             _end(child)
         self._children.clear()
 
+    def start_nodes(self) -> None:
+        """Start the nodes and wait for them. Raises Failure."""
+        for node in self._network.nodes:
+            self._start(node)
+        for node in self._network.nodes:
+            self._wait_for_node(node)
+
+    def kill_ledger(self) -> None:
+        """SIGKILL to the ledger process, for those who want to see what follows."""
+        self._children[self._network.ledger].kill()
+        self._children[self._network.ledger].wait()
+
     def restart_ledger(self) -> None:
         """End the ledger process and start it again, with its settings as they are now; the nodes wait for it."""
         _end(self._children[self._network.ledger])
         self._start(self._network.ledger)
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM to all of them and wait for none: `stop` waits."""
+        for child in reversed(self._children.values()):
+            child.send_signal(signal.SIGTERM)
 
     def process_ids(self) -> dict[str, int]:
         """Return the ids of the processes by the names of their folders."""
@@ -156,7 +180,14 @@ def end_with_parent(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def wait_for_stop(processes: NetworkProcesses, *, look: Callable[[], bool] = lambda: False) -> bool:
+class Running(Protocol):
+    """Processes that may end by themselves."""
+
+    def ended(self) -> str:
+        """Return the folder of one that has; empty while all run."""
+
+
+def wait_for_stop(processes: Running, *, look: Callable[[], bool] = lambda: False) -> bool:
     """Wait for SIGTERM or SIGINT; return False when a process has ended by itself before.
 
     Args:

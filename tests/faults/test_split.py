@@ -1,5 +1,6 @@
 """Splits, one-way links, delay and loss: who has no two thirds stands still, releases nothing, and catches up."""
 
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +17,19 @@ from salus.node.services.anchor import anchor, anchored
 from salus.node.services.own_care import open_for_own_staff
 from salus.node.services.request import Denied, Granted, Wish
 from salus.testing.world import HOSPITAL, PRACTICE, World, unix_now_s
+from tests.conftest import absent
+from tests.engines.cometbft.network import VALIDATORS
 from tests.faults.conftest import Evidence
 from tests.faults.links import between
-from tests.faults.network import FourValidators, Load, height_of
+from tests.faults.namespaces import Namespaces
+from tests.faults.network import RESUMES_S, FourValidators, Load, height_of
 from tests.node.one_day import SMALL, Day, stage
 from tests.node.test_own_care import conduct_of
 
 pytestmark = [pytest.mark.services, pytest.mark.promise("L3")]
 
 STANDS_S = 2.5
+LISTENS = 26656
 GIVE_UP_S = 11.0
 """A release must have been refused by then: 10 s, and one look."""
 HALVES = between((0, 1), (2, 3))
@@ -81,6 +86,28 @@ def test_in_a_split_nothing_is_released_and_own_care_goes_on(network: FourValida
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("hole_s", [5.0, 30.0])
+@pytest.mark.fault("2-2 split by black-hole routes, in network namespaces")
+def test_lost_packets_between_two_and_two(
+    namespaces: Namespaces, four: FourValidators, evidence: Evidence, hole_s: float
+) -> None:
+    for number, each in enumerate(four.all):
+        each.settings.hosts, each.settings.ports = namespaces.hosts, [LISTENS] * len(four.all)
+        each.within = namespaces.inside(number)
+    four.start()
+    with Load(four.all) as load:
+        namespaces.black_hole(HALVES)
+        time.sleep(1.0)
+        stood = max(four.heights())
+        time.sleep(hole_s)
+        assert max(four.heights()) == stood
+        namespaces.heal()
+        resumed_s = four.resumed(patience_s=60.0)
+    evidence(f"stood at {stood} for {hole_s:.0f} s, resumed {resumed_s:.1f} s after healing; {four.agree(load)}")
+    assert resumed_s < RESUMES_S
+
+
+@pytest.mark.long
 @pytest.mark.fault("3-1 split")
 def test_three_go_on_and_one_catches_up(network: FourValidators, evidence: Evidence) -> None:
     with Load(network.all) as load:
@@ -126,6 +153,17 @@ def test_slow_links_make_slow_blocks(network: FourValidators, evidence: Evidence
     network.links.heal()
     network.resumed()
     evidence(network.agree(load))
+
+
+@pytest.fixture
+def namespaces() -> Iterator[Namespaces]:
+    try:
+        made = Namespaces(VALIDATORS)
+    except (OSError, subprocess.CalledProcessError) as error:
+        absent(f"network namespaces need root: {error}")
+        raise
+    yield made
+    made.close()
 
 
 def stands_still(network: FourValidators) -> list[int]:

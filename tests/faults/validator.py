@@ -8,7 +8,7 @@ import logging
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -34,11 +34,12 @@ SNAPSHOT_BLOCKS = 20
 
 
 class Settings(msgspec.Struct):
-    """Of one validator. `ports`: where it reaches each, and listens itself; `fault`: a name in `faulty`."""
+    """Of one validator. `hosts`, `ports`: where it reaches each, and listens itself; `fault`: a name in `faulty`."""
 
     place: str
     number: int
     ports: list[int]
+    hosts: list[str] = msgspec.field(default_factory=list)
     version: str = VERSION
     fault: str = ""
     bodies_kept_s: int = 0
@@ -53,7 +54,8 @@ class Validator:
     keys: OrganisationKeys
     genesis: Genesis
     settings: Settings
-    environment: dict[str, str] = field(default_factory=dict)
+    within: tuple[str, ...] = ()
+    """What its command begins with."""
 
     def __post_init__(self) -> None:
         self.place = Path(self.settings.place)
@@ -67,9 +69,9 @@ class Validator:
 
     def start(self) -> None:
         """Start it; it is ready when its client is answered."""
-        command = [sys.executable, "-m", "tests.faults.validator", msgspec.json.encode(self.settings).decode()]
+        program = [sys.executable, "-m", "tests.faults.validator", msgspec.json.encode(self.settings).decode()]
         with (self.place / "said").open("ab") as said:
-            self._process = subprocess.Popen(command, cwd=ROOT, stderr=said, env=self.environment or None)
+            self._process = subprocess.Popen([*self.within, *program], cwd=ROOT, stderr=said)
 
     @property
     def is_running(self) -> bool:
@@ -124,13 +126,15 @@ def p2p_key(number: int) -> SigningKey:
 def engine(settings: Settings) -> CometEngine:
     """Open a validator's engine."""
     place = Path(settings.place)
+    hosts = settings.hosts or ["127.0.0.1"] * len(settings.ports)
     peers = tuple(
-        Peer(node_id(p2p_key(number)), "127.0.0.1", port)
-        for number, port in enumerate(settings.ports)
+        Peer(node_id(p2p_key(number)), host, port)
+        for number, (host, port) in enumerate(zip(hosts, settings.ports, strict=True))
         if number != settings.number
     )
     network = Network(
         p2p_key(settings.number),
+        host=hosts[settings.number],
         port=settings.ports[settings.number],
         peers=peers,
         state_sync=None if settings.sync is None else StateSync(*settings.sync),

@@ -56,6 +56,12 @@ class Child:
         with self._lock:
             return self._process.pid if self._process is not None and self._process.poll() is None else 0
 
+    def restart(self) -> None:
+        """End the node, which is then started again."""
+        with self._lock:
+            if self._process is not None and not self._closing.is_set():
+                self._process.kill()
+
     def close(self) -> None:
         """End the node: SIGTERM, and SIGKILL when it does not listen."""
         with self._lock:

@@ -108,7 +108,13 @@ class CometEngine(ServedEngine):
             snapshots=Snapshots(chain, every_blocks=snapshot_blocks),
         )
         self._submissions = Submissions(intake, self._checker, NodeRpc(rpc_socket), self.snapshot, self._clock)
-        self._following = Following(chain, self._application, NodeRpc(rpc_socket), stored=self._heights.reached)
+        self._following = Following(
+            chain,
+            self._application,
+            NodeRpc(rpc_socket),
+            stored=self._heights.reached,
+            begin_anew=lambda: self.node.restart(),  # it is made last, and follows no block before
+        )
         write_home(node.home, founding, node.consensus, node.network)
         out = node.network
         self._headers = HeaderService(out.host, out.headers_port, rpc_socket) if out.headers_port else None

@@ -98,8 +98,11 @@ class NodeRpc:
 
     def peers(self) -> tuple[str, ...]:
         """Return the ids of the nodes that ours is connected to. Raises NodeAway."""
-        [answer] = self._call("net_info", [{}])
-        return () if answer.error else tuple(each.node_info.id for each in _decode(_NET_INFO, answer).peers)
+        return tuple(each.node_info.id for each in self._net_info().peers)
+
+    def silent_peers(self, since_ns: int) -> tuple[str, ...]:
+        """Return the ids of connected nodes from which nothing came for at least so long. Raises NodeAway."""
+        return tuple(each.node_info.id for each in self._net_info().peers if each.silent_ns >= since_ns)
 
     def sealed_headers(self, heights: Sequence[int], known: dict[bytes, tuple[Validator, ...]]) -> list[SealedHeight]:
         """Return signed headers with their validators, up to the first that the node does not have.
@@ -111,6 +114,10 @@ class NodeRpc:
             NodeAway: the node does not answer.
         """
         return list(self._sealed(heights, known))
+
+    def _net_info(self) -> NetInfoAnswer:
+        [answer] = self._call("net_info", [{}])
+        return NetInfoAnswer([]) if answer.error else _decode(_NET_INFO, answer)
 
     def _sealed(self, heights: Sequence[int], known: dict[bytes, tuple[Validator, ...]]) -> Iterator[SealedHeight]:
         for height, signed in zip(heights, self.signed_headers(heights), strict=True):

@@ -154,8 +154,22 @@ class _NodeInfo(msgspec.Struct, frozen=True):
     id: str
 
 
+class _Monitor(msgspec.Struct, frozen=True):
+    idle_ns: str = msgspec.field(name="Idle")
+
+
+class _ConnectionStatus(msgspec.Struct, frozen=True):
+    received: _Monitor = msgspec.field(name="RecvMonitor")
+
+
 class _Peer(msgspec.Struct, frozen=True):
     node_info: _NodeInfo
+    connection_status: _ConnectionStatus
+
+    @property
+    def silent_ns(self) -> int:
+        """How long nothing has come from it."""
+        return int(self.connection_status.received.idle_ns)
 
 
 class NetInfoAnswer(msgspec.Struct, frozen=True):

@@ -131,7 +131,7 @@ class Journal:
         self._permits: dict[bytes, dict[int, Line]] = {}
         self._pseudonyms: dict[bytes, set[bytes]] = {}
         self._unfinished_parts: set[PartKey] = set()
-        self._held: dict[PartKey, LineKey] = {}
+        self._line_keys: dict[bytes, LineKey] = {}
         self._read_bytes: dict[Path, int] = {}
         self._path, self._file = _adopt(folder)
         self._size_bytes = self._read(self._path)
@@ -162,10 +162,11 @@ class Journal:
     def note(self, key: PartKey, state: State, *, at_s: int) -> None:
         """Note what became of a part; its receipt, if it has one, stays with it.
 
-        Nothing is written of a relationship that was erased here meanwhile; it is known until this worker ends.
+        Nothing is written of a relationship that has no line key: it was erased, or its lines are those of before.
         """
         line = msgspec.structs.replace(self._permits[key.permit][key.part], state=state, at_s=at_s)
-        self._append(line, self._key_of(line), durable=False)
+        self._find_keys({line.pseudonym})
+        self._append(line, durable=False)
 
     def line(self, key: PartKey) -> Line | None:
         """Return what is known of a part; None when it was never offered here."""
@@ -220,7 +221,7 @@ class Journal:
         return [line for line in lines if line.state is state and line.at_s < before_s]
 
     def _settle(self, lines: list[Line], at_s: int) -> int:
-        self._hold([line for line in lines if line.state in (State.INTENT, State.LOGGED)])
+        self._find_keys({line.pseudonym for line in lines if line.state in (State.INTENT, State.LOGGED)})
         for line in lines:
             key = PartKey(line.permit, line.part)
             if line.state is State.LOGGED:
@@ -229,26 +230,23 @@ class Journal:
                 self.note(key, State.NOT_RELEASED, at_s=at_s)
         return len(lines)
 
-    def _hold(self, lines: list[Line]) -> None:
-        """Get the keys that these parts' next lines need, in one look; a part's key is kept until it is finished."""
-        missing = [line for line in lines if PartKey(line.permit, line.part) not in self._held]
-        keys = self._keys.of(line.pseudonym for line in missing)
-        with self._lock:
-            for line in missing:
-                if line.pseudonym in keys:
-                    self._held[PartKey(line.permit, line.part)] = keys[line.pseudonym]
+    def _find_keys(self, pseudonyms: set[bytes]) -> None:
+        """Get keys that lines will be written under, in one look; as the lines, they are known until this worker ends.
 
-    def _key_of(self, line: Line) -> LineKey | None:
-        held = self._held.get(PartKey(line.permit, line.part))
-        return held or self._keys.of([line.pseudonym]).get(line.pseudonym)
+        What is written under a key that was destroyed meanwhile can be read by nobody, as it should be.
+        """
+        missing = pseudonyms - self._line_keys.keys()
+        if missing:
+            self._line_keys |= self._keys.of(missing)
 
     def _begin(self, line: Line, *, durable: bool) -> None:
-        key = self._key_of(line) or self._keys.make(line.pseudonym)
-        with self._lock:
-            self._held[PartKey(line.permit, line.part)] = key
-        self._append(line, key, durable=durable)
+        self._find_keys({line.pseudonym})
+        if line.pseudonym not in self._line_keys:
+            self._line_keys[line.pseudonym] = self._keys.make(line.pseudonym)
+        self._append(line, durable=durable)
 
-    def _append(self, line: Line, key: LineKey | None, *, durable: bool) -> None:
+    def _append(self, line: Line, *, durable: bool) -> None:
+        key = self._line_keys.get(line.pseudonym)
         frame = b"" if key is None else encode_line(line, key)
         with self._lock:
             self._write(frame)
@@ -313,7 +311,6 @@ class Journal:
             self._unfinished_parts.add(key)
         else:
             self._unfinished_parts.discard(key)
-            self._held.pop(key, None)
 
 
 def _adopt(folder: Path) -> tuple[Path, int]:

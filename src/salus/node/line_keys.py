@@ -6,6 +6,7 @@ as the relationship is held. The key is kept twice: by its pseudonym, for who wr
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from salus.crypto.hashing import tag_prefix, tagged
@@ -26,7 +27,7 @@ class LineKey:
 
     secret: bytes = field(repr=False)
 
-    @property
+    @cached_property
     def name(self) -> bytes:
         """What its lines call it, 16 bytes."""
         return tagged(_NAME_TAG, self.secret)[:NAME_SIZE_BYTES]

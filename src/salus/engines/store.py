@@ -285,7 +285,7 @@ class LmdbReader:
             inner = _open(folder, map_size_bytes=0, sync=True, readonly=True)
             self._databases = {space: inner.open_db(space.encode(), create=False) for space in _all_spaces()}
         except lmdb.Error as error:
-            raise Unavailable(f"expected a ledger in {folder}: start the ledger process first ({error})") from error
+            raise Unavailable(f"expected a ledger in {folder} ({error}): start the ledger process first") from error
         self._environment = _Environment(inner)
 
     @contextmanager

@@ -144,16 +144,14 @@ def make_folder(path: Path, place: Place, *, chain: str, now_s: int) -> MemberFi
         raise SettingsUnfit(f"the socket {socket} has a path too long for this system: name a shorter folder")
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    for folder in (part, part / MEMBERS, part / LEDGER):
-        folder.mkdir(parents=True, mode=0o700)
-    keys = generate()
-    node = node_id(write_node_key(part / LEDGER / NODE_KEY))
-    file = _member_file(place, keys, node, chain=chain, now_s=now_s)
-    _write_settings(part, place, keys)
-    _write_member(part, file)
-    if path.exists():
-        path.rmdir()
-    part.rename(path)
+    try:
+        file = _write_folder(part, place, chain=chain, now_s=now_s)
+        if path.exists():
+            path.rmdir()
+        part.rename(path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)  # there are keys in it
+        raise
     return file
 
 
@@ -244,6 +242,17 @@ def _member_file(place: Place, keys: OrganisationKeys, node: str, *, chain: str,
     )
     signed = files.sign(unsigned, member_file.TAG, keys.signing(KeyUse.TRANSACTION))
     return member_file.check(files.from_bytes(files.to_bytes(signed), MemberFile, what=member_file.WHAT))
+
+
+def _write_folder(part: Path, place: Place, *, chain: str, now_s: int) -> MemberFile:
+    for folder in (part, part / MEMBERS, part / LEDGER):
+        folder.mkdir(parents=True, mode=0o700)
+    keys = generate()
+    node = node_id(write_node_key(part / LEDGER / NODE_KEY))
+    file = _member_file(place, keys, node, chain=chain, now_s=now_s)
+    _write_settings(part, place, keys)
+    _write_member(part, file)
+    return file
 
 
 def _check_new(folder: MemberFolder) -> None:

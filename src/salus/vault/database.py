@@ -22,7 +22,8 @@ CONNECT_TIMEOUT_S: Final = 5
 # How long PostgreSQL may stay silent on an open connection before it counts as gone.
 _SILENCE_MAX_MS: Final = 15_000
 _PAUSE_S: Final = 0.01
-_FORGET_MS: Final = 250
+_WAIT_BRIEFLY: Final = "PRAGMA busy_timeout = 250"
+_WAIT_AS_EVER: Final = "PRAGMA busy_timeout = 30000"  # BUSY_TIMEOUT_S
 _WRITES: Final = "salus_writes"
 
 
@@ -76,9 +77,9 @@ class Database:
             connection = self._engine.raw_connection()
             try:
                 cursor = connection.cursor()
-                cursor.execute(f"PRAGMA busy_timeout = {_FORGET_MS}")
+                cursor.execute(_WAIT_BRIEFLY)
                 cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-                cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+                cursor.execute(_WAIT_AS_EVER)
             finally:
                 connection.close()
 

@@ -18,7 +18,7 @@ from salus.contracts.residuals import (
     commit_request,
 )
 from salus.crypto.signing import SigningKey
-from salus.ledger.encoding import EncodingInvalid
+from salus.ledger.encoding import EncodingInvalid, encode
 from salus.ledger.fields import CommittedFields, commit_fields
 from salus.ledger.identifiers import OrganisationId, PublicKey
 
@@ -63,6 +63,8 @@ REFUSED: dict[str, tuple[Callable[[CommittedFields], object], CommittedFields, t
     "a request with a field too many": (
         residuals.request_residual, CommittedFields(SECRET, (*REQUEST_VALUES, b"\xa0")), ResidualInvalid,
     ),
+    "a request id of 15 bytes": (residuals.request_residual, request_with(0, encode(bytes(15))), EncodingInvalid),
+    "a request id of 17 bytes": (residuals.request_residual, request_with(0, encode(bytes(17))), EncodingInvalid),
     **{
         f"a request whose field {place} is another's": (
             residuals.request_residual, request_with(place, REQUEST_VALUES[(place + 1) % 5]), EncodingInvalid,

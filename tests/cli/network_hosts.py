@@ -20,6 +20,7 @@ ADDRESS = re.compile(r"--host (\S+)")
 PROPOSAL = re.compile(r"^proposal ([0-9a-f]{32})\b", re.MULTILINE)
 RUNS = re.compile(r"^(ready|proposal)\b", re.MULTILINE)
 PATIENCE_S = 120.0
+TRY_LATER = 3
 LOOK_AGAIN_S = 0.1
 
 
@@ -53,10 +54,11 @@ class Hosts:
             _make_host(host, f"h{number}", address)
 
     def run(self, block: Block) -> None:
-        """Run a block to its end. An error ends everything."""
+        """Run a block to its end, again when it says to try later. An error ends everything."""
         self._wait_for_running()
         began_s = time.monotonic()
-        ran = self._run(block)
+        while (ran := self._run(block)).returncode == TRY_LATER and time.monotonic() < began_s + PATIENCE_S:
+            time.sleep(1)
         took_s = time.monotonic() - began_s
         self.said.append({"host": block.host, "commands": block.commands, "out": ran.stdout, "took_s": took_s})
         assert ran.returncode == 0, f"{block.host}: {block.commands}{ran.stdout}{ran.stderr}"

@@ -202,6 +202,15 @@ def test_follows_a_cometbft_node_by_bisection() -> None:
     assert got.store.source == "rpc.sock"
 
 
+def test_an_address_is_one_of_a_member(run: Run, tmp_path: Path, store: Path) -> None:
+    for wrong in ("http://", "http://a", "http://a:1/x", "http://a b:1", "http://u@a:1"):
+        assert_fails(run("follow", store, "--source", wrong), 2, error="expected http://host:port", hint="salus follow")
+    away = "http://127.0.0.1:1"
+    assert_fails(run("follow", store, "--source", away), TRY_LATER, error=f"does not answer on {away}", hint="it is")
+    twice = run("follow", store, "--source", away, "--witness", away)
+    assert_fails(twice, 2, error="came the source", hint="second source")
+
+
 def test_a_file_has_what_is_in_it(tmp_path: Path) -> None:
     with open_source(proof(tmp_path, "next")) as source:
         lowest, newest = source.heights()

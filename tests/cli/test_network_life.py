@@ -64,6 +64,10 @@ def test_the_page_is_followed_word_for_word(lived: dict[str, Any], place: Path) 
     # The third accusation suspends, and a vote confirms it.
     assert ["waits for other" in each for each in said(lived, "network accuse")] == [True, True, False]
     assert "RZ3 is suspended until" in lived["logs"]["rz3-2.log"]
+    # Whoever follows sees who came and who went, from two members that agree; whose the new key is, no header says.
+    [followed] = said(lived, "salus follow")
+    [trusted] = re.findall("Trusted: 4 validators with 40 votes together: (.*)", followed)
+    assert [code in trusted for code in ("RZ1", "RZ2", "RZ3", "RZ4", "key ")] == [True, True, True, False, True]
     # Who left has ended by itself, and says so.
     assert lived["ended"] == {"rz4": [0, 0]}
     assert "RZ4 has left north" in lived["logs"]["rz4-3.log"]

@@ -1,4 +1,4 @@
-"""Where `salus follow` gets headers from: a file, a node's folder, or the socket of a CometBFT node."""
+"""Where `salus follow` gets headers from: a file, a node's folder, a CometBFT node's socket, a member's address."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from salus.node.assemble import Node
 
 
-def open_source(place: Path) -> AbstractContextManager[HeaderSource]:
-    """Open a source for a while. What is at the place says what kind it is."""
+def open_source(place: Path | str) -> AbstractContextManager[HeaderSource]:
+    """Open a source for a while. What is at the place says what kind it is; text is the address of a member."""
+    if isinstance(place, str):
+        return _open_member(place)
     if place.is_dir():
         return _open_node(place)
     return _open_socket(place) if place.is_socket() else _open_file(place)
@@ -92,6 +94,20 @@ class _CometBFT:
         return self._rpc.signed_headers([height])[0] is not None
 
 
+class _Member(_CometBFT):
+    """The headers that a member gives out over HTTP."""
+
+    def heights(self) -> tuple[int, int]:
+        newest = self._rpc.newest_height()
+        if not newest:
+            raise HeaderAbsent(f"{self.name} has no header yet: name another source")
+        low, high = 0, newest  # the oldest ones may be gone
+        while high - low > 1:
+            half = (low + high) // 2
+            low, high = (low, half) if self._has(half) else (half, high)
+        return high, newest
+
+
 @contextmanager
 def _open_file(path: Path) -> Iterator[HeaderSource]:
     blocks = list(_blocks_of(path))
@@ -115,6 +131,17 @@ def _open_socket(path: Path) -> Iterator[HeaderSource]:
     rpc = NodeRpc(path)
     try:
         yield _CometBFT(path.name, rpc)
+    finally:
+        rpc.close()
+
+
+@contextmanager
+def _open_member(url: str) -> Iterator[HeaderSource]:
+    from salus.engines.cometbft.remote_headers import RemoteHeaders
+
+    rpc = RemoteHeaders(url)
+    try:
+        yield _Member(url, rpc)
     finally:
         rpc.close()
 

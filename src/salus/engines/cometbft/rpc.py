@@ -25,6 +25,7 @@ BATCH_MAX = 256
 BODY_BYTES_MAX = 4 << 20
 ANSWER_BYTES_MAX = 64 << 20
 VALIDATORS_PER_PAGE = 100
+UNKNOWN_ANSWER = "CometBFT answered in no way that this release knows: check its version"
 IN_CACHE = "already exists in cache"
 """What CometBFT says of a transaction that it has."""
 
@@ -57,11 +58,14 @@ T = TypeVar("T")
 class NodeRpc:
     """One connection to the node; one thread uses it."""
 
-    def __init__(self, socket_path: Path, *, timeout_s: float = TIMEOUT_S) -> None:
-        self._path = socket_path
+    calls_max = BATCH_MAX
+    """In one request."""
+
+    def __init__(self, where: Path | str, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._where = where
         self._timeout_s = timeout_s
         self._numbers = itertools.count(1)
-        self._connection: UnixConnection | None = None
+        self._connection: http.client.HTTPConnection | None = None
 
     def close(self) -> None:
         """End the connection."""
@@ -84,12 +88,17 @@ class NodeRpc:
     def signed_headers(self, heights: Sequence[int]) -> list[SignedHeader | None]:
         """Return signed headers; None for a height that the node does not have. Raises NodeAway."""
         answers = self._call("commit", [{"height": str(height)} for height in heights])
-        return [None if each.error else _decode(_COMMIT, each).signed() for each in answers]
+        return [None if each.error else _signed(each) for each in answers]
+
+    def newest_height(self) -> int:
+        """Return the height of the newest signed header, 0 when there is none. Raises NodeAway."""
+        [answer] = self._call("commit", [{}])
+        return 0 if answer.error else _signed(answer).header.height
 
     def validators(self, height: int) -> tuple[Validator, ...]:
         """Return the validators of a height, in their order; none when the node does not know. Raises NodeAway."""
         [answer] = self._call("validators", [{"height": str(height), "per_page": str(VALIDATORS_PER_PAGE)}])
-        return () if answer.error else in_order(_decode(_VALIDATORS, answer).validator_set())
+        return () if answer.error else in_order(_set(answer))
 
     def earliest_height(self) -> int:
         """Return the height of the oldest block that the node has. Raises NodeAway."""
@@ -133,26 +142,30 @@ class NodeRpc:
 
     def _call(self, method: str, params: Sequence[dict[str, str]]) -> list[_Answer]:
         answers: list[_Answer] = []
-        for start in range(0, len(params), BATCH_MAX):
-            part = params[start : start + BATCH_MAX]
+        for start in range(0, len(params), self.calls_max):
+            part = params[start : start + self.calls_max]
             first = next(self._numbers)
             numbers = [first, *(next(self._numbers) for _ in part[1:])]
             calls = [
                 {"jsonrpc": "2.0", "id": number, "method": method, "params": each}
                 for number, each in zip(numbers, part, strict=True)
             ]
-            answers += _in_order(self._post(msgspec.json.encode(calls)), numbers)
+            body = msgspec.json.encode(calls if self.calls_max > 1 else calls[0])
+            answers += _in_order(self._post(body), numbers)
         return answers
 
     def _post(self, body: bytes) -> bytes:
         try:
             if self._connection is None:
-                self._connection = UnixConnection(self._path, self._timeout_s)
+                self._connection = self._connect()
             self._connection.request("POST", "/", body, {"Content-Type": "application/json"})
             return self._connection.getresponse().read(ANSWER_BYTES_MAX)
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise NodeAway(f"CometBFT does not answer on {self._path}: it is starting, or has ended") from error
+            raise NodeAway(f"CometBFT does not answer on {self._where}: it is starting, or has ended") from error
+
+    def _connect(self) -> http.client.HTTPConnection:
+        return UnixConnection(Path(self._where), self._timeout_s)
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -173,15 +186,29 @@ def _in_order(body: bytes, numbers: Sequence[int]) -> list[_Answer]:
     try:
         found = _ANSWERS.decode(body)
     except msgspec.DecodeError as error:
-        raise NodeAway("CometBFT answered in no way that this release knows: check its version") from error
+        raise NodeAway(UNKNOWN_ANSWER) from error
     by_number = {each.id: each for each in (found if isinstance(found, list) else [found])}
     if set(by_number) != set(numbers):
         raise NodeAway("CometBFT did not answer every call: try again")
     return [by_number[number] for number in numbers]
 
 
+def _signed(answer: _Answer) -> SignedHeader:
+    try:
+        return _decode(_COMMIT, answer).signed()
+    except msgspec.DecodeError as error:
+        raise NodeAway(UNKNOWN_ANSWER) from error
+
+
+def _set(answer: _Answer) -> list[Validator]:
+    try:
+        return _decode(_VALIDATORS, answer).validator_set()
+    except ValueError as error:  # of a number, or of base64
+        raise NodeAway(UNKNOWN_ANSWER) from error
+
+
 def _decode(decoder: "msgspec.json.Decoder[T]", answer: _Answer) -> T:
     try:
         return decoder.decode(answer.result)
     except msgspec.DecodeError as error:
-        raise NodeAway("CometBFT answered in no way that this release knows: check its version") from error
+        raise NodeAway(UNKNOWN_ANSWER) from error

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -74,7 +75,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(line)
     page = terminalreporter.config.getoption("--faults-page")
     if page:
-        Path(page).write_text("\n".join([_machine(), "", *table, ""]), encoding="utf-8")
+        Path(page).write_text("\n".join(["# The fault matrix", "", _machine(), "", *table, ""]), encoding="utf-8")
 
 
 def _row(report: object) -> bool:
@@ -89,5 +90,7 @@ def _line(report: pytest.TestReport) -> str:
 
 
 def _machine() -> str:
+    commit = subprocess.run(["git", "log", "-1", "--format=%h"], capture_output=True, text=True, check=False)
+    machine = f"{os.cpu_count()} processors, {platform.system()} {platform.release()} {platform.machine()}"
     load = os.getloadavg()[0]
-    return f"{os.cpu_count()} processors, {platform.system()} {platform.release()}, load {load:.1f} at the end."
+    return f"Commit {commit.stdout.strip()}, {machine}, Python {platform.python_version()}, load {load:.1f} at the end."

@@ -93,7 +93,8 @@ class _Watch:
             standing = self._standing()
             if standing is not None:
                 self._say(standing.words(time_s=int(time.time())))
-                self.has_left = standing.has_left(time_s=int(time.time()), peers=peer_count(self._member))
+                if standing.access is None:
+                    self.has_left = standing.has_left(time_s=int(time.time()), peers=peer_count(self._member))
             return self.has_left
 
         return look

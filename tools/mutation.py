@@ -83,7 +83,7 @@ CHUNKS = {
     "decision": Chunk(
         under(CONTRACTS, "decision.py gathering.py evidence.py residuals.py record_metadata.py genesis.py"),
         tests_of("contracts", "genesis decisions scenarios"),
-        (*tests_of("contracts", "residuals payer permit_life provisions_meet_records machine"),
+        (*tests_of("contracts", "residuals lacking_rules payer permit_life provisions_meet_records machine"),
          *tests_of("sdk", "evidence receipt_check receipt_kinds receipt_false"), *tests_of("node", "tickets")),
     ),
     "provisions": Chunk(

@@ -1,4 +1,4 @@
-"""When a release goes on, marked, although rules are not held: own staff's direct care and emergencies (DESIGN §5.1)."""
+"""When a release goes on, marked, though rules are not held: own staff's direct care and emergencies (DESIGN §5.1)."""
 
 import pytest
 
@@ -17,7 +17,8 @@ ROWS = """
     own    emergency  BTG     ADMINISTRATIVE  goes on
     own    choice     HPAYMT  CLINICAL        waits
     own    choice     HRESCH  CLINICAL        waits
-    own    choice     TREAT   ADMINISTRATIVE  waits
+    own    choice     TREAT   ADMINISTRATIVE  goes on
+    own    choice     TREAT   OFFICER         waits
     other  choice     TREAT   CLINICAL        waits
     other  own_staff  TREAT   CLINICAL        waits
     other  emergency  ETREAT  CLINICAL        waits

@@ -4,6 +4,7 @@ Transactions are handed to the nodes' RPC as fast as they take them, never more 
 counted is what is in the blocks. Each round starts every network anew, and rounds alternate.
 """
 
+import random
 import secrets
 import tempfile
 import threading
@@ -47,10 +48,14 @@ AHEAD_MAX = 4_000
 """Messages that are handed over and not committed: past saturation, latency is what is outstanding by the rate."""
 HANDED_OVER_MAX = 64
 RELATIONSHIPS = 200
-LONE = 60
+LONE = 40
 IDLE_S = 20.0
+APART_S = (0.5, 2.0)
+"""Between transactions that each find the network idle: a proof block is over, an empty one may be due."""
 PACED_S = 8.0
 PACED_CLIENTS = 48
+"""So many are in flight at most: past saturation, latency is what is outstanding by the rate."""
+SIGNED_BEFORE = 20_000
 CHOICE = gate(Provision(type=ProvisionType.PERMIT, organisations=(PRACTICE,), purposes=(Purpose.TREAT,)))
 MIXED = ["request", "request", "request", "batch", "request", "request", "note", "request", "choice", "batch"]
 """60 % access requests, 20 % registrations, 10 % choices, 10 % others."""
@@ -66,9 +71,8 @@ def run() -> list[Line]:
             for name, many, network, raws in contestants(program):
                 with network(Path(place) / f"{number} {name}") as four:
                     rates.setdefault(name, []).append(throughput(four, raws(four), many))
-        peak = Spread(tuple(rates["1"])).median
         with salus(Path(place) / "quiet") as four:
-            rest = [*idle(four), *loaded(four, peak)]
+            rest = [*idle(four), *loaded(four)]
     return [*compared({name: Spread(tuple(found)) for name, found in rates.items()}), *rest]
 
 
@@ -245,9 +249,8 @@ def pairs() -> Iterator[bytes]:
 def idle(four: FourNodes) -> list[Line]:
     """Measure one transaction at a time, a withdrawal, and what the eight processes use when nothing happens."""
     load = Load(four)
-    alone = Spread(
-        tuple(committed_everywhere(four, load.transaction("batch", number), number) for number in range(LONE))
-    )
+    alone = lone(four, load, apart=True)
+    running = lone(four, load, apart=False)
     withdrawn = withdrawals(four, load)
     before, begun = processor_s(four.processes()), time.perf_counter()
     time.sleep(IDLE_S)
@@ -259,6 +262,13 @@ def idle(four: FourNodes) -> list[Line]:
             f"p95 {alone.percentile(95):.0f} ms, median {alone.median:.0f} ms",
             alone.percentile(95) <= 100,
             {"ms": alone.readings},
+        ),
+        Line(
+            "one transaction after the other, while blocks are running",
+            "p95 ≤ 200 ms",
+            f"p95 {running.percentile(95):.0f} ms, median {running.median:.0f} ms",
+            running.percentile(95) <= 200,
+            {"ms": running.readings},
         ),
         Line(
             "withdrawal in force at all four, idle",
@@ -277,17 +287,29 @@ def idle(four: FourNodes) -> list[Line]:
     ]
 
 
-def loaded(four: FourNodes, peak_per_s: float) -> list[Line]:
-    """Measure commit and withdrawal at 80 % of the highest rate, and what an access takes on the disk."""
+def lone(four: FourNodes, load: Load, *, apart: bool) -> Spread:
+    """Return milliseconds of transactions that come one by one, each at the next node."""
+    readings = []
+    for number in range(LONE):
+        if apart:
+            time.sleep(random.uniform(*APART_S))
+        readings.append(committed_everywhere(four, load.transaction("batch", number), number))
+    return Spread(tuple(readings))
+
+
+def loaded(four: FourNodes) -> list[Line]:
+    """Measure commit and withdrawal at 80 % of these clients' highest rate, and what an access takes on the disk."""
     load = Load(four)
-    size, raws = size_bytes(four.folders), load.transactions(1)
+    raws = iter(list(islice(load.transactions(1), SIGNED_BEFORE)))
+    peak_per_s = len(Paced(four.clients, raws, float("inf")).finish().readings) / PACED_S
+    size = size_bytes(four.folders)
     paced = Paced(four.clients, raws, 0.8 * peak_per_s)
     withdrawn = withdrawals(four, load)
     took = paced.finish()
     per_transaction = (size_bytes(four.folders) - size) / len(four.folders) / max(1, len(took.readings))
     return [
         Line(
-            "commit at 80 % of the highest rate",
+            f"commit at 80 % of the highest rate of {PACED_CLIENTS} clients",
             "p95 < 1 s",
             f"p95 {took.percentile(95):.0f} ms, median {took.median:.0f} ms at {0.8 * peak_per_s:,.0f} transactions/s",
             took.percentile(95) < 1000,

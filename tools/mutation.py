@@ -55,9 +55,11 @@ CHUNKS = {
         under(LEDGER, "log.py"), tests_of("ledger", "log"), tests_of("ledger", "proofs verifier second_verifier")
     ),
     "encoding": Chunk(
-        under(LEDGER, "encoding.py identifiers.py outcomes.py transactions.py entries.py fields.py receipts.py"),
+        under(LEDGER, "encoding.py identifiers.py outcomes.py transactions.py entries.py fields.py receipts.py "
+              "erasure_statements.py"),
         (*tests_of("ledger", "encoding_self_test encoding_text"), *tests_of("contracts", "transactions")),
-        (*tests_of("ledger", "receipt_views identifiers proofs bundles"), *tests_of("contracts", "scenarios machine"),
+        (*tests_of("ledger", "receipt_views identifiers erasure_statements proofs bundles"),
+         *tests_of("contracts", "scenarios machine"),
          *tests_of("sdk", "receipt_check receipt_false receipt_kinds"), "tests/crypto/test_merkle.py"),
     ),
     "machine": Chunk(

@@ -21,7 +21,7 @@ Evidence = Callable[[str], None]
 HELD = {"passed": "yes", "failed": "**no**", "skipped": "not run"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def network() -> Iterator[FourValidators]:
     """Four validators that run, for all rows that leave them as they found them."""
     with _four_validators() as made:

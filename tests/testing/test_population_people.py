@@ -174,6 +174,11 @@ def test_repr_of_a_person_hides_the_number_and_the_records(everybody: list[Synth
 
 
 def peak_bytes(count: int) -> int:
+    """The least of three: what other threads of this process allocate meanwhile is counted too."""
+    return min(peak_once_bytes(count) for _ in range(3))
+
+
+def peak_once_bytes(count: int) -> int:
     tracemalloc.start()
     try:
         for _ in people(SEED, count):

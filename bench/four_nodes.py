@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.release import free_ports
+from salus.cli.demonstration_places import free_ports
 from salus.contracts.membership import KeyUse
 from salus.crypto.signing import SigningKey
 from salus.engines.base import Founding

@@ -125,25 +125,30 @@ class Load:
         return FileConsent(pseudonym, bytes(16), CHOICE, Digest(secrets.token_bytes(32)), 0), [key]
 
     def _request(self, number: int) -> tuple[Message, list[SigningKey]]:
-        message = RequestAccess(
-            pseudonym=self.people[number % RELATIONSHIPS][0],
-            custodian=HOSPITAL,
-            requester=PRACTICE,
-            role_class=RoleClass.CLINICAL,
-            purpose=Purpose.TREAT,
-            verb=Verb.READ,
-            duration_s=900,
-            session=0,
-            reader_key=Digest(secrets.token_bytes(32)),
-            ticket=Digest(b""),
-            residual=Digest(secrets.token_bytes(32)),
-        )
+        message = access_request(self.people[number % RELATIONSHIPS][0])
         return message, [self.session, self.practice]
 
     def _signed(self, messages: list[Message], keys: list[SigningKey]) -> bytes:
         return transactions.sign(
             messages, chain=self.chain, keys=keys, expires_at_s=int(time.time()) + 300, nonce=secrets.token_bytes(16)
         )
+
+
+def access_request(pseudonym: Pseudonym) -> RequestAccess:
+    """Return the practice's request for records at the hospital."""
+    return RequestAccess(
+        pseudonym=pseudonym,
+        custodian=HOSPITAL,
+        requester=PRACTICE,
+        role_class=RoleClass.CLINICAL,
+        purpose=Purpose.TREAT,
+        verb=Verb.READ,
+        duration_s=900,
+        session=0,
+        reader_key=Digest(secrets.token_bytes(32)),
+        ticket=Digest(b""),
+        residual=Digest(secrets.token_bytes(32)),
+    )
 
 
 def verify_rate() -> Spread:

@@ -27,11 +27,11 @@ from bench.four_nodes import (
     size_bytes,
     transaction_key,
 )
+from bench.ledger import CHOICE, access_request
 from bench.measure import Line, Spread
-from salus.contracts.access import CommitReleases, End, RequestAccess
+from salus.contracts.access import CommitReleases, End
 from salus.contracts.consent import FileConsent, WithdrawConsent
 from salus.contracts.patients import Enrol, Holder
-from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass, Verb, gate
 from salus.contracts.records import RegisterBatch
 from salus.crypto.signing import SigningKey
 from salus.engines.client import LedgerClient
@@ -56,7 +56,6 @@ PACED_S = 8.0
 PACED_CLIENTS = 48
 """So many are in flight at most: past saturation, latency is what is outstanding by the rate."""
 SIGNED_BEFORE = 20_000
-CHOICE = gate(Provision(type=ProvisionType.PERMIT, organisations=(PRACTICE,), purposes=(Purpose.TREAT,)))
 MIXED = ["request", "request", "request", "batch", "request", "request", "note", "request", "choice", "batch"]
 """60 % access requests, 20 % registrations, 10 % choices, 10 % others."""
 SIGNATURES = {"request": 2, "batch": 1, "note": 1, "choice": 1}
@@ -187,7 +186,7 @@ class Load:
         """Return one transaction of a kind."""
         pseudonym, key = self.people[number % RELATIONSHIPS]
         make: dict[str, tuple[Callable[[Pseudonym], Message], list[SigningKey]]] = {
-            "request": (self._request, [self._session, self._practice]),
+            "request": (access_request, [self._session, self._practice]),
             "batch": (self._batch, [self._hospital]),
             "note": (self._note, [self._hospital]),
             "choice": (self._choice, [key]),
@@ -204,21 +203,6 @@ class Load:
         random = Digest(secrets.token_bytes(32))
         message = Enrol(pseudonym, HOSPITAL, PublicKey(key.public), Holder.PATIENT, Digest(b""), random)
         return self.signed([message], [self._hospital, key])
-
-    def _request(self, pseudonym: Pseudonym) -> Message:
-        return RequestAccess(
-            pseudonym=pseudonym,
-            custodian=HOSPITAL,
-            requester=PRACTICE,
-            role_class=RoleClass.CLINICAL,
-            purpose=Purpose.TREAT,
-            verb=Verb.READ,
-            duration_s=900,
-            session=0,
-            reader_key=Digest(secrets.token_bytes(32)),
-            ticket=Digest(b""),
-            residual=Digest(secrets.token_bytes(32)),
-        )
 
     def _batch(self, pseudonym: Pseudonym) -> Message:
         return RegisterBatch(pseudonym, HOSPITAL, Digest(secrets.token_bytes(32)), 16)

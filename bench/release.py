@@ -1,7 +1,6 @@
 """Release between two nodes over HTTP on loopback, and withdrawal to first refusal (DESIGN §9)."""
 
 import json
-import socket
 import tempfile
 import threading
 import time
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measure import Line, Spread, latencies
+from salus.cli.demonstration_places import free_ports
 from salus.cli.running import NetworkProcesses
 from salus.clinical.fhir.resources import parse
 from salus.clinical.nhs_number import NhsNumber
@@ -110,15 +110,6 @@ def two_nodes() -> Iterator[Pair]:
         peers = node_peers(practice)
         stack.callback(peers.close)
         yield _prepare(hospital, practice, peers)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports of this machine that nobody listens on."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _prepare(hospital: Node, practice: Node, peers: HttpPeers) -> Pair:

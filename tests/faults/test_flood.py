@@ -28,6 +28,10 @@ FLOOD_S = 20.0
 WITHIN_MS = 2_000
 
 
+class TooSlow(Exception):
+    """The limit is missed. Nothing else may fail: a divergence or a loss is no matter of speed."""
+
+
 def junk(_validator: Validator) -> bytes:
     return os.urandom(200)
 
@@ -43,7 +47,7 @@ def valid(validator: Validator) -> bytes:
     return publish(validator, "flood")
 
 
-@pytest.mark.xfail(reason="four validators check each signature on the same two cores", strict=False)
+@pytest.mark.xfail(raises=TooSlow, reason="four validators check each signature on the same two cores", strict=False)
 @pytest.mark.parametrize("make", [junk, with_a_key_of_its_own, valid])
 @pytest.mark.fault("mempool flood by one member")
 def test_others_transactions_commit_within_two_seconds(
@@ -66,7 +70,8 @@ def test_others_transactions_commit_within_two_seconds(
     p95_ms, worst_ms = load.p95_ms(began_s, ended_s), load.worst_ms(began_s, ended_s)
     evidence(f"{make.__name__}: p95 {p95_ms:.0f} ms, worst {worst_ms:.0f} ms, without it {load.p95_ms(0, began_s):.0f}")
     evidence(four.agree(load, among=four.all[:3]))
-    assert p95_ms < WITHIN_MS
+    if p95_ms >= WITHIN_MS:
+        raise TooSlow(f"p95 {p95_ms:.0f} ms, expected less than {WITHIN_MS}")
 
 
 def flood(validator: Validator, raws: Iterator[bytes], ended: threading.Event) -> None:

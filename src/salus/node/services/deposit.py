@@ -47,6 +47,10 @@ _PLACED_OF = (
     .where(schema.entries.c.pseudonym == bindparam("pseudonym"))
     .order_by(schema.entries.c.record_id, schema.entries.c.version)
 )
+_RECORD_IDS: BindParameter[bytes] = bindparam("record_ids", expanding=True)
+_PLACED_VERSIONS = select(schema.entries.c.record_id, schema.entries.c.version, schema.entries.c.placed).where(
+    (schema.entries.c.pseudonym == bindparam("pseudonym")) & schema.entries.c.record_id.in_(_RECORD_IDS)
+)
 _ROOTS: BindParameter[bytes] = bindparam("roots", expanding=True)
 _MARK_COMMITTED = update(schema.batches).where(schema.batches.c.batch_root.in_(_ROOTS)).values(committed=1)
 _VERSIONS = select(schema.entries.c.record_id, schema.entries.c.version).where(schema.entries.c.batch_root.in_(_ROOTS))
@@ -219,6 +223,16 @@ def placed_entries(node: Node, pseudonym: Pseudonym) -> list[PlacedEntry]:
     with node.vault.database.reading() as connection:
         rows = connection.scalars(_PLACED_OF, {"pseudonym": pseudonym}).all()
     return [PLACED.decode(row) for row in rows]
+
+
+def placed_versions(node: Node, pseudonym: Pseudonym, versions: Sequence[RecordKey]) -> list[PlacedEntry]:
+    """Return the index entries of record versions of a relationship, in the order asked for; unknown ones left out."""
+    found = {}
+    with node.vault.database.reading() as connection:
+        for record_ids in _in_parts(sorted({record for record, _ in versions})):
+            for row in connection.execute(_PLACED_VERSIONS, {"pseudonym": pseudonym, "record_ids": record_ids}):
+                found[row.record_id, row.version] = row.placed
+    return [PLACED.decode(found[key]) for key in versions if key in found]
 
 
 def _placed(

@@ -3,6 +3,7 @@
 Nothing here lets anything out; `release` and `own_care` do, and only what was judged to go.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -29,8 +30,9 @@ from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import PartAsk
 from salus.node.services import choices
 from salus.node.services.choices import HeldRules
-from salus.node.services.deposit import METADATA, placed_entries
+from salus.node.services.deposit import METADATA, placed_entries, placed_versions
 from salus.node.services.identify import Identified, identify
+from salus.vault.rows import RecordKey
 from salus.vault.vault import Record
 
 
@@ -145,11 +147,31 @@ def wait_for_height(node: Node, height: int) -> None:
 
 def judge(node: Node, reader: Reader, hearing: Hearing) -> Judgement:
     """Put every record in scope to the whole rules."""
+    registered = _registered(node, reader, hearing.terms)
+    judged = _put_to_rules(node, reader, hearing, _in_scope(reader, hearing.terms, registered))
+    sizes = {each.batch_root: each.batch_size for each in registered}
+    return Judgement(judged, sum(sizes.values()))
+
+
+def judge_versions(node: Node, reader: Reader, hearing: Hearing, versions: Sequence[RecordKey]) -> Judgement:
+    """Put these record versions to the whole rules, in this order; what is unknown here, or erased, is passed over.
+
+    Raises:
+        Refused: PERMIT_DEAD when one was registered after the permit was given: ask for a new one.
+    """
+    placed = placed_versions(node, hearing.terms.pseudonym, versions)
+    if any(_registered_at_s(reader, hearing.terms, each) > hearing.terms.from_s for each in placed):
+        raise Refused(Refusal.PERMIT_DEAD, "a record is newer than the permit: ask for a new one")
+    judged = _put_to_rules(
+        node, reader, hearing, [each for each in placed if not _is_erased(reader, hearing.terms, each)]
+    )
+    return Judgement(judged, len(judged))
+
+
+def _put_to_rules(node: Node, reader: Reader, hearing: Hearing, placed: Sequence[PlacedEntry]) -> list[Judged]:
     request = msgspec.structs.replace(
         access.open_request(hearing.terms, time_s=now_s(node, reader)), person=bytes(hearing.who.certificate)
     )
-    registered = _registered(node, reader, hearing.terms)
-    placed = _in_scope(reader, hearing.terms, registered)
     stored = node.vault.record_many([(each.entry.record, each.entry.version) for each in placed])
     judged = []
     for each, record in zip(placed, stored, strict=True):
@@ -157,8 +179,11 @@ def judge(node: Node, reader: Reader, hearing: Hearing) -> Judgement:
         facts = record_of(each.entry.record, metadata.values)
         if is_asked_for(hearing.residual.scope, facts):
             judged.append(Judged(each, record, decision.decide(hearing.terms, hearing.held.rules, request, facts)))
-    sizes = {each.batch_root: each.batch_size for each in registered}
-    return Judgement(judged, sum(sizes.values()))
+    return judged
+
+
+def _is_erased(reader: Reader, terms: Permit, placed: PlacedEntry) -> bool:
+    return bool(records.entry_mark(reader, terms.pseudonym, entry_hash(placed.entry)).erased_at_s)
 
 
 def _registered(node: Node, reader: Reader, terms: Permit) -> list[PlacedEntry]:
@@ -171,8 +196,7 @@ def _in_scope(reader: Reader, terms: Permit, registered: list[PlacedEntry]) -> l
     """The newest version of every record, less what was erased."""
     newest: dict[bytes, PlacedEntry] = {}
     for placed in registered:
-        mark = records.entry_mark(reader, terms.pseudonym, entry_hash(placed.entry))
-        if not mark.erased_at_s:
+        if not _is_erased(reader, terms, placed):
             newest[placed.entry.record] = placed
     return [newest[record] for record in sorted(newest)]
 

@@ -5,7 +5,7 @@ goes on, marked *continuity*; its receipts are anchored when the ledger is back 
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from salus.contracts import access, patients, provisions, records
@@ -26,7 +26,7 @@ from salus.node.assemble import Node
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.journal import PartKey, State
 from salus.node.people import OpenSession
-from salus.node.services.judge import Hearing, hear_residual, judge, now_s, require_live
+from salus.node.services.judge import Hearing, Judgement, hear_residual, judge, now_s, require_live
 from salus.node.services.release import How, part_document, write_parts
 from salus.node.services.request import Denied, Wish, request
 
@@ -53,10 +53,10 @@ def open_for_own_staff(node: Node, session: OpenSession, wish: Wish) -> Denied |
     try:
         node.require_fresh()
     except NotNow:
-        if not _is_own_direct_care(node, wish):
+        if not is_own_direct_care(node, wish):
             raise
         with node.engine.snapshot() as reader:
-            hearing = _continuity(node, reader, session, wish)  # 1
+            hearing = hear_in_continuity(node, reader, session, wish)  # 1
             return _open(node, reader, hearing, Standing.CONTINUITY)
     granted = request(node, session, wish)  # 1
     if isinstance(granted, Denied):
@@ -68,13 +68,30 @@ def open_for_own_staff(node: Node, session: OpenSession, wish: Wish) -> Denied |
 
 
 def _open(node: Node, reader: Reader, hearing: Hearing, standing: Standing) -> Iterator[Opened]:
+    return open_judged(node, reader, hearing, judge(node, reader, hearing), standing)  # 2
+
+
+def open_judged(
+    node: Node,
+    reader: Reader,
+    hearing: Hearing,
+    judgement: Judgement,
+    standing: Standing,
+    *,
+    reserve: Callable[[int], int] = lambda _count: 1,
+) -> Iterator[Opened]:
+    """Write the receipts of what was judged, and open what may go; each part's receipt is logged before its records.
+
+    Args:
+        reserve: as for `write_parts`.
+    """
     how = How(provisions.day_of(now_s(node, reader)), node.clock(), standing, Delivery.TLS)
-    write_parts(node, hearing, judge(node, reader, hearing), reader_key=b"", how=how)  # 2
-    return _each_part(node, hearing)
+    written = write_parts(node, hearing, judgement, reader_key=b"", how=how, reserve=reserve)
+    return _each_part(node, hearing, first=written[0].statement.part)
 
 
-def _each_part(node: Node, hearing: Hearing) -> Iterator[Opened]:
-    part, part_count = 1, 1
+def _each_part(node: Node, hearing: Hearing, *, first: int) -> Iterator[Opened]:
+    part, part_count = first, first
     while part <= part_count:
         kept = part_document(node, hearing.permit, part)
         assert kept is not None, "every part was written"
@@ -87,12 +104,18 @@ def _each_part(node: Node, hearing: Hearing) -> Iterator[Opened]:
         part, part_count = part + 1, kept.part_count
 
 
-def _is_own_direct_care(node: Node, wish: Wish) -> bool:
+def is_own_direct_care(node: Node, wish: Wish) -> bool:
+    """Tell whether a wish is direct care of own patients, which goes on without the ledger (R3)."""
     asked = Request(node.organisation, wish.role_class, wish.purpose, wish.verb, day=0)
     return wish.custodian == node.organisation and is_direct_care(asked)
 
 
-def _continuity(node: Node, reader: Reader, session: OpenSession, wish: Wish) -> Hearing:
+def hear_in_continuity(node: Node, reader: Reader, session: OpenSession, wish: Wish) -> Hearing:
+    """Return the hearing of a wish while the ledger is out of reach; nothing of it is committed yet.
+
+    Raises:
+        Refused: the relationship is not here, or was erased; or who asks does not fit.
+    """
     patients.require_custodian(reader, wish.pseudonym, node.organisation)
     if records.is_erased(reader, wish.pseudonym):
         raise Refused(Refusal.PATIENT_UNKNOWN, "the relationship was erased: nothing is left to open")

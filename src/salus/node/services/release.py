@@ -5,7 +5,7 @@ without which nobody can open a byte. Permit, person and rules are checked again
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -186,27 +186,36 @@ def release_key_info(chain: str, permit: bytes, reader_key: bytes) -> bytes:
 
 
 def write_parts(
-    node: Node, hearing: Hearing, judgement: Judgement, *, reader_key: bytes, how: How
+    node: Node,
+    hearing: Hearing,
+    judgement: Judgement,
+    *,
+    reader_key: bytes,
+    how: How,
+    reserve: Callable[[int], int] = lambda _count: 1,
 ) -> list[PartDocument]:
     """Write every part's receipt and keep it, with the request, in one durable step; return the parts that are kept.
 
     Args:
+        reserve: given how many parts there are, returns the first one's number: 1, unless the permit has parts already.
         reader_key: to which the release keys will be sealed; empty where nothing is sealed.
     """
     parts = _cut([each for each in judgement.records if each.decision.may_go])
     withheld = [each for each in judgement.records if not each.decision.may_go]
     written = []
-    for number, released in enumerate(parts, start=1):
+    first = reserve(len(parts))
+    part_count = first + len(parts) - 1
+    for number, released in enumerate(parts, start=first):
         release_key = new_key()
-        fields = _fields(hearing, released, withheld if number == 1 else [], release_key, len(parts), how)
-        room = judgement.registered_count if number == 1 else len(released)
+        fields = _fields(hearing, released, withheld if number == first else [], release_key, part_count, how)
+        room = judgement.registered_count if number == first else len(released)
         committed = receipts.commit_receipt(fields, room=room, secret=secrets.token_bytes(32))
         document = PartDocument(
             statement=Statement(receipts.FORMAT, node.chain, hearing.permit, number, committed.root()),
             fields=committed,
             release_key=release_key,
             reader_key=reader_key,
-            part_count=len(parts),
+            part_count=part_count,
             records=tuple(each.placed for each in released),
         )
         written.append(document)

@@ -1,0 +1,159 @@
+"""Respond: one response of this node's own interfaces, under a session permit (R1, R3, R4, R5).
+
+One commit opens a permit for a login, a relationship and a verb; each response checks it again against current state,
+puts every record that it would show to the rules, and leaves one receipt. Whatever an interface shows of a person, be
+it a hit, a total or a page, it has from here.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from salus.contracts.provisions import Purpose, RoleClass, Verb
+from salus.ledger.identifiers import Pseudonym
+from salus.ledger.receipts import Standing
+from salus.ledger.state import Reader
+from salus.node.assemble import Node
+from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.people import OpenSession
+from salus.node.services.judge import Hearing, hear_residual, judge_versions, require_live
+from salus.node.services.own_care import hear_in_continuity, is_own_direct_care, open_judged
+from salus.node.services.request import Denied, Granted, Wish, request
+from salus.vault.rows import RecordKey
+
+HELD_MAX = 4096
+"""How many permits one worker holds; the least used is let go, and asked for again."""
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who uses this node's interfaces, in which role and for what purpose."""
+
+    session: OpenSession
+    role_class: RoleClass
+    purpose: Purpose
+
+
+@dataclass(frozen=True)
+class Response:
+    """What may be shown of the records that were asked for.
+
+    Args:
+        released: content by record version, in the order asked for.
+        withheld_count: how many were kept back; it is for the receipt, and never for whoever asked.
+    """
+
+    released: dict[RecordKey, bytes] = field(repr=False)
+    withheld_count: int
+
+
+@dataclass
+class _Held:
+    """A permit, and how many parts were written under it."""
+
+    granted: Granted
+    part_count: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def reserve(self, count: int) -> int:
+        """Return the number of the first of so many new parts."""
+        with self.lock:
+            self.part_count += count
+            return self.part_count - count + 1
+
+
+NOTHING = Response({}, 0)
+_Key = tuple[bytes, Pseudonym, Verb]
+
+
+class Responder:
+    """The session permits of one worker, and the responses under them; used by any number of threads."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._lock = threading.Lock()
+        self._held: OrderedDict[_Key, _Held] = OrderedDict()
+
+    def respond(self, login: Login, pseudonym: Pseudonym, verb: Verb, versions: Sequence[RecordKey]) -> Response:
+        """Return what may be shown of record versions of one relationship; nothing where the ledger says no.
+
+        1. Take the session permit; where there is none, ask the ledger for one (R1). Its "no" is committed (R2).
+        2. Check it against current state, and judge each record (R3); a permit that has died is asked for again, once.
+        3. Write one receipt over what goes and what does not, log it, and open what may go (R5).
+
+        Raises:
+            Refused: the person, the session or the rules do not fit.
+            NotNow: the ledger is out of reach, and this is not direct care of an own patient.
+        """
+        if not versions:
+            return NOTHING
+        wish = Wish(pseudonym, self._node.organisation, login.role_class, login.purpose, verb)
+        try:
+            self._node.require_fresh()
+        except NotNow:
+            if not is_own_direct_care(self._node, wish):
+                raise
+            return self._continue(login, wish, versions)
+        key = (login.session.key.public, pseudonym, verb)
+        try:
+            return self._respond_under(key, login, wish, versions)
+        except Refused as refused:
+            if refused.refusal is not Refusal.PERMIT_DEAD:
+                raise
+            self._forget(key)
+            return self._respond_under(key, login, wish, versions)
+
+    def _respond_under(self, key: _Key, login: Login, wish: Wish, versions: Sequence[RecordKey]) -> Response:
+        held = self._take(key, login, wish)  # 1
+        if held is None:
+            return NOTHING
+        node, granted = self._node, held.granted
+        with node.engine.snapshot() as reader:
+            terms = require_live(node, reader, granted.permit, node.organisation)  # 2
+            hearing = hear_residual(node, reader, granted.permit, terms, granted.residual)
+            return _opened(node, reader, hearing, versions, Standing.LEDGER, reserve=held.reserve)  # 3
+
+    def _continue(self, login: Login, wish: Wish, versions: Sequence[RecordKey]) -> Response:
+        with self._node.engine.snapshot() as reader:
+            hearing = hear_in_continuity(self._node, reader, login.session, wish)
+            return _opened(self._node, reader, hearing, versions, Standing.CONTINUITY)
+
+    def _take(self, key: _Key, login: Login, wish: Wish) -> _Held | None:
+        """Return the permit that is held, or a new one; None when the ledger says no."""
+        with self._lock:
+            held = self._held.get(key)
+            if held is not None:
+                self._held.move_to_end(key)
+                return held
+        granted = request(self._node, login.session, wish)
+        if isinstance(granted, Denied):
+            return None
+        with self._lock:
+            held = self._held.setdefault(key, _Held(granted))  # another thread may have been first: then it is its
+            if len(self._held) > HELD_MAX:
+                self._held.popitem(last=False)
+        return held
+
+    def _forget(self, key: _Key) -> None:
+        with self._lock:
+            self._held.pop(key, None)
+
+
+def _opened(
+    node: Node,
+    reader: Reader,
+    hearing: Hearing,
+    versions: Sequence[RecordKey],
+    standing: Standing,
+    *,
+    reserve: Callable[[int], int] = lambda _count: 1,
+) -> Response:
+    judgement = judge_versions(node, reader, hearing, versions)
+    if not judgement.records:
+        return NOTHING
+    opened = open_judged(node, reader, hearing, judgement, standing, reserve=reserve)
+    released: dict[RecordKey, bytes] = {
+        (each.placed.entry.record, each.placed.entry.version): each.content for each in opened
+    }
+    return Response(released, len(judgement.records) - len(released))

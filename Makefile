@@ -34,9 +34,9 @@ SPREAD := -n $(WORKERS) --dist worksteal
 help:
 	@sed -n '3,$${/^#/!q;s/^#//p}' Makefile
 
-setup: $(VENV)/.ready-test $(VENV)/.ready-engine
+setup: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-engine
 
-demo: $(VENV)/.ready-runtime $(if $(NETWORK),$(VENV)/.ready-engine)
+demo: $(VENV)/.ready-runtime $(VENV)/.ready-definitions $(if $(NETWORK),$(VENV)/.ready-engine)
 	$(BIN)/salus demo $(if $(EXIT),--exit) $(if $(NETWORK),--network $(NETWORK))
 
 # Five checks that can also be run alone; `make -k check` goes on after one that fails.
@@ -58,18 +58,18 @@ licences: $(VENV)/.ready-test
 pages: $(VENV)/.ready-test
 	$(PYTEST) -q tests/project
 
-fast: $(VENV)/.ready-test
+fast: $(VENV)/.ready-test $(VENV)/.ready-definitions
 	$(PYTEST) -q $(SPREAD) -m "not services and not long"
 
-test: check pythons $(VENV)/.ready-engine
+test: check pythons $(VENV)/.ready-definitions $(VENV)/.ready-engine
 	$(PYTEST) $(SPREAD) -m "not long"
 
-long: $(VENV)/.ready-test $(VENV)/.ready-engine pythons
+long: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-engine pythons
 	mkdir -p docs/results
 	{ git log -1 --format='commit %H'; uname -srm; nproc; $(BIN)/python -V; \
 	  $(PYTEST) $(SPREAD) -m long -o faulthandler_timeout=7200; } 2>&1 | tee docs/results/$(TODAY)-long.txt
 
-faults: $(VENV)/.ready-test $(VENV)/.ready-engine
+faults: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-engine
 	mkdir -p docs/results
 	$(PYTEST) -q tests/faults -o faulthandler_timeout=3600 --faults-page docs/results/$(TODAY)-faults.md
 
@@ -78,13 +78,13 @@ mutation: $(VENV)/.ready-test
 	{ git log -1 --format='commit %H'; uname -srm; nproc; $(BIN)/python -V; \
 	  nice -n 15 $(BIN)/python -m tools.mutation $(CHUNK); } 2>&1 | tee docs/results/$(TODAY)-mutation.txt
 
-bench: $(VENV)/.ready-test | $(VENV)/.ready-peers
+bench: $(VENV)/.ready-test $(VENV)/.ready-definitions | $(VENV)/.ready-peers
 	$(BIN)/python -m bench
 
 bench-network: $(VENV)/.ready-test $(VENV)/.ready-engine
 	$(BIN)/python -m bench network state_sync
 
-docs: $(VENV)/.ready-test
+docs: $(VENV)/.ready-test $(VENV)/.ready-definitions
 	$(PYTEST) -q -m docs --write-docs
 
 # --- set-up, each step done again when its lock changes --------------------------------------------------------------
@@ -133,6 +133,15 @@ $(VENV)/.ready-engine: requirements/engine.txt src/salus/engines/cometbft/instal
 	$(BIN)/salus network install-engine --version 0.38.25  # the older one of the test matrix
 	touch $@
 
+# HL7's definitions of FHIR R4, compiled once into a table beside the code that reads it; nothing is done when it is of
+# the same. The npm client is the machine's, else that of a wheel.
+$(VENV)/.ready-definitions: requirements/node.txt tools/fhir_definitions.py \
+    $(wildcard src/salus/clinical/fhir/definitions/*.py) $(VENV)/.ready-runtime
+	@command -v npm >/dev/null || { $(INSTALL) -r requirements/node.txt; \
+	  $(BIN)/python -m tools.licences requirements/node.txt; }
+	$(BIN)/python -m tools.fhir_definitions
+	touch $@
+
 # The peers that the benchmark measures beside us; without root it says so and the bench leaves them out.
 $(VENV)/.ready-peers: | $(VENV)/.ready-venv
 	@if command -v age >/dev/null && command -v openssl >/dev/null; then touch $@; \
@@ -155,6 +164,7 @@ lock: $(VENV)/.ready-lock
 	$(COMPILE) --extra population --extra postgres --extra s3 --extra test -c requirements/extras.txt \
 	  -o requirements/test.txt pyproject.toml
 	$(COMPILE) -o requirements/engine.txt requirements/engine.in
+	$(COMPILE) -o requirements/node.txt requirements/node.in
 	$(COMPILE) -o requirements/lock.txt requirements/lock.in
 
 clean:

@@ -5,9 +5,11 @@ anything is, is a name in `faulty`.
 """
 
 import logging
+import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +92,8 @@ class Validator:
     def kill_node(self) -> None:
         """SIGKILL to the CometBFT node alone; the ledger process starts it again."""
         for each in self.node_processes():
-            subprocess.run(["kill", "-9", str(each)], check=False)
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
 
     def stop(self) -> int:
         """SIGTERM; return the exit status."""

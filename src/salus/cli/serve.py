@@ -2,8 +2,8 @@
 
 import io
 import logging
+import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -103,14 +103,15 @@ def log_to_standard_error() -> None:
     """Log events as lines of names and values, in UTC."""
     import structlog
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    stream = cast("TextIO", StandardError())
+    logging.basicConfig(stream=stream, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     structlog.configure(
         processors=[
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"], drop_missing=True),
         ],
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", StandardError())),
+        logger_factory=structlog.PrintLoggerFactory(stream),
     )
 
 
@@ -119,14 +120,25 @@ class StandardError(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Write, or lose the line."""
-        with suppress(OSError, ValueError):
+        try:
             sys.stderr.write(text)
+        except (OSError, ValueError):
+            self._let_go()
         return len(text)
 
     def flush(self) -> None:
         """Flush, if there is still somebody."""
-        with suppress(OSError, ValueError):
+        try:
             sys.stderr.flush()
+        except (OSError, ValueError):
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Write to nowhere from here on: what is left unwritten would else fail once more, as Python ends."""
+        if not sys.stderr.closed:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stderr.fileno())
+            os.close(nowhere)
 
 
 def endpoint_of(node: Path) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from bench.measure import Line
 from salus.clinical.fhir.resources import parse
 from salus.clinical.nhs_number import NhsNumber
+from salus.node.new_records import new_record
 from salus.node.services.deposit import ChartDeposit, deposit_charts
 from salus.node.services.enrol import enrol
 from salus.testing.population import HOSPITAL as TRUST
@@ -30,7 +31,7 @@ def run() -> list[Line]:
         begun, count = time.perf_counter(), 0
         for start in range(0, len(enrolled), TOGETHER):
             charts = [
-                ChartDeposit(pseudonym, [parse(body) for body in chart.resources])
+                ChartDeposit(pseudonym, [new_record(parse(body)) for body in chart.resources])
                 for pseudonym, chart in enrolled[start : start + TOGETHER]
             ]
             count += sum(len(filed) for filed in deposit_charts(node, charts))

@@ -100,13 +100,13 @@ def test_a_version_supersedes_one_that_another_worker_places_at_this_moment(
                 deposit(node, pseudonym, [parse(FIRST)])
         keep, is_overtaken = deposits._keep_placed, [True]
 
-        def overtaken(node: Node, placed: object) -> bool:
+        def overtaken(node: Node, placed: object, fresh: object) -> bool:
             if is_overtaken.pop() if is_overtaken else False:
                 (orphan,) = [
                     each for each in node.vault.records(pseudonym) if not each.registered and each.version == 1
                 ]
                 deposits.register(node, {pseudonym: [(orphan, deposits.METADATA.decode(orphan.metadata))]})
-            return keep(node, placed)  # type: ignore[arg-type]
+            return keep(node, placed, fresh)  # type: ignore[arg-type]
 
         monkeypatch.setattr(deposits, "_keep_placed", overtaken)
         deposit(node, pseudonym, [parse(OTHER)])

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from sqlalchemy import Engine, event
 
 from salus.clinical.fhir.resources import parse
+from salus.node.new_records import new_record
 from salus.node.services.deposit import ChartDeposit, deposit_charts
 from salus.node.services.enrol import enrol
 from salus.testing.population.numbers import kept_nhs_number
@@ -54,7 +55,7 @@ def test_charts_that_are_deposited_together_are_looked_up_together(day: Day) -> 
     costs = []
     for few in (people[:1], people[1:]):
         with counted() as counts:
-            filed = deposit_charts(hospital, [ChartDeposit(each, [parse(SMALL)]) for each in few])
+            filed = deposit_charts(hospital, [ChartDeposit(each, [new_record(parse(SMALL))]) for each in few])
         assert [len(of_chart) for of_chart in filed] == [1] * len(few)
         costs.append(counts)
     assert costs[0] == costs[1]

@@ -16,6 +16,7 @@ from salus.ledger.identifiers import RecordId
 
 LIST_MAX = 4096
 FIELDS = 6
+IDS_FIELD = 4
 TITLE_FIELD = 5
 
 
@@ -65,6 +66,33 @@ def record_of(record: RecordId, values: tuple[bytes, ...]) -> Record:
         period_from_s=period_from_s,
         period_to_s=period_to_s,
     )
+
+
+def facts_of(committed: CommittedFields) -> Facts:
+    """Return the facts that were committed to. Raises EncodingInvalid."""
+    classes, codes, labels, period, ids, title = committed.values
+    period_from_s, period_to_s = _PERIOD.decode(period)
+    return Facts(
+        classes=_TEXTS.decode(classes),
+        codes=_TEXTS.decode(codes),
+        labels=_TEXTS.decode(labels),
+        period_from_s=period_from_s,
+        period_to_s=period_to_s,
+        ids=_IDS.decode(ids),
+        title=_TITLE.decode(title),
+    )
+
+
+def classes_of(committed: CommittedFields) -> tuple[str, ...]:
+    """Return the record's classes, its FHIR type. Raises EncodingInvalid."""
+    classes: tuple[str, ...] = _TEXTS.decode(committed.values[0])
+    return classes
+
+
+def ids_of(committed: CommittedFields) -> tuple[bytes, ...]:
+    """Return the names that the record has at its source, such as `Observation/17`. Raises EncodingInvalid."""
+    ids: tuple[bytes, ...] = _IDS.decode(committed.values[IDS_FIELD])
+    return ids
 
 
 def title_of(committed: CommittedFields) -> str:

@@ -38,6 +38,7 @@ class Node:
         clock: Unix seconds of the local clock.
         custodian_journal: what this worker released; requester_journal: what it received.
         person_limits: how often one certified person may do what.
+        has_index: whether what is deposited is indexed, to be found by interfaces that search.
     """
 
     organisation: OrganisationId
@@ -49,6 +50,7 @@ class Node:
     requester_journal: Journal
     clock: Callable[[], int]
     person_limits: PersonLimits = PERSON_LIMITS
+    has_index: bool = False
 
     def __post_init__(self) -> None:
         with self.vault.database.writing() as connection:

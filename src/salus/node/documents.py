@@ -17,10 +17,11 @@ from salus.vault.deposits import Deposit
 from salus.vault.vault import Record, Vault
 
 DOCUMENT_TAG: Final = "salus/document/1"
+DIRECTORY_TAG: Final = "salus/directory/1"
 
 
 class Kind(IntEnum):
-    """What a sealed object of a relationship is. 1 is a record; the others are documents of the node."""
+    """What a sealed object is. 1 is a patient's record, 12 a resource about no patient; others are the node's own."""
 
     RECORD = 1
     CHOICE = 2
@@ -33,6 +34,12 @@ class Kind(IntEnum):
     REASON = 9
     TICKET = 10
     LINE_KEY = 11
+    DIRECTORY = 12
+
+
+def directory_relationship(chain: str) -> bytes:
+    """Return what stands where a relationship would for resources about no patient; the ledger knows nothing of it."""
+    return tagged(DIRECTORY_TAG, chain.encode())[:16]
 
 
 class Associated(msgspec.Struct, frozen=True, array_like=True):

@@ -33,6 +33,7 @@ class Refusal(IntEnum):
     BYTES_UNFIT = 21
     NOT_ERASED = 22
     STATEMENT_UNFIT = 23
+    VERSION_UNFIT = 24
 
 
 class Refused(Exception):

@@ -1,12 +1,26 @@
 """The node's own tables beside the vault's: where things are, never what they say.
 
-Index entries with their paths, the batches that wait for the ledger, and the identity map. No row holds a name, a
-number or the content of a record; the identity map's key is a keyed hash, and the map is never backed up (DESIGN §3).
+Index entries with their paths, the batches that wait for the ledger, and the identity map. No row of these holds a
+name, a number or the content of a record; the identity map's key is a keyed hash, and the map is never backed up
+(DESIGN §3). The search index (`resources`, `tokens`, `texts`, `ranges`) holds words and dates of records and is as
+precious as they are: it is made from them again, never backed up, and goes with an erasure.
 """
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, String, Table, inspect, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    inspect,
+    select,
+)
 
 from salus.vault.schema import Bytes
 
@@ -112,6 +126,63 @@ notices: Final = Table(
     Column("pseudonym", Bytes, nullable=False, index=True),
 )
 """What is noted for the privacy officer; `pseudonym` is empty where it is about no patient."""
+
+resources: Final = Table(
+    "node_resources",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("record_id", Bytes, nullable=False, unique=True),
+    Column("version", BigInteger, nullable=False),
+    Column("pseudonym", Bytes, nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("logical_id", String(64), nullable=False),
+    Column("updated_s", BigInteger, nullable=False),
+    Column("deleted", Integer, nullable=False),
+    Index("node_resources_by_id", "logical_id", "type"),
+    Index("node_resources_by_person", "pseudonym", "type"),
+    Index("node_resources_by_type", "type", "updated_s"),
+)
+"""The newest version of each resource, for interfaces that name it by type and id.
+
+`pseudonym` is empty where it is about no patient; `deleted` is 1 where the newest version says that it is gone.
+"""
+
+tokens: Final = Table(
+    "node_tokens",
+    metadata,
+    Column("row", Integer, nullable=False, index=True),
+    Column("parameter", Integer, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("value", Bytes, nullable=False),
+    Index("node_tokens_by_value", "parameter", "value", "row"),
+)
+"""What a resource is found by where only equality counts: keyed hashes of codes, identifiers, references, addresses.
+
+`part` keeps together what stands in one repetition of an element.
+"""
+
+texts: Final = Table(
+    "node_texts",
+    metadata,
+    Column("row", Integer, nullable=False, index=True),
+    Column("parameter", Integer, nullable=False),
+    Column("text", String, nullable=False),
+    Index("node_texts_by_text", "parameter", "text", "row"),
+)
+"""Words that a resource is found by, without case and accents: names, addresses, titles."""
+
+ranges: Final = Table(
+    "node_ranges",
+    metadata,
+    Column("row", Integer, nullable=False, index=True),
+    Column("parameter", Integer, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("unit", Bytes, nullable=False),
+    Column("low", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Index("node_ranges_by_low", "parameter", "low", "row"),
+)
+"""Times (milliseconds since 1970), numbers and quantities as the interval that their precision leaves open."""
 
 cursors: Final = Table(
     "node_cursors",

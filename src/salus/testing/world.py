@@ -44,6 +44,7 @@ class World:
     keys: dict[OrganisationId, OrganisationKeys]
     nodes: dict[OrganisationId, Node] = field(default_factory=dict)
     person_limits: PersonLimits = PERSON_LIMITS
+    has_index: bool = False
 
     @property
     def hospital(self) -> Node:
@@ -76,6 +77,7 @@ class World:
             requester_journal=Journal(place / "received", line_keys, unfinished=State.SLOT_MISSING, now_s=now()),
             clock=now,
             person_limits=self.person_limits,
+            has_index=self.has_index,
         )
         self.nodes[organisation] = node
         return node
@@ -131,8 +133,13 @@ def world(
     organisations: Sequence[OrganisationId] = (HOSPITAL, PRACTICE),
     policies: Sequence[FirstPolicy] = (),
     person_limits: PersonLimits = PERSON_LIMITS,
+    has_index: bool = False,
 ) -> Iterator[World]:
-    """Start a ledger and one node for each organisation; everything ends with the block."""
+    """Start a ledger and one node for each organisation; everything ends with the block.
+
+    Args:
+        has_index: whether the nodes index what is deposited, as those with a FHIR server do.
+    """
     keys = {organisation: generate() for organisation in organisations}
     genesis = make_genesis(keys, policies=policies)
     consensus = keys[organisations[0]].signing(KeyUse.CONSENSUS)
@@ -142,7 +149,7 @@ def world(
     with ExitStack() as stack:
         engine = EmbeddedEngine(folder / "ledger", founding, consensus)
         stack.callback(engine.close)
-        made = World(folder, genesis, engine, keys, person_limits=person_limits)
+        made = World(folder, genesis, engine, keys, person_limits=person_limits, has_index=has_index)
         for organisation in organisations:
             made.open_node(organisation)
         yield made

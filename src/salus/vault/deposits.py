@@ -97,6 +97,7 @@ class Deposited:
     content_salt: bytes = field(repr=False)
     size_bytes: int
     segment_count: int
+    staged_at_s: int
     is_new: bool
 
 
@@ -221,6 +222,7 @@ def deposited(row: RecordRow, content_salt: bytes, *, is_new: bool) -> Deposited
         content_salt,
         row.size_bytes,
         row.segment_count,
+        row.staged_at_s,
         is_new,
     )
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 from salus.clinical.fhir.elements import objects, text, texts
 from salus.clinical.fhir.faults import Fault, FhirRejected
+from salus.clinical.fhir.resources import Resource
 from salus.clinical.fhir.strict_json import read_object
 from salus.clinical.fhir.subjects import stated_nhs_number
+from salus.clinical.local_number import LENGTH_MAX, LocalNumber
 from salus.clinical.nhs_number import NhsNumber
 
 
@@ -58,3 +60,21 @@ def best_name(content: Mapping[str, object]) -> Mapping[str, object]:
     official = [name for name in names if name.get("use") == "official"]
     present = [name for name in names if name.get("use") != "old"]
     return next(iter(official + present), {})
+
+
+def person_number(patient: Resource) -> NhsNumber | LocalNumber:
+    """Return the number by which a person is known: the NHS number, else the first of the source's own, else the id.
+
+    Raises:
+        FhirRejected: NO_PATIENT: the Patient has no number and no id.
+    """
+    if patient.nhs_number is not None:
+        return patient.nhs_number
+    for identifier in objects(read_object(patient.body), "identifier"):
+        system, value = text(identifier, "system"), text(identifier, "value")
+        if system and value and identifier.get("use") != "old" and len(system) + len(value) <= LENGTH_MAX:
+            return LocalNumber(system, value)
+    if patient.id is not None:
+        return LocalNumber("Patient", patient.id)
+    expected, hint = "a Patient with an NHS number, an identifier or an id", "add one at its source"
+    raise FhirRejected(Fault.NO_PATIENT, expected=expected, came="one without any", hint=hint)

@@ -43,6 +43,18 @@ PERSONAL = frozenset(
     )
 )
 
+# Types that are about no one person, wherever they stand: the directory of a server, not a chart.
+SHARED = frozenset(
+    (
+        *("ActivityDefinition", "CapabilityStatement", "CodeSystem", "CompartmentDefinition", "ConceptMap"),
+        *("Endpoint", "GraphDefinition", "HealthcareService", "ImplementationGuide", "InsurancePlan", "Library"),
+        *("Location", "Measure", "Medication", "MedicationKnowledge", "MessageDefinition", "NamingSystem"),
+        *("OperationDefinition", "Organization", "OrganizationAffiliation", "PlanDefinition", "Practitioner"),
+        *("PractitionerRole", "Questionnaire", "SearchParameter", "StructureDefinition", "StructureMap"),
+        *("Substance", "TerminologyCapabilities", "ValueSet"),
+    )
+)
+
 ATTACHMENT_PATHS = ("content.attachment.url", "content.url", "presentedForm.url", "payload.contentAttachment.url")
 
 

@@ -4,19 +4,18 @@ A deposit is acknowledged when it is durable in the vault, readable here at once
 same bytes again are the same record; changed bytes of the same source are its next version.
 """
 
-import hmac
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from sqlalchemy import BindParameter, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from salus.clinical.fhir.resources import Resource
+from salus.clinical.fhir.subjects import SHARED
 from salus.contracts import record_metadata, records
-from salus.contracts.provisions import EARLIEST_S, LATEST_S
-from salus.contracts.record_metadata import Facts
 from salus.contracts.records import RegisterBatch
 from salus.crypto.sealing import new_key
 from salus.ledger.encoding import decoder, encode
@@ -27,6 +26,9 @@ from salus.node import documents, schema
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.new_records import NewRecord, new_record
+from salus.node.projections import search_index
+from salus.node.projections.resources import DIRECTORY, NewVersion, name_of
 from salus.node.services.enrol import record_secrets
 from salus.vault.deposits import Deposit, Deposited
 from salus.vault.errors import NoSuchRecord, RecordExists
@@ -40,6 +42,10 @@ RECORDS_ASKED = 500
 STAGINGS_MAX = 5
 BATCHES_TOGETHER = 128
 """How many registrations share one transaction, and so one signature."""
+
+StoredVersion = tuple[Deposited | Record, CommittedFields]
+"""A record version in the vault, and its metadata."""
+Stored = Mapping[Pseudonym, Sequence[StoredVersion]]
 
 # Built once: SQLAlchemy takes longer to put a statement together than SQLite takes to answer it.
 _PLACED_OF = (
@@ -76,27 +82,26 @@ class Filed:
 
 @dataclass(frozen=True)
 class ChartDeposit:
-    """Resources of one person, to be deposited under their pseudonym."""
+    """Records of one person, to be deposited under their pseudonym; under DIRECTORY those that are about nobody."""
 
     pseudonym: Pseudonym
-    resources: Sequence[Resource]
+    records: Sequence[NewRecord]
 
 
 def deposit(node: Node, pseudonym: Pseudonym, resources: Sequence[Resource]) -> list[Filed]:
     """Deposit resources of one person; see `deposit_charts`."""
-    return deposit_charts(node, [ChartDeposit(pseudonym, resources)])[0]
+    return deposit_charts(node, [ChartDeposit(pseudonym, [new_record(each) for each in resources])])[0]
 
 
 def deposit_charts(node: Node, charts: Sequence[ChartDeposit]) -> list[list[Filed]]:
-    """Deposit resources of several people, each one's new records as one batch, and register them.
+    """Deposit records of several people, each one's new ones as one batch, and register them.
 
     1. Find each one's record and version.
     2. Seal them into the vault, all or none, durably: from here on the deposit is acknowledged.
     3. Place what is new in batches, one for each person, and commit them.
 
     Raises:
-        Refused: a relationship is unknown, a record has more codes or labels than rules can know of, or the ledger says
-            no.
+        Refused: a relationship is unknown, VERSION_UNFIT, or the ledger says no.
         NotNow: the ledger is away; the records are staged, and `redrive` registers them. Or other workers are
             depositing the same records all the time; nothing was stored.
     """
@@ -105,9 +110,23 @@ def deposit_charts(node: Node, charts: Sequence[ChartDeposit]) -> list[list[File
     for key, answer in answers.items():
         if answer.is_new:
             metadata = METADATA.decode(unique[key].metadata)
-            new.setdefault(Pseudonym(unique[key].relationship), []).append((answer, metadata))
-    register(node, new)  # 3
+            new.setdefault(_owner(node, unique[key]), []).append((answer, metadata))
+    bodies = {key: unique[key].content for key, answer in answers.items() if answer.is_new}
+    _list_in_directory(node, new.pop(DIRECTORY, []), bodies)
+    register(node, new, bodies)  # 3
     return [[_filed(answers[each.key]) for each in of_chart] for of_chart in deposits]
+
+
+def _owner(node: Node, deposit: Deposit) -> Pseudonym:
+    is_nobodys = deposit.relationship == documents.directory_relationship(node.chain)
+    return DIRECTORY if is_nobodys else Pseudonym(deposit.relationship)
+
+
+def _list_in_directory(node: Node, stored: Sequence[StoredVersion], bodies: Mapping[RecordKey, object]) -> None:
+    """Index resources about nobody; the ledger hears nothing of them."""
+    if stored and node.has_index:
+        with node.vault.database.writing() as connection:
+            search_index.take_in(connection, node, _new_versions(node, {DIRECTORY: stored}, bodies))
 
 
 def _stage(
@@ -125,16 +144,20 @@ def _stage(
     raise NotNow("other workers are depositing the same records: send them again")
 
 
-def register(node: Node, stored: Mapping[Pseudonym, Sequence[tuple[Deposited | Record, CommittedFields]]]) -> None:
+def register(node: Node, stored: Stored, bodies: Mapping[RecordKey, object] = MappingProxyType({})) -> None:
     """Place staged record versions in one batch for each pseudonym, keep the paths, and commit the batches.
 
     An earlier version that is staged still comes along, so that what supersedes it says so. What another worker has
     placed is not placed again; its batch is committed if it is not yet.
+
+    Args:
+        bodies: contents that are at hand; others are opened where the index needs them.
     """
     before = _entries_before(node, stored)
     stored = {pseudonym: [*_staged_before(node, rows, before), *rows] for pseudonym, rows in stored.items()}
     known: dict[RecordKey, Batch] = {}
-    while not _keep_placed(node, placed := _placed(stored, before, known)):
+    fresh = _new_versions(node, stored, bodies) if node.has_index else []
+    while not _keep_placed(node, placed := _placed(stored, before, known), fresh):
         known, before = _known(node, stored), _entries_before(node, stored)
     new = [Batch(pseudonym, rows[0].batch_root, rows[0].batch_size) for pseudonym, rows in placed.items()]
     commit_batches(node, [*new, *set(known.values())])
@@ -207,10 +230,11 @@ def redrive(node: Node, *, age_s: int = 0) -> int:
         waiting = connection.execute(
             select(schema.batches).where((columns.committed == 0) & (columns.kept_at_s < before_s))
         ).all()
-    staged: dict[Pseudonym, list[tuple[Deposited | Record, CommittedFields]]] = {}
+    staged: dict[Pseudonym, Sequence[StoredVersion]] = {}
     for orphan in node.vault.orphans(before_s):
         record = node.vault.record(orphan.record_id, orphan.version)
-        staged.setdefault(Pseudonym(orphan.relationship), []).append((record, METADATA.decode(record.metadata)))
+        pseudonym = Pseudonym(orphan.relationship)
+        staged[pseudonym] = [*staged.get(pseudonym, ()), (record, METADATA.decode(record.metadata))]
     try:
         commit_batches(node, [Batch(Pseudonym(row.pseudonym), Digest(row.batch_root), row.size) for row in waiting])
     finally:
@@ -236,7 +260,7 @@ def placed_versions(node: Node, pseudonym: Pseudonym, versions: Sequence[RecordK
 
 
 def _placed(
-    stored: Mapping[Pseudonym, Sequence[tuple[Deposited | Record, CommittedFields]]],
+    stored: Stored,
     before: Mapping[RecordKey, PlacedEntry],
     known: Mapping[RecordKey, Batch],
 ) -> dict[Pseudonym, list[PlacedEntry]]:
@@ -246,7 +270,7 @@ def _placed(
 
 
 def _entries(
-    stored: Sequence[tuple[Deposited | Record, CommittedFields]],
+    stored: Sequence[StoredVersion],
     before: Mapping[RecordKey, PlacedEntry],
     known: Mapping[RecordKey, Batch],
 ) -> dict[RecordKey, Entry]:
@@ -264,9 +288,7 @@ def _place(entries: Sequence[Entry]) -> list[PlacedEntry]:
     return place_entries(entries, padding=padding)
 
 
-def _known(
-    node: Node, stored: Mapping[Pseudonym, Sequence[tuple[Deposited | Record, CommittedFields]]]
-) -> dict[RecordKey, Batch]:
+def _known(node: Node, stored: Stored) -> dict[RecordKey, Batch]:
     """The batches of those that have been placed."""
     wanted = {_key(each) for rows in stored.values() for each, _ in rows}
     columns = schema.entries.c
@@ -291,8 +313,22 @@ def _key(stored: Deposited | Record) -> RecordKey:
     return stored.record_id, stored.version
 
 
-def _keep_placed(node: Node, placed: Mapping[Pseudonym, Sequence[PlacedEntry]]) -> bool:
-    """Keep batches and entries, all or none; False when another worker has placed one of the records."""
+def _new_versions(node: Node, stored: Stored, bodies: Mapping[RecordKey, object]) -> list[NewVersion]:
+    """What the search index takes in of these record versions."""
+    versions = []
+    for pseudonym, rows in stored.items():
+        for each, metadata in rows:
+            body = bodies[_key(each)] if _key(each) in bodies else b"".join(node.vault.open(*_key(each)))
+            assert isinstance(body, bytes), "a record is deposited whole"
+            name = name_of(metadata)
+            if pseudonym and name.partition("/")[0] in SHARED:
+                continue  # an organisation or a colleague in a chart: whoever reads the chart needs it, nobody finds it
+            versions.append(NewVersion(RecordId(each.record_id), each.version, pseudonym, name, each.staged_at_s, body))
+    return versions
+
+
+def _keep_placed(node: Node, placed: Mapping[Pseudonym, Sequence[PlacedEntry]], fresh: Sequence[NewVersion]) -> bool:
+    """Keep batches and entries, all or none, with the index; False when another worker has placed one of them."""
     if not placed:
         return True
     now_s = node.clock()
@@ -321,6 +357,8 @@ def _keep_placed(node: Node, placed: Mapping[Pseudonym, Sequence[PlacedEntry]]) 
         with node.vault.database.writing() as connection:
             connection.execute(insert(schema.batches), batches)
             connection.execute(insert(schema.entries), entries)
+            keys = {(each.entry.record, each.entry.version) for rows in placed.values() for each in rows}
+            search_index.take_in(connection, node, [each for each in fresh if each.key in keys])
     except IntegrityError:
         return False
     return True
@@ -339,12 +377,12 @@ def _entry(stored: Deposited | Record, metadata: CommittedFields, earlier: Entry
 
 def _staged_before(
     node: Node,
-    rows: Sequence[tuple[Deposited | Record, CommittedFields]],
+    rows: Sequence[StoredVersion],
     before: Mapping[RecordKey, PlacedEntry],
-) -> list[tuple[Deposited | Record, CommittedFields]]:
+) -> list[StoredVersion]:
     """The versions before these that are in the vault and in no batch, the first ones first."""
     has = {_key(each) for each, _ in rows} | set(before)
-    found: list[tuple[Deposited | Record, CommittedFields]] = []
+    found: list[StoredVersion] = []
     for each, _ in rows:
         for version in range(each.version - 1, 0, -1):
             if (each.record_id, version) in has:
@@ -356,9 +394,7 @@ def _staged_before(
     return sorted(found, key=lambda earlier: _key(earlier[0]))
 
 
-def _entries_before(
-    node: Node, stored: Mapping[Pseudonym, Sequence[tuple[Deposited | Record, CommittedFields]]]
-) -> dict[RecordKey, PlacedEntry]:
+def _entries_before(node: Node, stored: Stored) -> dict[RecordKey, PlacedEntry]:
     """The placed entries of the versions before these, where there are any."""
     later = [each.record_id for rows in stored.values() for each, _ in rows if each.version > 1]
     if not later:
@@ -372,9 +408,10 @@ def _entries_before(
 
 
 def _deposits(node: Node, charts: Sequence[ChartDeposit]) -> list[list[Deposit]]:
-    secrets_of_charts = record_secrets(node, [chart.pseudonym for chart in charts])
+    own = iter(record_secrets(node, [chart.pseudonym for chart in charts if chart.pseudonym]))
+    secrets_of_charts = [next(own) if chart.pseudonym else node.keys.lookup for chart in charts]
     named = [
-        [(_record_id(secret, resource), resource) for resource in chart.resources]
+        [(record.record_id(secret), record) for record in chart.records]
         for chart, secret in zip(charts, secrets_of_charts, strict=True)
     ]
     newest = node.vault.newest_versions([record for of_chart in named for record, _ in of_chart])
@@ -384,19 +421,26 @@ def _deposits(node: Node, charts: Sequence[ChartDeposit]) -> list[list[Deposit]]
 
 
 def _deposits_of(
-    node: Node, pseudonym: Pseudonym, named: Sequence[tuple[RecordId, Resource]], newest: Mapping[bytes, int]
+    node: Node, pseudonym: Pseudonym, named: Sequence[tuple[RecordId, NewRecord]], newest: Mapping[bytes, int]
 ) -> list[Deposit]:
     deposits = []
     last: dict[RecordId, Deposit] = {}
-    for record, resource in named:
+    for record, new in named:
         earlier = last.get(record)
-        if earlier is not None and earlier.content == resource.body:
+        _require_after(new, earlier.version if earlier else newest.get(record, 0))
+        if earlier is not None and earlier.content == new.body:
             deposits.append(earlier)
             continue
-        version = earlier.version + 1 if earlier else _version(node, record, newest.get(record, 0), resource.body)
-        last[record] = _deposit(node, pseudonym, record, version, resource)
+        version = earlier.version + 1 if earlier else _version(node, record, newest.get(record, 0), new.body)
+        last[record] = _deposit(node, pseudonym, record, version, new)
         deposits.append(last[record])
     return deposits
+
+
+def _require_after(new: NewRecord, newest: int) -> None:
+    if new.after is not None and new.after != newest:
+        words = f"expected version {new.after} as the newest of this record, it has {newest}: read it again"
+        raise Refused(Refusal.VERSION_UNFIT, words)
 
 
 def _version(node: Node, record: RecordId, newest: int, body: bytes) -> int:
@@ -406,36 +450,16 @@ def _version(node: Node, record: RecordId, newest: int, body: bytes) -> int:
     return newest + 1
 
 
-def _deposit(node: Node, pseudonym: Pseudonym, record: RecordId, version: int, resource: Resource) -> Deposit:
+def _deposit(node: Node, pseudonym: Pseudonym, record: RecordId, version: int, new: NewRecord) -> Deposit:
+    kind = Kind.RECORD if pseudonym else Kind.DIRECTORY
     return Deposit(
-        relationship=pseudonym,
+        relationship=pseudonym or documents.directory_relationship(node.chain),
         record_id=record,
         version=version,
-        associated=documents.associated(node.chain, Kind.RECORD, record, version),
-        metadata=encode(record_metadata.commit_facts(_facts(resource), secret=new_key())),
-        content=resource.body,
-    )
-
-
-def _record_id(secret: bytes, resource: Resource) -> RecordId:
-    """The same source resource is the same record; one without an id is named by its bytes."""
-    source = f"{resource.type}/{resource.id}".encode() if resource.id else resource.body
-    return RecordId(hmac.digest(secret, source, "sha256")[:16])
-
-
-def _facts(resource: Resource) -> Facts:
-    metadata = resource.metadata
-    for name, texts in (("codes", metadata.codes), ("labels", metadata.labels)):
-        if len(texts) > record_metadata.LIST_MAX:  # leaving some out would let the record past a deny that names them
-            words = f"expected at most {record_metadata.LIST_MAX} {name} in a record, came {len(texts)}: divide it"
-            raise Refused(Refusal.RECORD_UNFIT, words)
-    return Facts(
-        classes=(metadata.resource_type,),
-        codes=metadata.codes,
-        labels=metadata.labels,
-        period_from_s=EARLIEST_S if metadata.period_from_s is None else metadata.period_from_s,
-        period_to_s=LATEST_S if metadata.period_to_s is None else metadata.period_to_s,
-        title=metadata.title or "",
+        associated=documents.associated(node.chain, kind, record, version),
+        metadata=encode(record_metadata.commit_facts(new.facts, secret=new_key())),
+        content=new.body,
+        is_registered=kind is Kind.DIRECTORY,
     )
 
 

@@ -20,6 +20,7 @@ from salus.ledger.identifiers import PermitId, Pseudonym
 from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.errors import Refused
+from salus.node.projections import resources
 from salus.node.projections.permits import follow
 from salus.node.services.anchor import anchor
 
@@ -72,6 +73,7 @@ def destroy(node: Node, pseudonym: Pseudonym, *, within_s: int = 0) -> int:
     with node.vault.database.writing() as connection:
         if is_custodian:
             _note_holders(connection, node, pseudonym)
+        resources.forget_relationships(connection, [pseudonym])
         for table in _OF_A_RELATIONSHIP:
             connection.execute(delete(table).where(table.c.pseudonym == pseudonym))
         gone = connection.execute(
@@ -113,7 +115,7 @@ def is_held(node: Node, pseudonym: Pseudonym) -> bool:
     with node.vault.database.reading() as connection:
         return any(
             connection.scalar(select(table.c.pseudonym).where(table.c.pseudonym == pseudonym).limit(1)) is not None
-            for table in (*_OF_A_RELATIONSHIP, schema.permits)
+            for table in (*_OF_A_RELATIONSHIP, schema.permits, schema.resources)
         )
 
 

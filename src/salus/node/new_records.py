@@ -1,0 +1,58 @@
+"""What is to be deposited: a record's name among those of its patient, its bytes, and the facts that rules read."""
+
+import hmac
+from dataclasses import dataclass, field
+
+from salus.clinical.fhir.resources import Resource
+from salus.contracts import record_metadata
+from salus.contracts.provisions import EARLIEST_S, LATEST_S
+from salus.contracts.record_metadata import Facts
+from salus.ledger.identifiers import RecordId
+from salus.node.errors import Refusal, Refused
+
+
+@dataclass(frozen=True)
+class NewRecord:
+    """A record version to be deposited.
+
+    Args:
+        name: names the record among those of its relationship: `Type/id`, or its bytes where it has no id.
+        body: the record itself; empty says that it was deleted.
+        after: the version that must be the newest before it, 0 for none; None does not mind.
+    """
+
+    name: bytes = field(repr=False)
+    body: bytes = field(repr=False)
+    facts: Facts
+    after: int | None = None
+
+    def record_id(self, secret: bytes) -> RecordId:
+        """Return the id that this name has under a secret: the same source resource is the same record."""
+        return RecordId(hmac.digest(secret, self.name, "sha256")[:16])
+
+
+def new_record(resource: Resource, *, after: int | None = None) -> NewRecord:
+    """Return what is to be deposited of a resource.
+
+    Raises:
+        Refused: RECORD_UNFIT: it has more codes or labels than rules can know of.
+    """
+    name = f"{resource.type}/{resource.id}".encode() if resource.id else b""
+    return NewRecord(name or resource.body, resource.body, _facts(resource, name), after)
+
+
+def _facts(resource: Resource, name: bytes) -> Facts:
+    metadata = resource.metadata
+    for what, texts in (("codes", metadata.codes), ("labels", metadata.labels)):
+        if len(texts) > record_metadata.LIST_MAX:  # leaving some out would let the record past a deny that names them
+            words = f"expected at most {record_metadata.LIST_MAX} {what} in a record, came {len(texts)}: divide it"
+            raise Refused(Refusal.RECORD_UNFIT, words)
+    return Facts(
+        classes=(metadata.resource_type,),
+        codes=metadata.codes,
+        labels=metadata.labels,
+        period_from_s=EARLIEST_S if metadata.period_from_s is None else metadata.period_from_s,
+        period_to_s=LATEST_S if metadata.period_to_s is None else metadata.period_to_s,
+        ids=(name,) if name else (),
+        title=metadata.title or "",
+    )

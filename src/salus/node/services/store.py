@@ -1,0 +1,139 @@
+"""Store: what somebody writes through an interface, all of one request or none of it.
+
+A resource is named by its type and logical id; its bytes are kept as they came. Whose it is follows from what it says
+of its patient, and never changes: a version that names somebody else is refused.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from salus.clinical.fhir import Fault, FhirRejected, Resource
+from salus.contracts.record_metadata import facts_of
+from salus.ledger.identifiers import Pseudonym
+from salus.node.assemble import Node
+from salus.node.errors import Refusal, Refused
+from salus.node.new_records import NewRecord, new_record
+from salus.node.projections import resources
+from salus.node.projections.resources import Found
+from salus.node.services.deposit import METADATA, ChartDeposit, deposit_charts
+from salus.node.services.owners import known_patient, owner, recognise
+
+
+@dataclass(frozen=True)
+class Write:
+    """A resource to be stored under its type and id.
+
+    Args:
+        after: the version that must be its newest, 0 for none; None does not mind.
+    """
+
+    resource: Resource
+    after: int | None = None
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """A resource to be marked as gone; its versions stay, and are judged like any record."""
+
+    type: str
+    logical_id: str
+    after: int | None = None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What became of a write: where the resource is now; `is_new` is false when the same was there before."""
+
+    found: Found
+    is_new: bool
+
+
+def store(node: Node, writes: Sequence[Write | Deletion]) -> list[Stored]:
+    """Store resources and deletions, all or none, each patient's as one batch.
+
+    1. Find out whose each is; patients first, so that what names them finds them.
+    2. A resource that is here stays its owner's, and is of the version that it must be.
+    3. Enrol the patients who are new: nothing that is known to be wrong gets as far.
+    4. Deposit: durable, registered, indexed.
+
+    Raises:
+        FhirRejected: it names nobody and has to, somebody who is not here, or somebody else than before.
+        Refused: VERSION_UNFIT, RECORD_UNFIT, or the ledger says no.
+        NotNow: the ledger is away: what is durable is registered when it is back.
+    """
+    assert node.has_index, "what is named by type and id is found by the index"
+    newcomers: dict[Pseudonym, Resource] = {}
+    owners = _owners(node, writes, newcomers)  # 1
+    for write, whose in zip(writes, owners, strict=True):
+        _require_fit(node, write, whose)  # 2
+    enrolled = {name: known_patient(node, patient)[0] for name, patient in newcomers.items()}  # 3
+    charts: dict[Pseudonym, list[tuple[int, NewRecord]]] = {}
+    for place, (write, whose) in enumerate(zip(writes, owners, strict=True)):
+        charts.setdefault(enrolled.get(whose, whose), []).append((place, _new_record(node, write)))
+    deposits = [ChartDeposit(whose, [record for _, record in records]) for whose, records in charts.items()]
+    filed = deposit_charts(node, deposits)  # 4
+    is_new = {
+        place: each.is_new
+        for records, of_chart in zip(charts.values(), filed, strict=True)
+        for (place, _), each in zip(records, of_chart, strict=True)
+    }
+    found = resources.find_all(node, [_name(write) for write in writes])
+    assert len(found) == len(writes), "what was deposited is in the index"
+    return [Stored(each, is_new[place]) for place, each in enumerate(found)]
+
+
+def _owners(node: Node, writes: Sequence[Write | Deletion], newcomers: dict[Pseudonym, Resource]) -> list[Pseudonym]:
+    """Whose each write is; who is not known here yet has a name for the time being, noted in `newcomers`."""
+    beside: dict[str, Pseudonym] = {}
+    for write in writes:
+        if isinstance(write, Write) and write.resource.type == "Patient":
+            known = recognise(node, write.resource)
+            if known is None:
+                known = Pseudonym(f"new {len(newcomers)}".encode())
+                newcomers[known] = write.resource
+            beside[f"Patient/{write.resource.id}"] = known
+    rest = [write for write in writes if isinstance(write, Write) and write.resource.type != "Patient"]
+    for write in sorted(rest, key=lambda each: each.resource.type == "Provenance"):  # it is its targets'
+        beside[f"{write.resource.type}/{write.resource.id}"] = owner(node, write.resource, beside)
+    return [
+        beside[f"{write.resource.type}/{write.resource.id}"] if isinstance(write, Write) else _deleted(node, write)
+        for write in writes
+    ]
+
+
+def _deleted(node: Node, deletion: Deletion) -> Pseudonym:
+    return _require_found(node, deletion).pseudonym
+
+
+def _require_found(node: Node, deletion: Deletion) -> Found:
+    found = resources.find(node, deletion.type, deletion.logical_id)
+    if found is None:
+        raise Refused(Refusal.RECORD_UNFIT, "expected a resource that is here: there is nothing to delete")
+    return found
+
+
+def _require_fit(node: Node, write: Write | Deletion, whose: Pseudonym) -> None:
+    kind, _ = name = _name(write)
+    known = resources.find(node, *name)
+    if known is not None and known.pseudonym != whose:
+        expected, hint = f"a version of this {kind} about the same patient", "create a new resource for the other one"
+        raise FhirRejected(Fault.WRONG_PATIENT, expected=expected, came="one about somebody else", hint=hint)
+    version = known.version if known is not None else 0
+    if write.after is not None and write.after != version:
+        words = f"expected version {write.after} as the newest of this {kind}, it has {version}: read it again"
+        raise Refused(Refusal.VERSION_UNFIT, words)
+
+
+def _new_record(node: Node, write: Write | Deletion) -> NewRecord:
+    if isinstance(write, Write):
+        return new_record(write.resource, after=write.after)
+    found = _require_found(node, write)
+    facts = facts_of(METADATA.decode(node.vault.record(*found.key).metadata))
+    return NewRecord(f"{write.type}/{write.logical_id}".encode(), b"", facts, write.after)
+
+
+def _name(write: Write | Deletion) -> tuple[str, str]:
+    if isinstance(write, Deletion):
+        return write.type, write.logical_id
+    assert write.resource.id is not None, "an interface gives every resource an id"
+    return write.resource.type, write.resource.id

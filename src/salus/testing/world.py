@@ -31,7 +31,7 @@ from salus.vault.vault import Vault
 CHAIN = "salus-test"
 HOSPITAL = OrganisationId("RVJ")
 PRACTICE = OrganisationId("A81001")
-STAFF = (RoleClass.CLINICAL, RoleClass.ADMINISTRATIVE, RoleClass.PATIENT_SIDE, RoleClass.OFFICER)
+STAFF = (RoleClass.CLINICAL, RoleClass.ADMINISTRATIVE, RoleClass.PATIENT_SIDE, RoleClass.OFFICER, RoleClass.SYSTEM)
 
 
 @dataclass

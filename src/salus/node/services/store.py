@@ -48,13 +48,16 @@ class Stored:
     is_new: bool
 
 
-def store(node: Node, writes: Sequence[Write | Deletion]) -> list[Stored]:
+def store(node: Node, writes: Sequence[Write | Deletion], *, only: Pseudonym | None = None) -> list[Stored]:
     """Store resources and deletions, all or none, each patient's as one batch.
 
     1. Find out whose each is; patients first, so that what names them finds them.
     2. A resource that is here stays its owner's, and is of the version that it must be.
     3. Enrol the patients who are new: nothing that is known to be wrong gets as far.
     4. Deposit: durable, registered, indexed.
+
+    Args:
+        only: the one relationship that may be written to, where whoever writes is bound to one.
 
     Raises:
         FhirRejected: it names nobody and has to, somebody who is not here, or somebody else than before.
@@ -65,6 +68,8 @@ def store(node: Node, writes: Sequence[Write | Deletion]) -> list[Stored]:
     newcomers: dict[Pseudonym, Resource] = {}
     owners = _owners(node, writes, newcomers)  # 1
     for write, whose in zip(writes, owners, strict=True):
+        if only is not None and whose != only:
+            raise _of_somebody_else(write, "one of somebody else")
         _require_fit(node, write, whose)  # 2
     enrolled = {name: known_patient(node, patient)[0] for name, patient in newcomers.items()}  # 3
     charts: dict[Pseudonym, list[tuple[int, NewRecord]]] = {}
@@ -116,12 +121,17 @@ def _require_fit(node: Node, write: Write | Deletion, whose: Pseudonym) -> None:
     kind, _ = name = _name(write)
     known = resources.find(node, *name)
     if known is not None and known.pseudonym != whose:
-        expected, hint = f"a version of this {kind} about the same patient", "create a new resource for the other one"
-        raise FhirRejected(Fault.WRONG_PATIENT, expected=expected, came="one about somebody else", hint=hint)
+        raise _of_somebody_else(write, "one about somebody else than its earlier versions")
     version = known.version if known is not None else 0
     if write.after is not None and write.after != version:
         words = f"expected version {write.after} as the newest of this {kind}, it has {version}: read it again"
         raise Refused(Refusal.VERSION_UNFIT, words)
+
+
+def _of_somebody_else(write: Write | Deletion, came: str) -> FhirRejected:
+    kind, _ = _name(write)
+    expected, hint = f"a {kind} of the patient whose record this is", "create it in the other patient's record"
+    return FhirRejected(Fault.WRONG_PATIENT, expected=expected, came=came, hint=hint)
 
 
 def _new_record(node: Node, write: Write | Deletion) -> NewRecord:

@@ -1,0 +1,139 @@
+"""The FHIR server as a Starlette application.
+
+1. Say which request this is, in which format the answer goes out.
+2. Ask the gate who asks; read the body, within bounds; make it JSON.
+3. Do the interaction in a thread.
+4. Render; whatever went wrong is an OperationOutcome.
+"""
+
+import re
+import secrets
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+
+import msgspec
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from salus.api.exchange.pool import Pool
+from salus.api.fhir.bodies import read_body
+from salus.api.fhir.call import NOBODY, Call, Gate, Interaction, Reply, Server
+from salus.api.fhir.failures import Failure, Issue, failure_of, outcome
+from salus.api.fhir.interactions import INTERACTIONS
+from salus.api.fhir.negotiation import Format, Wanted, sent, wanted
+from salus.api.fhir.settings import FhirSettings
+from salus.clinical.fhir import FhirRejected
+from salus.clinical.fhir.definitions import r4
+from salus.node.assemble import Node
+from salus.node.errors import NotNow, Refused
+from salus.node.services.respond import Responder
+
+PREFIXES: Final = ("/FHIR/R4", "/fhir")
+REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}")
+CORRELATED: Final = ("x-correlation-id",)
+QUERY_BYTES_MAX: Final = 16_384
+PLAIN: Final = Wanted(Format.JSON)
+
+log = structlog.get_logger("salus.fhir")
+
+
+class FhirServer:
+    """The FHIR routes of one node."""
+
+    def __init__(self, node: Node, settings: FhirSettings, gate: Gate) -> None:
+        self._server = Server(node, Responder(node), settings, INTERACTIONS)
+        self._settings = settings
+        self._gate = gate
+        self._pool = Pool(settings.threads, waiting_max=settings.waiting_max)
+        self._kinds = frozenset(r4().resource_types)
+
+    def app(self) -> Starlette:
+        """Return the application, under both prefixes."""
+        routes = [
+            Route(each.path, partial(self._answer, each), methods=[each.method], name=each.code)
+            for each in INTERACTIONS
+        ]
+        app = Starlette(
+            routes=[Mount(prefix, routes=routes) for prefix in PREFIXES],
+            exception_handlers={HTTPException: self._say_unknown, Exception: self._say_failed},
+        )
+        app.router.redirect_slashes = False  # a redirect would send the client to whatever Host says
+        return app
+
+    def close(self) -> None:
+        """Let running work finish."""
+        self._pool.close()
+
+    async def _answer(self, interaction: Interaction, http: Request) -> Response:
+        headers = dict(http.headers.items())
+        said, shape = _identified(headers), PLAIN  # 1
+        try:
+            query = tuple(http.query_params.multi_items())
+            shape = wanted(query, headers)
+            self._require_fit(http, interaction, headers)
+            access = NOBODY if interaction.is_open else await self._pool.run(lambda: self._gate.access(headers))  # 2
+            body = await self._body(http, headers) if interaction.takes else b""
+            call = Call(access, http.path_params, query, headers, body)
+            reply = await self._pool.run(lambda: interaction.handler(self._server, call))  # 3
+        except (FhirRejected, Refused, NotNow) as error:
+            reply = _refusal(failure_of(error))
+        except Failure as failure:
+            reply = _refusal(failure)
+        except ClientDisconnect:
+            reply = _refusal(Failure(400, Issue("incomplete", "MSG_CANT_PARSE_CONTENT", "the client went away")))
+        log.info("fhir.answered", interaction=interaction.code, status=reply.status, request=said["x-request-id"])
+        return _response(reply, shape, said)  # 4
+
+    def _require_fit(self, http: Request, interaction: Interaction, headers: Mapping[str, str]) -> None:
+        if len(http.scope["query_string"]) > QUERY_BYTES_MAX:
+            words = f"expected at most {QUERY_BYTES_MAX} bytes after the question mark: POST the search"
+            raise Failure(414, Issue("too-long", "MSG_PARAM_INVALID", words))
+        kind = http.path_params.get("kind")
+        if kind is not None and kind not in self._kinds:
+            raise Failure(
+                404, Issue("not-supported", "MSG_UNKNOWN_TYPE", "expected a type of FHIR R4, such as Patient")
+            )
+        if self._settings.needs_request_id and interaction.method != "GET" and "x-request-id" not in headers:
+            words = "expected X-Request-ID, as every write has here: send a new UUID"
+            raise Failure(400, Issue("required", "MSG_PARAM_NO_REPEAT", words))
+
+    async def _body(self, http: Request, headers: Mapping[str, str]) -> bytes:
+        if sent(headers) is not Format.JSON:
+            raise Failure(415, Issue("not-supported", "MSG_CANT_PARSE_CONTENT", "expected application/fhir+json"))
+        return await read_body(http, timeout_s=self._settings.body_s, bytes_max=self._settings.body_bytes_max)
+
+    async def _say_unknown(self, http: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        words = "expected an address and a method of this server: see its CapabilityStatement at /metadata"
+        failure = Failure(error.status_code, Issue("not-supported", "MSG_OP_NOT_ALLOWED", words))
+        return _response(_refusal(failure), PLAIN, _identified(http.headers))
+
+    async def _say_failed(self, http: Request, _error: Exception) -> Response:
+        words = "this server has failed: try later, and tell its operator the request's id"
+        failure = Failure(500, Issue("exception", "MSG_CANT_PARSE_CONTENT", words))
+        return _response(_refusal(failure), PLAIN, _identified(http.headers))
+
+
+def _refusal(failure: Failure) -> Reply:
+    return Reply(failure.status, outcome(*failure.issues), failure.headers)
+
+
+def _identified(headers: Mapping[str, str]) -> dict[str, str]:
+    """The fields by which both sides know this exchange: echoed where they are fit, made where there is none."""
+    came = headers.get("x-request-id", "")
+    said = {"x-request-id": came if REQUEST_ID.fullmatch(came) else secrets.token_hex(16)}
+    return said | {name: headers[name] for name in CORRELATED if REQUEST_ID.fullmatch(headers.get(name, ""))}
+
+
+def _response(reply: Reply, shape: Wanted, said: Mapping[str, str]) -> Response:
+    headers = {**said, **reply.headers, "cache-control": "no-store", "x-content-type-options": "nosniff"}
+    content = reply.content
+    if content and shape.is_pretty:
+        content = msgspec.json.format(content, indent=2)
+    media_type = f"{shape.format}; fhirVersion=4.0" if content else None
+    return Response(content, reply.status, headers, media_type=media_type)

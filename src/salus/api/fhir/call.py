@@ -1,0 +1,122 @@
+"""One request to the FHIR server, parsed, and its reply, not yet rendered."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Protocol
+
+from salus.api.fhir.settings import FhirSettings
+from salus.ledger.identifiers import Pseudonym
+from salus.node.assemble import Node
+from salus.node.services.respond import Login, Responder
+
+
+class Access(Protocol):
+    """What whoever asks may do, as the gate in front of the server says (api/smart)."""
+
+    @property
+    def login(self) -> Login:
+        """In whose session, in which role, for what purpose."""
+
+    @property
+    def patient(self) -> Pseudonym | None:
+        """The only patient whose records may be touched; None where any may."""
+
+    def may(self, interaction: str, resource_type: str, /) -> bool:
+        """Tell whether an interaction (`c`, `r`, `u`, `d`, `s`) with a type is within the scopes."""
+
+
+class _Nobody:
+    """Who asks where nobody has to sign in: may do nothing."""
+
+    patient = None
+
+    @property
+    def login(self) -> Login:
+        """There is none."""
+        raise AssertionError("an open interaction reads nobody's records")
+
+    def may(self, _interaction: str, _resource_type: str) -> bool:
+        """Nothing."""
+        return False
+
+
+NOBODY: Final[Access] = _Nobody()
+
+
+class Gate(Protocol):
+    """Tells who asks."""
+
+    def access(self, headers: Mapping[str, str]) -> Access:
+        """Return what the bearer of these header fields may do. Raises Failure: 401 or 403."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """What an interaction works with.
+
+    Args:
+        interactions: all that are registered.
+    """
+
+    node: Node
+    responder: Responder
+    settings: FhirSettings
+    interactions: tuple["Interaction", ...]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request.
+
+    Args:
+        at: what stands in the address: `kind`, `id`, `version`.
+        query: parameters in order, those of a POSTed search after those of the address.
+        headers: names in lower case.
+    """
+
+    access: Access
+    at: Mapping[str, str] = field(default_factory=dict)
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is answered; `content` is a resource in JSON, empty for none."""
+
+    status: int
+    content: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Level(StrEnum):
+    """What an interaction is about: one resource, a type, or the whole server."""
+
+    INSTANCE = "instance"
+    TYPE = "type"
+    SYSTEM = "system"
+
+
+Handler = Callable[[Server, Call], Reply]
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """One interaction.
+
+    Args:
+        code: as the CapabilityStatement has it (value set TypeRestfulInteraction or SystemRestfulInteraction).
+        path: below the base, with `{kind}`, `{id}` and `{version}` as they stand in FHIR's own table.
+        takes: whether a resource is sent.
+        is_open: whether it is answered without anybody's having signed in.
+    """
+
+    code: str
+    level: Level
+    method: str
+    path: str
+    handler: Handler
+    takes: bool = False
+    is_open: bool = False

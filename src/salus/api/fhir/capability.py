@@ -1,0 +1,59 @@
+"""The CapabilityStatement: exactly what is registered, and nothing else (FHIR R4 http.html 3.1.0.9)."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Final
+
+import msgspec
+
+from salus.api.fhir.call import Call, Interaction, Reply, Server
+from salus.clinical.fhir.definitions import r4
+from salus.clinical.fhir.renaming import instant
+
+PUBLISHED_S: Final = 1_764_288_000
+_WHOLE_SYSTEM: Final = ("transaction", "batch", "search-system", "history-system")
+_NOT_LISTED: Final = ("capabilities",)
+
+
+def metadata(server: Server, _call: Call) -> Reply:
+    """Answer what this server does; nobody has to sign in for that."""
+    return Reply(200, statement(server.settings.base, server.interactions))
+
+
+@lru_cache(maxsize=4)
+def statement(base: str, interactions: tuple[Interaction, ...]) -> bytes:
+    """Return the CapabilityStatement of these interactions, in JSON."""
+    kinds = [{"code": each} for each in _codes(interactions) if each not in _WHOLE_SYSTEM]
+    whole = [{"code": each} for each in _codes(interactions) if each in _WHOLE_SYSTEM]
+    rest = {"mode": "server", "resource": [_resource(kind, kinds) for kind in r4().resource_types]}
+    said = {
+        "resourceType": "CapabilityStatement",
+        "url": f"{base}/metadata",
+        "name": "SalusFhirServer",
+        "title": "Salus FHIR server",
+        "status": "active",
+        "date": instant(PUBLISHED_S),
+        "kind": "instance",
+        "software": {"name": "Salus", "version": version("salus")},
+        "implementation": {"description": "Records of one custodian, each released by a committed permit", "url": base},
+        "fhirVersion": "4.0.1",
+        "format": ["json", "xml", "application/fhir+json", "application/fhir+xml"],
+        "rest": [rest | ({"interaction": whole} if whole else {})],
+    }
+    return msgspec.json.encode(said)
+
+
+def _codes(interactions: Sequence[Interaction]) -> list[str]:
+    return list(dict.fromkeys(each.code for each in interactions if each.code not in _NOT_LISTED))
+
+
+def _resource(kind: str, interactions: list[dict[str, str]]) -> dict[str, object]:
+    return {
+        "type": kind,
+        "interaction": interactions,
+        "versioning": "versioned-update",
+        "readHistory": True,
+        "updateCreate": True,
+        "referencePolicy": ["literal", "logical", "local"],
+    }

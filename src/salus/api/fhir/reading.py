@@ -1,0 +1,55 @@
+"""Read, vread, and the history of one resource (FHIR R4 http.html 3.1.0.2, .3, .10)."""
+
+from salus.api.fhir.call import Access, Call, Reply, Server
+from salus.api.fhir.failures import Failure, Issue, not_found
+from salus.api.fhir.rendering import http_date, rendered, version_tag
+from salus.contracts.provisions import Verb
+from salus.node.projections import resources
+from salus.node.projections.resources import DIRECTORY, Found
+from salus.node.services.show import Shown, Wanted, newest, show
+
+
+def read(server: Server, call: Call) -> Reply:
+    """Answer with a resource's newest version. Raises Failure: 404, 410."""
+    found = require_found(server, call)
+    return _reply(call, _require_shown(server, call.access, newest(found)))
+
+
+def vread(server: Server, call: Call) -> Reply:
+    """Answer with one version of a resource. Raises Failure: 404, 410."""
+    found = require_found(server, call)
+    version = call.at["version"]
+    if not version.isascii() or not version.isdecimal() or not 1 <= int(version[:10]) <= found.version:
+        raise not_found()
+    return _reply(call, _require_shown(server, call.access, Wanted(found, int(version))))
+
+
+def require_found(server: Server, call: Call) -> Found:
+    """Return a resource that is within scopes and compartment; the decision is another matter. Raises Failure: 404."""
+    found = resources.find(server.node, call.at["kind"], call.at["id"])
+    if found is None or not may_touch(call.access, found, "r"):
+        raise not_found()
+    return found
+
+
+def may_touch(access: Access, found: Found, interaction: str) -> bool:
+    """Tell whether a resource is within the scopes and the compartment of whoever asks."""
+    is_in_reach = access.patient is None or found.pseudonym in (access.patient, DIRECTORY)
+    return is_in_reach and access.may(interaction, found.type)
+
+
+def _require_shown(server: Server, access: Access, wanted: Wanted) -> Shown:
+    shown = show(server.node, server.responder, access.login, Verb.READ, [wanted]).get(wanted.key)
+    if shown is None:
+        raise not_found()
+    if shown.is_deleted:
+        words = "expected a resource, came the name of one that was deleted: read an earlier version"
+        raise Failure(410, Issue("deleted", "MSG_DELETED", words), headers={"etag": version_tag(shown.version)})
+    return shown
+
+
+def _reply(call: Call, shown: Shown) -> Reply:
+    headers = {"etag": version_tag(shown.version), "last-modified": http_date(shown.updated_s)}
+    if call.headers.get("if-none-match") == headers["etag"]:
+        return Reply(304, headers=headers)
+    return Reply(200, rendered(shown), headers)

@@ -1,0 +1,138 @@
+"""Create, update, delete (FHIR R4 http.html 3.1.0.8, .4, .7).
+
+Whoever writes over a resource has to be able to read it, so that no answer tells of what is withheld; a system that
+feeds the record for its custodian need not, and is the only one that may give ids itself.
+"""
+
+from uuid import uuid4
+
+from salus.api.fhir.call import Access, Call, Reply, Server
+from salus.api.fhir.failures import Failure, Issue, not_found, outcome
+from salus.api.fhir.reading import may_touch
+from salus.api.fhir.rendering import http_date, place_of, rendered, version_tag
+from salus.clinical.fhir.renaming import with_id
+from salus.clinical.fhir.resources import LOGICAL_ID, Resource, from_content
+from salus.clinical.fhir.strict_json import read_object
+from salus.contracts.provisions import RoleClass, Verb
+from salus.node.projections import resources
+from salus.node.projections.resources import Found
+from salus.node.services.show import Shown, newest, show
+from salus.node.services.store import Deletion, Stored, Write, store
+
+_TAG = 'expected If-Match as a version, W/"3", came something else: send the ETag of the version that you read'
+
+
+def create(server: Server, call: Call) -> Reply:
+    """Store a new resource under an id that this server makes. Raises Failure."""
+    kind = call.at["kind"]
+    _require_scope(call.access, "c", kind)
+    resource = named(call.body, kind, str(uuid4()))
+    return _stored(server, call, Write(resource, after=0))
+
+
+def update(server: Server, call: Call) -> Reply:
+    """Store the next version of a resource; a feeding system may create one under an id of its own. Raises Failure."""
+    kind, logical_id = call.at["kind"], call.at["id"]
+    _require_scope(call.access, "u", kind)
+    resource = _named_so(call.body, kind, logical_id)
+    found = resources.find(server.node, kind, logical_id)
+    after = _expected_version(call)
+    if found is None:
+        _require_feeding(call.access)
+        after = after or 0
+    else:
+        _require_visible(server, call.access, found, "u")
+    return _stored(server, call, Write(resource, after))
+
+
+def delete(server: Server, call: Call) -> Reply:
+    """Mark a resource as gone; again is the same (3.1.0.7.1). Raises Failure."""
+    kind, logical_id = call.at["kind"], call.at["id"]
+    _require_scope(call.access, "d", kind)
+    found = resources.find(server.node, kind, logical_id)
+    if found is None:
+        raise not_found()
+    _require_visible(server, call.access, found, "d")
+    (stored,) = store(server.node, [Deletion(kind, logical_id, _expected_version(call))], only=call.access.patient)
+    return Reply(204, headers={"etag": version_tag(stored.found.version)})
+
+
+def named(body: bytes, kind: str, logical_id: str) -> Resource:
+    """Return the resource of a body under an id. Raises FhirRejected, or Failure when it is of another type."""
+    content = dict(read_object(body))
+    came = content.get("resourceType")
+    if came != kind:
+        words = f"expected a {kind}, came another type or none: send it to the address of its type"
+        raise Failure(400, Issue("invalid", "MSG_RESOURCE_TYPE_MISMATCH", words, expression="resourceType"))
+    return from_content({**content, "id": logical_id}, with_id(body, logical_id))
+
+
+def _named_so(body: bytes, kind: str, logical_id: str) -> Resource:
+    if not LOGICAL_ID.fullmatch(logical_id):
+        raise Failure(400, Issue("value", "MSG_ID_INVALID", "expected an id of 1 to 64 letters, digits, '-' and '.'"))
+    came = read_object(body).get("id")
+    if came != logical_id:
+        words = "expected the id of the address in the resource, came another or none: send both alike"
+        code = "MSG_RESOURCE_ID_MISSING" if came is None else "MSG_RESOURCE_ID_MISMATCH"
+        raise Failure(400, Issue("invalid", code, words, expression=f"{kind}.id"))
+    return named(body, kind, logical_id)
+
+
+def _require_scope(access: Access, interaction: str, kind: str) -> None:
+    if not access.may(interaction, kind):
+        words = f"expected a scope that allows this interaction with {kind}, came none: ask for it when you sign in"
+        raise Failure(403, Issue("forbidden", "MSG_AUTH_REQUIRED", words))
+
+
+def _require_feeding(access: Access) -> None:
+    if access.login.role_class is not RoleClass.SYSTEM:
+        raise not_found()
+
+
+def _require_visible(server: Server, access: Access, found: Found, interaction: str) -> None:
+    """Raise Failure unless whoever asks may read the newest version, or feeds the record."""
+    if not may_touch(access, found, interaction):
+        raise not_found()
+    if access.login.role_class is RoleClass.SYSTEM:
+        return
+    wanted = newest(found)
+    if wanted.key not in show(server.node, server.responder, access.login, Verb.READ, [wanted]):
+        raise not_found()
+
+
+def _expected_version(call: Call) -> int | None:
+    tag = call.headers.get("if-match")
+    if tag is None:
+        return None
+    number = tag.removeprefix("W/").strip('"')
+    if not number.isascii() or not number.isdecimal() or len(number) > 9:
+        raise Failure(400, Issue("value", "MSG_VERSION_AWARE", _TAG))
+    return int(number)
+
+
+def _stored(server: Server, call: Call, write: Write) -> Reply:
+    (stored,) = store(server.node, [write], only=call.access.patient)
+    shown = _as_shown(stored, write)
+    is_created = stored.is_new and stored.found.version == 1
+    headers = {
+        "etag": version_tag(shown.version),
+        "last-modified": http_date(shown.updated_s),
+        "location": place_of(server.settings.base, shown),
+    }
+    return Reply(201 if is_created else 200, _preferred(call, shown), headers)
+
+
+def _as_shown(stored: Stored, write: Write) -> Shown:
+    """What was written, as its writer may see it: they sent it."""
+    found = stored.found
+    return Shown(found.type, found.logical_id, found.version, found.updated_s, write.resource.body)
+
+
+def _preferred(call: Call, shown: Shown) -> bytes:
+    """The body that the client prefers to get back (3.1.0.1.8)."""
+    wishes = [each.strip() for each in call.headers.get("prefer", "").replace(";", ",").split(",")]
+    if "return=minimal" in wishes:
+        return b""
+    if "return=OperationOutcome" in wishes:
+        return outcome(Issue("informational", "MSG_UPDATED", "stored", severity="information"))
+    return rendered(shown)

@@ -1,0 +1,84 @@
+"""A hospital with a FHIR server on real parts, and the people who use it; the gate alone stands in for SMART."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from starlette.testclient import TestClient
+
+from salus.api.fhir.app import FhirServer
+from salus.api.fhir.call import Access
+from salus.api.fhir.failures import Failure, Issue
+from salus.api.fhir.settings import FhirSettings
+from salus.clinical.fhir.resources import parse
+from salus.contracts.provisions import Purpose, RoleClass
+from salus.ledger.identifiers import Pseudonym
+from salus.node.assemble import Node
+from salus.node.people import certify_person, open_session
+from salus.node.services.respond import Login
+from salus.node.services.store import Write, store
+from salus.testing.world import HOSPITAL, world
+
+BASE = "https://fhir.rvj.example/FHIR/R4"
+ANN = b'{"resourceType":"Patient","id":"ann","birthDate":"1980-02-29","identifier":[{"system":"urn:h","value":"1"}]}'
+BEN = b'{"resourceType":"Patient","id":"ben","birthDate":"1990-01-01","identifier":[{"system":"urn:h","value":"2"}]}'
+
+
+@dataclass(frozen=True)
+class Someone:
+    """Who may do everything within a compartment, or may not do some things."""
+
+    login: Login
+    patient: Pseudonym | None = None
+    may_not: str = ""
+
+    def may(self, interaction: str, _resource_type: str) -> bool:
+        return interaction not in self.may_not
+
+
+@dataclass
+class Tokens:
+    """A gate that knows some bearers by heart."""
+
+    people: dict[str, Access] = field(default_factory=dict)
+
+    def access(self, headers: Mapping[str, str]) -> Access:
+        found = self.people.get(headers.get("authorization", "").removeprefix("Bearer "))
+        if found is None:
+            raise Failure(401, Issue("login", "MSG_AUTH_REQUIRED", "sign in"), headers={"www-authenticate": "Bearer"})
+        return found
+
+
+@dataclass
+class Hospital:
+    """The server, and what stands behind it."""
+
+    node: Node
+    client: TestClient
+    tokens: Tokens
+
+    def login(self, name: str, role_class: RoleClass, purpose: Purpose = Purpose.TREAT) -> Login:
+        person = certify_person(self.node, name=name, role=name, registration=name, role_class=role_class)
+        session = open_session(person.key, person.certificate, custodian=HOSPITAL, from_s=self.node.clock())
+        return Login(session, role_class, purpose)
+
+
+@contextmanager
+def hospital(folder: Path) -> Iterator[Hospital]:
+    """Start it, with Ann and Ben known and three people signed in: `nurse`, `feed`, and `ann-app` for Ann's record."""
+    with world(folder, organisations=(HOSPITAL,), has_index=True) as made:
+        node, tokens = made.hospital, Tokens()
+        server = FhirServer(node, FhirSettings(BASE), tokens)
+        with TestClient(server.app(), base_url="https://fhir.rvj.example") as client:
+            here = Hospital(node, client, tokens)
+            ann, _ = store(node, [Write(parse(ANN)), Write(parse(BEN))])
+            nurse = here.login("nurse", RoleClass.CLINICAL)
+            tokens.people |= {
+                "nurse": Someone(nurse),
+                "feed": Someone(here.login("feed", RoleClass.SYSTEM)),
+                "ann-app": Someone(nurse, patient=ann.found.pseudonym),
+                "reader": Someone(nurse, may_not="cud"),
+            }
+            yield here
+        server.close()

@@ -1,0 +1,220 @@
+"""Read, vread, create, update, delete over HTTP: statuses, fields and bodies as FHIR R4 has them."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from salus.contracts.provisions import Provision, ProvisionType
+from salus.node.projections import resources
+from salus.node.services.choices import file_by_custodian
+from tests.api.fhir.fhir_world import BASE, Hospital, hospital
+
+PSY = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "PSY"}
+FHIR_JSON = "application/fhir+json"
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
+    with hospital(tmp_path_factory.mktemp("fhir")) as made:
+        yield made
+
+
+class Answer:
+    """An answer, for assertions."""
+
+    def __init__(self, response: object) -> None:
+        self.status: int = response.status_code  # type: ignore[attr-defined]
+        self.headers = response.headers  # type: ignore[attr-defined]
+        self.text: str = response.text  # type: ignore[attr-defined]
+
+    @property
+    def body(self) -> dict:
+        return json.loads(self.text)
+
+    @property
+    def detail(self) -> str:
+        (issue,) = self.body["issue"]
+        return issue["details"]["coding"][0]["code"]
+
+
+def ask(here: Hospital, who: str, method: str, path: str, body: object = None, **headers: str) -> Answer:
+    fields = {"authorization": f"Bearer {who}"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    if body is not None:
+        fields.setdefault("content-type", FHIR_JSON)
+    content = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+    return Answer(here.client.request(method, f"/FHIR/R4{path}", content=content, headers=fields))
+
+
+def observation(of: str = "ann", **more: object) -> dict:
+    return {"resourceType": "Observation", "status": "final", "subject": {"reference": f"Patient/{of}"}} | more
+
+
+def created(here: Hospital, body: dict | None = None) -> str:
+    answer = ask(here, "nurse", "POST", "/Observation", body or observation())
+    assert answer.status == 201
+    return answer.body["id"]
+
+
+def test_what_is_created_is_named_by_the_server_and_read_back_to_the_last_decimal(here: Hospital) -> None:
+    sent = json.dumps(observation(valueQuantity={"value": 0})).replace("0}", "1.50}").encode()
+    answer = ask(here, "nurse", "POST", "/Observation", sent)
+    logical_id = answer.body["id"]
+    assert (answer.status, answer.headers["etag"]) == (201, 'W/"1"')
+    assert answer.headers["location"] == f"{BASE}/Observation/{logical_id}/_history/1"
+    again = ask(here, "nurse", "GET", f"/Observation/{logical_id}")
+    assert (again.status, again.headers["etag"], again.body["meta"]["versionId"]) == (200, 'W/"1"', "1")
+    assert '"value": 1.50' in again.text
+    assert again.headers["content-type"] == "application/fhir+json; fhirVersion=4.0"
+
+
+def test_both_prefixes_lead_to_the_same(here: Hospital) -> None:
+    logical_id = created(here)
+    response = here.client.get(f"/fhir/Observation/{logical_id}", headers={"authorization": "Bearer nurse"})
+    assert response.json()["id"] == logical_id
+
+
+def test_versions_are_kept_and_each_can_be_read(here: Hospital) -> None:
+    logical_id = created(here)
+    changed = ask(here, "nurse", "PUT", f"/Observation/{logical_id}", observation(id=logical_id, status="amended"))
+    assert (changed.status, changed.headers["etag"]) == (200, 'W/"2"')
+    assert [ask(here, "nurse", "GET", f"/Observation/{logical_id}/_history/{n}").status for n in (0, 1, 2, 3)] == [
+        404,
+        200,
+        200,
+        404,
+    ]
+    assert ask(here, "nurse", "GET", f"/Observation/{logical_id}/_history/1").body["status"] == "final"
+
+
+def test_an_update_with_an_old_version_changes_nothing(here: Hospital) -> None:
+    logical_id = created(here)
+    body = observation(id=logical_id, status="amended")
+    late = ask(here, "nurse", "PUT", f"/Observation/{logical_id}", body, if_match='W/"9"')
+    assert (late.status, late.detail) == (412, "MSG_VERSION_AWARE_CONFLICT")
+    assert ask(here, "nurse", "PUT", f"/Observation/{logical_id}", body, if_match='W/"1"').status == 200
+
+
+def test_what_was_deleted_is_gone_and_its_earlier_version_is_not(here: Hospital) -> None:
+    logical_id = created(here)
+    gone = ask(here, "nurse", "DELETE", f"/Observation/{logical_id}")
+    assert (gone.status, gone.headers["etag"], gone.text) == (204, 'W/"2"', "")
+    read = ask(here, "nurse", "GET", f"/Observation/{logical_id}")
+    assert (read.status, read.detail) == (410, "MSG_DELETED")
+    assert ask(here, "nurse", "GET", f"/Observation/{logical_id}/_history/1").status == 200
+    assert ask(here, "nurse", "DELETE", f"/Observation/{logical_id}").status == 204
+
+
+def test_an_unchanged_resource_is_not_sent_again(here: Hospital) -> None:
+    logical_id = created(here)
+    answer = ask(here, "nurse", "GET", f"/Observation/{logical_id}", if_none_match='W/"1"')
+    assert (answer.status, answer.text) == (304, "")
+
+
+@pytest.mark.parametrize(
+    ("prefer", "kind"),
+    [("return=minimal", ""), ("return=representation", "Observation"), ("return=OperationOutcome", "OperationOutcome")],
+)
+def test_the_body_that_is_preferred_comes_back(here: Hospital, prefer: str, kind: str) -> None:
+    answer = ask(here, "nurse", "POST", "/Observation", observation(), prefer=prefer)
+    assert answer.status == 201
+    assert (json.loads(answer.text)["resourceType"] if answer.text else "") == kind
+
+
+REFUSED = {
+    "nobody": ("stranger", "GET", "/Observation/x", None, 401, "MSG_AUTH_REQUIRED"),
+    "no such type": ("nurse", "GET", "/Observations/x", None, 404, "MSG_UNKNOWN_TYPE"),
+    "no such resource": ("nurse", "GET", "/Observation/never", None, 404, "MSG_NO_EXIST"),
+    "another type": ("nurse", "POST", "/Condition", observation(), 400, "MSG_RESOURCE_TYPE_MISMATCH"),
+    "no JSON": ("nurse", "POST", "/Observation", b"{", 400, "MSG_BAD_SYNTAX"),
+    "a key twice": (
+        "nurse",
+        "POST",
+        "/Observation",
+        b'{"resourceType":"Observation","a":1,"a":2}',
+        400,
+        "MSG_BAD_SYNTAX",
+    ),
+    "nobody's observation": (
+        "nurse",
+        "POST",
+        "/Observation",
+        {"resourceType": "Observation"},
+        422,
+        "MSG_PARAM_INVALID",
+    ),
+    "somebody unknown's": ("nurse", "POST", "/Observation", observation("zoe"), 422, "MSG_PARAM_INVALID"),
+    "outside the scopes": ("reader", "POST", "/Observation", observation(), 403, "MSG_AUTH_REQUIRED"),
+    "another patient's, for an app of one": (
+        "ann-app",
+        "POST",
+        "/Observation",
+        observation("ben"),
+        422,
+        "MSG_PARAM_INVALID",
+    ),
+    "another patient": ("ann-app", "GET", "/Patient/ben", None, 404, "MSG_NO_EXIST"),
+    "another id in the body": ("nurse", "PUT", "/Observation/a", observation(id="b"), 400, "MSG_RESOURCE_ID_MISMATCH"),
+    "no id in the body": ("nurse", "PUT", "/Observation/a", observation(), 400, "MSG_RESOURCE_ID_MISSING"),
+    "an id by a clinician": ("nurse", "PUT", "/Observation/own", observation(id="own"), 404, "MSG_NO_EXIST"),
+    "a deletion of nothing": ("nurse", "DELETE", "/Observation/never", None, 404, "MSG_NO_EXIST"),
+    "no such address": ("nurse", "GET", "/a/b/c/d", None, 404, "MSG_OP_NOT_ALLOWED"),
+    "no such method": ("nurse", "TRACE", "/Observation/x", None, 405, "MSG_OP_NOT_ALLOWED"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_every_no_is_an_operation_outcome_with_coded_details(here: Hospital, name: str) -> None:
+    who, method, path, body, status, detail = REFUSED[name]
+    answer = ask(here, who, method, path, body)
+    assert (answer.status, answer.body["resourceType"], answer.detail) == (status, "OperationOutcome", detail)
+
+
+def test_other_formats_are_told_so(here: Hospital) -> None:
+    logical_id = created(here)
+    assert ask(here, "nurse", "GET", f"/Observation/{logical_id}", accept="text/turtle").status == 406
+    assert ask(here, "nurse", "POST", "/Observation", b"x", content_type="text/plain").status == 415
+    assert ask(here, "nurse", "GET", f"/Observation/{logical_id}?_format=json&_pretty=true").text.startswith("{\n  ")
+
+
+def test_a_feeding_system_gives_ids_itself(here: Hospital) -> None:
+    assert ask(here, "feed", "PUT", "/Observation/fed", observation(id="fed")).status == 201
+    assert ask(here, "feed", "PUT", "/Observation/fed", observation(id="fed", status="amended")).status == 200
+
+
+def test_the_identifiers_of_a_request_are_echoed_and_made_where_there_are_none(here: Hospital) -> None:
+    answer = ask(here, "nurse", "GET", "/Patient/ann", x_request_id="r-1", x_correlation_id="c-1")
+    assert (answer.headers["x-request-id"], answer.headers["x-correlation-id"]) == ("r-1", "c-1")
+    assert len(ask(here, "nurse", "GET", "/Patient/ann", x_request_id="<b>").headers["x-request-id"]) == 32
+
+
+@pytest.mark.promise("R4")
+def test_what_is_withheld_looks_like_what_never_was_whatever_is_tried(here: Hospital) -> None:
+    logical_id = created(here, observation("ben", meta={"security": [PSY]}))
+    found = resources.find(here.node, "Observation", logical_id)
+    assert found is not None
+    file_by_custodian(
+        here.node,
+        found.pseudonym,
+        Provision(type=ProvisionType.DENY, labels=(f"{PSY['system']}|{PSY['code']}",)),
+    )
+    tries = (
+        ("GET", "/Observation/{}", None),
+        ("GET", "/Observation/{}/_history/1", None),
+        ("PUT", "/Observation/{}", observation("ben", id="{}")),
+        ("DELETE", "/Observation/{}", None),
+    )
+    for method, path, body in tries:
+        came = []
+        for name in (logical_id, "never"):
+            sent = None if body is None else body | {"id": name}
+            answer = ask(here, "nurse", method, path.format(name), sent, x_request_id="same")
+            came.append((answer.status, answer.text, {**answer.headers}))
+        assert came[0] == came[1], method
+
+
+def test_metadata_says_what_is_registered_to_anybody(here: Hospital) -> None:
+    answer = Answer(here.client.get("/FHIR/R4/metadata"))
+    (rest,) = answer.body["rest"]
+    (of_observations,) = [each for each in rest["resource"] if each["type"] == "Observation"]
+    assert {each["code"] for each in of_observations["interaction"]} == {"read", "vread", "create", "update", "delete"}

@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from salus.api.fhir.settings import FhirSettings
-from salus.ledger.identifiers import Pseudonym
 from salus.node.assemble import Node
 from salus.node.services.respond import Login, Responder
 
@@ -19,8 +18,8 @@ class Access(Protocol):
         """In whose session, in which role, for what purpose."""
 
     @property
-    def patient(self) -> Pseudonym | None:
-        """The only patient whose records may be touched; None where any may."""
+    def patient(self) -> bytes | None:
+        """The pseudonym of the only patient whose records may be touched; None where any may."""
 
     def may(self, interaction: str, resource_type: str, /) -> bool:
         """Tell whether an interaction (`c`, `r`, `u`, `d`, `s`) with a type is within the scopes."""

@@ -3,7 +3,6 @@
 from salus.api.fhir.call import Access, Call, Reply, Server
 from salus.api.fhir.failures import Failure, Issue, not_found
 from salus.api.fhir.rendering import http_date, rendered, version_tag
-from salus.contracts.provisions import Verb
 from salus.node.projections import resources
 from salus.node.projections.resources import DIRECTORY, Found
 from salus.node.services.show import Shown, Wanted, newest, show
@@ -39,7 +38,7 @@ def may_touch(access: Access, found: Found, interaction: str) -> bool:
 
 
 def _require_shown(server: Server, access: Access, wanted: Wanted) -> Shown:
-    shown = show(server.node, server.responder, access.login, Verb.READ, [wanted]).get(wanted.key)
+    shown = show(server.node, server.responder, access.login, [wanted]).get(wanted.key)
     if shown is None:
         raise not_found()
     if shown.is_deleted:

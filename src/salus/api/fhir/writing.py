@@ -13,7 +13,6 @@ from salus.api.fhir.rendering import http_date, place_of, rendered, version_tag
 from salus.clinical.fhir.renaming import with_id
 from salus.clinical.fhir.resources import LOGICAL_ID, Resource, from_content
 from salus.clinical.fhir.strict_json import read_object
-from salus.contracts.provisions import RoleClass, Verb
 from salus.node.projections import resources
 from salus.node.projections.resources import Found
 from salus.node.services.show import Shown, newest, show
@@ -85,7 +84,7 @@ def _require_scope(access: Access, interaction: str, kind: str) -> None:
 
 
 def _require_feeding(access: Access) -> None:
-    if access.login.role_class is not RoleClass.SYSTEM:
+    if not access.login.is_feeding:
         raise not_found()
 
 
@@ -93,10 +92,10 @@ def _require_visible(server: Server, access: Access, found: Found, interaction: 
     """Raise Failure unless whoever asks may read the newest version, or feeds the record."""
     if not may_touch(access, found, interaction):
         raise not_found()
-    if access.login.role_class is RoleClass.SYSTEM:
+    if access.login.is_feeding:
         return
     wanted = newest(found)
-    if wanted.key not in show(server.node, server.responder, access.login, Verb.READ, [wanted]):
+    if wanted.key not in show(server.node, server.responder, access.login, [wanted]):
         raise not_found()
 
 

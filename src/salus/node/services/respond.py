@@ -34,6 +34,11 @@ class Login:
     role_class: RoleClass
     purpose: Purpose
 
+    @property
+    def is_feeding(self) -> bool:
+        """Whether a system of the custodian's own asks, which writes records and need not be able to read them."""
+        return self.role_class is RoleClass.SYSTEM
+
 
 @dataclass(frozen=True)
 class Response:

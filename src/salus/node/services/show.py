@@ -44,7 +44,7 @@ class Wanted:
 
 
 def show(
-    node: Node, responder: Responder, login: Login, verb: Verb, wanted: Sequence[Wanted]
+    node: Node, responder: Responder, login: Login, wanted: Sequence[Wanted], verb: Verb = Verb.READ
 ) -> dict[RecordKey, Shown]:
     """Return what may be shown of these versions; each relationship's leaves one receipt.
 

@@ -48,7 +48,7 @@ class Stored:
     is_new: bool
 
 
-def store(node: Node, writes: Sequence[Write | Deletion], *, only: Pseudonym | None = None) -> list[Stored]:
+def store(node: Node, writes: Sequence[Write | Deletion], *, only: bytes | None = None) -> list[Stored]:
     """Store resources and deletions, all or none, each patient's as one batch.
 
     1. Find out whose each is; patients first, so that what names them finds them.

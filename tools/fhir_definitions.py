@@ -55,7 +55,7 @@ def main() -> int:
     except CannotCompile as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 1
-    part = table.PLACE.with_suffix(f".part{os.getpid()}")
+    part = table.PLACE.with_name(f"{table.PLACE.name}.{os.getpid()}")
     part.write_bytes(compiled(archive))
     part.rename(table.PLACE)
     print(f"definitions of FHIR R4: {table.PLACE.stat().st_size / 1e6:.1f} MB")

@@ -106,6 +106,14 @@ class Definitions:
         """All search parameters, in the order of their addresses."""
         return msgspec.msgpack.decode(self._content.search_parameters, type=tuple[SearchParameter, ...])
 
+    def search_parameter(self, url: str) -> SearchParameter | None:
+        """The search parameter of this address."""
+        return self._parameters_by_url.get(url)
+
+    @cached_property
+    def _parameters_by_url(self) -> dict[str, SearchParameter]:
+        return {each.url: each for each in self.search_parameters}
+
     @cached_property
     def compartments(self) -> dict[str, Compartment]:
         """The compartments by their code: `Patient`, `Encounter`, …"""

@@ -1,5 +1,6 @@
 """A hospital with a FHIR server on real parts, and the people who use it; the gate alone stands in for SMART."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ from salus.testing.world import HOSPITAL, world
 BASE = "https://fhir.rvj.example/FHIR/R4"
 ANN = b'{"resourceType":"Patient","id":"ann","birthDate":"1980-02-29","identifier":[{"system":"urn:h","value":"1"}]}'
 BEN = b'{"resourceType":"Patient","id":"ben","birthDate":"1990-01-01","identifier":[{"system":"urn:h","value":"2"}]}'
+
+
+FHIR_JSON = "application/fhir+json"
 
 
 @dataclass(frozen=True)
@@ -82,3 +86,33 @@ def hospital(folder: Path) -> Iterator[Hospital]:
             }
             yield here
         server.close()
+
+
+class Answer:
+    """An answer, for assertions."""
+
+    def __init__(self, response: object) -> None:
+        self.status: int = response.status_code  # type: ignore[attr-defined]
+        self.headers = response.headers  # type: ignore[attr-defined]
+        self.text: str = response.text  # type: ignore[attr-defined]
+
+    @property
+    def body(self) -> dict:
+        return json.loads(self.text)
+
+    @property
+    def detail(self) -> str:
+        (issue,) = self.body["issue"]
+        return issue["details"]["coding"][0]["code"]
+
+
+def ask(here: Hospital, who: str, method: str, path: str, body: object = None, **headers: str) -> Answer:
+    fields = {"authorization": f"Bearer {who}"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    if body is not None:
+        fields.setdefault("content-type", FHIR_JSON)
+    content = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+    return Answer(here.client.request(method, f"/FHIR/R4{path}", content=content, headers=fields))
+
+
+def observation(of: str = "ann", **more: object) -> dict:
+    return {"resourceType": "Observation", "status": "final", "subject": {"reference": f"Patient/{of}"}} | more

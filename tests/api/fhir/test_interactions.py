@@ -8,46 +8,15 @@ import pytest
 from salus.contracts.provisions import Provision, ProvisionType
 from salus.node.projections import resources
 from salus.node.services.choices import file_by_custodian
-from tests.api.fhir.fhir_world import BASE, Hospital, hospital
+from tests.api.fhir.fhir_world import BASE, Answer, Hospital, ask, hospital, observation
 
 PSY = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "PSY"}
-FHIR_JSON = "application/fhir+json"
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     with hospital(tmp_path_factory.mktemp("fhir")) as made:
         yield made
-
-
-class Answer:
-    """An answer, for assertions."""
-
-    def __init__(self, response: object) -> None:
-        self.status: int = response.status_code  # type: ignore[attr-defined]
-        self.headers = response.headers  # type: ignore[attr-defined]
-        self.text: str = response.text  # type: ignore[attr-defined]
-
-    @property
-    def body(self) -> dict:
-        return json.loads(self.text)
-
-    @property
-    def detail(self) -> str:
-        (issue,) = self.body["issue"]
-        return issue["details"]["coding"][0]["code"]
-
-
-def ask(here: Hospital, who: str, method: str, path: str, body: object = None, **headers: str) -> Answer:
-    fields = {"authorization": f"Bearer {who}"} | {name.replace("_", "-"): value for name, value in headers.items()}
-    if body is not None:
-        fields.setdefault("content-type", FHIR_JSON)
-    content = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
-    return Answer(here.client.request(method, f"/FHIR/R4{path}", content=content, headers=fields))
-
-
-def observation(of: str = "ann", **more: object) -> dict:
-    return {"resourceType": "Observation", "status": "final", "subject": {"reference": f"Patient/{of}"}} | more
 
 
 def created(here: Hospital, body: dict | None = None) -> str:

@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from salus.api.exchange.pool import Pool
 from salus.api.fhir.bodies import read_body
@@ -55,11 +55,13 @@ class FhirServer:
     def app(self) -> Starlette:
         """Return the application, under both prefixes."""
         routes = [
-            Route(each.path, partial(self._answer, each), methods=[each.method], name=each.code)
+            Route(prefix + path, partial(self._answer, each), methods=[each.method])
+            for prefix in PREFIXES
             for each in INTERACTIONS
+            for path in ((each.path, "") if each.path == "/" else (each.path,))  # the base, with a slash and without
         ]
         app = Starlette(
-            routes=[Mount(prefix, routes=routes) for prefix in PREFIXES],
+            routes=routes,
             exception_handlers={HTTPException: self._say_unknown, Exception: self._say_failed},
         )
         app.router.redirect_slashes = False  # a redirect would send the client to whatever Host says

@@ -45,7 +45,8 @@ def statement(base: str, interactions: tuple[Interaction, ...]) -> bytes:
 
 
 def _codes(interactions: Sequence[Interaction]) -> list[str]:
-    return list(dict.fromkeys(each.code for each in interactions if each.code not in _NOT_LISTED))
+    codes = dict.fromkeys(each.code for each in interactions if each.code not in _NOT_LISTED)
+    return [*codes, *(["batch"] if "transaction" in codes else [])]  # one address, told apart by the bundle's type
 
 
 def _resource(kind: str, interactions: list[dict[str, str]]) -> dict[str, object]:

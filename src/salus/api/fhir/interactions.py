@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from salus.api.fhir import reading, writing
+from salus.api.fhir import bundling, reading, writing
 from salus.api.fhir.call import Interaction, Level
 from salus.api.fhir.capability import metadata
 
@@ -12,5 +12,6 @@ INTERACTIONS: Final = (
     Interaction("vread", Level.INSTANCE, "GET", "/{kind}/{id}/_history/{version}", reading.vread),
     Interaction("create", Level.TYPE, "POST", "/{kind}", writing.create, takes=True),
     Interaction("update", Level.INSTANCE, "PUT", "/{kind}/{id}", writing.update, takes=True),
+    Interaction("transaction", Level.SYSTEM, "POST", "/", bundling.bundle, takes=True),
     Interaction("delete", Level.INSTANCE, "DELETE", "/{kind}/{id}", writing.delete),
 )

@@ -23,14 +23,28 @@ _TAG = 'expected If-Match as a version, W/"3", came something else: send the ETa
 
 def create(server: Server, call: Call) -> Reply:
     """Store a new resource under an id that this server makes. Raises Failure."""
-    kind = call.at["kind"]
-    _require_scope(call.access, "c", kind)
-    resource = named(call.body, kind, str(uuid4()))
-    return _stored(server, call, Write(resource, after=0))
+    return _stored(server, call, creation(call, str(uuid4())))
 
 
 def update(server: Server, call: Call) -> Reply:
     """Store the next version of a resource; a feeding system may create one under an id of its own. Raises Failure."""
+    return _stored(server, call, replacement(server, call))
+
+
+def delete(server: Server, call: Call) -> Reply:
+    """Mark a resource as gone; again is the same (3.1.0.7.1). Raises Failure."""
+    (stored,) = store(server.node, [deletion(server, call)], only=call.access.patient)
+    return Reply(204, headers={"etag": version_tag(stored.found.version)})
+
+
+def creation(call: Call, logical_id: str) -> Write:
+    """Return what creates the resource that was sent, under an id. Raises Failure, FhirRejected."""
+    _require_scope(call.access, "c", call.at["kind"])
+    return Write(named(call.body, call.at["kind"], logical_id), after=0)
+
+
+def replacement(server: Server, call: Call) -> Write:
+    """Return what replaces the resource of an address. Raises Failure, FhirRejected."""
     kind, logical_id = call.at["kind"], call.at["id"]
     _require_scope(call.access, "u", kind)
     resource = _named_so(call.body, kind, logical_id)
@@ -38,22 +52,27 @@ def update(server: Server, call: Call) -> Reply:
     after = _expected_version(call)
     if found is None:
         _require_feeding(call.access)
-        after = after or 0
-    else:
-        _require_visible(server, call.access, found, "u")
-    return _stored(server, call, Write(resource, after))
+        return Write(resource, after or 0)
+    _require_visible(server, call.access, found, "u")
+    return Write(resource, after)
 
 
-def delete(server: Server, call: Call) -> Reply:
-    """Mark a resource as gone; again is the same (3.1.0.7.1). Raises Failure."""
+def deletion(server: Server, call: Call) -> Deletion:
+    """Return what marks the resource of an address as gone. Raises Failure."""
     kind, logical_id = call.at["kind"], call.at["id"]
     _require_scope(call.access, "d", kind)
     found = resources.find(server.node, kind, logical_id)
     if found is None:
         raise not_found()
     _require_visible(server, call.access, found, "d")
-    (stored,) = store(server.node, [Deletion(kind, logical_id, _expected_version(call))], only=call.access.patient)
-    return Reply(204, headers={"etag": version_tag(stored.found.version)})
+    return Deletion(kind, logical_id, _expected_version(call))
+
+
+def name_of(write: Write | Deletion) -> tuple[str, str]:
+    """Return type and id of what is written."""
+    if isinstance(write, Deletion):
+        return write.type, write.logical_id
+    return write.resource.type, write.resource.id or ""
 
 
 def named(body: bytes, kind: str, logical_id: str) -> Resource:
@@ -111,7 +130,7 @@ def _expected_version(call: Call) -> int | None:
 
 def _stored(server: Server, call: Call, write: Write) -> Reply:
     (stored,) = store(server.node, [write], only=call.access.patient)
-    shown = _as_shown(stored, write)
+    shown = as_shown(stored, write)
     is_created = stored.is_new and stored.found.version == 1
     headers = {
         "etag": version_tag(shown.version),
@@ -121,7 +140,7 @@ def _stored(server: Server, call: Call, write: Write) -> Reply:
     return Reply(201 if is_created else 200, _preferred(call, shown), headers)
 
 
-def _as_shown(stored: Stored, write: Write) -> Shown:
+def as_shown(stored: Stored, write: Write) -> Shown:
     """What was written, as its writer may see it: they sent it."""
     found = stored.found
     return Shown(found.type, found.logical_id, found.version, found.updated_s, write.resource.body)

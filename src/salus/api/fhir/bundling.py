@@ -1,0 +1,160 @@
+"""Batch and transaction (FHIR R4 http.html 3.1.0.11): many requests in one bundle, each alone, or all or none.
+
+A transaction is stored in one step: durable at once, one registration for each patient in one ledger transaction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+import msgspec
+
+from salus.api.fhir import writing
+from salus.api.fhir.call import Call, Reply, Server
+from salus.api.fhir.failures import Failure, Issue, failure_of, outcome
+from salus.api.fhir.rendering import place_of, version_tag
+from salus.api.fhir.routing import Routed, route
+from salus.clinical.fhir import FhirRejected
+from salus.clinical.fhir.renaming import instant
+from salus.clinical.fhir.request_bundles import (
+    METHODS,
+    RequestEntry,
+    read_request_bundle,
+    require_once,
+    with_addresses,
+)
+from salus.node.errors import NotNow, Refused
+from salus.node.services.store import Deletion, Stored, Write, store
+
+READS = ("GET", "HEAD")
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """An entry of a transaction, and what is written for it; None for one that reads."""
+
+    entry: RequestEntry
+    routed: Routed
+    write: Write | Deletion | None
+
+
+def bundle(server: Server, call: Call) -> Reply:
+    """Do a bundle of requests. Raises Failure, FhirRejected, Refused, NotNow: nothing of a transaction is stored."""
+    asked = read_request_bundle(call.body)
+    if asked.kind == "batch":
+        return _answer("batch-response", [_alone(server, call, each) for each in asked.entries])
+    return _answer("transaction-response", _together(server, call, asked.entries))
+
+
+def _alone(server: Server, call: Call, entry: RequestEntry) -> bytes:
+    try:
+        routed = route(server.interactions, entry.method, entry.url)
+        return _response(routed.interaction.handler(server, _as_call(call, entry, routed)))
+    except (FhirRejected, Refused, NotNow) as error:
+        return _refused(failure_of(error))
+    except Failure as failure:
+        return _refused(failure)
+
+
+def _together(server: Server, call: Call, entries: Sequence[RequestEntry]) -> list[bytes]:
+    """Do a transaction.
+
+    1. Find out what each entry asks for, and give what is created its id.
+    2. Put the new addresses where entries mean each other.
+    3. Store everything that is written, all or none.
+    4. Only then read.
+    """
+    routed = [route(server.interactions, entry.method, entry.url) for entry in entries]  # 1
+    ids = [each.at.get("id") or str(uuid4()) for each in routed]
+    addresses = {
+        entry.full_url.encode(): f"{each.at['kind']}/{name}".encode()
+        for entry, each, name in zip(entries, routed, ids, strict=True)
+        if entry.full_url and entry.method in ("POST", "PUT")
+    }
+    planned = [
+        _plan(server, call, replace(entry, body=with_addresses(entry.body, addresses)), each, name)  # 2
+        for entry, each, name in zip(entries, routed, ids, strict=True)
+    ]
+    order = sorted(range(len(planned)), key=lambda place: METHODS.index(planned[place].entry.method))
+    writes = [(place, write) for place in order if (write := planned[place].write) is not None]
+    require_once([writing.name_of(write) for _, write in writes])
+    stored = store(server.node, [write for _, write in writes], only=call.access.patient)  # 3
+    answers = {place: _written(server, write, each) for (place, write), each in zip(writes, stored, strict=True)}
+    for place in order:
+        if planned[place].write is None:  # 4
+            answers[place] = _alone(server, call, planned[place].entry)
+    return [answers[place] for place in range(len(planned))]
+
+
+def _plan(server: Server, call: Call, entry: RequestEntry, routed: Routed, logical_id: str) -> _Planned:
+    try:
+        return _Planned(entry, routed, _write(server, _as_call(call, entry, routed), entry, logical_id))
+    except FhirRejected as fault:
+        raise fault.at(entry.place) from fault
+    except Failure as failure:
+        issues = [replace(each, words=f"{entry.place}: {each.words}") for each in failure.issues]
+        raise Failure(failure.status, *issues, headers=failure.headers) from failure
+
+
+def _write(server: Server, call: Call, entry: RequestEntry, logical_id: str) -> Write | Deletion | None:
+    match entry.method:
+        case "POST" if "id" not in call.at and "operation" not in call.at:
+            return writing.creation(call, logical_id)
+        case "PUT":
+            return writing.replacement(server, call)
+        case "DELETE":
+            return writing.deletion(server, call)
+        case method if method in READS:
+            return None
+    words = "expected GET, POST, PUT or DELETE in a transaction, came another: send it by itself"
+    raise Failure(422, Issue("not-supported", "MSG_OP_NOT_ALLOWED", words))
+
+
+def _as_call(call: Call, entry: RequestEntry, routed: Routed) -> Call:
+    return Call(call.access, routed.at, routed.query, entry.headers, entry.body)
+
+
+def _written(server: Server, write: Write | Deletion, stored: Stored) -> bytes:
+    found = stored.found
+    if isinstance(write, Deletion):
+        return _entry({"status": "204", "etag": version_tag(found.version)})
+    status = "201" if stored.is_new and found.version == 1 else "200"
+    shown = writing.as_shown(stored, write)
+    return _entry(
+        {
+            "status": status,
+            "location": place_of(server.settings.base, shown),
+            "etag": version_tag(found.version),
+            "lastModified": instant(found.updated_s),
+        }
+    )
+
+
+def _response(reply: Reply) -> bytes:
+    said = {"status": str(reply.status)}
+    said |= {name: reply.headers[name] for name in ("location", "etag") if name in reply.headers}
+    return _entry(said, resource=reply.content)
+
+
+def _refused(failure: Failure) -> bytes:
+    return _entry({"status": str(failure.status)}, outcome_of=outcome(*failure.issues))
+
+
+def _entry(response: dict[str, str], *, resource: bytes = b"", outcome_of: bytes = b"") -> bytes:
+    said: dict[str, object] = dict(response)
+    if outcome_of:
+        said["outcome"] = msgspec.Raw(outcome_of)
+    entry: dict[str, object] = {"resource": msgspec.Raw(resource)} if resource else {}
+    return msgspec.json.encode(entry | {"response": said})
+
+
+def _answer(kind: str, entries: Sequence[bytes]) -> Reply:
+    said = {
+        "resourceType": "Bundle",
+        "id": str(uuid4()),
+        "type": kind,
+        "entry": [msgspec.Raw(each) for each in entries],
+    }
+    if not entries:
+        del said["entry"]
+    return Reply(200, msgspec.json.encode(said))

@@ -18,6 +18,7 @@ from salus.vault.vault import Record, Vault
 
 DOCUMENT_TAG: Final = "salus/document/1"
 DIRECTORY_TAG: Final = "salus/directory/1"
+INTERFACES_TAG: Final = "salus/interfaces/1"
 
 
 class Kind(IntEnum):
@@ -35,11 +36,17 @@ class Kind(IntEnum):
     TICKET = 10
     LINE_KEY = 11
     DIRECTORY = 12
+    INTERFACE_SECRET = 13
 
 
 def directory_relationship(chain: str) -> bytes:
     """Return what stands where a relationship would for resources about no patient; the ledger knows nothing of it."""
     return tagged(DIRECTORY_TAG, chain.encode())[:16]
+
+
+def interfaces_relationship(chain: str) -> bytes:
+    """Return what stands where a relationship would for what a node keeps about its own interfaces."""
+    return tagged(INTERFACES_TAG, chain.encode())[:16]
 
 
 class Associated(msgspec.Struct, frozen=True, array_like=True):

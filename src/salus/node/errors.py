@@ -34,6 +34,10 @@ class Refusal(IntEnum):
     NOT_ERASED = 22
     STATEMENT_UNFIT = 23
     VERSION_UNFIT = 24
+    SIGN_IN_UNFIT = 25
+    GRANT_UNFIT = 26
+    APP_UNFIT = 27
+    ACCOUNT_UNFIT = 28
 
 
 class Refused(Exception):

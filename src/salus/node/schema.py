@@ -184,6 +184,58 @@ ranges: Final = Table(
 )
 """Times (milliseconds since 1970), numbers and quantities as the interval that their precision leaves open."""
 
+apps: Final = Table(
+    "node_apps",
+    metadata,
+    Column("lookup", Bytes, primary_key=True),
+    Column("sealed", Bytes, nullable=False),
+)
+"""Programs of others that may use this node's interfaces; `lookup` is a keyed hash of the id."""
+
+accounts: Final = Table(
+    "node_accounts",
+    metadata,
+    Column("account", Bytes, primary_key=True),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+    Column("sealed", Bytes, nullable=False),
+)
+"""Who may sign in here; `pseudonym` is empty where it is nobody's of a patient, and the row goes with an erasure."""
+
+sign_ins: Final = Table(
+    "node_sign_ins",
+    metadata,
+    Column("lookup", Bytes, primary_key=True),
+    Column("account", Bytes, nullable=False, index=True),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+)
+"""By what an account is found: keyed hashes of a local name, or of issuer and subject of an outside provider."""
+
+grants: Final = Table(
+    "node_grants",
+    metadata,
+    Column("grant", Bytes, primary_key=True),
+    Column("app", Bytes, nullable=False, index=True),
+    Column("account", Bytes, nullable=False, index=True),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+    Column("ended", Integer, nullable=False),
+    Column("until_s", BigInteger, nullable=False, index=True),
+    Column("sealed", Bytes, nullable=False),
+)
+"""What accounts let apps do: each a family of codes and tokens, which end with it."""
+
+bearers: Final = Table(
+    "node_bearers",
+    metadata,
+    Column("lookup", Bytes, primary_key=True),
+    Column("kind", Integer, nullable=False),
+    Column("grant", Bytes, nullable=False, index=True),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+    Column("used", Integer, nullable=False),
+    Column("until_s", BigInteger, nullable=False, index=True),
+    Column("sealed", Bytes, nullable=False),
+)
+"""Codes, tokens and cookies by keyed hashes of them; `used` is 1 where a second use is an attack."""
+
 cursors: Final = Table(
     "node_cursors",
     metadata,

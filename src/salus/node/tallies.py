@@ -20,6 +20,9 @@ class Tally(IntEnum):
     MATCH = 1
     EMERGENCY = 2
     SESSION = 3
+    SIGN_IN = 4
+    SIGN_INS_FROM = 5
+    ASSERTION = 6
 
 
 class Counted(Enum):

@@ -30,7 +30,16 @@ MAGIC: Final = b"salus node backup 1\n"
 VAULT: Final = "vault"
 TABLES: Final = "tables"
 JOURNALS: Final = (opening.RELEASED, opening.RECEIVED)
-KEPT: Final = (schema.entries, schema.batches, schema.permits, schema.notices, schema.erasures)
+KEPT: Final = (
+    schema.entries,
+    schema.batches,
+    schema.permits,
+    schema.notices,
+    schema.erasures,
+    schema.apps,
+    schema.accounts,
+    schema.sign_ins,
+)
 """The identity map is not among them: it is rebuilt from what is sealed (DESIGN §3)."""
 PAGE_ROWS: Final = 500
 

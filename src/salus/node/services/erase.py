@@ -56,6 +56,10 @@ _OF_A_RELATIONSHIP = (
     schema.enrolments,
     schema.take_overs,
     schema.notices,
+    schema.accounts,
+    schema.sign_ins,
+    schema.grants,
+    schema.bearers,
 )
 
 
@@ -90,11 +94,12 @@ def follow_tombstones(node: Node) -> int:
 
     Called every few minutes, and by a restore before it serves.
     """
-    columns, noted = schema.permits.c, schema.notices.c.pseudonym
+    columns, noted, signing_in = schema.permits.c, schema.notices.c.pseudonym, schema.accounts.c.pseudonym
     with node.vault.database.reading() as connection:
         closed = connection.scalars(select(columns.pseudonym).where(columns.closed == schema.CLOSED).distinct()).all()
         of_notices = connection.scalars(select(noted).where(noted != b"").distinct()).all()
-    held = sorted({*node.vault.relationships(), *closed, *of_notices})
+        of_accounts = connection.scalars(select(signing_in).where(signing_in != b"")).all()
+    held = sorted({*node.vault.relationships(), *closed, *of_notices, *of_accounts})
     with node.engine.snapshot() as reader:
         erased = [Pseudonym(each) for each in held if records.is_erased(reader, Pseudonym(each))]
     destroy_erased(node, erased)

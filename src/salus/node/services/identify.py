@@ -4,9 +4,11 @@ The certificate must be in force on the ledger, the session certified by its key
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from salus.contracts import membership, patients, residuals
 from salus.contracts.access import Permit
+from salus.contracts.patients import Actor
 from salus.contracts.provisions import Purpose, RoleClass
 from salus.contracts.residuals import SESSION_S_MAX, CertifiedSession, PersonCertificate, RequestResidual
 from salus.crypto.signing import SignatureInvalid
@@ -18,6 +20,12 @@ from salus.ledger.state import Reader
 from salus.node.errors import Refusal, Refused
 
 CLOCK_SLACK_S = 5
+ACTED: Final = {
+    Actor.PATIENT: Authentication.PERSON_SIGNED,
+    Actor.DELEGATE: Authentication.DELEGATE,
+    Actor.CUSTODIAN: Authentication.ASSISTED,
+}
+"""What a receipt says of who acted with a key of the pseudonym (DESIGN §7: assisted mode is marked)."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,8 @@ def identify(reader: Reader, terms: Permit, residual: RequestResidual, *, time_s
         raise Refused(Refusal.SESSION_UNFIT, "expected the session key that signed the request")
     if terms.purpose is Purpose.PATRQT and terms.role_class is RoleClass.PATIENT_SIDE:
         key = check_patient_session(reader, terms.pseudonym, session, custodian=terms.custodian, time_s=time_s)
-        return Identified(Authentication.PERSON_SIGNED, key)
+        actor = patients.actor_of(patients.require_relationship(reader, terms.pseudonym), key)
+        return Identified(ACTED[actor], key)
     certificate = staff_certificate(
         reader, residual.certificate, organisation=terms.requester, role_class=terms.role_class, time_s=time_s
     )

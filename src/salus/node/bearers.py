@@ -1,0 +1,129 @@
+"""Bearers: codes, tokens and cookies, by which whoever has one is let in; for all workers of a node, across restarts.
+
+Promises: what is kept is a keyed hash, so the database lets nobody in; of two who use a single-use one at the same
+moment, one is first; one that is past its time is as if it never was.
+"""
+
+import secrets
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, Generic, TypeVar
+
+import msgspec
+from sqlalchemy import Row, delete, insert, select, update
+
+from salus.ledger.encoding import decoder
+from salus.node import schema
+from salus.node.assemble import Node
+from salus.node.sealed_rows import SealedRows
+
+TOKEN_BYTES: Final = 32
+TOKEN_CHARACTERS_MAX: Final = 64
+SWEPT_AFTER_S: Final = 86_400
+"""A used one is kept for so long after its time, so that a second use is still known for what it is."""
+
+
+class BearerKind(IntEnum):
+    """What a bearer is for. Numbers are permanent: they are in the database."""
+
+    BROWSER = 1
+    CODE = 2
+    ACCESS = 3
+    REFRESH = 4
+    LAUNCH = 5
+
+
+V = TypeVar("V", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True)
+class Bearer(Generic[V]):
+    """What is known of a bearer.
+
+    Args:
+        lookup: its keyed hash.
+        grant: the grant that it belongs to; empty for cookies and launches.
+        is_first: False when it was taken before.
+    """
+
+    lookup: bytes
+    grant: bytes
+    until_s: int
+    is_first: bool
+    value: V
+
+
+class Bearers:
+    """The bearers of one node."""
+
+    def __init__(self, node: Node, rows: SealedRows) -> None:
+        self._node = node
+        self._rows = rows
+
+    def issue(
+        self, kind: BearerKind, value: msgspec.Struct, *, until_s: int, grant: bytes = b"", pseudonym: bytes = b""
+    ) -> str:
+        """Make a new bearer and return it; it is nowhere else.
+
+        Args:
+            until_s: Unix seconds.
+            pseudonym: of the patient that it is about, so that an erasure takes it along.
+        """
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        lookup = self._lookup(kind, token)
+        row = {
+            "lookup": lookup,
+            "kind": kind,
+            "grant": grant,
+            "pseudonym": pseudonym,
+            "used": 0,
+            "until_s": until_s,
+            "sealed": self._rows.seal("bearer", lookup, value),
+        }
+        columns = schema.bearers.c
+        with self._node.vault.database.writing() as connection:
+            connection.execute(delete(schema.bearers).where(columns.until_s < self._node.clock() - SWEPT_AFTER_S))
+            connection.execute(insert(schema.bearers).values(row))
+        return token
+
+    def find(self, kind: BearerKind, token: str, value: type[V]) -> Bearer[V] | None:
+        """Return a bearer as it is; None for one that is unknown or past its time."""
+        if len(token) > TOKEN_CHARACTERS_MAX:
+            return None
+        lookup = self._lookup(kind, token)
+        with self._node.vault.database.reading() as connection:
+            row = connection.execute(select(schema.bearers).where(schema.bearers.c.lookup == lookup)).one_or_none()
+        return None if row is None else self._opened(row, value, is_first=row.used == 0)
+
+    def take(self, kind: BearerKind, token: str, value: type[V]) -> Bearer[V] | None:
+        """Use a single-use bearer, durably, and tell who was first; None as for `find`."""
+        found = self.find(kind, token, value)
+        if found is None:
+            return None
+        columns = schema.bearers.c
+        with self._node.vault.database.writing() as connection:
+            unused = (columns.lookup == found.lookup) & (columns.used == 0)
+            is_first = connection.execute(update(schema.bearers).where(unused).values(used=1)).rowcount == 1
+        return Bearer(found.lookup, found.grant, found.until_s, is_first, found.value)
+
+    def replace(self, bearer: Bearer[V], value: V) -> None:
+        """Keep another value under a bearer."""
+        sealed = self._rows.seal("bearer", bearer.lookup, value)
+        with self._node.vault.database.writing() as connection:
+            connection.execute(
+                update(schema.bearers).where(schema.bearers.c.lookup == bearer.lookup).values(sealed=sealed)
+            )
+
+    def drop(self, lookup: bytes) -> None:
+        """Forget a bearer."""
+        with self._node.vault.database.writing() as connection:
+            connection.execute(delete(schema.bearers).where(schema.bearers.c.lookup == lookup))
+
+    def _opened(self, row: Row[tuple[object, ...]], value: type[V], *, is_first: bool) -> Bearer[V] | None:
+        if row.until_s <= self._node.clock():
+            return None
+        opened = self._rows.open("bearer", row.lookup, row.sealed, decoder(value).decode)
+        return Bearer(row.lookup, row.grant, row.until_s, is_first, opened)
+
+    def _lookup(self, kind: BearerKind, token: str) -> bytes:
+        return self._rows.lookup("bearer", kind.name, token)

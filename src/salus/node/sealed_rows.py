@@ -1,0 +1,64 @@
+"""Sealed rows: what a node keeps in SQL about its own interfaces and people's ways into them.
+
+Promises: a row's name is a keyed hash and its value is sealed, both under one secret that lies in the vault under a
+relationship of no patient; a value opens only in the table and under the name that it was sealed for (P3, P4). So a
+copy of the database, or a data backup, names nobody and opens nothing.
+"""
+
+import hmac
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property
+from typing import Final, TypeVar
+
+import msgspec
+
+from salus.crypto.hashing import tag_prefix
+from salus.crypto.sealing import decrypt, encrypt, new_key
+from salus.ledger.encoding import encode
+from salus.node import documents
+from salus.node.documents import Kind
+from salus.vault.errors import RecordExists
+from salus.vault.vault import Vault
+
+_NAME: Final = tag_prefix("salus/interfaces/name/1")
+_VALUE: Final = tag_prefix("salus/interfaces/value/1")
+_KEY: Final = tag_prefix("salus/interfaces/key/1")
+
+V = TypeVar("V", bound=msgspec.Struct)
+
+
+class SealedRows:
+    """The secret of a node's interfaces, and what is done with it; used by any number of threads."""
+
+    def __init__(self, vault: Vault, chain: str) -> None:
+        self._vault = vault
+        self._chain = chain
+
+    def lookup(self, table: str, *parts: bytes | str) -> bytes:
+        """Return the keyed hash under which a table has something."""
+        return hmac.digest(self._secret, _NAME + encode((table, *parts)), "sha256")
+
+    def derive(self, use: str, number: int) -> bytes:
+        """Return 32 secret bytes for one use and number, the same in every worker of this node."""
+        return hmac.digest(self._secret, _KEY + encode((use, number)), "sha256")
+
+    def seal(self, table: str, name: bytes, value: msgspec.Struct) -> bytes:
+        """Seal a row's value for one table and one name."""
+        return encrypt(self._secret, encode(value), _VALUE + encode((table, name)))
+
+    def open(self, table: str, name: bytes, sealed: bytes, decode: Callable[[bytes], V]) -> V:
+        """Return a row's value. Raises SealBroken for one that was changed or moved."""
+        return decode(decrypt(self._secret, sealed, _VALUE + encode((table, name))))
+
+    @cached_property
+    def _secret(self) -> bytes:
+        """Return the secret, made durably where there is none yet; two workers get the same one."""
+        of_nobody = documents.interfaces_relationship(self._chain)
+        kept = documents.find(self._vault, Kind.INTERFACE_SECRET, of_nobody)
+        if kept is None:
+            with suppress(RecordExists):  # another worker was faster
+                documents.keep(self._vault, self._chain, of_nobody, Kind.INTERFACE_SECRET, of_nobody, new_key())
+            kept = documents.find(self._vault, Kind.INTERFACE_SECRET, of_nobody)
+        assert kept is not None, "what was kept is there"
+        return kept

@@ -1,0 +1,368 @@
+"""Accounts: who may sign in to this node's own interfaces, and as whom they then act.
+
+An account stands for a certified person of this organisation, whose key the node keeps sealed, or for a patient: by the
+pseudonym's key that the custodian holds, which every receipt marks as assisted, or by a session that the patient's own
+device certified. People sign in with a local password, or at an outside OpenID Connect provider (DESIGN §7).
+
+Promises: a name that is unknown costs as much time as a wrong password; tries are counted before they are looked at;
+what is known of people is sealed, and goes with an erasure (P3, P5).
+"""
+
+import hashlib
+import hmac
+import secrets
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Annotated, Final, NewType
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from salus.contracts import patients, records
+from salus.contracts.patients import Holder
+from salus.contracts.provisions import Purpose, RoleClass
+from salus.contracts.residuals import CertifiedSession
+from salus.crypto.signing import SigningKey
+from salus.ledger.encoding import decoder
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import Pseudonym, PublicKey
+from salus.ledger.state import Reader
+from salus.node import schema
+from salus.node.assemble import Node
+from salus.node.errors import Refusal, Refused
+from salus.node.people import NOBODY, OpenSession, Person, open_session
+from salus.node.sealed_rows import SealedRows
+from salus.node.services.enrol import custodian_held_key
+from salus.node.services.identify import check_patient_session, check_session, staff_certificate
+from salus.node.tallies import Counted, Tally, count
+
+AccountId = NewType("AccountId", bytes)
+
+PASSWORD_LENGTH_MIN: Final = 12
+PASSWORD_BYTES_MAX: Final = 1024
+SCRYPT_N: Final = 1 << 15
+SCRYPT_R: Final = 8
+SCRYPT_P: Final = 3
+"""32 MiB three times: what OWASP's table gives for this memory (Password Storage Cheat Sheet, scrypt)."""
+TRIES_MAX: Final = 10
+TRIES_FROM_MAX: Final = 200
+TRIES_S: Final = 900
+"""So many tries on one name, and from one address, within 15 minutes."""
+
+PURPOSES: Final = {
+    RoleClass.CLINICAL: Purpose.TREAT,
+    RoleClass.PHARMACY: Purpose.TREAT,
+    RoleClass.ADMINISTRATIVE: Purpose.TREAT,
+    RoleClass.PATIENT_SIDE: Purpose.PATRQT,
+    RoleClass.INSURER: Purpose.HPAYMT,
+    RoleClass.RESEARCH: Purpose.HRESCH,
+    RoleClass.SYSTEM: Purpose.TREAT,
+}
+"""Why people of a role class ask, where an app says no more; an officer looks by other ways, under a reason."""
+_TABLE: Final = "account"
+
+
+class Password(msgspec.Struct, frozen=True, array_like=True):
+    """A password as scrypt leaves it, with its cost."""
+
+    n: int
+    r: int
+    p: int
+    salt: bytes
+    digest: bytes
+
+
+class Staff(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """A certified person of this organisation."""
+
+    role_class: RoleClass
+    seed: bytes
+    certificate: CommittedFields
+
+    def __repr__(self) -> str:
+        """Hide key and certificate."""
+        return "Staff(…)"
+
+
+class Patient(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """A patient; without `sessions` the custodian's key for the pseudonym certifies them.
+
+    Args:
+        seed: of a session key; empty where the custodian certifies.
+        sessions: the session that the patient's device certified: one, or none.
+    """
+
+    pseudonym: bytes
+    seed: bytes = b""
+    sessions: tuple[CertifiedSession, ...] = ()
+
+    def __repr__(self) -> str:
+        """Hide who it is."""
+        return "Patient(…)"
+
+
+class Account(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """An account.
+
+    Args:
+        name: as its owner reads it when signed in.
+        acts_as: whose key signs.
+        signs_in_as: the local name, or empty.
+        passwords: one, or none.
+        providers: outside providers and what they call the person: issuer, subject.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=120)]
+    acts_as: Staff | Patient
+    signs_in_as: str = ""
+    passwords: tuple[Password, ...] = ()
+    providers: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        """Hide who it is."""
+        return "Account(…)"
+
+    @property
+    def pseudonym(self) -> Pseudonym:
+        """The patient's; empty for staff."""
+        return Pseudonym(self.acts_as.pseudonym if isinstance(self.acts_as, Patient) else b"")
+
+    @property
+    def brings_session(self) -> bool:
+        """Whether the owner's own device certified the session, so that nobody here can certify another."""
+        return isinstance(self.acts_as, Patient) and bool(self.acts_as.sessions)
+
+    @property
+    def role_class(self) -> RoleClass:
+        """In which capacity this account asks."""
+        return self.acts_as.role_class if isinstance(self.acts_as, Staff) else RoleClass.PATIENT_SIDE
+
+
+_ACCOUNT = decoder(Account)
+_NO_PASSWORD: Final = Password(SCRYPT_N, SCRYPT_R, SCRYPT_P, bytes(16), bytes(32))
+
+
+@dataclass(frozen=True)
+class Found:
+    """An account with its id."""
+
+    id: AccountId
+    account: Account = field(repr=False)
+
+
+class Accounts:
+    """The accounts of one node."""
+
+    def __init__(self, node: Node, rows: SealedRows) -> None:
+        self._node = node
+        self._rows = rows
+
+    def add_staff(self, person: Person, role_class: RoleClass, *, name: str) -> AccountId:
+        """Make an account for a certified person. Raises Refused: ACCOUNT_UNFIT, PERSON_UNFIT."""
+        if role_class not in PURPOSES or role_class is RoleClass.PATIENT_SIDE:
+            raise Refused(Refusal.ACCOUNT_UNFIT, f"the role class {role_class.name.lower()} has no use for apps")
+        staff = Staff(role_class, person.key.seed, person.certificate)
+        with self._node.engine.snapshot() as reader:
+            self._require_staff(reader, staff)
+        return self._insert(Account(name, staff))
+
+    def add_patient(self, pseudonym: Pseudonym, *, name: str) -> AccountId:
+        """Make an account for a patient. Raises Refused: ACCOUNT_UNFIT, PATIENT_UNKNOWN."""
+        with self._node.engine.snapshot() as reader:
+            self._require_patient(reader, pseudonym)
+        return self._insert(Account(name, Patient(pseudonym)))
+
+    def find(self, account: bytes) -> Account | None:
+        """Return an account; None when there is none any more."""
+        with self._node.vault.database.reading() as connection:
+            row = connection.execute(select(schema.accounts).where(schema.accounts.c.account == account)).one_or_none()
+        return None if row is None else self._opened(row.account, row.sealed)
+
+    def all(self) -> list[Found]:
+        """Return every account, by name."""
+        with self._node.vault.database.reading() as connection:
+            rows = connection.execute(select(schema.accounts)).all()
+        found = [Found(AccountId(row.account), self._opened(row.account, row.sealed)) for row in rows]
+        return sorted(found, key=lambda each: (each.account.name, each.id))
+
+    def remove(self, account: AccountId) -> None:
+        """Forget an account, and all that it let apps do. Raises Refused: ACCOUNT_UNFIT."""
+        grants = select(schema.grants.c.grant).where(schema.grants.c.account == account)
+        with self._node.vault.database.writing() as connection:
+            if not connection.execute(delete(schema.accounts).where(schema.accounts.c.account == account)).rowcount:
+                raise Refused(Refusal.ACCOUNT_UNFIT, "expected the id of an account: salus account list shows them")
+            connection.execute(delete(schema.sign_ins).where(schema.sign_ins.c.account == account))
+            connection.execute(delete(schema.bearers).where(schema.bearers.c.grant.in_(grants)))
+            connection.execute(delete(schema.grants).where(schema.grants.c.account == account))
+
+    def set_password(self, account: AccountId, *, signs_in_as: str, password: str) -> None:
+        """Let an account sign in by a local name and password. Raises Refused: ACCOUNT_UNFIT, also for a taken name."""
+        words = _normal(password)
+        if len(words) < PASSWORD_LENGTH_MIN or len(words.encode()) > PASSWORD_BYTES_MAX:
+            raise Refused(Refusal.ACCOUNT_UNFIT, f"expected a password of at least {PASSWORD_LENGTH_MIN} characters")
+        name = _normal(signs_in_as).casefold().strip()
+        if not 1 <= len(name) <= 120:
+            raise Refused(Refusal.ACCOUNT_UNFIT, "expected a name to sign in with, of 1 to 120 characters")
+        before = self._require(account)
+        after = msgspec.structs.replace(before, signs_in_as=name, passwords=(_hashed(words),))
+        outdated = self._local(before.signs_in_as)
+        self._replace(account, after, new=self._local(name), outdated=schema.sign_ins.c.lookup == outdated)
+
+    def link(self, account: AccountId, *, issuer: str, subject: str) -> None:
+        """Let an account sign in at an outside provider. Raises Refused: ACCOUNT_UNFIT, also for a taken subject."""
+        before = self._require(account)
+        after = msgspec.structs.replace(before, providers=(*before.providers, (issuer, _normal(subject))))
+        self._replace(account, after, new=self._outside(issuer, subject))
+
+    def bring_session(self, account: AccountId, key: SigningKey, certified: CertifiedSession) -> None:
+        """Let a patient's account act by a session that the patient's own device certified, until it ends.
+
+        Raises:
+            Refused: ACCOUNT_UNFIT, SESSION_UNFIT.
+        """
+        before = self._require(account)
+        if not isinstance(before.acts_as, Patient) or certified.session.session_key != key.public:
+            raise Refused(Refusal.ACCOUNT_UNFIT, "expected a patient's account, and the certified key itself")
+        acts_as = Patient(before.acts_as.pseudonym, key.seed, (certified,))
+        with self._node.engine.snapshot() as reader:
+            now_s, here = self._node.clock(), self._node.organisation
+            check_patient_session(reader, before.pseudonym, certified, custodian=here, time_s=now_s)
+        self._replace(account, msgspec.structs.replace(before, acts_as=acts_as))
+
+    def sign_in(self, name: str, password: str, *, address: str) -> AccountId:
+        """Return the account of somebody who knows its password.
+
+        1. Count the try: of the name, and of the network address that it came from.
+        2. Hash the password whether or not there is such a name.
+
+        Raises:
+            Refused: TOO_MANY, or SIGN_IN_UNFIT with the same words whatever was wrong.
+            NotNow: the try cannot be counted at this moment.
+        """
+        lookup = self._local(_normal(name).casefold().strip())
+        self._count(Tally.SIGN_INS_FROM, self._rows.lookup("address", address), most=TRIES_FROM_MAX)  # 1
+        self._count(Tally.SIGN_IN, lookup, most=TRIES_MAX)
+        found = self._signing_in(lookup)
+        kept = found.account.passwords[0] if found is not None and found.account.passwords else _NO_PASSWORD
+        digest = _scrypt(_normal(password)[:PASSWORD_BYTES_MAX], kept)  # 2
+        if not hmac.compare_digest(digest, kept.digest) or found is None:
+            raise Refused(Refusal.SIGN_IN_UNFIT, "expected a name and its password: check both")
+        return found.id
+
+    def sign_in_linked(self, *, issuer: str, subject: str) -> AccountId:
+        """Return the account of whom an outside provider has authenticated. Raises Refused: SIGN_IN_UNFIT."""
+        found = self._signing_in(self._outside(issuer, subject))
+        if found is None:
+            raise Refused(Refusal.SIGN_IN_UNFIT, "nobody here is linked to this sign-in: ask the organisation")
+        return found.id
+
+    def session_of(self, account: Account) -> OpenSession:
+        """Open a session as an account's owner. Raises Refused when nothing that it acts by stands."""
+        acts_as, now_s, here = account.acts_as, self._node.clock(), self._node.organisation
+        if isinstance(acts_as, Staff):
+            session = open_session(
+                SigningKey.from_seed(acts_as.seed), acts_as.certificate, custodian=here, from_s=now_s
+            )
+        elif acts_as.sessions:
+            session = OpenSession(SigningKey.from_seed(acts_as.seed), acts_as.sessions[0], NOBODY)
+        else:
+            key = custodian_held_key(self._node, Pseudonym(acts_as.pseudonym))
+            session = open_session(key, NOBODY, custodian=here, from_s=now_s)
+        self.require_current(account, session)
+        return session
+
+    def require_current(self, account: Account, session: OpenSession) -> None:
+        """Raise Refused unless a session still stands: certificate, relationship and the session itself (R3)."""
+        acts_as, now_s, here = account.acts_as, self._node.clock(), self._node.organisation
+        with self._node.engine.snapshot() as reader:
+            if isinstance(acts_as, Staff):
+                self._require_staff(reader, acts_as)
+                key = PublicKey(SigningKey.from_seed(acts_as.seed).public)
+                check_session(session.certified, key, custodian=here, time_s=now_s)
+            else:
+                pseudonym = self._require_patient(reader, account.pseudonym, needs_key=not acts_as.sessions)
+                check_patient_session(reader, pseudonym, session.certified, custodian=here, time_s=now_s)
+
+    def _require_staff(self, reader: Reader, staff: Staff) -> None:
+        here, now_s = self._node.organisation, self._node.clock()
+        staff_certificate(reader, staff.certificate, organisation=here, role_class=staff.role_class, time_s=now_s)
+
+    def _require_patient(self, reader: Reader, pseudonym: Pseudonym, *, needs_key: bool = False) -> Pseudonym:
+        relationship = patients.relationship_of(reader, pseudonym)
+        is_here = relationship is not None and relationship.custodian == self._node.organisation
+        if relationship is None or not is_here or records.is_erased(reader, pseudonym):
+            raise Refused(Refusal.PATIENT_UNKNOWN, "expected a relationship of this custodian that was not erased")
+        if needs_key and relationship.holder is not Holder.CUSTODIAN:
+            raise Refused(
+                Refusal.SESSION_UNFIT, "the patient holds this key: let the patient's device certify a session"
+            )
+        return pseudonym
+
+    def _count(self, tally: Tally, who: bytes, *, most: int) -> None:
+        what, now_s = secrets.token_bytes(16), self._node.clock()
+        if count(self._node, tally, who=who, what=what, now_s=now_s, within_s=TRIES_S, most=most) is Counted.TOO_MANY:
+            raise Refused(Refusal.TOO_MANY, f"expected at most {most} tries in {TRIES_S // 60} minutes: wait")
+
+    def _signing_in(self, lookup: bytes) -> Found | None:
+        with self._node.vault.database.reading() as connection:
+            account = connection.scalar(select(schema.sign_ins.c.account).where(schema.sign_ins.c.lookup == lookup))
+        found = None if account is None else self.find(account)
+        return None if account is None or found is None else Found(AccountId(account), found)
+
+    def _require(self, account: AccountId) -> Account:
+        found = self.find(account)
+        if found is None:
+            raise Refused(Refusal.ACCOUNT_UNFIT, "expected the id of an account: salus account list shows them")
+        return found
+
+    def _insert(self, account: Account) -> AccountId:
+        name = AccountId(secrets.token_bytes(16))
+        sealed = self._rows.seal(_TABLE, name, account)
+        with self._node.vault.database.writing() as connection:
+            row = {"account": name, "pseudonym": account.pseudonym, "sealed": sealed}
+            connection.execute(insert(schema.accounts).values(row))
+        return name
+
+    def _replace(
+        self, name: AccountId, account: Account, *, new: bytes = b"", outdated: ColumnElement[bool] | None = None
+    ) -> None:
+        sealed = self._rows.seal(_TABLE, name, account)
+        try:
+            with self._node.vault.database.writing() as connection:
+                connection.execute(
+                    update(schema.accounts).where(schema.accounts.c.account == name).values(sealed=sealed)
+                )
+                if outdated is not None:
+                    connection.execute(delete(schema.sign_ins).where(outdated, schema.sign_ins.c.account == name))
+                if new:
+                    row = {"lookup": new, "account": name, "pseudonym": account.pseudonym}
+                    connection.execute(insert(schema.sign_ins).values(row))
+        except IntegrityError as error:
+            raise Refused(Refusal.ACCOUNT_UNFIT, "another account signs in by this: choose another") from error
+
+    def _opened(self, name: bytes, sealed: bytes) -> Account:
+        account: Account = self._rows.open(_TABLE, name, sealed, _ACCOUNT.decode)
+        return account
+
+    def _local(self, name: str) -> bytes:
+        return self._rows.lookup("local", name)
+
+    def _outside(self, issuer: str, subject: str) -> bytes:
+        return self._rows.lookup("outside", issuer, _normal(subject))
+
+
+def _normal(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _hashed(password: str) -> Password:
+    salted = Password(SCRYPT_N, SCRYPT_R, SCRYPT_P, secrets.token_bytes(16), b"")
+    return msgspec.structs.replace(salted, digest=_scrypt(password, salted))
+
+
+def _scrypt(password: str, cost: Password) -> bytes:
+    """RFC 7914."""
+    memory = 2 * 128 * cost.r * (cost.n + cost.p + 2)
+    return hashlib.scrypt(password.encode(), salt=cost.salt, n=cost.n, r=cost.r, p=cost.p, maxmem=memory, dklen=32)

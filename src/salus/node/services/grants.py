@@ -1,0 +1,323 @@
+"""Grants: what an account lets an app do, from the code to the last refresh; each a family that ends as one.
+
+Promises: a code works once, for its app, its redirect URI and whoever has its verifier; a refresh token works once; a
+second use of either ends the whole family (RFC 9700 2.2.2, 4.14.2). A token lives no longer than what it rests on:
+grant, app, account, certificate, relationship and session are looked up at each use (R3).
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+from sqlalchemy import delete, insert, select, update
+
+from salus.contracts.residuals import CertifiedSession
+from salus.crypto.signing import SigningKey
+from salus.ledger.encoding import decoder
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import Pseudonym
+from salus.node import schema
+from salus.node.assemble import Node
+from salus.node.bearers import Bearer, BearerKind, Bearers
+from salus.node.errors import Refusal, Refused
+from salus.node.people import OpenSession
+from salus.node.sealed_rows import SealedRows
+from salus.node.services.accounts import PURPOSES, Account, AccountId, Accounts
+from salus.node.services.apps import App, AppKind, Apps
+from salus.node.services.respond import Login
+
+CODE_S: Final = 60
+ACCESS_S: Final = 300
+ONLINE_S: Final = 12 * 3600
+OFFLINE_S: Final = 90 * 86_400
+SESSION_LEFT_S_MIN: Final = ACCESS_S
+"""A session that ends sooner is renewed, where the key that certifies it is here."""
+_TABLE: Final = "grant"
+
+
+class Terms(msgspec.Struct, frozen=True, array_like=True):
+    """What a grant says; the session by which the account acts under it is sealed with it.
+
+    Args:
+        scopes: as the app has them, each written in the form of SMART 2.
+        patient: the patient in context; empty where there is none.
+    """
+
+    app: str
+    account: bytes
+    scopes: tuple[str, ...]
+    patient: bytes
+    seed: bytes
+    certified: CertifiedSession
+    certificate: CommittedFields
+
+    def __repr__(self) -> str:
+        """Hide the session."""
+        return "Terms(…)"
+
+
+class CodeTerms(msgspec.Struct, frozen=True, array_like=True):
+    """What an authorisation code is bound to."""
+
+    redirect_uri: str
+    challenge: str
+    nonce: str
+
+
+class TokenTerms(msgspec.Struct, frozen=True, array_like=True):
+    """What a token lets its holder do: the scopes of its grant, or fewer."""
+
+    scopes: tuple[str, ...]
+
+
+_TERMS = decoder(Terms)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an account's owner has agreed to; `patient` is empty where no patient is in context."""
+
+    app: App
+    account: AccountId
+    scopes: tuple[str, ...]
+    patient: Pseudonym
+    redirect_uri: str
+    challenge: str
+    nonce: str
+
+
+@dataclass(frozen=True)
+class Issued:
+    """What the token endpoint gives; `refresh` is empty where the app may not refresh."""
+
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
+    expires_in_s: int
+    scopes: tuple[str, ...]
+    live: "Live"
+    nonce: str = ""
+
+
+@dataclass(frozen=True)
+class Live:
+    """A grant that stands at this moment, and as whom one acts under it."""
+
+    grant: bytes
+    terms: Terms = field(repr=False)
+    app: App
+    account: Account = field(repr=False)
+    login: Login = field(repr=False)
+    until_s: int
+
+
+@dataclass(frozen=True)
+class Given:
+    """A grant as the account's owner sees it. Unix seconds."""
+
+    grant: bytes
+    app: str
+    scopes: tuple[str, ...]
+    until_s: int
+
+
+class Grants:
+    """The grants of one node."""
+
+    def __init__(self, node: Node, rows: SealedRows, *, apps: Apps, accounts: Accounts, bearers: Bearers) -> None:
+        self._node = node
+        self._rows = rows
+        self._apps = apps
+        self._accounts = accounts
+        self._bearers = bearers
+
+    def begin(self, wanted: Wanted) -> str:
+        """Begin a grant and return its code.
+
+        Raises:
+            Refused: the account can act no more.
+        """
+        is_offline = "offline_access" in wanted.scopes
+        until_s = self._node.clock() + (OFFLINE_S if is_offline else ONLINE_S)
+        grant = self._begin(wanted.app, wanted.account, wanted.scopes, wanted.patient, until_s=until_s)
+        code = CodeTerms(wanted.redirect_uri, wanted.challenge, wanted.nonce)
+        return self._issue(BearerKind.CODE, code, grant, wanted.patient, until_s=self._node.clock() + CODE_S)
+
+    def redeem(self, app: App, code: str, *, redirect_uri: str, verifier: str) -> Issued:
+        """Return the tokens for a code.
+
+        Raises:
+            Refused: GRANT_UNFIT; a code that comes again has ended its family.
+        """
+        taken = self._bearers.take(BearerKind.CODE, code, CodeTerms)
+        live = self._of_first_use(app, taken)
+        assert taken is not None, "an unknown one was refused"
+        terms = taken.value
+        if not hmac.compare_digest(terms.redirect_uri.encode(), redirect_uri.encode()):
+            raise self._ending(live.grant, "expected the redirect URI that the code was sent to")
+        if not hmac.compare_digest(terms.challenge, challenge_of(verifier)):
+            raise self._ending(live.grant, "expected the verifier of the code's challenge")
+        return self._tokens(live, live.terms.scopes, nonce=terms.nonce)
+
+    def refresh(self, app: App, token: str, scopes: Sequence[str]) -> Issued:
+        """Return new tokens for a refresh token, which works no more; with fewer scopes where `scopes` names some.
+
+        Raises:
+            Refused: GRANT_UNFIT; a token that comes again, or asks for more than it has, gets nothing.
+        """
+        found = self._bearers.find(BearerKind.REFRESH, token, TokenTerms)
+        if found is not None and found.is_first and not set(scopes) <= set(found.value.scopes):
+            raise Refused(Refusal.GRANT_UNFIT, "expected no scope that was not granted")
+        taken = self._bearers.take(BearerKind.REFRESH, token, TokenTerms)
+        live = self._of_first_use(app, taken)
+        assert taken is not None, "an unknown one was refused"
+        return self._tokens(live, tuple(scopes) or taken.value.scopes)
+
+    def for_backend(self, app: App, scopes: tuple[str, ...]) -> Issued:
+        """Return an access token for a backend service; its grant is shared by its tokens, so that sessions are few.
+
+        Raises:
+            Refused: GRANT_UNFIT, or what its account's certificate lacks.
+        """
+        account = AccountId(app.account)
+        grant = self._running(app, account)
+        if grant is None:
+            until_s = self._node.clock() + ONLINE_S
+            grant = self._begin(app, account, (), Pseudonym(b""), until_s=until_s)
+        return self._tokens(self._live(grant), scopes)
+
+    def look(self, token: str) -> tuple[Live, tuple[str, ...]]:
+        """Return the grant of an access token, and the token's scopes. Raises Refused: GRANT_UNFIT, or why it died."""
+        found = self._bearers.find(BearerKind.ACCESS, token, TokenTerms)
+        if found is None:
+            raise Refused(Refusal.GRANT_UNFIT, "expected an access token that has not ended")
+        return self._live(found.grant), found.value.scopes
+
+    def owner_of(self, token: str) -> tuple[BearerKind, Bearer[TokenTerms]] | None:
+        """Return which token this is, access or refresh, unused and in time; None when it is neither."""
+        for kind in (BearerKind.ACCESS, BearerKind.REFRESH):
+            found = self._bearers.find(kind, token, TokenTerms)
+            if found is not None and found.is_first:
+                return kind, found
+        return None
+
+    def live(self, grant: bytes) -> Live:
+        """Return a grant if it stands at this moment. Raises Refused."""
+        return self._live(grant)
+
+    def end(self, grant: bytes) -> None:
+        """End a grant and every token of it, at once and for good."""
+        with self._node.vault.database.writing() as connection:
+            connection.execute(update(schema.grants).where(schema.grants.c.grant == grant).values(ended=1))
+            connection.execute(
+                delete(schema.bearers).where(
+                    (schema.bearers.c.grant == grant) & (schema.bearers.c.kind == BearerKind.ACCESS)
+                )
+            )
+
+    def given_by(self, account: AccountId) -> list[Given]:
+        """Return what an account lets apps do at this moment, newest end first."""
+        columns = schema.grants.c
+        stands = (columns.account == account) & (columns.ended == 0) & (columns.until_s > self._node.clock())
+        with self._node.vault.database.reading() as connection:
+            rows = connection.execute(select(schema.grants).where(stands).order_by(columns.until_s.desc())).all()
+        terms = [(row, self._rows.open(_TABLE, row.grant, row.sealed, _TERMS.decode)) for row in rows]
+        return [Given(row.grant, each.app, each.scopes, row.until_s) for row, each in terms]
+
+    def _of_first_use(self, app: App, taken: "Bearer[CodeTerms] | Bearer[TokenTerms] | None") -> Live:
+        """Return the live grant of what was used for the first time, by its own app. Raises Refused."""
+        if taken is None:
+            raise Refused(Refusal.GRANT_UNFIT, "expected a code or token that has not ended")
+        if not taken.is_first:
+            raise self._ending(taken.grant, "it came a second time: whatever it led to has ended, authorise anew")
+        live = self._live(taken.grant)
+        if live.app.id != app.id:
+            raise self._ending(taken.grant, "it was given to another app: whatever it led to has ended")
+        return live
+
+    def _ending(self, grant: bytes, words: str) -> Refused:
+        self.end(grant)
+        return Refused(Refusal.GRANT_UNFIT, words)
+
+    def _live(self, grant: bytes) -> Live:
+        columns = schema.grants.c
+        with self._node.vault.database.reading() as connection:
+            row = connection.execute(select(schema.grants).where(columns.grant == grant)).one_or_none()
+        if row is None or row.ended or row.until_s <= self._node.clock():
+            raise Refused(Refusal.GRANT_UNFIT, "what it rested on has ended: authorise anew")
+        terms = self._rows.open(_TABLE, row.grant, row.sealed, _TERMS.decode)
+        app, account = self._apps.find(terms.app), self._accounts.find(terms.account)
+        if app is None or account is None:
+            raise Refused(Refusal.GRANT_UNFIT, "the app or the account is gone")
+        terms = self._with_session(grant, terms, account)
+        session = OpenSession(SigningKey.from_seed(terms.seed), terms.certified, terms.certificate)
+        self._accounts.require_current(account, session)
+        login = Login(session, account.role_class, PURPOSES[account.role_class])
+        return Live(grant, terms, app, account, login, row.until_s)
+
+    def _with_session(self, grant: bytes, terms: Terms, account: Account) -> Terms:
+        """Return terms with a session that goes on for a while, renewed where the key is here."""
+        if terms.certified.session.until_s - self._node.clock() > SESSION_LEFT_S_MIN or account.brings_session:
+            return terms
+        session = self._accounts.session_of(account)
+        renewed = msgspec.structs.replace(terms, seed=session.key.seed, certified=session.certified)
+        sealed = self._rows.seal(_TABLE, grant, renewed)
+        with self._node.vault.database.writing() as connection:
+            connection.execute(update(schema.grants).where(schema.grants.c.grant == grant).values(sealed=sealed))
+        return renewed
+
+    def _begin(
+        self, app: App, account: AccountId, scopes: tuple[str, ...], patient: Pseudonym, *, until_s: int
+    ) -> bytes:
+        owner = self._accounts.find(account)
+        if owner is None:
+            raise Refused(Refusal.GRANT_UNFIT, "the account is gone")
+        session = self._accounts.session_of(owner)
+        if owner.brings_session:
+            until_s = min(until_s, session.certified.session.until_s)
+        grant = secrets.token_bytes(16)
+        terms = Terms(app.id, account, scopes, patient, session.key.seed, session.certified, session.certificate)
+        row = {
+            "grant": grant,
+            "app": self._rows.lookup("app", app.id),
+            "account": account,
+            "pseudonym": patient or owner.pseudonym,
+            "ended": 0,
+            "until_s": until_s,
+            "sealed": self._rows.seal(_TABLE, grant, terms),
+        }
+        with self._node.vault.database.writing() as connection:
+            connection.execute(delete(schema.grants).where(schema.grants.c.until_s < self._node.clock() - OFFLINE_S))
+            connection.execute(insert(schema.grants).values(row))
+        return grant
+
+    def _running(self, app: App, account: AccountId) -> bytes | None:
+        columns = schema.grants.c
+        mine = (columns.app == self._rows.lookup("app", app.id)) & (columns.account == account)
+        lasts = (columns.ended == 0) & (columns.until_s > self._node.clock() + ACCESS_S)
+        with self._node.vault.database.reading() as connection:
+            found: bytes | None = connection.scalar(select(columns.grant).where(mine & lasts).limit(1))
+        return found
+
+    def _tokens(self, live: Live, scopes: tuple[str, ...], *, nonce: str = "") -> Issued:
+        now_s, patient = self._node.clock(), Pseudonym(live.terms.patient)
+        until_s = min(now_s + ACCESS_S, live.until_s, live.terms.certified.session.until_s)
+        token = TokenTerms(scopes)
+        access = self._issue(BearerKind.ACCESS, token, live.grant, patient, until_s=until_s)
+        refresh = ""
+        if {"offline_access", "online_access"} & set(live.terms.scopes) and live.app.kind is not AppKind.BACKEND:
+            refresh = self._issue(BearerKind.REFRESH, token, live.grant, patient, until_s=live.until_s)
+        return Issued(access, refresh, until_s - now_s, scopes, live, nonce)
+
+    def _issue(self, kind: BearerKind, value: msgspec.Struct, grant: bytes, patient: Pseudonym, *, until_s: int) -> str:
+        return self._bearers.issue(kind, value, until_s=until_s, grant=grant, pseudonym=patient)
+
+
+def challenge_of(verifier: str) -> str:
+    """Return the S256 challenge of a verifier (RFC 7636 4.2)."""
+    digest = hashlib.sha256(verifier.encode("ascii", "replace")).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

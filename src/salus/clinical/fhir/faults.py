@@ -26,6 +26,15 @@ class Fault(IntEnum):
     BAD_NHS_NUMBER = 13
     BAD_DATE = 14
     NOT_A_PATIENT = 15
+    BAD_PATCH = 16
+    PATCH_UNFIT = 17
+    UNKNOWN_PARAMETER = 18
+    BAD_PARAMETER = 19
+    SEARCH_TOO_LARGE = 20
+    NOT_XML = 21
+    XML_FORBIDDEN = 22
+    NOT_FHIR_XML = 23
+    NO_XML_FORM = 24
 
 
 class FhirRejected(Exception):

@@ -5,11 +5,12 @@ Each type is compiled once, when a resource first needs it, into one closure for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from salus.clinical.fhir.definitions import UNBOUNDED, Definitions, Element, ElementType, Structure
+from salus.clinical.fhir.definitions.tree import CHOICE, children, names
 from salus.clinical.fhir.validation import narrative
 from salus.clinical.fhir.validation.bundles import check_bundle
 from salus.clinical.fhir.validation.fields import (
@@ -30,8 +31,6 @@ from salus.clinical.fhir.validation.primitives import ACCEPT, CHECKS
 from salus.clinical.fhir.validation.references import check_reference, targets_of
 from salus.clinical.fhir.validation.rules import check_extension, check_resource
 from salus.clinical.fhir.validation.terms import SEVERITY, Bound, Terms
-
-CHOICE: Final = "[x]"
 
 
 @dataclass(slots=True)
@@ -112,22 +111,16 @@ class Shapes:
         return check
 
     def _add(self, shape: Shape, structure: Structure, element: Element) -> None:
-        name = element.path.rpartition(".")[2]
-        names = []
-        if name.endswith(CHOICE):
-            stem = name.removesuffix(CHOICE)
-            for each in element.types:
-                variant = stem + each.code[0].upper() + each.code[1:]
-                shape.choices[variant] = stem
-                self._add_field(shape, structure, element, each, variant, f"{stem}.ofType({each.code})")
-                names.append(variant)
-        elif element.max != 0:
-            kind = element.types[0] if element.types else ElementType("BackboneElement")
-            self._add_field(shape, structure, element, kind, name, name)
-            names.append(name)
+        called = element.path.rpartition(".")[2]
+        ways = []
+        for name, segment, kind in names(element) if element.max != 0 else ():
+            self._add_field(shape, structure, element, kind, name, segment)
+            ways.append(name)
+            if called.endswith(CHOICE):
+                shape.choices[name] = called.removesuffix(CHOICE)
         if element.min > 0:
-            both = (*names, *(f"_{each}" for each in names if f"_{each}" in shape.fields))
-            shape.required.append((both, name))
+            both = (*ways, *(f"_{each}" for each in ways if f"_{each}" in shape.fields))
+            shape.required.append((both, called))
 
     def _add_field(
         self, shape: Shape, structure: Structure, element: Element, kind: ElementType, name: str, segment: str
@@ -189,12 +182,6 @@ def quick_test(bound: Bound | None, kind: str) -> Callable[[str], object] | None
     return None
 
 
-def children(structure: Structure, path: str) -> Iterator[Element]:
-    """The elements right under a path."""
-    start = path + "."
-    return (each for each in structure.elements if each.path.startswith(start) and "." not in each.path[len(start) :])
-
-
 def object_check(shape: Shape) -> Check:  # noqa: C901 -- one loop, written out because it runs for every property
     """The check of an object of a shape."""
     fields, accept, objects, choices = shape.fields, shape.accept, shape.objects, shape.choices
@@ -242,8 +229,8 @@ def no_content(value: object, place: Place, run: Run) -> None:
 
 def all_there(value: Json, shape: Shape, place: Place, run: Run) -> None:
     """Every element that must be there is, in one of the ways to write it."""
-    for names, called in shape.required:
-        if names[0] not in value and value.keys().isdisjoint(names):
+    for ways, called in shape.required:
+        if ways[0] not in value and value.keys().isdisjoint(ways):
             run.add(place, "structure", "min", f"{shape.path}.{called}: minimum required = 1, but only found 0")
 
 

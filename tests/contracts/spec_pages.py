@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import inspect as types
 from msgspec import structs
 
-from salus.contracts import access, consent, decision, genesis, membership, patients, records, tickets
+from salus.contracts import access, adoption, consent, decision, genesis, membership, patients, records, tickets
 from salus.contracts.provisions import Condition, Gate, Provision, SureDenial
 from salus.ledger.contract import Contract
 from salus.ledger.machine import message_tag
@@ -318,6 +318,11 @@ def _genesis() -> str:
     lines += [f"Unless the members agree on others, the limits of *Network* are: {limits}.\n"]
     lines += ["The document is valid if:\n", _prose(genesis.check.__doc__).partition("\n\n")[2]]
     lines += ["The first rows, in this order:\n", _prose(genesis.genesis_rows.__doc__).partition("\n\n")[2]]
+    lines += ["## Adoption\n", _prose(adoption.__doc__)]
+    lines += ["The document is the array of the fields of *Genesis*, format 2, then `adopted`: *AdoptedLedger*.\n"]
+    lines += [f"*AdoptedLedger*: {_prose(genesis.AdoptedLedger.__doc__)}", _fields(genesis.AdoptedLedger)]
+    rules = _prose(adoption.adoption_rows.__doc__).partition("\n\n")[2]
+    lines += ["What is written over the adopted tables, at their height and the time of genesis:\n", rules]
     return "\n".join(lines)
 
 

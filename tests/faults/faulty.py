@@ -21,8 +21,9 @@ from salus.engines.cometbft import home, messages
 from salus.engines.cometbft.application import Application
 from salus.engines.cometbft.chain import CometChain, DecidedBlock
 from salus.engines.cometbft.child import Child
-from salus.engines.cometbft.snapshots import Offer, Snapshots
+from salus.engines.cometbft.snapshots import Snapshots
 from salus.engines.intake import BLOCK_MESSAGES_MAX
+from salus.engines.state_chunks import Offer
 from salus.engines.store import LmdbStore
 from salus.ledger import transactions
 from salus.ledger.encoding import decoder, encode

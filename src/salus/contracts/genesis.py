@@ -15,12 +15,23 @@ from salus.contracts.membership import KeyUse, LedgerAccess, Network
 from salus.contracts.provisions import Provision, RoleClass
 from salus.crypto.hashing import tagged
 from salus.ledger.contract import Rejected
-from salus.ledger.encoding import decoder, encode
-from salus.ledger.identifiers import Digest, OrganisationId, OrganisationIdField, PublicKeyField
+from salus.ledger.encoding import Decoder, decoder, encode
+from salus.ledger.identifiers import (
+    CountField,
+    Digest,
+    DigestField,
+    OrganisationId,
+    OrganisationIdField,
+    PublicKeyField,
+    SecondsField,
+)
 from salus.ledger.machine import FirstRow
 
 GENESIS_TAG = "salus/genesis/1"
 FORMAT = 1
+ADOPTING_FORMAT = 2
+"""Of a network that goes on with the tables and the log of a ledger of one key."""
+ADOPTING_VALIDATORS_MIN = 2
 
 FounderKey = membership.MemberKey
 """A founder is a member from the first block on."""
@@ -64,6 +75,31 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     validators: Annotated[tuple[FirstValidator, ...], Meta(min_length=1, max_length=100)]
 
 
+class AdoptedLedger(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Where the ledger stood that a network goes on with. Its chain id is the network's.
+
+    Args:
+        genesis_hash: names the document that it began with.
+        height: of its last block; the network's first block has the next one.
+        time_s: of that block, seconds since 1970.
+        log_size: how many leaves its log had, under `log_root`.
+        tree_root: of the proved tables.
+    """
+
+    genesis_hash: DigestField
+    height: Annotated[int, Meta(ge=1, lt=1 << 62)]
+    time_s: SecondsField
+    tree_root: DigestField
+    log_size: CountField
+    log_root: DigestField
+
+
+class AdoptingGenesis(Genesis, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The first state of a network that goes on with another ledger's tables and log; all founders sign its hash."""
+
+    adopted: AdoptedLedger
+
+
 class GenesisInvalid(Exception):
     """A genesis document that cannot start a network; the message says what was expected."""
 
@@ -77,13 +113,22 @@ DEFAULT_NETWORK = Network(
 )
 
 _GENESIS = decoder(Genesis)
+_ADOPTING = decoder(AdoptingGenesis)
+_FIELDS = msgspec.msgpack.Decoder(tuple[msgspec.Raw, ...])
 
 
 def decode_genesis(data: bytes) -> Genesis:
     """Parse and check a genesis document. Raises EncodingInvalid or GenesisInvalid."""
-    genesis: Genesis = _GENESIS.decode(data)
+    genesis: Genesis = _decoder_of(data).decode(data)
     check(genesis)
     return genesis
+
+
+def _decoder_of(data: bytes) -> Decoder:
+    try:
+        return _ADOPTING if len(_FIELDS.decode(data)) == len(AdoptingGenesis.__struct_fields__) else _GENESIS
+    except msgspec.DecodeError:
+        return _GENESIS  # which says what is wrong
 
 
 def genesis_hash(genesis: Genesis) -> Digest:
@@ -94,15 +139,18 @@ def genesis_hash(genesis: Genesis) -> Digest:
 def check(genesis: Genesis) -> None:
     """Raise GenesisInvalid unless members, keys, policies and validators fit together.
 
-    1. `format` is 1; organisations are founders once, and the role classes of each are sorted and each once.
+    1. `format` is 1, or 2 in a document with `adopted`; organisations are founders once, and the role classes of each
+       are sorted and each once.
     2. No key stands twice in the document; each founder has at most one key for a use, and one for TRANSACTION; every
        key is fit for its use (see RotateKey).
     3. An organisation has at most one policy, and is a founder; the network has at most one. Every tree is valid
        (provisions); the gates of a policy have at most 2,000 steps together.
     4. An organisation is a validator once, with the CONSENSUS key that it has as a founder.
+    5. A document with `adopted` has two validators at least, no policies, and a time that is not before the last block.
     """
-    if genesis.format != FORMAT:
-        raise GenesisInvalid(f"expected genesis format {FORMAT}, came {genesis.format}")
+    expected = ADOPTING_FORMAT if isinstance(genesis, AdoptingGenesis) else FORMAT
+    if genesis.format != expected:
+        raise GenesisInvalid(f"expected genesis format {expected}, came {genesis.format}")
     _check_once("organisation among the founders", [founder.organisation for founder in genesis.founders])
     for founder in genesis.founders:
         if founder.role_classes != provisions.as_set(founder.role_classes):
@@ -110,6 +158,17 @@ def check(genesis: Genesis) -> None:
     _check_keys(genesis)
     _check_policies(genesis)
     _check_validators(genesis)
+    if isinstance(genesis, AdoptingGenesis):
+        _check_adopted(genesis)
+
+
+def _check_adopted(genesis: AdoptingGenesis) -> None:
+    if len(genesis.validators) < ADOPTING_VALIDATORS_MIN:
+        raise GenesisInvalid("expected two validators at least, who go on with a ledger of one key: name more")
+    if genesis.policies:
+        raise GenesisInvalid("expected no policies beside those of the ledger that goes on: members vote on them")
+    if genesis.time_s < genesis.adopted.time_s:
+        raise GenesisInvalid("expected a time after the last block of the ledger that goes on: check the clocks")
 
 
 def _check_keys(genesis: Genesis) -> None:
@@ -157,7 +216,7 @@ def _check_once(what: str, values: Sequence[object]) -> None:
 
 
 def genesis_rows(genesis: Genesis) -> Iterator[FirstRow]:
-    """Yield (contract, table, key, value) of the first state.
+    """Yield (contract, table, key, value) of the first state of a network that adopts nothing.
 
     1. `membership.network` at key 0: `network`.
     2. For each founder: `membership.organisations`, joined at `time_s`, not suspended; then for each of its keys
@@ -168,19 +227,7 @@ def genesis_rows(genesis: Genesis) -> Iterator[FirstRow]:
     contract = membership.CONTRACT
     yield contract, membership.NETWORK, membership.NETWORK_KEY, genesis.network
     for founder in genesis.founders:
-        organisation = membership.Organisation(
-            name=founder.name,
-            role_classes=founder.role_classes,
-            access=founder.access,
-            endpoint=founder.endpoint,
-            joined_at_s=genesis.time_s,
-            suspended_until_s=0,
-        )
-        yield contract, membership.ORGANISATIONS, founder.organisation, organisation
-        for row in founder.keys:
-            yield contract, membership.KEYS, (founder.organisation, row.use), membership.Keys(row.key, ())
-            owner = membership.Owner(founder.organisation, row.use)
-            yield contract, membership.OWNERS, membership.key_hash(row.key), owner
+        yield from founder_rows(founder, joined_at_s=genesis.time_s)
     for validator in genesis.validators:
         seat = membership.Validator(validator.key, validator.power)
         yield contract, membership.VALIDATORS, validator.organisation, seat
@@ -188,3 +235,21 @@ def genesis_rows(genesis: Genesis) -> Iterator[FirstRow]:
         gates = tuple(provisions.gate(tree) for tree in policy.provisions)
         value = membership.Policy(version=1, provisions=policy.provisions, gates=gates)
         yield contract, membership.POLICIES, OrganisationId(policy.organisation), value
+
+
+def founder_rows(founder: Founder, *, joined_at_s: int) -> Iterator[FirstRow]:
+    """Yield the rows of one founder, and of its keys."""
+    contract = membership.CONTRACT
+    organisation = membership.Organisation(
+        name=founder.name,
+        role_classes=founder.role_classes,
+        access=founder.access,
+        endpoint=founder.endpoint,
+        joined_at_s=joined_at_s,
+        suspended_until_s=0,
+    )
+    yield contract, membership.ORGANISATIONS, founder.organisation, organisation
+    for row in founder.keys:
+        yield contract, membership.KEYS, (founder.organisation, row.use), membership.Keys(row.key, ())
+        owner = membership.Owner(founder.organisation, row.use)
+        yield contract, membership.OWNERS, membership.key_hash(row.key), owner

@@ -7,6 +7,7 @@ outcome, so whoever is unsure sends again. Reads are snapshots of one block.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -16,7 +17,7 @@ from salus.ledger.contract import Contract
 from salus.ledger.machine import FirstRow, Machine, Meta
 from salus.ledger.outcomes import TransactionResult
 from salus.ledger.proofs import ProvedRows
-from salus.ledger.state import Reader, Store
+from salus.ledger.state import Lister, Reader, Store
 from salus.ledger.transactions import Transaction
 from salus.ledger.tree_proof import TreeProof
 
@@ -47,6 +48,25 @@ class Snapshot(Reader, Protocol):
 
 
 @dataclass(frozen=True)
+class Adopted:
+    """A ledger of one key that a network goes on with: where it stood, and what the founders change in its tables.
+
+    Args:
+        height: of its last block.
+        tree_root: of its proved tables then; `log_root` of its log of `log_size` leaves.
+        rows: what the founders write over the tables. Raises StartRefused when they cannot.
+        sealed: the file with its tables and log (`sealing`); None on a member that begins with a snapshot.
+    """
+
+    height: int
+    tree_root: bytes
+    log_size: int
+    log_root: bytes
+    rows: Callable[[Lister], Sequence[FirstRow]]
+    sealed: Path | None = None
+
+
+@dataclass(frozen=True)
 class Founding:
     """What a ledger is before its first block.
 
@@ -57,6 +77,7 @@ class Founding:
         rows: the first rows, in the order of the genesis document.
         rules_version: reads the version of the rules of the next block, which each header carries.
         validators: the first validator set, where several sign; the embedded engine has its own key instead.
+        adopted: the ledger that a network goes on with; `rows` stand until its tables are here.
     """
 
     chain: str
@@ -65,6 +86,12 @@ class Founding:
     rows: Sequence[FirstRow]
     rules_version: Callable[[Reader], int] = lambda _reader: 1
     validators: tuple[Validator, ...] = ()
+    adopted: Adopted | None = None
+
+    @property
+    def first_height(self) -> int:
+        """The height of the first block."""
+        return self.adopted.height + 1 if self.adopted is not None else 1
 
     def machine(self, store: Store) -> Machine:
         """Return a machine over a store. Raises ChainMismatch for a store of another chain or a newer format."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from salus.crypto import signing
 from salus.crypto.signing import LibraryUnfit
 from salus.engines.base import Founding, StartRefused
-from salus.engines.headers import about_rows, read_about
+from salus.engines.headers import about_rows, read_about, sealed_height
 from salus.engines.store import ENGINE, LmdbStore
 from salus.ledger import encoding
 from salus.ledger.contract import RulesNewer
@@ -32,7 +32,7 @@ def open_machine(store: LmdbStore, founding: Founding, *, engine: str) -> Machin
     """Return the machine over a store; an empty store gets genesis first.
 
     Raises:
-        StartRefused: the store is of another chain or engine, or newer than this software.
+        StartRefused: the store is of another chain or engine, sealed, or newer than this software.
     """
     try:
         about = read_about(store)
@@ -44,6 +44,8 @@ def open_machine(store: LmdbStore, founding: Founding, *, engine: str) -> Machin
         store.write({**executed.changes, ENGINE: about_rows(engine)})
     elif about.engine != engine:
         raise StartRefused(f"expected a store of the {engine} engine, came one of {about.engine}")
+    elif height := sealed_height(store):
+        raise StartRefused(f"the ledger was sealed at height {height}: it goes on in the network that adopts it")
     return machine
 
 

@@ -24,6 +24,7 @@ EMBEDDED = "embedded"
 COMETBFT = "cometbft"
 MILLISECOND_NS = 1_000_000
 _ABOUT_KEY = b"about"
+_SEALED_KEY = b"sealed"
 HEADERS_BEHIND_MAX = 16
 NO_COMMIT = Commit()
 """Stands below the first block."""
@@ -51,6 +52,7 @@ _ABOUT = decoder(About)
 _STAMP = msgspec.msgpack.Decoder(_Stamp)
 _HEADER_ROW = decoder(HeaderRow)
 _BODY = decoder(tuple[bytes, ...])
+_HEIGHT = decoder(int)
 _EVIDENCE = decoder(tuple[tuple[bytes, int, int], ...])
 
 
@@ -76,6 +78,17 @@ def read_about(reader: Reader) -> About | None:
     except (msgspec.DecodeError, EncodingInvalid) as error:
         raise StartRefused(f"expected the store's own row, it is damaged: restore a backup. {error}") from error
     return about
+
+
+def sealed_rows(height: int) -> dict[bytes, bytes | None]:
+    """Return the rows that end a ledger at this height for good."""
+    return {_SEALED_KEY: encode(height)}
+
+
+def sealed_height(reader: Reader) -> int:
+    """Return the height at which a ledger was sealed; 0 for one that goes on."""
+    row = reader.get(ENGINE, _SEALED_KEY)
+    return 0 if row is None else int(_HEIGHT.decode(row))
 
 
 def header_row(signed: SignedHeader, validators: tuple[Validator, ...]) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 from salus.engines.base import Founding
 from salus.ledger.log import Log
 from salus.ledger.machine import MACHINE
-from salus.ledger.state import Table, expiry_key
+from salus.ledger.state import Table, expiry_key, rows_under
 from salus.ledger.tree import Tree
 
 Rows = dict[bytes, bytes]
@@ -32,7 +32,7 @@ def log_over(hashes: Sequence[bytes]) -> tuple[bytes, Rows]:
 
 def index_rows(founding: Founding, leaves: Iterable[tuple[int, bytes]]) -> Rows:
     """Fold (log index, leaf) pairs. Raises EncodingInvalid for a leaf that is no outcome of these contracts."""
-    made = founding.machine(_Empty()).refold(leaves)
+    made = founding.machine(MadeStore({})).refold(leaves)
     return {key: row for key, row in made.items() if row is not None}
 
 
@@ -58,14 +58,24 @@ class _NoRows:
 _NO_ROWS = _NoRows()
 
 
-class _Empty:
-    """A store without rows."""
+class MadeStore:
+    """A store of rows that were made and are not stored yet."""
 
-    def get(self, _space: str, _key: bytes, /) -> bytes | None:
-        return None
+    def __init__(self, rows: Mapping[str, Rows]) -> None:
+        self._rows = {space: dict(sorted(each.items())) for space, each in rows.items()}
 
-    def first_keys(self, _space: str, *, below: bytes, limit: int) -> list[bytes]:  # noqa: ARG002 -- of the protocol
-        return []
+    def get(self, space: str, key: bytes, /) -> bytes | None:
+        """Return the row, or None when there is none."""
+        return self._rows.get(space, {}).get(key)
 
-    def items(self, _space: str, *, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:  # noqa: ARG002
-        return iter(())
+    def first_keys(self, space: str, *, below: bytes, limit: int) -> list[bytes]:
+        """Return at most `limit` keys smaller than `below`, in ascending order."""
+        return [key for key in self._rows.get(space, {}) if key < below][:limit]
+
+    def items(self, space: str, *, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Yield (key, row) in ascending order, from the first key that is not below `start`."""
+        return (item for item in self._rows.get(space, {}).items() if item[0] >= start)
+
+    def under(self, space: str, prefix: bytes, /) -> dict[bytes, bytes]:
+        """Return the rows whose keys begin with the prefix, in ascending order."""
+        return rows_under(self, space, prefix)

@@ -27,7 +27,7 @@ HEADERS = "headers"
 EVIDENCE = "evidence"
 """Space of the evidence: height → what validators did wrong, for blocks that have any; kept as long as the bodies."""
 ENGINE = "engine"
-"""Space of one row: which engine wrote the store, in which format."""
+"""Space of two rows: which engine wrote the store, in which format; and, if the ledger was sealed, at which height."""
 ENGINE_SPACES = (BLOCKS, HEADERS, EVIDENCE, ENGINE)
 APPENDED = frozenset({LEAVES, BLOCKS})
 """Spaces whose keys only grow: rows go behind the last one, which fills pages. (A header may be written twice.)"""

@@ -216,18 +216,23 @@ class Machine:
 
     # A block
 
-    def genesis(self, *, time_s: int, rows: Iterable[FirstRow]) -> Executed:
-        """Write the first rows, at height 0, without transactions.
+    def genesis(self, *, time_s: int, rows: Iterable[FirstRow], adopts: bool = False) -> Executed:
+        """Write the first rows, without transactions: at height 0, or over adopted tables, at their height.
 
         Args:
-            rows: (contract, table, key, value) in the order of the genesis document.
+            rows: (contract, table, key, value) in the order of the genesis document; a value of None deletes the row.
+            adopts: the store has another ledger's tables and log; the log stays as it is.
         """
-        assert self.meta is None, "genesis is written once"
-        block = _Block(self.store, height=0, time_s=time_s, first_leaf=0)
+        assert adopts == (self.meta is not None), "genesis is written once"
+        height = self.meta.height if self.meta is not None else 0
+        block = _Block(self.store, height=height, time_s=time_s, first_leaf=self.log.size)
         context = _outside(block)
         for contract, table, key, value in rows:
             context.enter(contract, 0)
-            table.put(context, key, value)
+            if value is None:
+                table.delete(context, key)
+            else:
+                table.put(context, key, value)
         return self._finish(block, results=())
 
     def execute(

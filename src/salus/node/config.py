@@ -134,6 +134,8 @@ class CometSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         headers_port: where members that join ask for signed headers, at `host`; 0 gives none.
         snapshot_blocks: a snapshot for those that join is made at each height that this divides.
         sync: None begins with the first block.
+        adopted: the folder with the sealed ledger that the network goes on with, and the founders' agreements; empty
+            where there is none.
     """
 
     port: PortField
@@ -144,6 +146,7 @@ class CometSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     headers_port: PortField = 0
     snapshot_blocks: Annotated[int, Meta(ge=1, lt=1 << 31)] = 1_000
     sync: SyncSettings | None = None
+    adopted: str = ""
 
 
 class LedgerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -196,7 +199,8 @@ def read_ledger(folder: Path) -> LedgerSettings:
     comet = found.cometbft
     if comet is not None:
         home, node_key = _beside(folder, comet.home), _beside(folder, comet.node_key)
-        comet = msgspec.structs.replace(comet, home=home, node_key=node_key)
+        adopted = _beside(folder, comet.adopted) if comet.adopted else ""
+        comet = msgspec.structs.replace(comet, home=home, node_key=node_key, adopted=adopted)
     return LedgerSettings(
         genesis=_beside(folder, found.genesis),
         keys=_beside(folder, found.keys),
@@ -219,6 +223,14 @@ def change_comet(folder: Path, **changes: object) -> None:
     part = folder / f"{LEDGER_FILE}.part"
     part.write_text(ledger_toml(changed), encoding="utf-8")
     part.rename(folder / LEDGER_FILE)
+
+
+def change_node(folder: Path, **changes: object) -> None:
+    """Write other values into a `node.toml`; they hold from the next start on. Raises SettingsUnfit."""
+    changed = msgspec.structs.replace(_read(folder / NODE_FILE, NodeSettings), **changes)
+    part = folder / f"{NODE_FILE}.part"
+    part.write_text(node_toml(changed), encoding="utf-8")
+    part.rename(folder / NODE_FILE)
 
 
 def read_network(folder: Path) -> NetworkSettings:
@@ -253,7 +265,7 @@ def read_genesis(path: Path) -> Genesis:
 
 
 def node_toml(settings: NodeSettings) -> str:
-    """Return the text of a new `node.toml`, with a line of explanation where a choice is likely."""
+    """Return the text of a `node.toml`, with a line of explanation where a choice is likely."""
     lines = [
         f"# The node of {settings.organisation}. Paths are relative to this file; `salus serve` reads it once.",
         f"organisation = {_text(settings.organisation)}",
@@ -275,6 +287,8 @@ def node_toml(settings: NodeSettings) -> str:
         "[person_limits]",
         *_table(settings.person_limits),
     ]
+    if settings.bucket is not None:
+        lines += ["", "[bucket]", *_table(settings.bucket)]
     return "\n".join(lines) + "\n"
 
 

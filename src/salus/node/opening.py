@@ -5,17 +5,18 @@ One node folder may be open in several processes at once, each a worker of its o
 
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 
 from salus.contracts import CONTRACTS, membership, payer
-from salus.contracts.genesis import Genesis, genesis_rows
+from salus.contracts.adoption import adoption_rows, awaiting_rows
+from salus.contracts.genesis import AdoptingGenesis, Genesis, GenesisInvalid, genesis_rows
 from salus.contracts.membership import KeyUse
 from salus.crypto.signing import SigningKey
-from salus.engines.base import Engine, Founding
+from salus.engines.base import Adopted, Engine, Founding, StartRefused
 from salus.engines.client import LedgerClient
 from salus.engines.cometbft.engine import CometEngine
 from salus.engines.cometbft.engine import Node as CometNode
@@ -26,12 +27,15 @@ from salus.engines.served import ServedEngine
 from salus.ledger.comet.types import Validator
 from salus.ledger.comet.validators import in_order
 from salus.ledger.identifiers import OrganisationId
+from salus.ledger.machine import FirstRow
+from salus.ledger.state import Lister
 from salus.node import config
 from salus.node.assemble import Node
 from salus.node.config import Bucket, CometSettings, LedgerSettings, NodeSettings, SettingsUnfit, SyncSettings
 from salus.node.journal import Journal, State
 from salus.node.keys import read_keys, read_node_key
 from salus.node.line_keys import LineKeys
+from salus.node.network.agreement import AGREEMENT, check_agreed
 from salus.vault.database import Database
 from salus.vault.drivers.folder import Folder
 from salus.vault.drivers.object_driver import ObjectDriver
@@ -40,6 +44,8 @@ from salus.vault.vault import Vault
 
 RELEASED = "released"
 RECEIVED = "received"
+SEALED = "sealed"
+"""The file of the ledger of one key that a network goes on with, in the folder of what it adopted."""
 
 
 class _Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,16 +58,39 @@ def unix_now_s() -> int:
     return int(time.time())
 
 
-def founding(genesis: Genesis) -> Founding:
-    """Return what a ledger is before its first block."""
+def founding(genesis: Genesis, sealed: Path | None = None) -> Founding:
+    """Return what a ledger is before its first block.
+
+    Args:
+        sealed: the file of the ledger that it goes on with, where there is one.
+    """
+    adopting = genesis if isinstance(genesis, AdoptingGenesis) else None
     return Founding(
         chain=genesis.chain,
         contracts=CONTRACTS,
         time_s=genesis.time_s,
-        rows=tuple(genesis_rows(genesis)),
+        rows=tuple(genesis_rows(genesis) if adopting is None else awaiting_rows(adopting)),
+        adopted=_adopted(adopting, sealed) if adopting is not None else None,
         rules_version=membership.next_rules_version,
         validators=in_order(Validator(each.key, each.power) for each in genesis.validators),
     )
+
+
+def _adopted(genesis: AdoptingGenesis, sealed: Path | None) -> Adopted:
+    def rows(lister: Lister) -> Sequence[FirstRow]:
+        try:
+            return adoption_rows(lister, genesis)
+        except GenesisInvalid as error:
+            raise StartRefused(f"the founders cannot go on with this ledger: {error}") from error
+
+    stands = genesis.adopted
+    return Adopted(stands.height, stands.tree_root, stands.log_size, stands.log_root, rows, sealed)
+
+
+def sealed_file(settings: LedgerSettings) -> Path | None:
+    """Return the sealed ledger that a member's ledger begins with; None where it begins otherwise."""
+    adopted = settings.cometbft.adopted if settings.cometbft is not None else ""
+    return Path(adopted) / SEALED if adopted else None
 
 
 def open_ledger(settings: LedgerSettings) -> ServedEngine:
@@ -78,7 +107,11 @@ def open_ledger(settings: LedgerSettings) -> ServedEngine:
     if settings.cometbft is not None:
         node = _comet_node(settings.cometbft, consensus)
         every = settings.cometbft.snapshot_blocks
-        return CometEngine(folder, founding(genesis), node, payer=payer, own_process=True, snapshot_blocks=every)
+        sealed = sealed_file(settings)
+        if sealed is not None:
+            check_agreed(genesis, sealed.parent.glob(f"*{AGREEMENT}"))
+        begins = founding(genesis, sealed)
+        return CometEngine(folder, begins, node, payer=payer, own_process=True, snapshot_blocks=every)
     if {validator.key for validator in genesis.validators} != {consensus.public}:
         words = f"expected the keys of the only validator in {settings.keys}, came others: correct ledger.toml"
         raise SettingsUnfit(f"{words}, or name there the CometBFT node of a network with several")

@@ -61,13 +61,19 @@ class Offered:
 
 @dataclass
 class AbciNode:
-    """One node. `calls` counts what it asked."""
+    """One node. `calls` counts what it asked; `first_height` is that of its first block."""
 
     socket_path: Path
     chain: str
     validators: tuple[Validator, ...] = ()
     blocks: list[Block] = field(default_factory=list)
     calls: int = 0
+    first_height: int = 1
+
+    @property
+    def height(self) -> int:
+        """The height of its newest block."""
+        return self.first_height + len(self.blocks) - 1
 
     def start(self) -> int:
         """Connect and shake hands as after a start; return the height that the application had."""
@@ -80,8 +86,8 @@ class AbciNode:
             self.app_hash = said.blob(3, size_max_bytes=32)
         else:
             self.app_hash = stands.blob(5, size_max_bytes=32)
-        for place in range(height, len(self.blocks)):
-            self.finalize(place + 1)
+        for missing in range(max(height + 1, self.first_height), self.height + 1):
+            self.finalize(missing)
             self.commit()
         return height
 
@@ -110,13 +116,13 @@ class AbciNode:
     def decide(self, block: Block) -> Finalized:
         """Keep a decided block, have it executed and stored."""
         self.blocks.append(block)
-        finalized = self.finalize(len(self.blocks))
+        finalized = self.finalize(self.height)
         self.commit()
         return finalized
 
     def finalize(self, height: int) -> Finalized:
         """Have a kept block executed."""
-        block = self.blocks[height - 1]
+        block = self.blocks[height - self.first_height]
         evidence = b"".join(wire.message(3, _misbehaviour(*each)) for each in block.evidence)
         body = _raws(1, block.raws) + evidence + wire.integer(5, height) + wire.message(6, encode_time(block.time_ns))
         answer = _fields(self._ask(self._consensus, FINALIZE, body), {2: LENGTH, 3: LENGTH, 4: LENGTH, 5: LENGTH})
@@ -177,14 +183,15 @@ class AbciNode:
         return connection.ask_all([(number, body)])[0]
 
     def _next(self, time_ns: int) -> bytes:
-        return wire.integer(5, len(self.blocks) + 1) + wire.message(6, encode_time(time_ns))
+        return wire.integer(5, self.height + 1) + wire.message(6, encode_time(time_ns))
 
     def _init_chain(self) -> bytes:
         updates = b"".join(
             wire.message(4, wire.message(1, wire.message(1, each.public_key)) + wire.integer(2, each.power))
             for each in self.validators
         )
-        return wire.message(1, encode_time(SECOND_NS)) + wire.text(2, self.chain) + updates + wire.integer(6, 1)
+        begins = wire.message(1, encode_time(SECOND_NS)) + wire.text(2, self.chain)
+        return begins + updates + wire.integer(6, self.first_height)
 
 
 class AbciConnection:

@@ -8,7 +8,8 @@ import pytest
 
 from salus.crypto.hashing import sha256
 from salus.engines.cometbft import messages
-from salus.engines.cometbft.snapshots import Chunk, Offer, Snapshots
+from salus.engines.cometbft.snapshots import Snapshots
+from salus.engines.state_chunks import Chunk, Offer
 from salus.ledger.comet.types import Validator
 from salus.ledger.encoding import decoder, encode
 from salus.ledger.state import SPACES

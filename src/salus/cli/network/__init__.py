@@ -2,6 +2,7 @@
 
 import click
 
+from salus.cli.network.adopting import adopt, agree, seal
 from salus.cli.network.engine import install_engine
 from salus.cli.network.founding import found, init
 from salus.cli.network.joining import invite, join, peers
@@ -16,7 +17,8 @@ def command() -> None:
     """Run one ledger together with other organisations, on CometBFT.
 
     Founders each run init, exchange their member files, run found on all of them, and start. Who comes later gets an
-    invitation, joins, is voted in, and starts. docs/network.md goes through all of it.
+    invitation, joins, is voted in, and starts. docs/network.md goes through all of it; docs/adoption.md shows how a
+    network goes on with a ledger of one key.
 
     \b
     Example:
@@ -26,7 +28,8 @@ def command() -> None:
 
 
 FOUNDING = (install_engine, init, found, start, status)
+ADOPTING = (seal, adopt, agree)
 GROWING = (invite, join, peers, members, propose, vote, accuse, leave)
 
-for each in (*FOUNDING, *GROWING):
+for each in (*FOUNDING, *ADOPTING, *GROWING):
     command.add_command(each)

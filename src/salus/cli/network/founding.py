@@ -25,13 +25,15 @@ NODE_PORT = 8_301
 @click.option("--node-port", default=NODE_PORT, show_default=True, help="For the others' nodes.")
 @click.option("--endpoint", default="", help="Base URL of the node for others.  [default: host and node port]")
 @click.option("--observer", is_flag=True, help="Follow the ledger only; sign no blocks.")
+@click.option("--node", "of", type=FOLDER, help="A node that it has already: moves into FOLDER.")
 @click.option("--snapshot-blocks", default=1_000, show_default=True, type=click.IntRange(1), help="For who joins.")
 @as_json_option
-def init(folder: Path, chain: str, as_json: bool, **place: str | int | bool) -> None:
+def init(folder: Path, chain: str, of: Path | None, as_json: bool, **place: str | int | bool) -> None:
     """Make FOLDER: fresh keys, settings, and the member file that the others get.
 
-    The keys never leave the folder. The member file holds what is public, signed: send it to the other founders, and
-    read its fingerprint to them over the telephone.
+    With --node the organisation goes on with the node that it had beside a ledger of one key: keys, vault and journals
+    move into FOLDER, and that node must not run. The keys never leave the folder. The member file holds what is public,
+    signed: send it to the other founders, and read its fingerprint to them over the telephone.
 
     \b
     Example:
@@ -55,6 +57,7 @@ def init(folder: Path, chain: str, as_json: bool, **place: str | int | bool) -> 
             endpoint=str(place["endpoint"]),
             is_validator=not place["observer"],
             snapshot_blocks=int(place["snapshot_blocks"]),
+            of=of,
         ),
         chain=chain,
         now_s=int(time.time()),

@@ -38,13 +38,18 @@ def invite(folder: Path, output: Path, as_json: bool) -> None:
     from salus.node.network.folder import open_folder
     from salus.node.network.invitation import FORMAT, Invitation, decode_invitation
     from salus.node.network.invitation import invite as sign
-    from salus.node.opening import open_node
+    from salus.node.opening import founding, open_node
 
     member = open_folder(folder)
     every = member.comet().snapshot_blocks
+    first = founding(member.genesis()).first_height
     with open_node(member.node) as node:
         newest = node.require_fresh().height
-        sealed = _trusted(node.engine, newest - newest % every - every if newest >= every else 1)
+        has_snapshot = newest - newest % every >= first
+        if not has_snapshot and first > 1:
+            words = f"the first snapshot is made at height {first + -first % every}, the ledger has {newest}"
+            raise Failure(TRY_LATER, words, "try again then: the blocks alone do not have what was adopted")
+        sealed = _trusted(node.engine, max(first, newest - newest % every - every))
         key = node.signing(KeyUse.TRANSACTION)
     invitation = Invitation(
         format=FORMAT,
@@ -53,7 +58,7 @@ def invite(folder: Path, output: Path, as_json: bool) -> None:
         members=tuple(member.members()),
         height=sealed.signed.header.height,
         header=Digest(header_hash(sealed.signed.header)),
-        snapshot_blocks=every if newest >= every else 0,
+        snapshot_blocks=every if has_snapshot else 0,
     )
     data = sign(invitation, key)
     decode_invitation(data)

@@ -150,20 +150,24 @@ class Application:
             data=NAME,
             version=str(self._chain.rules_version),
             app_version=self._chain.rules_version,
-            height=self._chain.meta.height,
+            height=self._chain.meta.height if self._chain.has_begun else 0,
             app_hash=self._chain.meta.app_hash,
         )
 
     def _init_chain(self, request: messages.InitChain) -> bytes:
-        founding, meta = self._chain.founding, self._chain.meta
+        founding = self._chain.founding
         if request.chain_id != founding.chain:
             raise ProtocolBroken(
                 f"expected the chain {founding.chain}, CometBFT has {request.chain_id}: check its home"
             )
-        if meta.height != 0 or request.initial_height != 1:
-            raise ProtocolBroken(f"expected a chain that begins, the ledger has height {meta.height}: check its home")
+        if self._chain.has_begun or request.initial_height != founding.first_height:
+            height = self._chain.meta.height
+            raise ProtocolBroken(f"expected a chain that begins, the ledger has height {height}: check its home")
+        self._chain.begin()
         return messages.chain_begun(
-            validators=founding.validators, app_version=self._chain.rules_version, app_hash=meta.app_hash
+            validators=founding.validators,
+            app_version=self._chain.rules_version,
+            app_hash=self._chain.meta.app_hash,
         )
 
     def _judge(self, checked: Checked, request: messages.CheckTx, terms: Terms) -> bytes:

@@ -14,6 +14,7 @@ from salus.engines.beginning import check_libraries, known_rules, open_machine
 from salus.engines.clock import SECOND_NS
 from salus.engines.headers import COMETBFT, body_row, evidence_row, header_row
 from salus.engines.pruning import BODIES_KEPT_S, Pruning
+from salus.engines.sealing import restore
 from salus.engines.store import BLOCKS, EVIDENCE, HEADERS, MAP_SIZE_BYTES, FolderLock, LmdbStore, height_key
 from salus.ledger.contract import Misbehaviour
 from salus.ledger.machine import Executed, Machine, Meta
@@ -96,6 +97,21 @@ class CometChain:
         newest = self.store.last_key(HEADERS)
         self.header_height = int.from_bytes(newest, "big") if newest else 0
 
+    def begin(self) -> None:
+        """Make the state before the first block, as often as CometBFT asks: that of an adopted ledger is restored.
+
+        Raises:
+            StartRefused: the sealed file is not the ledger that the founders signed for.
+        """
+        if self.founding.adopted is not None and self.meta.height == 0:
+            restore(self.store, self.founding)
+            self.load()
+
+    @property
+    def has_begun(self) -> bool:
+        """Tell whether there is a block."""
+        return self.meta.height >= self.founding.first_height
+
     @property
     def rules_version(self) -> int:
         """The version of the rules after the newest committed block."""
@@ -142,7 +158,7 @@ class CometChain:
     def retain_height(self) -> int:
         """Return below which height the node may forget blocks: as old as those that are pruned here; 0 for none."""
         oldest = self._pruning.oldest()
-        return oldest if oldest > 1 else 0
+        return oldest if oldest > self.founding.first_height else 0
 
     def store_headers(self, sealed: Sequence[SealedHeight]) -> None:
         """Store signed headers; one that was stored before gets the commit that the next block carries."""

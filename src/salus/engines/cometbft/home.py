@@ -111,7 +111,7 @@ def genesis(founding: Founding) -> str:
         {
             "genesis_time": begins,
             "chain_id": founding.chain,
-            "initial_height": "1",
+            "initial_height": str(founding.first_height),
             "consensus_params": {
                 "block": {"max_bytes": str(BLOCK_SIZE_MAX_BYTES), "max_gas": "-1"},
                 "evidence": {
@@ -175,11 +175,11 @@ cache_size = 100000
 max_tx_bytes = {SIZE_BYTES_MAX}
 
 [consensus]
-timeout_propose = "1s"
+timeout_propose = "700ms"
 timeout_propose_delta = "500ms"
-timeout_prevote = "500ms"
+timeout_prevote = "300ms"
 timeout_prevote_delta = "500ms"
-timeout_precommit = "500ms"
+timeout_precommit = "300ms"
 timeout_precommit_delta = "500ms"
 timeout_commit = "100ms"
 create_empty_blocks = true

@@ -11,26 +11,34 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 
-from salus.crypto.hashing import leaf_hash, sha256
+from salus.crypto.hashing import sha256
 from salus.engines.base import Founding
 from salus.engines.cometbft import messages
 from salus.engines.cometbft.chain import CometChain
-from salus.engines.rebuilding import all_tables, expiry_of, index_rows, log_over, tree_over
+from salus.engines.state_chunks import (
+    CHUNK_BYTES,
+    Chunk,
+    Offer,
+    StateWrong,
+    chunks_of,
+    decode_chunk,
+    expect,
+    instead,
+    meta_of,
+    rows_of,
+    state_items,
+)
 from salus.engines.store import LmdbSnapshot, LmdbStore
 from salus.ledger.encoding import EncodingInvalid, decoder, encode
-from salus.ledger.identifiers import Digest, DigestField
-from salus.ledger.machine import ChainMismatch, Meta, app_hash, leaf_key, read_meta
-from salus.ledger.state import EXPIRY, INDEXES, LEAVES, LOG, META, SPACES, STATE, TREE, Changes
+from salus.ledger.identifiers import Digest
+from salus.ledger.state import META, Changes
 
 FORMAT = 1
 EVERY_BLOCKS = 1_000
 KEPT = 2
-CHUNK_BYTES = 4 << 20
-CHUNKS_MAX = 100_000
 FOLDER = "snapshots"
 _OFFER = "offer"
 _CHECK_ROWS = 1_000
@@ -38,26 +46,7 @@ _CHECK_ROWS = 1_000
 log = logging.getLogger("salus.engines")
 
 
-class Offer(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What describes a snapshot to peers: the machine's own rows, and the SHA-256 of each chunk."""
-
-    meta: tuple[tuple[bytes, bytes], ...]
-    chunks: Annotated[tuple[DigestField, ...], msgspec.Meta(max_length=CHUNKS_MAX)]
-
-
-class Chunk(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Proved rows in the order of their keys, then leaves in the order of the log."""
-
-    rows: tuple[tuple[bytes, bytes], ...]
-    leaves: tuple[bytes, ...]
-
-
 _OFFERS = decoder(Offer)
-_CHUNKS = decoder(Chunk)
-
-
-class SnapshotWrong(Exception):
-    """What was put together is not the state that was promised."""
 
 
 class _GivenUp(Exception):
@@ -120,7 +109,7 @@ class Snapshots:
             return messages.SNAPSHOT_ABORT
         try:
             self._restoring = _Restoring(snapshot, verified_app_hash, self._chain.founding)
-        except SnapshotWrong as error:
+        except StateWrong as error:
             log.warning("ledger.snapshot_refused height=%d reason=%s", snapshot.height, error)
             return messages.SNAPSHOT_REJECT
         return messages.SNAPSHOT_ACCEPT
@@ -138,7 +127,7 @@ class Snapshots:
         self._restoring = None
         try:
             changes = restoring.changes(self._chain.store)
-        except (SnapshotWrong, EncodingInvalid, msgspec.DecodeError) as error:
+        except (StateWrong, EncodingInvalid, msgspec.DecodeError) as error:
             log.warning("ledger.snapshot_refused reason=%s", error)
             return messages.chunk_judged(messages.CHUNK_REJECT_SNAPSHOT)
         self._chain.store.write(changes)
@@ -170,29 +159,13 @@ class Snapshots:
         return Digest(sha256(data))
 
     def _chunks(self, snapshot: LmdbSnapshot) -> Iterator[Chunk]:
-        rows: list[tuple[bytes, bytes]] = []
-        leaves: list[bytes] = []
-        size_bytes = 0
-        for space, key, row in self._all(snapshot):
-            if space == STATE:
-                rows.append((key, row))
-                size_bytes += len(key)
-            else:
-                leaves.append(row)
-            size_bytes += len(row)
-            if size_bytes >= self._chunk_bytes:
-                yield Chunk(tuple(rows), tuple(leaves))
-                rows, leaves, size_bytes = [], [], 0
-        yield Chunk(tuple(rows), tuple(leaves))
+        return chunks_of(self._watched(state_items(snapshot)), chunk_bytes=self._chunk_bytes)
 
-    def _all(self, snapshot: LmdbSnapshot) -> Iterator[tuple[str, bytes, bytes]]:
-        count = 0
-        for space in (STATE, LEAVES):
-            for key, row in snapshot.items(space):
-                count += 1
-                if count % _CHECK_ROWS == 0 and self._chain.store.is_growing:
-                    raise _GivenUp("the store grows")
-                yield space, key, row
+    def _watched(self, items: Iterator[tuple[str, bytes, bytes]]) -> Iterator[tuple[str, bytes, bytes]]:
+        for count, item in enumerate(items, start=1):
+            if count % _CHECK_ROWS == 0 and self._chain.store.is_growing:
+                raise _GivenUp("the store grows")
+            yield item
 
     def _heights(self) -> list[int]:
         with suppress(FileNotFoundError):
@@ -204,15 +177,13 @@ class _Restoring:
     """One snapshot that is being put together."""
 
     def __init__(self, snapshot: messages.Snapshot, verified_app_hash: bytes, founding: Founding) -> None:
-        _expect(sha256(snapshot.metadata) == snapshot.hash, "an offer with the hash that names it")
+        expect(sha256(snapshot.metadata) == snapshot.hash, "an offer with the hash that names it")
         self._offer = _decode_offer(snapshot.metadata)
         self._founding = founding
-        self.meta = self._read_meta()
-        _expect(len(self._offer.chunks) == snapshot.chunks, "as many hashes as chunks")
-        _expect(self.meta.chain == founding.chain, f"a snapshot of {founding.chain}")
-        _expect(self.meta.height == snapshot.height, "the height that the offer names")
-        stated = app_hash(tree_root=self.meta.tree_root, log_size=self.meta.log_size, log_root=self.meta.log_root)
-        _expect(stated == self.meta.app_hash == verified_app_hash, "the app hash that the validators signed")
+        meta = meta_of(self._offer, chain=founding.chain)
+        expect(len(self._offer.chunks) == snapshot.chunks, "as many hashes as chunks")
+        expect(meta.height == snapshot.height, "the height that the offer names")
+        expect(meta.app_hash == verified_app_hash, "the app hash that the validators signed")
         self._chunks: dict[int, Chunk] = {}
 
     @property
@@ -224,70 +195,23 @@ class _Restoring:
         if not 0 <= index < len(self._offer.chunks) or sha256(data) != self._offer.chunks[index]:
             return False
         try:
-            self._chunks[index] = _CHUNKS.decode(data)
+            self._chunks[index] = decode_chunk(data)
         except EncodingInvalid:
             return False
         return True
 
     def changes(self, store: LmdbStore) -> Changes:
-        """Return what makes a store that has only genesis into the snapshot's. Raises SnapshotWrong."""
+        """Return what makes a store that has only genesis into the snapshot's. Raises like `rows_of`."""
         chunks = [self._chunks[index] for index in range(len(self._offer.chunks))]
-        rows = dict(row for chunk in chunks for row in chunk.rows)
-        leaves = [leaf for chunk in chunks for leaf in chunk.leaves]
-        tree_root, tree_rows = tree_over(rows)
-        log_root, log_rows = log_over([leaf_hash(leaf) for leaf in leaves])
-        _expect(tree_root == self.meta.tree_root, "rows that give the tree's root")
-        _expect((len(leaves), log_root) == (self.meta.log_size, self.meta.log_root), "leaves that give the log's root")
-        made: dict[str, dict[bytes, bytes]] = {
-            STATE: rows,
-            LEAVES: {leaf_key(index): leaf for index, leaf in enumerate(leaves)},
-            TREE: tree_rows,
-            LOG: log_rows,
-            INDEXES: index_rows(self._founding, enumerate(leaves)),
-            EXPIRY: self._expiry_rows(rows),
-            META: dict(self._offer.meta),
-        }
-        return {space: {**dict.fromkeys(dict(store.items(space))), **made[space]} for space in SPACES}
-
-    def _expiry_rows(self, rows: dict[bytes, bytes]) -> dict[bytes, bytes]:
-        tables = all_tables(self._founding)
-        found: dict[bytes, bytes] = {}
-        for key, row in rows.items():
-            table = tables.get(key.partition(b"\x00")[0].decode(errors="replace"))
-            if table is None:
-                raise SnapshotWrong("expected rows of tables that this release knows")
-            found.update(expiry_of(table, key, row))
-        return found
-
-    def _read_meta(self) -> Meta:
-        try:
-            meta = read_meta(_MetaRows(dict(self._offer.meta)))
-        except ChainMismatch as error:
-            raise SnapshotWrong(str(error)) from error
-        if meta is None:
-            raise SnapshotWrong("expected the machine's own row")
-        return meta
-
-
-class _MetaRows:
-    def __init__(self, rows: dict[bytes, bytes]) -> None:
-        self._rows = rows
-
-    def get(self, _space: str, key: bytes, /) -> bytes | None:
-        return self._rows.get(key)
+        return instead(store, rows_of(self._offer, chunks, self._founding))
 
 
 def _decode_offer(data: bytes) -> Offer:
     try:
         offer: Offer = _OFFERS.decode(data)
     except EncodingInvalid as error:
-        raise SnapshotWrong(f"expected an offer of format {FORMAT}: {error}") from error
+        raise StateWrong(f"expected an offer of format {FORMAT}: {error}") from error
     return offer
-
-
-def _expect(fact: bool, words: str) -> None:
-    if not fact:
-        raise SnapshotWrong(f"expected {words}")
 
 
 def _read(path: Path) -> bytes:

@@ -5,7 +5,7 @@
 3. Tree: bucket rows and root follow from the rows of the proved tables.
 4. Indexes follow from the leaves, expiry entries from the rows.
 5. Blocks, executed again from genesis in a fresh machine, give every header's app hash and every row; as long as all
-   bodies are kept.
+   bodies are kept. A network that goes on with another ledger begins with that one's sealed file instead.
 
 Reads one snapshot of another process's ledger, running or not; writes only to a temporary folder.
 """
@@ -15,12 +15,12 @@ from pathlib import Path
 
 import lmdb
 
-from salus.engines.base import Founding, Snapshot, StartRefused
-from salus.engines.fsck.execution import Progress, check_execution
+from salus.engines.base import Adopted, Founding, Snapshot, StartRefused
+from salus.engines.fsck.execution import Progress, check_execution, executed_from
 from salus.engines.fsck.findings import Finding
 from salus.engines.fsck.folds import check_expiry, check_indexes, check_log, check_tree
 from salus.engines.fsck.headers import check_headers
-from salus.engines.headers import COMETBFT, EMBEDDED, HEADERS_BEHIND_MAX, read_about
+from salus.engines.headers import COMETBFT, EMBEDDED, HEADERS_BEHIND_MAX, About, read_about
 from salus.engines.store import BLOCKS, ENGINE, HEADERS, LmdbReader
 from salus.ledger.machine import ChainMismatch, Meta, app_hash, read_meta
 from salus.ledger.state import META
@@ -42,6 +42,34 @@ def fsck(folder: Path, founding: Founding, *, progress: Progress | None = None) 
         reader.close()
 
 
+def beginning(folder: Path, founding: Founding) -> str:
+    """Return with which state the blocks are executed again; empty when they are not. Raises Unavailable."""
+    reader = LmdbReader(folder)
+    try:
+        with reader.snapshot() as snapshot:
+            return executed_from(snapshot, founding)
+    finally:
+        reader.close()
+
+
+def check_adopted(folder: Path, adopted: Adopted) -> list[Finding]:
+    """Compare a sealed ledger with what the founders of a network that goes on with it signed for. Raises Unavailable.
+
+    Args:
+        folder: of the sealed ledger.
+    """
+    reader = LmdbReader(folder)
+    try:
+        with reader.snapshot() as snapshot:
+            meta = read_meta(snapshot)
+    finally:
+        reader.close()
+    stands = meta and (meta.height, meta.tree_root, meta.log_size, meta.log_root)
+    if stands != (adopted.height, adopted.tree_root, adopted.log_size, adopted.log_root):
+        return [Finding(META, b"", "it does not stand where the founders of the network that goes on with it signed")]
+    return []
+
+
 def check(snapshot: Snapshot, founding: Founding, *, progress: Progress | None = None) -> list[Finding]:
     """Check one snapshot; return what is wrong.
 
@@ -59,7 +87,7 @@ def check(snapshot: Snapshot, founding: Founding, *, progress: Progress | None =
         return [Finding(META, b"", f"expected a ledger of {founding.chain}, came {meta.chain if meta else 'none'}")]
     findings = [
         *_check_meta(meta),
-        *check_headers(snapshot, meta, behind_max=HEADERS_BEHIND_MAX if about.engine == COMETBFT else 0),  # 1
+        *check_headers(snapshot, meta, first=founding.first_height, behind_max=_behind_max(about)),  # 1
         *check_log(snapshot, meta),  # 2
         *check_tree(snapshot, meta),  # 3
         *check_indexes(snapshot, founding),  # 4
@@ -68,6 +96,10 @@ def check(snapshot: Snapshot, founding: Founding, *, progress: Progress | None =
     if not any(finding.space in (BLOCKS, HEADERS) for finding in findings):
         findings += check_execution(snapshot, founding, meta, progress)  # 5
     return findings
+
+
+def _behind_max(about: About) -> int:
+    return HEADERS_BEHIND_MAX if about.engine == COMETBFT else 0
 
 
 def _check_meta(meta: Meta) -> Iterator[Finding]:

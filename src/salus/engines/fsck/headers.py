@@ -16,14 +16,15 @@ from salus.ledger.machine import Meta
 from salus.ledger.state import META
 
 
-def check_headers(snapshot: Snapshot, meta: Meta, *, behind_max: int) -> Iterator[Finding]:
+def check_headers(snapshot: Snapshot, meta: Meta, *, first: int, behind_max: int) -> Iterator[Finding]:
     """Yield what is wrong with headers, commits and bodies, and with how far they reach.
 
     Args:
+        first: the height of the chain's first block.
         behind_max: by how many heights the newest header may be behind the state.
     """
     before: SealedHeight | None = None
-    newest = 0
+    newest = first - 1
     for key, row in snapshot.items(HEADERS):
         newest = int.from_bytes(key, "big")
         try:
@@ -33,7 +34,7 @@ def check_headers(snapshot: Snapshot, meta: Meta, *, behind_max: int) -> Iterato
             yield Finding(HEADERS, key, str(error))
             before = None
             continue
-        yield from _check_body(snapshot, key, stored, before)
+        yield from _check_body(snapshot, key, stored, before, first=first)
         before = stored
     if not meta.height - behind_max <= newest <= meta.height:
         yield Finding(HEADERS, b"", f"the newest header has height {newest}, the state {meta.height}")
@@ -64,7 +65,9 @@ def _expect(fact: bool, words: str) -> None:
         raise EncodingInvalid(words)
 
 
-def _check_body(snapshot: Snapshot, key: bytes, stored: SealedHeight, before: SealedHeight | None) -> Iterator[Finding]:
+def _check_body(
+    snapshot: Snapshot, key: bytes, stored: SealedHeight, before: SealedHeight | None, *, first: int
+) -> Iterator[Finding]:
     row = snapshot.get(BLOCKS, key)
     try:
         raws = () if row is None else decode_body_row(row)
@@ -74,7 +77,7 @@ def _check_body(snapshot: Snapshot, key: bytes, stored: SealedHeight, before: Se
     header, commit = stored.signed.header, stored.signed.commit
     if data_hash(raws) != header.data_hash:
         yield Finding(BLOCKS, key, "the transactions are not those of the header")
-    elif before is not None or header.height == 1:
+    elif before is not None or header.height == first:
         block = Block(header, raws, (), before.signed.commit if before else NO_COMMIT)
         if block_id(block) != commit.block_id:
             yield Finding(HEADERS, key, "the commit is for other parts of the block")

@@ -58,6 +58,8 @@ class Place:
         port: of its CometBFT node; the next one gives out headers. `node_port`: of its node.
         endpoint: base URL of its node for others; empty means host and node port.
         snapshot_blocks: how often it makes a snapshot for those that join.
+        of: the folder of a node that the organisation has already, which moves into the member's folder with its keys,
+            vault and journals; None makes a new one.
     """
 
     organisation: OrganisationId
@@ -70,6 +72,7 @@ class Place:
     endpoint: str = ""
     is_validator: bool = True
     snapshot_blocks: int = 1_000
+    of: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def open_folder(path: Path) -> MemberFolder:
 
 
 def make_folder(path: Path, place: Place, *, chain: str, now_s: int) -> MemberFile:
-    """Make a folder with fresh keys and settings; return the member file, which is in it.
+    """Make a folder with its keys and settings; return the member file, which is in it.
 
     Args:
         path: absent or empty.
@@ -135,13 +138,16 @@ def make_folder(path: Path, place: Place, *, chain: str, now_s: int) -> MemberFi
         now_s: Unix seconds.
 
     Raises:
-        SettingsUnfit: the folder is in use, its path is too long for a socket, or a field of the place is not fit.
+        SettingsUnfit: the folder is in use, its path is too long for a socket, a field of the place is not fit, or
+            the node is another organisation's or on another disk.
     """
     if path.exists() and any(path.iterdir()):
         raise SettingsUnfit(f"expected a new or an empty folder, {path} has files in it: name another")
     socket = path.absolute() / LEDGER / HOME / ABCI_SOCKET
     if len(str(socket)) > PATH_SIZE_BYTES_MAX:
         raise SettingsUnfit(f"the socket {socket} has a path too long for this system: name a shorter folder")
+    if place.of is not None:
+        _check_node(place.of, place.organisation, path)
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     try:
@@ -152,7 +158,30 @@ def make_folder(path: Path, place: Place, *, chain: str, now_s: int) -> MemberFi
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)  # there are keys in it
         raise
+    if place.of is not None:  # last, so that whatever is removed above never has a vault in it
+        _move_node(place.of, path, place)
     return file
+
+
+def _check_node(node: Path, organisation: OrganisationId, path: Path) -> None:
+    settings = config.read_node(node)
+    if settings.organisation != organisation:
+        raise SettingsUnfit(f"expected the node of {organisation} in {node}, it is {settings.organisation}'s: name its")
+    if Path(settings.keys) != (node / KEYS).resolve():
+        raise SettingsUnfit(f"expected the keys of {organisation} in {node / KEYS}, node.toml names others: move them")
+    if node.stat().st_dev != path.absolute().parent.stat().st_dev:
+        raise SettingsUnfit(f"expected {node} on the disk of {path}, so that it moves whole: carry it there first")
+
+
+def _move_node(node: Path, path: Path, place: Place) -> None:
+    config.change_node(
+        node,
+        genesis=f"../{GENESIS}",
+        ledger_folder=f"../{LEDGER}/store",
+        ledger_socket=f"../{SOCKET}",
+        listen=Listen(place.bind, place.node_port, config.read_node(node).listen.workers),
+    )
+    node.rename(path / place.organisation.lower())
 
 
 def found(folder: MemberFolder, members: Sequence[MemberFile]) -> Genesis:
@@ -165,13 +194,23 @@ def found(folder: MemberFolder, members: Sequence[MemberFile]) -> Genesis:
         SettingsUnfit: the folder belongs to a network already, or its own member file is not among them.
         GenesisInvalid: they do not fit together.
     """
+    check_founder(folder, members)
+    genesis = genesis_of(members)
+    write_network(folder, members, genesis)
+    return genesis
+
+
+def check_founder(folder: MemberFolder, members: Sequence[MemberFile]) -> None:
+    """Raise SettingsUnfit unless the folder belongs to no network, and its own file is among the founders'."""
     _check_new(folder)
     if folder.member() not in members:
         raise SettingsUnfit(f"expected {folder.organisation}{MEMBER} of this folder among the files: name it too")
-    genesis = genesis_of(members)
-    _write_genesis(folder, genesis)
+
+
+def write_network(folder: MemberFolder, members: Sequence[MemberFile], genesis: Genesis) -> None:
+    """Make a founder's folder ready: member files, peers, trust file, and genesis last."""
     add_members(folder, members)
-    return genesis
+    _write_genesis(folder, genesis)
 
 
 def join(folder: MemberFolder, invitation: Invitation) -> None:
@@ -247,7 +286,7 @@ def _member_file(place: Place, keys: OrganisationKeys, node: str, *, chain: str,
 def _write_folder(part: Path, place: Place, *, chain: str, now_s: int) -> MemberFile:
     for folder in (part, part / MEMBERS, part / LEDGER):
         folder.mkdir(parents=True, mode=0o700)
-    keys = generate()
+    keys = generate() if place.of is None else read_keys(place.of / KEYS)
     node = node_id(write_node_key(part / LEDGER / NODE_KEY))
     file = _member_file(place, keys, node, chain=chain, now_s=now_s)
     _write_settings(part, place, keys)
@@ -262,19 +301,8 @@ def _check_new(folder: MemberFolder) -> None:
 
 def _write_settings(part: Path, place: Place, keys: OrganisationKeys) -> None:
     code = place.organisation.lower()
-    write_node(
-        part / code,
-        keys,
-        NodeSettings(
-            organisation=place.organisation,
-            genesis=f"../{GENESIS}",
-            keys=KEYS,
-            ledger_folder=f"../{LEDGER}/store",
-            ledger_socket=f"../{SOCKET}",
-            root_keys=("root-a/epoch.root", "root-b/epoch.root"),
-            listen=Listen(host=place.bind, port=place.node_port),
-        ),
-    )
+    if place.of is None:
+        write_node(part / code, keys, _node_settings(place))
     comet = CometSettings(
         port=place.port,
         peers=(),
@@ -289,19 +317,33 @@ def _write_settings(part: Path, place: Place, keys: OrganisationKeys) -> None:
     (part / NETWORK_FILE).write_text(network_toml(NetworkSettings(LEDGER, (code,))), encoding="utf-8")
 
 
+def _node_settings(place: Place) -> NodeSettings:
+    return NodeSettings(
+        organisation=place.organisation,
+        genesis=f"../{GENESIS}",
+        keys=KEYS,
+        ledger_folder=f"../{LEDGER}/store",
+        ledger_socket=f"../{SOCKET}",
+        root_keys=("root-a/epoch.root", "root-b/epoch.root"),
+        listen=Listen(host=place.bind, port=place.node_port),
+    )
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that others may read, whole or not at all, in the place of an older one."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    part.rename(path)
+
+
 def _write_genesis(folder: MemberFolder, genesis: Genesis) -> None:
     """Genesis last: with it the folder belongs to a network."""
     (folder.path / TRUST).write_bytes(trust.encode_trust(trust_root(genesis)))
-    part = folder.path / f"{GENESIS}.part"
-    part.write_bytes(encode(genesis))
-    part.rename(folder.path / GENESIS)
+    write_whole(folder.path / GENESIS, encode(genesis))
 
 
 def _write_member(folder: Path, file: MemberFile) -> None:
-    path = folder / MEMBERS / f"{file.organisation}{MEMBER}"
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(files.to_bytes(file))
-    part.rename(path)
+    write_whole(folder / MEMBERS / f"{file.organisation}{MEMBER}", files.to_bytes(file))
 
 
 def _write_peers(folder: MemberFolder) -> None:

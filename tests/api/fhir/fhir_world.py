@@ -115,4 +115,6 @@ def ask(here: Hospital, who: str, method: str, path: str, body: object = None, *
 
 
 def observation(of: str = "ann", **more: object) -> dict:
-    return {"resourceType": "Observation", "status": "final", "subject": {"reference": f"Patient/{of}"}} | more
+    code = {"coding": [{"system": "http://loinc.org", "code": "29463-7"}]}
+    subject = {"reference": f"Patient/{of}"}
+    return {"resourceType": "Observation", "status": "final", "code": code, "subject": subject} | more

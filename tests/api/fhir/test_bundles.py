@@ -32,7 +32,7 @@ def statuses(answer: Answer) -> list[str]:
 
 def test_entries_of_a_transaction_mean_each_other_by_their_addresses(here: Hospital) -> None:
     patient = {"resourceType": "Patient", "birthDate": "2000-01-01", "identifier": [{"system": "urn:h", "value": "7"}]}
-    result = {"resourceType": "Observation", "status": "final", "subject": {"reference": "urn:uuid:p"}}
+    result = observation() | {"subject": {"reference": "urn:uuid:p"}}
     answer = post(
         here,
         "transaction",

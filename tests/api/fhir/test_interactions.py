@@ -74,6 +74,16 @@ def test_what_was_deleted_is_gone_and_its_earlier_version_is_not(here: Hospital)
     assert ask(here, "nurse", "DELETE", f"/Observation/{logical_id}").status == 204
 
 
+def test_a_history_has_every_version_the_newest_first(here: Hospital) -> None:
+    logical_id = created(here)
+    ask(here, "nurse", "PUT", f"/Observation/{logical_id}", observation(id=logical_id, status="amended"))
+    ask(here, "nurse", "DELETE", f"/Observation/{logical_id}")
+    bundle = ask(here, "nurse", "GET", f"/Observation/{logical_id}/_history").body
+    entries = [(each["request"]["method"], each.get("resource", {}).get("status")) for each in bundle["entry"]]
+    assert (bundle["type"], bundle["total"]) == ("history", 3)
+    assert entries == [("DELETE", None), ("PUT", "amended"), ("POST", "final")]
+
+
 def test_an_unchanged_resource_is_not_sent_again(here: Hospital) -> None:
     logical_id = created(here)
     answer = ask(here, "nurse", "GET", f"/Observation/{logical_id}", if_none_match='W/"1"')
@@ -90,6 +100,7 @@ def test_the_body_that_is_preferred_comes_back(here: Hospital, prefer: str, kind
     assert (json.loads(answer.text)["resourceType"] if answer.text else "") == kind
 
 
+NOBODYS = {name: value for name, value in observation().items() if name != "subject"}
 REFUSED = {
     "nobody": ("stranger", "GET", "/Observation/x", None, 401, "MSG_AUTH_REQUIRED"),
     "no such type": ("nurse", "GET", "/Observations/x", None, 404, "MSG_UNKNOWN_TYPE"),
@@ -108,7 +119,7 @@ REFUSED = {
         "nurse",
         "POST",
         "/Observation",
-        {"resourceType": "Observation"},
+        NOBODYS,
         422,
         "MSG_PARAM_INVALID",
     ),
@@ -139,11 +150,42 @@ def test_every_no_is_an_operation_outcome_with_coded_details(here: Hospital, nam
     assert (answer.status, answer.body["resourceType"], answer.detail) == (status, "OperationOutcome", detail)
 
 
+def test_everything_that_is_wrong_with_a_resource_is_said_with_its_place_and_nothing_is_stored(here: Hospital) -> None:
+    body = {"resourceType": "Observation", "id": "bad", "status": "finished", "subject": {"reference": "Patient/ann"}}
+    answer = ask(here, "feed", "PUT", "/Observation/bad", body | {"colour": "red"})
+    assert answer.status == 422
+    assert sorted((each["code"], each["expression"][0]) for each in answer.body["issue"]) == [
+        ("code-invalid", "Observation.status"),
+        ("structure", "Observation"),  # no code
+        ("structure", "Observation"),  # a colour
+    ]
+    assert ask(here, "nurse", "GET", "/Observation/bad").status == 404
+
+
 def test_other_formats_are_told_so(here: Hospital) -> None:
     logical_id = created(here)
     assert ask(here, "nurse", "GET", f"/Observation/{logical_id}", accept="text/turtle").status == 406
     assert ask(here, "nurse", "POST", "/Observation", b"x", content_type="text/plain").status == 415
     assert ask(here, "nurse", "GET", f"/Observation/{logical_id}?_format=json&_pretty=true").text.startswith("{\n  ")
+
+
+def test_xml_is_as_good_as_json(here: Hospital) -> None:
+    body = (
+        '<Observation xmlns="http://hl7.org/fhir"><status value="final"/><code><text value="Weight"/></code>'
+        '<subject><reference value="Patient/ann"/></subject><valueQuantity><value value="72.50"/></valueQuantity>'
+        "</Observation>"
+    )
+    answer = ask(here, "nurse", "POST", "/Observation", body.encode(), content_type="application/fhir+xml")
+    assert answer.status == 201
+    path = f"/Observation/{answer.body['id']}"
+    assert '"value":72.50' in ask(here, "nurse", "GET", path).text
+    xml = ask(here, "nurse", "GET", path, accept="application/fhir+xml")
+    assert xml.headers["content-type"] == "application/fhir+xml; fhirVersion=4.0"
+    assert '<value value="72.50"/>' in xml.text
+    gone = ask(here, "nurse", "GET", "/Observation/never?_format=xml")
+    assert (gone.status, gone.text.split("?>")[1][:18]) == (404, "<OperationOutcome ")
+    bomb = b'<!DOCTYPE a [<!ENTITY b "c">]><Observation xmlns="http://hl7.org/fhir"/>'
+    assert ask(here, "nurse", "POST", "/Observation", bomb, content_type="application/fhir+xml").status == 400
 
 
 def test_a_feeding_system_gives_ids_itself(here: Hospital) -> None:
@@ -170,6 +212,7 @@ def test_what_is_withheld_looks_like_what_never_was_whatever_is_tried(here: Hosp
     tries = (
         ("GET", "/Observation/{}", None),
         ("GET", "/Observation/{}/_history/1", None),
+        ("GET", "/Observation/{}/_history", None),
         ("PUT", "/Observation/{}", observation("ben", id="{}")),
         ("DELETE", "/Observation/{}", None),
     )
@@ -186,4 +229,11 @@ def test_metadata_says_what_is_registered_to_anybody(here: Hospital) -> None:
     answer = Answer(here.client.get("/FHIR/R4/metadata"))
     (rest,) = answer.body["rest"]
     (of_observations,) = [each for each in rest["resource"] if each["type"] == "Observation"]
-    assert {each["code"] for each in of_observations["interaction"]} == {"read", "vread", "create", "update", "delete"}
+    assert {each["code"] for each in of_observations["interaction"]} == {
+        "read",
+        "vread",
+        "history-instance",
+        "create",
+        "update",
+        "delete",
+    }

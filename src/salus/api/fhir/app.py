@@ -9,10 +9,10 @@
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
-import msgspec
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -25,10 +25,12 @@ from salus.api.fhir.bodies import read_body
 from salus.api.fhir.call import NOBODY, Call, Gate, Interaction, Reply, Server
 from salus.api.fhir.failures import Failure, Issue, failure_of, outcome
 from salus.api.fhir.interactions import INTERACTIONS
-from salus.api.fhir.negotiation import Format, Wanted, sent, wanted
+from salus.api.fhir.negotiation import Format, Wanted, sent, wanted, written
 from salus.api.fhir.settings import FhirSettings
 from salus.clinical.fhir import FhirRejected
 from salus.clinical.fhir.definitions import r4
+from salus.clinical.fhir.exact_json import write_exact
+from salus.clinical.fhir.xml import read_xml
 from salus.node.assemble import Node
 from salus.node.errors import NotNow, Refused
 from salus.node.services.respond import Responder
@@ -81,15 +83,20 @@ class FhirServer:
             access = NOBODY if interaction.is_open else await self._pool.run(lambda: self._gate.access(headers))  # 2
             body = await self._body(http, headers) if interaction.takes else b""
             call = Call(access, http.path_params, query, headers, body)
-            reply = await self._pool.run(lambda: interaction.handler(self._server, call))  # 3
+            reply = await self._pool.run(lambda: self._done(interaction, call, shape))  # 3, 4
         except (FhirRejected, Refused, NotNow) as error:
-            reply = _refusal(failure_of(error))
+            reply = _refusal(failure_of(error), shape)
         except Failure as failure:
-            reply = _refusal(failure)
+            reply = _refusal(failure, shape)
         except ClientDisconnect:
-            reply = _refusal(Failure(400, Issue("incomplete", "MSG_CANT_PARSE_CONTENT", "the client went away")))
+            issue = Issue("incomplete", "MSG_CANT_PARSE_CONTENT", "the client went away")
+            reply = _refusal(Failure(400, issue), shape)
         log.info("fhir.answered", interaction=interaction.code, status=reply.status, request=said["x-request-id"])
-        return _response(reply, shape, said)  # 4
+        return _response(reply, shape, said)
+
+    def _done(self, interaction: Interaction, call: Call, shape: Wanted) -> Reply:
+        reply = interaction.handler(self._server, call)
+        return replace(reply, content=written(reply.content, shape))
 
     def _require_fit(self, http: Request, interaction: Interaction, headers: Mapping[str, str]) -> None:
         if len(http.scope["query_string"]) > QUERY_BYTES_MAX:
@@ -105,24 +112,24 @@ class FhirServer:
             raise Failure(400, Issue("required", "MSG_PARAM_NO_REPEAT", words))
 
     async def _body(self, http: Request, headers: Mapping[str, str]) -> bytes:
-        if sent(headers) is not Format.JSON:
-            raise Failure(415, Issue("not-supported", "MSG_CANT_PARSE_CONTENT", "expected application/fhir+json"))
-        return await read_body(http, timeout_s=self._settings.body_s, bytes_max=self._settings.body_bytes_max)
+        form = sent(headers)
+        body = await read_body(http, timeout_s=self._settings.body_s, bytes_max=self._settings.body_bytes_max)
+        return body if form is Format.JSON else await self._pool.run(lambda: write_exact(read_xml(body)))
 
     async def _say_unknown(self, http: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         words = "expected an address and a method of this server: see its CapabilityStatement at /metadata"
         failure = Failure(error.status_code, Issue("not-supported", "MSG_OP_NOT_ALLOWED", words))
-        return _response(_refusal(failure), PLAIN, _identified(http.headers))
+        return _response(_refusal(failure, PLAIN), PLAIN, _identified(http.headers))
 
     async def _say_failed(self, http: Request, _error: Exception) -> Response:
         words = "this server has failed: try later, and tell its operator the request's id"
         failure = Failure(500, Issue("exception", "MSG_CANT_PARSE_CONTENT", words))
-        return _response(_refusal(failure), PLAIN, _identified(http.headers))
+        return _response(_refusal(failure, PLAIN), PLAIN, _identified(http.headers))
 
 
-def _refusal(failure: Failure) -> Reply:
-    return Reply(failure.status, outcome(*failure.issues), failure.headers)
+def _refusal(failure: Failure, shape: Wanted) -> Reply:
+    return Reply(failure.status, written(outcome(*failure.issues), shape), failure.headers)
 
 
 def _identified(headers: Mapping[str, str]) -> dict[str, str]:
@@ -134,8 +141,5 @@ def _identified(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _response(reply: Reply, shape: Wanted, said: Mapping[str, str]) -> Response:
     headers = {**said, **reply.headers, "cache-control": "no-store", "x-content-type-options": "nosniff"}
-    content = reply.content
-    if content and shape.is_pretty:
-        content = msgspec.json.format(content, indent=2)
-    media_type = f"{shape.format}; fhirVersion=4.0" if content else None
-    return Response(content, reply.status, headers, media_type=media_type)
+    media_type = f"{shape.format}; fhirVersion=4.0" if reply.content else None
+    return Response(reply.content, reply.status, headers, media_type=media_type)

@@ -10,6 +10,7 @@ INTERACTIONS: Final = (
     Interaction("capabilities", Level.SYSTEM, "GET", "/metadata", metadata, is_open=True),
     Interaction("read", Level.INSTANCE, "GET", "/{kind}/{id}", reading.read),
     Interaction("vread", Level.INSTANCE, "GET", "/{kind}/{id}/_history/{version}", reading.vread),
+    Interaction("history-instance", Level.INSTANCE, "GET", "/{kind}/{id}/_history", reading.history),
     Interaction("create", Level.TYPE, "POST", "/{kind}", writing.create, takes=True),
     Interaction("update", Level.INSTANCE, "PUT", "/{kind}/{id}", writing.update, takes=True),
     Interaction("transaction", Level.SYSTEM, "POST", "/", bundling.bundle, takes=True),

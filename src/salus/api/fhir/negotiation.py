@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import msgspec
+
 from salus.api.fhir.failures import Failure, Issue
+from salus.clinical.fhir.exact_json import read_exact
+from salus.clinical.fhir.xml import write_xml
 
 
 class Format(StrEnum):
@@ -60,6 +64,13 @@ def sent(headers: Mapping[str, str]) -> Format:
         words = "expected a body of application/fhir+json or application/fhir+xml: say so in Content-Type"
         raise Failure(415, Issue("not-supported", "MSG_CANT_PARSE_CONTENT", words))
     return found
+
+
+def written(content: bytes, shape: Wanted) -> bytes:
+    """Return a resource in JSON, or nothing, as it is wanted. Raises FhirRejected: NO_XML_FORM."""
+    if content and shape.format is Format.XML:
+        return write_xml(read_exact(content))
+    return msgspec.json.format(content, indent=2) if content and shape.is_pretty else content
 
 
 def _by_quality(accept: str) -> list[str]:

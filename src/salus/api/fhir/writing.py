@@ -13,6 +13,7 @@ from salus.api.fhir.rendering import http_date, place_of, rendered, version_tag
 from salus.clinical.fhir.renaming import with_id
 from salus.clinical.fhir.resources import LOGICAL_ID, Resource, from_content
 from salus.clinical.fhir.strict_json import read_object
+from salus.clinical.fhir.validation import base_validator
 from salus.node.projections import resources
 from salus.node.projections.resources import Found
 from salus.node.services.show import Shown, newest, show
@@ -76,13 +77,28 @@ def name_of(write: Write | Deletion) -> tuple[str, str]:
 
 
 def named(body: bytes, kind: str, logical_id: str) -> Resource:
-    """Return the resource of a body under an id. Raises FhirRejected, or Failure when it is of another type."""
+    """Return the valid resource of a body under an id.
+
+    Raises:
+        FhirRejected: it cannot be read.
+        Failure: it is of another type, or is not as FHIR R4 has it: 422, with every error.
+    """
     content = dict(read_object(body))
     came = content.get("resourceType")
     if came != kind:
         words = f"expected a {kind}, came another type or none: send it to the address of its type"
         raise Failure(400, Issue("invalid", "MSG_RESOURCE_TYPE_MISMATCH", words, expression="resourceType"))
-    return from_content({**content, "id": logical_id}, with_id(body, logical_id))
+    content["id"] = logical_id
+    require_valid(content)
+    return from_content(content, with_id(body, logical_id))
+
+
+def require_valid(content: dict[str, object]) -> None:
+    """Raise Failure, with every error, when a resource is not as FHIR R4 has it."""
+    errors = [each for each in base_validator().validate(content) if each.severity == "error"]
+    if errors:
+        issues = [Issue(each.code, "MSG_ERROR_PARSING", each.message, expression=each.expression) for each in errors]
+        raise Failure(422, *issues)
 
 
 def _named_so(body: bytes, kind: str, logical_id: str) -> Resource:

@@ -64,6 +64,46 @@ def test_an_update_with_an_old_version_changes_nothing(here: Hospital) -> None:
     assert ask(here, "nurse", "PUT", f"/Observation/{logical_id}", body, if_match='W/"1"').status == 200
 
 
+JSON_PATCH = [{"op": "replace", "path": "/status", "value": "amended"}]
+FHIRPATH_PATCH = {
+    "resourceType": "Parameters",
+    "parameter": [
+        {
+            "name": "operation",
+            "part": [
+                {"name": "type", "valueCode": "replace"},
+                {"name": "path", "valueString": "Observation.status"},
+                {"name": "value", "valueCode": "amended"},
+            ],
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("patch", "content_type"),
+    [(JSON_PATCH, "application/json-patch+json"), (FHIRPATH_PATCH, "application/fhir+json")],
+)
+def test_a_patch_changes_what_it_names_and_nothing_else(here: Hospital, patch: object, content_type: str) -> None:
+    logical_id = created(here, observation(valueQuantity={"value": 1.5}))
+    answer = ask(here, "nurse", "PATCH", f"/Observation/{logical_id}", patch, content_type=content_type)
+    assert (answer.status, answer.headers["etag"], answer.body["status"]) == (200, 'W/"2"', "amended")
+    assert answer.body["valueQuantity"] == {"value": 1.5}
+
+
+def test_a_patch_that_does_not_fit_changes_nothing(here: Hospital) -> None:
+    logical_id = created(here)
+    for patch, status in (
+        ([{"op": "replace", "path": "/status", "value": "nonsense"}], 422),
+        ([{"op": "test", "path": "/status", "value": "amended"}], 422),
+        ([{"op": "replace", "path": "/id", "value": "other"}], 422),
+        ({"op": "replace"}, 400),
+    ):
+        path, content_type = f"/Observation/{logical_id}", "application/json-patch+json"
+        assert ask(here, "nurse", "PATCH", path, patch, content_type=content_type).status == status
+    assert ask(here, "nurse", "GET", f"/Observation/{logical_id}").headers["etag"] == 'W/"1"'
+
+
 def test_what_was_deleted_is_gone_and_its_earlier_version_is_not(here: Hospital) -> None:
     logical_id = created(here)
     gone = ask(here, "nurse", "DELETE", f"/Observation/{logical_id}")
@@ -214,6 +254,7 @@ def test_what_is_withheld_looks_like_what_never_was_whatever_is_tried(here: Hosp
         ("GET", "/Observation/{}/_history/1", None),
         ("GET", "/Observation/{}/_history", None),
         ("PUT", "/Observation/{}", observation("ben", id="{}")),
+        ("PATCH", "/Observation/{}", FHIRPATH_PATCH),
         ("DELETE", "/Observation/{}", None),
     )
     for method, path, body in tries:
@@ -235,5 +276,6 @@ def test_metadata_says_what_is_registered_to_anybody(here: Hospital) -> None:
         "history-instance",
         "create",
         "update",
+        "patch",
         "delete",
     }

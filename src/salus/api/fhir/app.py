@@ -81,7 +81,7 @@ class FhirServer:
             shape = wanted(query, headers)
             self._require_fit(http, interaction, headers)
             access = NOBODY if interaction.is_open else await self._pool.run(lambda: self._gate.access(headers))  # 2
-            body = await self._body(http, headers) if interaction.takes else b""
+            body = await self._body(http, interaction, headers) if interaction.takes else b""
             call = Call(access, http.path_params, query, headers, body)
             reply = await self._pool.run(lambda: self._done(interaction, call, shape))  # 3, 4
         except (FhirRejected, Refused, NotNow) as error:
@@ -111,8 +111,8 @@ class FhirServer:
             words = "expected X-Request-ID, as every write has here: send a new UUID"
             raise Failure(400, Issue("required", "MSG_PARAM_NO_REPEAT", words))
 
-    async def _body(self, http: Request, headers: Mapping[str, str]) -> bytes:
-        form = sent(headers)
+    async def _body(self, http: Request, interaction: Interaction, headers: Mapping[str, str]) -> bytes:
+        form = sent(headers, may_patch=interaction.code == "patch")
         body = await read_body(http, timeout_s=self._settings.body_s, bytes_max=self._settings.body_bytes_max)
         return body if form is Format.JSON else await self._pool.run(lambda: write_exact(read_xml(body)))
 

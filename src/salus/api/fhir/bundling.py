@@ -102,11 +102,13 @@ def _write(server: Server, call: Call, entry: RequestEntry, logical_id: str) -> 
             return writing.creation(call, logical_id)
         case "PUT":
             return writing.replacement(server, call)
+        case "PATCH":
+            return writing.change(server, call)
         case "DELETE":
             return writing.deletion(server, call)
         case method if method in READS:
             return None
-    words = "expected GET, POST, PUT or DELETE in a transaction, came another: send it by itself"
+    words = "expected GET, POST, PUT, PATCH or DELETE in a transaction, came another: send it by itself"
     raise Failure(422, Issue("not-supported", "MSG_OP_NOT_ALLOWED", words))
 
 

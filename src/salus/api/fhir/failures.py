@@ -63,6 +63,11 @@ _OF_FAULTS: Final = {
     Fault.SEVERAL_PATIENTS: _Meaning(422, "business-rule", "MSG_PARAM_INVALID"),
     Fault.WRONG_PATIENT: _Meaning(422, "business-rule", "MSG_PARAM_INVALID"),
     Fault.BAD_NHS_NUMBER: _Meaning(422, "value", "MSG_PARAM_INVALID"),
+    Fault.PATCH_UNFIT: _Meaning(422, "processing", "MSG_PARAM_INVALID"),
+    Fault.SEARCH_TOO_LARGE: _Meaning(400, "too-costly", "MSG_PARAM_INVALID"),
+    Fault.UNKNOWN_PARAMETER: _Meaning(400, "not-supported", "MSG_PARAM_UNKNOWN"),
+    Fault.BAD_PARAMETER: _Meaning(400, "value", "MSG_PARAM_INVALID"),
+    Fault.NO_XML_FORM: _Meaning(406, "not-supported", "MSG_CANT_PARSE_CONTENT"),
     Fault.BAD_DATE: _Meaning(400, "value", "MSG_DATE_FORMAT"),
 }
 _OF_REFUSALS: Final = {

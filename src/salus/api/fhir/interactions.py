@@ -14,5 +14,6 @@ INTERACTIONS: Final = (
     Interaction("create", Level.TYPE, "POST", "/{kind}", writing.create, takes=True),
     Interaction("update", Level.INSTANCE, "PUT", "/{kind}/{id}", writing.update, takes=True),
     Interaction("transaction", Level.SYSTEM, "POST", "/", bundling.bundle, takes=True),
+    Interaction("patch", Level.INSTANCE, "PATCH", "/{kind}/{id}", writing.patch, takes=True),
     Interaction("delete", Level.INSTANCE, "DELETE", "/{kind}/{id}", writing.delete),
 )

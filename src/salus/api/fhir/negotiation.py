@@ -19,6 +19,7 @@ class Format(StrEnum):
     XML = "application/fhir+xml"
 
 
+JSON_PATCH: Final = "application/json-patch+json"
 NAMES: Final = {
     "json": Format.JSON,
     "application/json": Format.JSON,
@@ -57,13 +58,24 @@ def wanted(query: tuple[tuple[str, str], ...], headers: Mapping[str, str]) -> Wa
     raise Failure(406, Issue("not-supported", "MSG_CANT_PARSE_CONTENT", words))
 
 
-def sent(headers: Mapping[str, str]) -> Format:
-    """Return the format of a body. Raises Failure: 415."""
+def sent(headers: Mapping[str, str], *, may_patch: bool = False) -> Format:
+    """Return the format of a body. Raises Failure: 415.
+
+    Args:
+        may_patch: whether a JSON Patch may come.
+    """
+    if may_patch and is_json_patch(headers):
+        return Format.JSON
     found = NAMES.get(headers.get("content-type", "").partition(";")[0].strip().lower())
     if found is None or "*" in headers.get("content-type", ""):
         words = "expected a body of application/fhir+json or application/fhir+xml: say so in Content-Type"
         raise Failure(415, Issue("not-supported", "MSG_CANT_PARSE_CONTENT", words))
     return found
+
+
+def is_json_patch(headers: Mapping[str, str]) -> bool:
+    """Tell whether a body is a JSON Patch."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower() == JSON_PATCH
 
 
 def written(content: bytes, shape: Wanted) -> bytes:

@@ -8,8 +8,10 @@ from uuid import uuid4
 
 from salus.api.fhir.call import Access, Call, Reply, Server
 from salus.api.fhir.failures import Failure, Issue, not_found, outcome
+from salus.api.fhir.negotiation import is_json_patch
 from salus.api.fhir.reading import may_touch
 from salus.api.fhir.rendering import http_date, place_of, rendered, version_tag
+from salus.clinical.fhir.patch import apply_fhirpath_patch, apply_json_patch
 from salus.clinical.fhir.renaming import with_id
 from salus.clinical.fhir.resources import LOGICAL_ID, Resource, from_content
 from salus.clinical.fhir.strict_json import read_object
@@ -30,6 +32,11 @@ def create(server: Server, call: Call) -> Reply:
 def update(server: Server, call: Call) -> Reply:
     """Store the next version of a resource; a feeding system may create one under an id of its own. Raises Failure."""
     return _stored(server, call, replacement(server, call))
+
+
+def patch(server: Server, call: Call) -> Reply:
+    """Change a resource by JSON Patch or FHIRPath Patch (3.1.0.6). Raises Failure, FhirRejected."""
+    return _stored(server, call, change(server, call))
 
 
 def delete(server: Server, call: Call) -> Reply:
@@ -56,6 +63,20 @@ def replacement(server: Server, call: Call) -> Write:
         return Write(resource, after or 0)
     _require_visible(server, call.access, found, "u")
     return Write(resource, after)
+
+
+def change(server: Server, call: Call) -> Write:
+    """Return what changes the resource of an address by the patch that was sent. Raises Failure, FhirRejected."""
+    kind, logical_id = call.at["kind"], call.at["id"]
+    _require_scope(call.access, "u", kind)
+    found = resources.find(server.node, kind, logical_id)
+    if found is None:
+        raise not_found()
+    before = _require_shown(server, call.access, found, "u")
+    apply = apply_json_patch if is_json_patch(call.headers) else apply_fhirpath_patch
+    resource = named(apply(before.body, call.body), kind, logical_id)
+    after = _expected_version(call)
+    return Write(resource, found.version if after is None else after)  # else somebody else's change would be lost
 
 
 def deletion(server: Server, call: Call) -> Deletion:
@@ -125,13 +146,18 @@ def _require_feeding(access: Access) -> None:
 
 def _require_visible(server: Server, access: Access, found: Found, interaction: str) -> None:
     """Raise Failure unless whoever asks may read the newest version, or feeds the record."""
+    if not access.login.is_feeding or not may_touch(access, found, interaction):
+        _require_shown(server, access, found, interaction)
+
+
+def _require_shown(server: Server, access: Access, found: Found, interaction: str) -> Shown:
+    wanted = newest(found)
     if not may_touch(access, found, interaction):
         raise not_found()
-    if access.login.is_feeding:
-        return
-    wanted = newest(found)
-    if wanted.key not in show(server.node, server.responder, access.login, [wanted]):
+    shown = show(server.node, server.responder, access.login, [wanted]).get(wanted.key)
+    if shown is None:
         raise not_found()
+    return shown
 
 
 def _expected_version(call: Call) -> int | None:

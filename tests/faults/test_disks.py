@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from salus.engines.base import Unavailable
-from salus.engines.cometbft.mempool import WAITING_MAX
+from salus.engines.cometbft.mempool import OURS_MAX
 from salus.engines.fsck import fsck
 from salus.ledger.outcomes import TransactionResult
 from salus.node.opening import founding
@@ -69,9 +69,7 @@ def test_who_is_slow_holds_up_clients_and_forks_nothing(
 
 def flood(validator: Validator) -> tuple[int, int]:
     """Submit more than one member may have waiting; return how many were told *busy*, and how many got an outcome."""
-    batches = [
-        [publish(validator, f"flood-{place}") for place in range(FLOOD)] for _ in range(WAITING_MAX // FLOOD + 3)
-    ]
+    batches = [[publish(validator, f"flood-{place}") for place in range(FLOOD)] for _ in range(OURS_MAX // FLOOD + 3)]
     refused: list[str] = []
     done: list[TransactionResult] = []
 

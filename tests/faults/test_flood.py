@@ -28,10 +28,6 @@ FLOOD_S = 20.0
 WITHIN_MS = 2_000
 
 
-class TooSlow(Exception):
-    """The limit is missed. Nothing else may fail: a divergence or a loss is no matter of speed."""
-
-
 def junk(_validator: Validator) -> bytes:
     return os.urandom(200)
 
@@ -47,7 +43,6 @@ def valid(validator: Validator) -> bytes:
     return publish(validator, "flood")
 
 
-@pytest.mark.xfail(raises=TooSlow, reason="four validators check each signature on the same two cores", strict=False)
 @pytest.mark.parametrize("make", [junk, with_a_key_of_its_own, valid])
 @pytest.mark.fault("mempool flood by one member")
 def test_others_transactions_commit_within_two_seconds(
@@ -55,6 +50,7 @@ def test_others_transactions_commit_within_two_seconds(
 ) -> None:
     flooder = four.all[3]
     flooder.settings.fault = "let-all-in"
+    flooder.within = ("nice", "-n", "19")  # on a machine of its own it would take no processor time from the others
     four.start()
     raws = [make(flooder) for _ in range(COUNT)]
     ended = threading.Event()
@@ -65,13 +61,13 @@ def test_others_transactions_commit_within_two_seconds(
         thread.start()
         time.sleep(FLOOD_S)
         ended_s = time.monotonic()
+        assert not thread.is_alive(), "all of the flood was handed over"
         ended.set()
         thread.join()
     p95_ms, worst_ms = load.p95_ms(began_s, ended_s), load.worst_ms(began_s, ended_s)
     evidence(f"{make.__name__}: p95 {p95_ms:.0f} ms, worst {worst_ms:.0f} ms, without it {load.p95_ms(0, began_s):.0f}")
     evidence(four.agree(load, among=four.all[:3]))
-    if p95_ms >= WITHIN_MS:
-        raise TooSlow(f"p95 {p95_ms:.0f} ms, expected less than {WITHIN_MS}")
+    assert p95_ms < WITHIN_MS
 
 
 def flood(validator: Validator, raws: Iterator[bytes], ended: threading.Event) -> None:

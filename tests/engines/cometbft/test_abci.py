@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from salus.crypto.signing import SigningKey
+from salus.engines.cometbft.mempool import FORGED_MAX, NOBODYS_MAX, Waiting
 from salus.engines.cometbft.messages import REQUEST_BYTES_MAX
+from salus.engines.cometbft.proposals import MEMBER_TRANSACTIONS_MAX
 from salus.engines.cometbft.server import Frames
 from salus.engines.wire import FrameInvalid
 from salus.ledger.comet import wire
@@ -148,9 +151,8 @@ def test_a_height_out_of_order_is_refused(place: Place) -> None:
 
 
 def wrongly_signed() -> bytes:
-    """The last byte, of the last signature, is another."""
-    raw = toy.notes(1, time_s=NOW_S)
-    return raw[:-1] + bytes([raw[-1] ^ 1])
+    """A transaction whose signature does not verify."""
+    return forged(toy.notes(1, time_s=NOW_S))
 
 
 MEMPOOL = [
@@ -186,6 +188,8 @@ BAD_BLOCKS = [
     pytest.param(lambda: [toy.notes(1, time_s=NOW_S, nonce=bytes(16))] * 2, id="twice"),
     pytest.param(lambda: [*a_few(), *a_few()[::-1]][3:], id="reordered"),
     pytest.param(lambda: [toy.notes(*range(100, 356), time_s=NOW_S) for _ in range(17)], id="too many messages"),
+    pytest.param(lambda: a_flood(MEMBER_TRANSACTIONS_MAX + 1), id="too much of one member"),
+    pytest.param(lambda: [wrongly_signed()], id="a wrong signature"),
 ]
 
 
@@ -193,6 +197,16 @@ def a_few() -> list[bytes]:
     """One transaction of each of three members, in turns."""
     keys = sorted(KEYS, key=lambda each: each.public.hex())
     return [toy.notes(9, time_s=NOW_S, key=each, nonce=bytes(16)) for each in keys]
+
+
+def a_flood(count: int, *, key: SigningKey = KEYS[0]) -> list[bytes]:
+    """So many transactions of one member, of which the tests know no other."""
+    return [toy.notes(1, time_s=NOW_S, key=key) for _ in range(count)]
+
+
+def forged(raw: bytes) -> bytes:
+    """The last byte, of the last signature, is another."""
+    return raw[:-1] + bytes([raw[-1] ^ 1])
 
 
 @pytest.mark.promise("L3")
@@ -217,6 +231,65 @@ def test_a_member_that_floods_delays_nobody(place: Place) -> None:
     assert [each for each in prepared if each != late] == flood[: len(prepared) - 1]
 
 
+@pytest.mark.promise("L6")
+def test_a_block_holds_no_more_of_one_member_than_its_share(place: Place) -> None:
+    flood, late = a_flood(MEMBER_TRANSACTIONS_MAX + 5), a_flood(2, key=KEYS[1])
+    prepared = place.node.prepare([*flood, *late], time_ns=NOW_NS)
+    assert [each for each in prepared if each not in late] == flood[:MEMBER_TRANSACTIONS_MAX]
+    assert set(late) <= set(prepared)
+    assert place.node.process(prepared, time_ns=NOW_NS)
+
+
+@pytest.mark.promise("L6")
+def test_what_is_too_much_is_refused_before_its_signature_is_checked(place: Place) -> None:
+    let_in = place.node.check(a_flood(MEMBER_TRANSACTIONS_MAX))
+    assert let_in == [0] * MEMBER_TRANSACTIONS_MAX
+    raws = a_flood(3)
+    assert place.node.check(raws) == [NOT_A_TRANSACTION] * 3
+    assert not any(place.application.checker.known(each) for each in raws)
+    assert place.node.check(a_flood(1, key=KEYS[1])) == [0]
+
+
+@pytest.mark.promise("L6")
+def test_what_was_submitted_here_is_let_in_beyond_what_peers_may_send(place: Place) -> None:
+    place.node.check(a_flood(MEMBER_TRANSACTIONS_MAX))
+    [raw] = a_flood(1)
+    place.application.checker.check([raw])
+    assert place.node.check([raw]) == [0]
+
+
+@pytest.mark.promise("L6")
+def test_forgeries_take_nothing_from_the_member_in_whose_name_they_are(place: Place) -> None:
+    forgeries = [forged(each) for each in a_flood(FORGED_MAX - 1)]
+    assert place.node.check(forgeries) == [NOT_A_TRANSACTION] * len(forgeries)
+    assert place.node.check(a_flood(MEMBER_TRANSACTIONS_MAX)) == [0] * MEMBER_TRANSACTIONS_MAX
+
+
+@pytest.mark.promise("L6")
+def test_after_too_many_forgeries_peers_wait_for_the_next_block(place: Place) -> None:
+    place.node.check([forged(each) for each in a_flood(FORGED_MAX)])
+    [ours, theirs] = a_flood(2)
+    place.application.checker.check([ours])
+    assert place.node.check([ours, theirs]) == [0, NOT_A_TRANSACTION]
+    place.node.decide(block(a_flood(1)[0]))
+    assert place.node.check([theirs]) == [0]
+
+
+@pytest.mark.promise("L6")
+def test_what_waits_over_a_block_counts_after_it(place: Place) -> None:
+    waits = a_flood(MEMBER_TRANSACTIONS_MAX)
+    place.node.check(waits)
+    place.node.decide(block(toy.notes(2, time_s=NOW_S, key=KEYS[1])))
+    assert place.node.check(waits, recheck=True) == [0] * len(waits)
+    assert place.node.check(a_flood(1)) == [NOT_A_TRANSACTION]
+
+
+def test_little_waits_for_which_nobody_pays() -> None:
+    waiting = Waiting()
+    assert sum(waiting.may_enter(None, is_known=False) for _ in range(NOBODYS_MAX + 5)) == NOBODYS_MAX
+    assert waiting.may_enter("RVJ", is_known=False)
+
+
 @pytest.mark.promise("L4")
 def test_what_is_decided_all_the_same_leaves_nothing(place: Place) -> None:
     raw = toy.notes(1, time_s=NOW_S)
@@ -239,7 +312,7 @@ NOTES = st.builds(
     st.sampled_from(KEYS),
     NONCES,
 )
-WAITS = st.lists(st.one_of(st.binary(max_size=80), NOTES), max_size=12)
+WAITS = st.lists(st.one_of(st.binary(max_size=80), NOTES, NOTES.map(forged)), max_size=12)
 
 
 @pytest.mark.promise("L3")

@@ -15,7 +15,7 @@ from salus.engines.clock import SECOND_NS, Clock
 from salus.engines.cometbft import messages, proposals
 from salus.engines.cometbft.chain import CometChain, DecidedBlock
 from salus.engines.cometbft.checking import Checked, Checker
-from salus.engines.cometbft.mempool import Waiting
+from salus.engines.cometbft.mempool import BUSY, Waiting
 from salus.engines.cometbft.proposals import Terms
 from salus.engines.cometbft.snapshots import Snapshots
 from salus.engines.proving import prove_rows
@@ -27,6 +27,8 @@ from salus.ledger.outcomes import NOT_A_TRANSACTION
 from salus.ledger.proofs import ProvedRows
 from salus.ledger.transactions import NotATransaction
 
+CHECKED_AT_ONCE = 128
+"""CheckTx whose signatures are verified together: a few milliseconds of work."""
 SETTLE_S = 2.0
 """How long a proof waits for the block that is being committed."""
 NAME = "salus"
@@ -116,11 +118,9 @@ class Application:
         raise AssertionError(f"a request that is answered elsewhere: {type(request).__name__}")
 
     def check_many(self, requests: Sequence[messages.CheckTx]) -> list[bytes]:
-        """Answer many CheckTx at once: their signatures are verified together."""
-        checked = self._checker.check([each.raw for each in requests])
-        with self._chain.store.snapshot() as snapshot:
-            terms = self._terms(snapshot, max(self._chain.meta.time_s, self._clock.wall_ns() // SECOND_NS))
-            return [self._judge(each, request, terms) for each, request in zip(checked, requests, strict=True)]
+        """Answer many CheckTx at once: their signatures are verified together, so many at a time."""
+        parts = [requests[start : start + CHECKED_AT_ONCE] for start in range(0, len(requests), CHECKED_AT_ONCE)]
+        return [_checked(each) for part in parts for each in self._check_part(part)]
 
     # For the other threads of this process
 
@@ -170,24 +170,45 @@ class Application:
             app_hash=self._chain.meta.app_hash,
         )
 
-    def _judge(self, checked: Checked, request: messages.CheckTx, terms: Terms) -> bytes:
-        words = proposals.why_unfit(checked, terms)
+    def _check_part(self, requests: Sequence[messages.CheckTx]) -> list[Checked]:
+        """1. Refuse what cannot be in the next block, and what its member has too much of. 2. Verify the rest."""
+        decoded = self._checker.decode([each.raw for each in requests])
+        with self._chain.store.snapshot() as snapshot:
+            terms = self._terms(snapshot, max(self._chain.meta.time_s, self._clock.wall_ns() // SECOND_NS))
+            payers = [self._payer_of(each, terms) for each in decoded]
+            let_in = [self._let_in(*each, terms) for each in zip(decoded, payers, requests, strict=True)]  # 1
+        verified = self._checker.verify(let_in)  # 2
+        for before, after, payer in zip(let_in, verified, payers, strict=True):
+            if after is not before:
+                self._waiting.forged(payer)
+        return verified
+
+    def _payer_of(self, decoded: Checked, terms: Terms) -> str | None:
+        return None if isinstance(decoded, NotATransaction) else self._payer(terms.reader, decoded)
+
+    def _let_in(self, decoded: Checked, payer: str | None, request: messages.CheckTx, terms: Terms) -> Checked:
+        words = proposals.why_unfit(decoded, terms)
         if words:
-            return messages.checked(code=NOT_A_TRANSACTION, words=words)
-        assert not isinstance(checked, NotATransaction)
-        payer = self._payer(terms.reader, checked)
-        if not self._waiting.may_enter(payer, is_recheck=request.kind == messages.RECHECK):
-            return messages.checked(code=NOT_A_TRANSACTION, words="busy: this member has too much waiting, try later")
-        return messages.checked(code=0, words="")
+            return NotATransaction(words)
+        if request.kind == messages.RECHECK:
+            self._waiting.stays(payer)
+        elif not self._waiting.may_enter(payer, is_known=self._checker.known(request.raw) is not None):
+            return NotATransaction(BUSY)
+        return decoded
 
     def _prepare(self, request: messages.PrepareProposal) -> bytes:
         terms = self._terms(self._chain.store, request.time_ns // SECOND_NS)
-        block = proposals.prepare(self._checker.check(request.raws), terms, size_bytes_max=request.size_bytes_max)
+        size_bytes_max = request.size_bytes_max
+        chosen = proposals.prepare(self._checker.decode(request.raws), terms, size_bytes_max=size_bytes_max)
+        # Only what is chosen is verified; what is left takes its turns anew.
+        block = proposals.prepare(self._checker.verify(chosen), terms, size_bytes_max=size_bytes_max)
         return messages.prepared(tuple(each.raw for each in block))
 
     def _process(self, request: messages.ProcessProposal) -> bytes:
         terms = self._terms(self._chain.store, request.time_ns // SECOND_NS)
-        words = proposals.why_refused(self._checker.check(request.raws), terms)
+        decoded = self._checker.decode(request.raws)
+        # What is refused for anything else costs no check of a signature.
+        words = proposals.why_refused(decoded, terms) or proposals.why_refused(self._checker.verify(decoded), terms)
         if words:
             log.warning("ledger.proposal_refused height=%d reason=%s", request.height, words)
         return messages.processed(messages.REJECT if words else messages.ACCEPT)
@@ -240,6 +261,12 @@ class Application:
 
     def _terms(self, reader: Snapshot, time_s: int) -> Terms:
         return Terms(reader, time_s, self._payer)
+
+
+def _checked(checked: Checked) -> bytes:
+    if isinstance(checked, NotATransaction):
+        return messages.checked(code=NOT_A_TRANSACTION, words=str(checked))
+    return messages.checked(code=0, words="")
 
 
 class _After:

@@ -54,11 +54,17 @@ class Checker:
 
     def check(self, raws: Sequence[bytes]) -> list[Checked]:
         """Say of each what it is: a pure function of the bytes. Raises VerifierLost."""
-        checked: list[Checked] = [self._known.get(raw) or self._decode(raw) for raw in raws]
+        return self.verify(self.decode(raws))
+
+    def decode(self, raws: Sequence[bytes]) -> list[Checked]:
+        """Say of each what it is if its signatures hold: they are not looked at."""
+        return [self._known.get(raw) or self._decode(raw) for raw in raws]
+
+    def verify(self, decoded: Sequence[Checked]) -> list[Checked]:
+        """Say of what was decoded what it is: signatures that are new are verified together. Raises VerifierLost."""
+        checked = list(decoded)
         new = [
-            place
-            for place, each in enumerate(checked)
-            if isinstance(each, Transaction) and raws[place] not in self._known
+            place for place, each in enumerate(checked) if isinstance(each, Transaction) and each.raw not in self._known
         ]
         if new:
             self._verify(checked, new)

@@ -20,7 +20,7 @@ from salus.engines.cometbft.child import Child
 from salus.engines.cometbft.following import Following
 from salus.engines.cometbft.header_service import HeaderService
 from salus.engines.cometbft.home import ABCI_SOCKET, RPC_SOCKET, Network, write_home
-from salus.engines.cometbft.mempool import WAITING_MAX
+from salus.engines.cometbft.mempool import OURS_MAX
 from salus.engines.cometbft.rpc import NodeRpc
 from salus.engines.cometbft.server import AbciServer
 from salus.engines.cometbft.snapshots import EVERY_BLOCKS, Snapshots
@@ -94,7 +94,7 @@ class CometEngine(ServedEngine):
             [ProcessVerifier() if own_process else InlineVerifier()],
             self._clock,
             self.snapshot,
-            bounds=Bounds(payer_transactions=WAITING_MAX),
+            bounds=Bounds(payer_transactions=OURS_MAX),
             payer=payer,
         )
         rpc_socket = node.home / RPC_SOCKET

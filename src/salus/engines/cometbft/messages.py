@@ -177,7 +177,7 @@ Request = (
 def decode_request(data: bytes) -> Request:
     """Parse a request. Raises EncodingInvalid: no request of ABCI 2.0, or one that this application does not serve."""
     fields = Fields(data, _ALL_KINDS, skip_unknown=True)
-    found = [(number, each) for number in _PARSERS for each in _values(fields, number)]
+    found = [(number, each) for number in fields.numbers() for each in _values(fields, number)]
     if len(found) != 1:
         raise EncodingInvalid("expected one request of ABCI 2.0")
     number, value = found[0]

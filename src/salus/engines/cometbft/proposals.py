@@ -1,8 +1,9 @@
 """What a block may hold, and in which order: the proposer and those who judge it use the same functions.
 
 Order: in turns, one transaction of each paying member after the other, members by their ids; within a member as they
-came. So a member that sends much delays nobody else, and a transaction that needs an earlier one of the same member
-comes after it. Everything here is a pure function of the last committed state and of the block.
+came, at most `MEMBER_TRANSACTIONS_MAX`. So a member that sends much delays nobody else, and a transaction that needs an
+earlier one of the same member comes after it. Everything here is a pure function of the last committed state and of the
+block.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,9 @@ from salus.ledger.comet.wire import varint
 from salus.ledger.machine import SEEN
 from salus.ledger.state import Reader
 from salus.ledger.transactions import NotATransaction, Transaction
+
+MEMBER_TRANSACTIONS_MAX = 256
+"""Of one paying member in one block: its signatures are checked in less time than a round takes."""
 
 Candidate = Transaction | NotATransaction
 
@@ -62,7 +66,7 @@ def why_refused(block: Sequence[Candidate], terms: Terms) -> str:
     if len(fit) > 1 and sum(len(each.messages) for each in fit) > BLOCK_MESSAGES_MAX:
         return f"more than {BLOCK_MESSAGES_MAX} messages"
     if in_turns(fit, terms) != fit:
-        return "the transactions are not in the order of turns"
+        return f"the transactions are not in turns of at most {MEMBER_TRANSACTIONS_MAX} of a member"
     return ""
 
 
@@ -80,12 +84,15 @@ def why_unfit(candidate: Candidate, terms: Terms) -> str:
 
 
 def in_turns(fit: Sequence[Transaction], terms: Terms) -> list[Transaction]:
-    """Put transactions in the order of turns; what nobody pays for takes turns as one member before all others."""
+    """Put transactions in the order of turns, as far as there are turns.
+
+    What nobody pays for takes turns as one member before all others.
+    """
     queues: dict[str, list[Transaction]] = {}
     for each in fit:
         queues.setdefault(terms.payer(terms.reader, each) or "", []).append(each)
     members = sorted(queues)
-    longest = max(map(len, queues.values()), default=0)
+    longest = min(max(map(len, queues.values()), default=0), MEMBER_TRANSACTIONS_MAX)
     return [queues[member][turn] for turn in range(longest) for member in members if turn < len(queues[member])]
 
 

@@ -15,6 +15,7 @@ from salus.engines.base import Snapshot
 from salus.engines.clock import SECOND_NS, Clock
 from salus.engines.cometbft.chain import DecidedBlock
 from salus.engines.cometbft.checking import Checker
+from salus.engines.cometbft.proposals import MEMBER_TRANSACTIONS_MAX
 from salus.engines.cometbft.rpc import NodeAway, NodeRpc
 from salus.engines.intake import Entry, Intake, refusal
 from salus.ledger import transactions
@@ -56,6 +57,7 @@ class Submissions:
         self._waiting: dict[Digest, list[Entry]] = {}
         self._ends: list[tuple[int, Digest]] = []
         self._unsent: deque[Transaction] = deque()
+        self._handed_over: set[Digest] = set()
         self._committed: deque[tuple[DecidedBlock, Executed]] = deque()
         self._not_before_ns = self._all_again_ns = 0
         self._closing = False
@@ -100,14 +102,14 @@ class Submissions:
     def _turn(self) -> None:
         """1. Take what is verified. 2. Answer what was committed. 3. Hand over what was not yet."""
         paused_ns = self._not_before_ns - self._clock.monotonic_ns()
-        timeout_s = max(0.0, paused_ns / SECOND_NS) if self._unsent else TURN_S
+        timeout_s = max(0.0, paused_ns / SECOND_NS) if self._may_send() else TURN_S
         for entry in self.intake.take(timeout_s=timeout_s):  # 1
             self._accept(entry)
         while self._committed:  # 2
             self._resolve(*self._committed.popleft())
         if self._clock.monotonic_ns() >= self._all_again_ns:
             self._hand_over_again()
-        if self._unsent and self._clock.monotonic_ns() >= self._not_before_ns:  # 3
+        if self._may_send() and self._clock.monotonic_ns() >= self._not_before_ns:  # 3
             self._send()
 
     def _accept(self, entry: Entry) -> None:
@@ -135,20 +137,25 @@ class Submissions:
 
     def _answer(self, hashed: Digest, result: TransactionResult) -> None:
         entries = self._waiting.pop(hashed, [])
+        self._handed_over.discard(hashed)
         for entry in entries:
             entry.answer(result)
         self.intake.done(entries)
 
     def _refuse(self, hashed: Digest, words: str) -> None:
         entries = self._waiting.pop(hashed, [])
+        self._handed_over.discard(hashed)
         for entry in entries:
             entry.refuse(words)
         self.intake.done(entries)
 
     def _hand_over_again(self) -> None:
         self._all_again_ns = self._clock.monotonic_ns() + int(AGAIN_ALL_S * SECOND_NS)
-        queued = {each.hash for each in self._unsent}
-        self._unsent.extend(entries[0].transaction for hashed, entries in self._waiting.items() if hashed not in queued)
+        self._unsent = deque(entries[0].transaction for entries in self._waiting.values())
+        self._handed_over.clear()
+
+    def _may_send(self) -> bool:
+        return bool(self._unsent) and len(self._handed_over) < MEMBER_TRANSACTIONS_MAX
 
     def _send(self) -> None:
         batch = self._batch()
@@ -162,15 +169,17 @@ class Submissions:
             if FULL in words:
                 self._refuse(each.hash, "busy: the mempool is full, try later")
         if again:
+            self._handed_over.difference_update([each.hash for each in again])
             self._unsent.extendleft(reversed(again))
             self._not_before_ns = self._clock.monotonic_ns() + int(AGAIN_S * SECOND_NS)
 
     def _batch(self) -> list[Transaction]:
         batch: list[Transaction] = []
         size_bytes = 0
-        while self._unsent and len(batch) < AT_ONCE_MAX and size_bytes < AT_ONCE_BYTES_MAX:
+        while self._may_send() and len(batch) < AT_ONCE_MAX and size_bytes < AT_ONCE_BYTES_MAX:
             transaction = self._unsent.popleft()
             if transaction.hash in self._waiting:
+                self._handed_over.add(transaction.hash)
                 batch.append(transaction)
                 size_bytes += len(transaction.raw)
         return batch

@@ -84,6 +84,10 @@ class Fields:
             if not is_skipped:
                 self._values.setdefault(number, []).append(value)
 
+    def numbers(self) -> tuple[int, ...]:
+        """Return which fields there are, each once."""
+        return tuple(self._values)
+
     def integer(self, number: int) -> int:
         """Return a field as int64, zero when it is absent."""
         value = self._single(number, 0)

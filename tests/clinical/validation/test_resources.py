@@ -25,7 +25,7 @@ PATIENT: Json = {
     "birthDate": "1974-12-25",
     "_birthDate": {"extension": [EXTENSION]},
     "name": [{"given": ["A", None], "_given": [{"id": "x"}, {"extension": [EXTENSION]}], "family": "B"}],
-    "contact": [{"relationship": [{"text": "c"}]}],
+    "contact": [{"relationship": [{"text": "c"}], "name": {"text": "d"}}],
     "multipleBirthInteger": 2,
 }
 OBSERVATION: Json = {
@@ -76,9 +76,9 @@ FAULTS: dict[str, tuple[str, list[str | int], object, tuple[str, str, str, str]]
     "an empty array": (
         "Patient", ["name", 0, "prefix"], [], ("error", "invalid", "Patient.name[0].prefix", "json-array-empty")),
     "an empty object": (
-        "Patient", ["contact", 0], {}, ("error", "structure", "Patient.contact[0]", "ele-1")),
+        "Patient", ["name", 0], {}, ("error", "structure", "Patient.name[0]", "ele-1")),
     "an object with an id and nothing else": (
-        "Patient", ["contact", 0], {"id": "a"}, ("error", "structure", "Patient.contact[0]", "ele-1")),
+        "Patient", ["name", 0], {"id": "a"}, ("error", "structure", "Patient.name[0]", "ele-1")),
     "null": (
         "Patient", ["active"], None, ("error", "structure", "Patient.active", "json-type")),
     "null in an array without an extension": (

@@ -52,59 +52,59 @@ class Definitions:
     """Look-ups in the definitions; what is not defined is None."""
 
     def __init__(self, content: Content) -> None:
-        self._content = content
-        self._structures: dict[str, Structure | None] = {}
-        self._code_systems: dict[str, CodeSystem | None] = {}
-        self._value_sets: dict[str, ValueSet | None] = {}
+        self.content = content
+        self._structures: dict[str, Structure] = {}
+        self._code_systems: dict[str, CodeSystem] = {}
+        self._value_sets: dict[str, ValueSet] = {}
 
     def structure(self, name: str) -> Structure | None:
         """The structure of this address, with or without a version, or of this core type (`Observation`)."""
         url = name if ":" in name else CORE + name
-        return _found(url, self._structures, self._content.structures, Structure)
+        return _found(url, self._structures, self.content.structures, Structure)
 
     def code_system(self, url: str) -> CodeSystem | None:
         """The code system of this address, with or without a version."""
-        return _found(url, self._code_systems, self._content.code_systems, CodeSystem)
+        return _found(url, self._code_systems, self.content.code_systems, CodeSystem)
 
     def value_set(self, url: str) -> ValueSet | None:
         """The value set of this address, with or without a version."""
-        return _found(url, self._value_sets, self._content.value_sets, ValueSet)
+        return _found(url, self._value_sets, self.content.value_sets, ValueSet)
 
     @property
     def structure_urls(self) -> tuple[str, ...]:
         """The addresses of all structures, in order."""
-        return tuple(self._content.structures)
+        return tuple(self.content.structures)
 
     @property
     def code_system_urls(self) -> tuple[str, ...]:
         """The addresses of all code systems, in order."""
-        return tuple(self._content.code_systems)
+        return tuple(self.content.code_systems)
 
     @property
     def value_set_urls(self) -> tuple[str, ...]:
         """The addresses of all value sets, in order."""
-        return tuple(self._content.value_sets)
+        return tuple(self.content.value_sets)
 
     @cached_property
     def resource_types(self) -> tuple[str, ...]:
         """The types of resource that can be stored, in the order of the alphabet."""
-        kinds = self._content.kinds.items()
+        kinds = self.content.kinds.items()
         return tuple(sorted(name for name, (kind, is_abstract) in kinds if kind == "resource" and not is_abstract))
 
     @cached_property
     def primitive_types(self) -> frozenset[str]:
         """The types that have a value of their own: `string`, `dateTime`, …"""
-        return frozenset(name for name, (kind, _) in self._content.kinds.items() if kind == "primitive-type")
+        return frozenset(name for name, (kind, _) in self.content.kinds.items() if kind == "primitive-type")
 
     @cached_property
     def data_types(self) -> frozenset[str]:
         """The types of elements with children: `Period`, `Reference`, … and the abstract ones."""
-        return frozenset(name for name, (kind, _) in self._content.kinds.items() if kind == "complex-type")
+        return frozenset(name for name, (kind, _) in self.content.kinds.items() if kind == "complex-type")
 
     @cached_property
     def search_parameters(self) -> tuple[SearchParameter, ...]:
         """All search parameters, in the order of their addresses."""
-        return msgspec.msgpack.decode(self._content.search_parameters, type=tuple[SearchParameter, ...])
+        return msgspec.msgpack.decode(self.content.search_parameters, type=tuple[SearchParameter, ...])
 
     def search_parameter(self, url: str) -> SearchParameter | None:
         """The search parameter of this address."""
@@ -117,7 +117,7 @@ class Definitions:
     @cached_property
     def compartments(self) -> dict[str, Compartment]:
         """The compartments by their code: `Patient`, `Encounter`, …"""
-        found = msgspec.msgpack.decode(self._content.compartments, type=tuple[Compartment, ...])
+        found = msgspec.msgpack.decode(self.content.compartments, type=tuple[Compartment, ...])
         return {each.code: each for each in found}
 
 
@@ -147,8 +147,10 @@ def opened(place: Path) -> Content:
 HINT: Final = "run `make setup`"
 
 
-def _found(url: str, known: dict[str, Value | None], raw: dict[str, msgspec.Raw], kind: type[Value]) -> Value | None:
-    if url not in known:
-        encoded = raw.get(url) or raw.get(url.partition("|")[0])
-        known[url] = None if encoded is None else msgspec.msgpack.decode(encoded, type=kind)
-    return known[url]
+def _found(url: str, known: dict[str, Value], raw: dict[str, msgspec.Raw], kind: type[Value]) -> Value | None:
+    name = url if url in raw else url.partition("|")[0]
+    if name not in raw:  # nothing is kept of it: whoever asks could ask for anything
+        return None
+    if name not in known:
+        known[name] = msgspec.msgpack.decode(raw[name], type=kind)
+    return known[name]

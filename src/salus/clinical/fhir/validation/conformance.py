@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from salus.clinical.fhir.definitions import Definitions
+from salus.clinical.fhir.fhirpath import PathFault, PathRejected, compile_expression
 from salus.clinical.fhir.validation.issues import Place, Run
+
+
+def check_expression(value: dict[str, Any], place: Place, run: Run) -> None:
+    """An Expression in FHIRPath can be parsed; what its names mean is not asked."""
+    if value.get("language") != "text/fhirpath" or type(value.get("expression")) is not str:
+        return
+    try:
+        compile_expression(value["expression"])
+    except PathRejected as fault:
+        if fault.fault is PathFault.SYNTAX:
+            run.add(place, "exception", "fhirpath", "The value of the expression is not a valid FHIRPath")
 
 
 def check_search_parameter(value: dict[str, Any], place: Place, run: Run, definitions: Definitions) -> None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from salus.clinical.fhir.fhirpath import Node, Surroundings
+
 Severity = Literal["error", "warning", "information"]
 Code = Literal[
     "structure", "required", "value", "invalid", "invariant", "code-invalid", "not-found", "business-rule", "exception"
 ]
 
+NOTHING: Final = Surroundings()
 ISSUES_MAX: Final = 1000
 Place = tuple[Any, ...]
 """A link: the place above (or None), what stands there, and, in an array, at which index."""
@@ -43,10 +46,20 @@ class EnoughIssues(Exception):
 
 @dataclass(slots=True)
 class Run:
-    """One validation under way: what was found, and the references to look up when all was seen."""
+    """One validation under way.
+
+    Args:
+        issues: what was found.
+        references: those that were met, to be looked up when all was seen.
+        resource, root: the resource that is being looked at, and the one that contains it, as FHIRPath has them.
+        around: what FHIRPath may ask beside the resource.
+    """
 
     issues: list[Issue] = field(default_factory=list)
     references: list[Linked] = field(default_factory=list)
+    resource: Node | None = None
+    root: Node | None = None
+    around: Surroundings = NOTHING
 
     def add(self, place: Place, code: Code, rule: str, message: str, severity: Severity = "error") -> None:
         """Note an issue. Raises EnoughIssues."""

@@ -5,6 +5,7 @@ Covers dom-2 to dom-5, ref-1 and ext-1 of the definitions, and what the referenc
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -38,6 +39,7 @@ def check_contained(value: Json, inside: list[Json], place: Place, run: Run) -> 
     """dom-2 to dom-5, and that contained resources have ids of their own."""
     mentioned = set(texts(value))
     ids = [each.get("id") for each in inside]
+    often = Counter(each for each in ids if type(each) is str)
     for index, each in enumerate(inside):
         at = (place, "contained", index)
         meta = each.get("meta")
@@ -48,9 +50,9 @@ def check_contained(value: Json, inside: list[Json], place: Place, run: Run) -> 
             run.add(at, "invariant", "dom-4", "expected a contained resource without versionId and lastUpdated")
         if "security" in meta:
             run.add(at, "invariant", "dom-5", "expected a contained resource without security labels")
-        if ids[index] is None:
+        if type(ids[index]) is not str:
             run.add(at, "invalid", "contained-id", "expected a contained resource with an id")
-        elif ids.count(ids[index]) > 1:
+        elif often[ids[index]] > 1:
             run.add(at, "invalid", "contained-id", "expected each id once among contained resources")
         elif f"#{ids[index]}" not in mentioned and "#" not in set(texts(each)):
             run.add(at, "invariant", "dom-3", "expected a contained resource that is referred to from elsewhere")

@@ -11,8 +11,10 @@ from typing import Any
 
 from salus.clinical.fhir.definitions import UNBOUNDED, Definitions, Element, ElementType, Structure
 from salus.clinical.fhir.definitions.tree import CHOICE, children, names
+from salus.clinical.fhir.fhirpath import Node
 from salus.clinical.fhir.validation import narrative
 from salus.clinical.fhir.validation.bundles import check_bundle
+from salus.clinical.fhir.validation.conformance import check_expression
 from salus.clinical.fhir.validation.fields import (
     Check,
     Field,
@@ -60,12 +62,14 @@ class Shape:
 class Shapes:
     """Compiles types and keeps what it compiled."""
 
-    def __init__(self, definitions: Definitions, terms: Terms) -> None:
-        self._definitions, self._terms = definitions, terms
+    def __init__(self, definitions: Definitions, terms: Terms, also: Callable[[str], Check | None]) -> None:
+        """Compile by these definitions; `also` gives what else is to be checked in each object of a type."""
+        self._definitions, self._terms, self._also = definitions, terms, also
         self._checks: dict[str, Check] = {}
         self.resource_types = frozenset(definitions.resource_types)
         self.after: dict[str, Check] = {
             "Coding": terms.check_coding,
+            "Expression": check_expression,
             "Extension": check_extension,
             "Narrative": check_narrative,
         }
@@ -75,10 +79,14 @@ class Shapes:
         """Check an object that may be any resource."""
         kind = value.get("resourceType") if type(value) is dict else None
         if type(kind) is str and kind in self.resource_types:
-            first = len(run.references)
+            first, outer = len(run.references), (run.resource, run.root)
+            is_contained = len(place) == 3 and place[1] == "contained"
+            run.resource = Node(value, kind)
+            run.root = run.root if is_contained else run.resource
             self.of_type(kind)(value, place, run)
-            if len(place) != 3 or place[1] != "contained":
+            if not is_contained:
                 self._whole(value, kind, place, run, run.references[first:])
+            run.resource, run.root = outer
         elif type(value) is dict:
             run.add(place, "structure", "resource-type", "expected resourceType to name a type of R4")
         else:
@@ -103,7 +111,7 @@ class Shapes:
     def _compile(self, structure: Structure, key: str, path: str) -> Check:
         shape = Shape(path, is_resource=structure.kind == "resource" and path == structure.type)
         self._checks[key] = check = object_check(shape)
-        shape.after = self.after.get(key)
+        shape.after = both(self.after.get(key), None if "." in key else self._also(key))
         if shape.is_resource:
             shape.fields["resourceType"] = ignored
         for element in children(structure, path):
@@ -163,6 +171,18 @@ class Shapes:
         if element.binding is None or element.binding.strength not in SEVERITY:
             return None
         return Bound(element.binding, self._terms, element.path)
+
+
+def both(first: Check | None, second: Check | None) -> Check | None:
+    """One check of two, either of which may be absent."""
+    if first is None or second is None:
+        return first or second
+
+    def check(value: Any, place: Place, run: Run) -> None:
+        first(value, place, run)
+        second(value, place, run)
+
+    return check
 
 
 def value_field(bound: Bound | None, kind: str, name: str, segment: str, *, is_list: bool, most: int) -> Field:

@@ -15,6 +15,7 @@ from salus.clinical.fhir.validation.issues import Place, Run, Severity
 
 ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:.+")
 SEVERITY: Final[dict[str, Severity]] = {"required": "error", "extensible": "warning"}
+SYSTEM_CHARS_MAX: Final = 1000  # no system is so long; what is kept of a client's words is bounded
 KEPT: Final = 4096  # systems that one process remembers; beyond that they are looked up again
 
 
@@ -34,7 +35,7 @@ class Terms:
     def check_coding(self, coding: dict[str, Any], place: Place, run: Run) -> None:
         """Check a Coding by its system alone."""
         system, code = coding.get("system"), coding.get("code")
-        if type(system) is not str:
+        if type(system) is not str or len(system) > SYSTEM_CHARS_MAX:
             return
         fault = self.system_fault(system)
         if fault:

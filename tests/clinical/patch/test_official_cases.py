@@ -10,11 +10,12 @@ from xml.etree import ElementTree
 import pytest
 
 from salus.clinical.fhir import FhirRejected
-from salus.clinical.fhir.fhirpath import r4_types
+from salus.clinical.fhir.exact_json import read_exact, write_exact
 from salus.clinical.fhir.patch import apply_fhirpath_patch, apply_json_patch
+from salus.clinical.fhir.xml import read_xml
 
 FHIR = "{http://hl7.org/fhir}"
-NUMBERS = ("integer", "positiveInt", "unsignedInt", "decimal")
+ElementTree.register_namespace("", FHIR.strip("{}"))
 
 
 def test_json_patch(shared_data: Path) -> None:
@@ -34,37 +35,12 @@ def test_fhirpath_patch(shared_data: Path) -> None:
     assert len(cases) >= 15
     for case in cases:
         body, patch, expected = (resource(case, each) for each in ("input", "diff", "output"))
-        got = apply_fhirpath_patch(json.dumps(body).encode(), json.dumps(patch).encode())
-        assert json.loads(got) == expected, case.attrib["name"]
+        got = apply_fhirpath_patch(write_exact(body), write_exact(patch))
+        assert read_exact(got) == expected, case.attrib["name"]
 
 
 def resource(case: ElementTree.Element, name: str) -> dict[str, Any]:
-    """The resource inside one part of a case, as JSON."""
+    """The resource inside one part of a case."""
     outer = case.find(f"{FHIR}{name}")
     assert outer is not None
-    kind = outer[0].tag.removeprefix(FHIR)
-    return {"resourceType": kind, **as_json(outer[0], kind)}
-
-
-def as_json(element: ElementTree.Element, kind: str) -> dict[str, Any]:
-    """The children of an element of XML as FHIR's JSON has them."""
-    found: dict[str, Any] = {name: value for name, value in element.attrib.items() if name in ("id", "url")}
-    types = r4_types()
-    for child in element:
-        key = child.tag.removeprefix(FHIR)
-        child_kind = types.children(kind).get(key, "")
-        value, extra = child_value(child, child_kind)
-        if types.is_array(kind, key):
-            found.setdefault(key, []).append(value)
-        else:
-            found |= ({key: value} if value is not None else {}) | ({f"_{key}": extra} if extra else {})
-    return found
-
-
-def child_value(child: ElementTree.Element, kind: str) -> tuple[Any, dict[str, Any]]:
-    """A primitive's value and its extensions, or the object of anything else."""
-    inside = as_json(child, kind or "Element")
-    if "value" not in child.attrib:
-        return inside or None, {}
-    text = child.attrib["value"]
-    return (json.loads(text) if kind in NUMBERS or kind == "boolean" else text), inside
+    return read_xml(ElementTree.tostring(outer[0]))

@@ -1,7 +1,8 @@
 """Runs the commands of a page on hosts of their own: network namespaces on one machine, joined by a bridge.
 
-`unshare … python -m tests.cli.network_hosts PAGE FOLDER`. A block is marked with its host; `running` says that its
-command goes on: the next block of another kind begins when each of those has said what it says once it runs.
+`unshare … python -m tests.cli.network_hosts PAGE FOLDER STAYS GOES`, the last two hosts with commas. A block is marked
+with its host; `running` says that its command goes on: the next block of another kind begins when each of those has
+said what it says once it runs.
 """
 
 import json
@@ -50,7 +51,7 @@ class Hosts:
         shell("mount -t tmpfs none /run && mkdir /run/netns")
         shell("ip link add hosts type bridge && ip link set hosts up")
         for number, (host, address) in enumerate(_addresses(page)):
-            (folder / host).mkdir()
+            (folder / host).mkdir(exist_ok=True)
             _make_host(host, f"h{number}", address)
 
     def run(self, block: Block) -> None:
@@ -141,8 +142,12 @@ def program(folder: Path) -> None:
     path.chmod(0o755)
 
 
-def main(page: str, place: str) -> None:
-    """Run all blocks; print what they said and how the hosts stand then, as one JSON object."""
+def main(page: str, place: str, stays: str, goes: str) -> None:
+    """Run all blocks; print what they said and how the hosts stand then, as one JSON object.
+
+    Args:
+        stays: hosts whose members run until the end; those in `goes` end by themselves.
+    """
     folder, text = Path(place), Path(page).read_text(encoding="utf-8")
     program(folder)
     hosts = Hosts(folder, text)
@@ -151,8 +156,8 @@ def main(page: str, place: str) -> None:
             hosts.begin(block)
         else:
             hosts.run(block)
-    gone = {host: hosts.ended(host) for host in ("rz4",)}
-    stands = {host: hosts.facts(host, f"salus network status ./{host}") for host in ("rz1", "rz2", "rz3", "ry5")}
+    gone = {host: hosts.ended(host) for host in goes.split(",") if host}
+    stands = {host: hosts.facts(host, f"salus network status ./{host}") for host in stays.split(",")}
     logs = {log.name: log.read_text(encoding="utf-8") for _, _, log in hosts.running}
     print(json.dumps({"said": hosts.said, "ended": gone, "stands": stands, "logs": logs}))
     for _, process, _ in hosts.running:

@@ -41,7 +41,8 @@ def lived(place: Path) -> dict[str, Any]:
         absent(f"CometBFT is not installed (make setup): {error}")
     if subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode:
         absent("this system gives this account no network namespaces")
-    command = [*UNSHARE, sys.executable, "-m", "tests.cli.network_hosts", str(PAGE), str(place)]
+    hosts = ("rz1,rz2,rz3,ry5", "rz4")
+    command = [*UNSHARE, sys.executable, "-m", "tests.cli.network_hosts", str(PAGE), str(place), *hosts]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     found: dict[str, Any] = json.loads(ran.stdout)

@@ -44,9 +44,19 @@ def open_machine(store: LmdbStore, founding: Founding, *, engine: str) -> Machin
         store.write({**executed.changes, ENGINE: about_rows(engine)})
     elif about.engine != engine:
         raise StartRefused(f"expected a store of the {engine} engine, came one of {about.engine}")
-    elif height := sealed_height(store):
-        raise StartRefused(f"the ledger was sealed at height {height}: it goes on in the network that adopts it")
+    else:
+        check_goes_on(sealed_height(store))
     return machine
+
+
+def check_goes_on(sealed: int) -> None:
+    """Raise StartRefused for a ledger that was sealed.
+
+    Args:
+        sealed: at which height; 0 for one that goes on.
+    """
+    if sealed:
+        raise StartRefused(f"the ledger was sealed at height {sealed}: it goes on in the network that adopts it")
 
 
 @contextmanager

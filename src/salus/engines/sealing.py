@@ -84,17 +84,15 @@ class Sealed:
 
 
 def seal(folder: Path, founding: Founding, key: SigningKey, clock: Clock) -> int:
-    """End a ledger for good with a block that signs its newest state; return that height. Again, it does nothing.
+    """End a ledger for good with a block that signs its newest state; return that height.
 
     Args:
         folder: of its store.
         key: consensus key of its only validator.
 
     Raises:
-        StartRefused: its process runs, or it cannot be opened.
+        StartRefused: its process runs, it is sealed already, or it cannot be opened.
     """
-    if height := _sealed_at(folder):
-        return height
     chain = EmbeddedChain(folder, founding, key, clock)
     try:
         if chain.unsigned:
@@ -103,6 +101,18 @@ def seal(folder: Path, founding: Founding, key: SigningKey, clock: Clock) -> int
         return chain.meta.height
     finally:
         chain.close()
+
+
+def sealed_at(folder: Path) -> int:
+    """Return the height at which the ledger in a folder was sealed; 0 for one that goes on, or is not there."""
+    if not (folder / "data.mdb").exists():
+        return 0
+    reader = LmdbReader(folder)
+    try:
+        with reader.snapshot() as snapshot:
+            return sealed_height(snapshot)
+    finally:
+        reader.close()
 
 
 def write_sealed(folder: Path, genesis: bytes, path: Path) -> Head:
@@ -179,17 +189,6 @@ def restore(store: LmdbStore, founding: Founding) -> None:
     for space, changed in executed.changes.items():
         changes[space].update(changed)
     store.write(changes)
-
-
-def _sealed_at(folder: Path) -> int:
-    if not (folder / "data.mdb").exists():
-        return 0
-    reader = LmdbReader(folder)
-    try:
-        with reader.snapshot() as snapshot:
-            return sealed_height(snapshot)
-    finally:
-        reader.close()
 
 
 def _head(snapshot: LmdbSnapshot, genesis: bytes) -> Head:

@@ -17,12 +17,14 @@ from salus.contracts.genesis import AdoptingGenesis, Genesis, GenesisInvalid, ge
 from salus.contracts.membership import KeyUse
 from salus.crypto.signing import SigningKey
 from salus.engines.base import Adopted, Engine, Founding, StartRefused
+from salus.engines.beginning import check_goes_on
 from salus.engines.client import LedgerClient
 from salus.engines.cometbft.engine import CometEngine
 from salus.engines.cometbft.engine import Node as CometNode
 from salus.engines.cometbft.home import Network, StateSync, parse_peer
 from salus.engines.cometbft.installing import installed
 from salus.engines.embedded import EmbeddedEngine, verifying_processes
+from salus.engines.sealing import sealed_at
 from salus.engines.served import ServedEngine
 from salus.ledger.comet.types import Validator
 from salus.ledger.comet.validators import in_order
@@ -101,6 +103,7 @@ def open_ledger(settings: LedgerSettings) -> ServedEngine:
         StartRefused: the ledger cannot start here and now.
     """
     genesis = config.read_genesis(Path(settings.genesis))
+    check_goes_on(sealed_at(Path(settings.folder)))  # before its keys, which have moved on with the node
     consensus = read_keys(Path(settings.keys)).signing(KeyUse.CONSENSUS)
     folder = Path(settings.folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,9 +14,9 @@ import pytest
 from salus.engines.base import Adopted, Founding, StartRefused
 from salus.engines.chain import EmbeddedChain
 from salus.engines.fsck import beginning, check_adopted, fsck
-from salus.engines.sealing import read_sealed, restore, seal, write_sealed
+from salus.engines.sealing import read_sealed, restore, seal, sealed_at, write_sealed
 from salus.engines.state_chunks import StateWrong
-from salus.engines.store import FolderLock, LmdbStore
+from salus.engines.store import LmdbStore
 from salus.ledger.comet.types import Validator
 from salus.ledger.machine import FirstRow, Meta, read_leaf
 from salus.ledger.state import META, SPACES, Lister
@@ -137,7 +137,9 @@ def test_a_sealed_ledger_makes_no_block_any_more(old: Path, sealed: Path) -> Non
     assert height == 7  # six, and one that signs the newest state
     with pytest.raises(StartRefused, match="sealed at height 7"):
         EmbeddedChain(old, toy.founding(), toy.CONSENSUS_KEY, FakeClock(NOW_S + 30))
-    assert seal(old, toy.founding(), toy.CONSENSUS_KEY, FakeClock(NOW_S + 30)) == height
+    with pytest.raises(StartRefused, match="sealed at height 7"):
+        seal(old, toy.founding(), toy.CONSENSUS_KEY, FakeClock(NOW_S + 30))
+    assert sealed_at(old) == height
     assert fsck(old, toy.founding()) == []
 
 
@@ -152,11 +154,11 @@ def test_the_file_is_the_same_again_and_replaces_none(old: Path, sealed: Path, t
 
 
 def test_a_ledger_that_runs_is_not_sealed(tmp_path: Path) -> None:
-    EmbeddedChain(tmp_path, toy.founding(), toy.CONSENSUS_KEY, FakeClock(NOW_S)).close()
-    lock = FolderLock(tmp_path)
+    chain = EmbeddedChain(tmp_path, toy.founding(), toy.CONSENSUS_KEY, FakeClock(NOW_S))
     with pytest.raises(StartRefused, match="only ledger process"):
         seal(tmp_path, toy.founding(), toy.CONSENSUS_KEY, FakeClock(NOW_S))
-    lock.release()
+    chain.close()
+    assert sealed_at(tmp_path) == 0
 
 
 def test_a_file_altered_by_one_byte_anywhere(sealed: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def seal(folder: Path, output: Path, as_json: bool) -> None:
     from salus.contracts.membership import KeyUse
     from salus.engines.clock import SystemClock
     from salus.engines.sealing import seal as end
-    from salus.engines.sealing import write_sealed
+    from salus.engines.sealing import sealed_at, write_sealed
     from salus.ledger.encoding import encode
     from salus.node import config
     from salus.node.keys import read_keys
@@ -39,10 +39,13 @@ def seal(folder: Path, output: Path, as_json: bool) -> None:
     if settings.cometbft is not None:
         raise config.SettingsUnfit(f"{folder} has a ledger of several already: it is not sealed")
     genesis = config.read_genesis(Path(settings.genesis))
-    key = read_keys(Path(settings.keys)).signing(KeyUse.CONSENSUS)
-    height = end(Path(settings.folder), founding(genesis), key, SystemClock())
+    store = Path(settings.folder)
+    height = sealed_at(store)
+    if not height:
+        key = read_keys(Path(settings.keys)).signing(KeyUse.CONSENSUS)
+        height = end(store, founding(genesis), key, SystemClock())
     with progress("writing"):
-        head = write_sealed(Path(settings.folder), encode(genesis), output)
+        head = write_sealed(store, encode(genesis), output)
     app_hash = head.last.state.app_hash()
     facts: Facts = {
         "sealed": str(output),

@@ -53,7 +53,7 @@ IDLE_S = 20.0
 APART_S = (0.5, 2.0)
 """Between transactions that each find the network idle: a proof block is over, an empty one may be due."""
 PACED_S = 8.0
-PACED_CLIENTS = 48
+PACED_CLIENTS = 256
 """So many are in flight at most: past saturation, latency is what is outstanding by the rate."""
 SIGNED_BEFORE = 20_000
 MIXED = ["request", "request", "request", "batch", "request", "request", "note", "request", "choice", "batch"]
@@ -121,7 +121,8 @@ def _ratio(what: str, beside: str, goal: float, ours: float, theirs: float, rate
 
 def throughput(four: FourNodes, raws: Iterator[bytes], many: int) -> float:
     """Return committed transactions per second while as many are handed over as the nodes take."""
-    feed = Feed(four.rpc, raws, ahead_max=AHEAD_MAX // many)
+    ahead_max = AHEAD_MAX // many
+    feed = Submitting(four, raws, ahead_max=ahead_max) if four.clients else Feed(four.rpc, raws, ahead_max=ahead_max)
     try:
         feed.run(WARM_S)
         before, begun = feed.blocks.count, time.perf_counter()
@@ -131,8 +132,46 @@ def throughput(four: FourNodes, raws: Iterator[bytes], many: int) -> float:
         feed.close()
 
 
+class Submitting:
+    """Submits at the four ledger processes, which hand on to their nodes what these may have at a time.
+
+    Args:
+        ahead_max: how many may be submitted and have no outcome.
+    """
+
+    def __init__(self, four: FourNodes, raws: Iterator[bytes], *, ahead_max: int) -> None:
+        self._lock = threading.Lock()
+        self._raws = raws
+        self._at_once = min(HANDED_OVER_MAX, ahead_max // (2 * len(four.clients)))
+        self._ended = threading.Event()
+        self.blocks = Blocks(four.rpc[0])
+        self.blocks.look()
+        each = islice(cycle(four.clients), ahead_max // self._at_once)
+        self._threads = [threading.Thread(target=self._submit, args=(client,)) for client in each]
+        for thread in self._threads:
+            thread.start()
+
+    def run(self, seconds: float) -> None:
+        """Count for some time."""
+        time.sleep(seconds)
+        self.blocks.look()
+
+    def close(self) -> None:
+        """Wait for what has no outcome yet."""
+        self._ended.set()
+        for each in self._threads:
+            each.join()
+
+    def _submit(self, client: LedgerClient) -> None:
+        while not self._ended.is_set():
+            with self._lock:
+                raws = list(islice(self._raws, self._at_once))
+            results = client.submit_many(raws)
+            assert all(each.code <= DENIED for each in results), results[0].reason
+
+
 class Feed:
-    """Hands transactions to the four nodes in turn, from this thread.
+    """Hands transactions to the four nodes of another application in turn, from this thread.
 
     Args:
         ahead_max: how many may be handed over and not committed.

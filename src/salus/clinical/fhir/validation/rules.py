@@ -39,7 +39,7 @@ def check_contained(value: Json, inside: list[Json], place: Place, run: Run) -> 
     """dom-2 to dom-5, and that contained resources have ids of their own."""
     mentioned = set(texts(value))
     ids = [each.get("id") for each in inside]
-    often = Counter(each for each in ids if type(each) is str)
+    often = Counter(str(each) for each in ids)
     for index, each in enumerate(inside):
         at = (place, "contained", index)
         meta = each.get("meta")
@@ -52,7 +52,7 @@ def check_contained(value: Json, inside: list[Json], place: Place, run: Run) -> 
             run.add(at, "invariant", "dom-5", "expected a contained resource without security labels")
         if type(ids[index]) is not str:
             run.add(at, "invalid", "contained-id", "expected a contained resource with an id")
-        elif often[ids[index]] > 1:
+        elif often[str(ids[index])] > 1:
             run.add(at, "invalid", "contained-id", "expected each id once among contained resources")
         elif f"#{ids[index]}" not in mentioned and "#" not in set(texts(each)):
             run.add(at, "invariant", "dom-3", "expected a contained resource that is referred to from elsewhere")

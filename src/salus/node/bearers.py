@@ -31,6 +31,7 @@ class BearerKind(IntEnum):
     ACCESS = 3
     REFRESH = 4
     LAUNCH = 5
+    PAGE = 6
 
 
 V = TypeVar("V", bound=msgspec.Struct)

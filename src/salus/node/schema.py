@@ -136,6 +136,7 @@ resources: Final = Table(
     Column("pseudonym", Bytes, nullable=False),
     Column("type", String(64), nullable=False),
     Column("logical_id", String(64), nullable=False),
+    Column("reference", Bytes, nullable=False),
     Column("updated_s", BigInteger, nullable=False),
     Column("deleted", Integer, nullable=False),
     Index("node_resources_by_id", "logical_id", "type"),
@@ -144,7 +145,8 @@ resources: Final = Table(
 )
 """The newest version of each resource, for interfaces that name it by type and id.
 
-`pseudonym` is empty where it is about no patient; `deleted` is 1 where the newest version says that it is gone.
+`pseudonym` is empty where it is about no patient; `reference` is the hash by which others refer to it, as in `tokens`;
+`deleted` is 1 where the newest version says that it is gone.
 """
 
 tokens: Final = Table(

@@ -36,9 +36,13 @@ class Someone:
     login: Login
     patient: Pseudonym | None = None
     may_not: str = ""
+    narrowed: dict = field(default_factory=dict)
 
     def may(self, interaction: str, _resource_type: str) -> bool:
         return interaction not in self.may_not
+
+    def narrowings(self, _interaction: str, resource_type: str) -> tuple[tuple[tuple[str, str], ...], ...]:
+        return self.narrowed.get(resource_type, ((),))
 
 
 @dataclass

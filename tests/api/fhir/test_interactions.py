@@ -274,6 +274,7 @@ def test_metadata_says_what_is_registered_to_anybody(here: Hospital) -> None:
         "read",
         "vread",
         "history-instance",
+        "search-type",
         "create",
         "update",
         "patch",

@@ -26,13 +26,16 @@ from salus.api.fhir.call import NOBODY, Call, Gate, Interaction, Reply, Server
 from salus.api.fhir.failures import Failure, Issue, failure_of, outcome
 from salus.api.fhir.interactions import INTERACTIONS
 from salus.api.fhir.negotiation import Format, Wanted, sent, wanted, written
+from salus.api.fhir.routing import parameters
 from salus.api.fhir.settings import FhirSettings
 from salus.clinical.fhir import FhirRejected
 from salus.clinical.fhir.definitions import r4
 from salus.clinical.fhir.exact_json import write_exact
 from salus.clinical.fhir.xml import read_xml
 from salus.node.assemble import Node
+from salus.node.bearers import Bearers
 from salus.node.errors import NotNow, Refused
+from salus.node.sealed_rows import SealedRows
 from salus.node.services.respond import Responder
 
 PREFIXES: Final = ("/FHIR/R4", "/fhir")
@@ -48,7 +51,8 @@ class FhirServer:
     """The FHIR routes of one node."""
 
     def __init__(self, node: Node, settings: FhirSettings, gate: Gate) -> None:
-        self._server = Server(node, Responder(node), settings, INTERACTIONS)
+        bearers = Bearers(node, SealedRows(node.vault, node.chain))
+        self._server = Server(node, Responder(node), bearers, settings, INTERACTIONS)
         self._settings = settings
         self._gate = gate
         self._pool = Pool(settings.threads, waiting_max=settings.waiting_max)
@@ -82,6 +86,7 @@ class FhirServer:
             self._require_fit(http, interaction, headers)
             access = NOBODY if interaction.is_open else await self._pool.run(lambda: self._gate.access(headers))  # 2
             body = await self._body(http, interaction, headers) if interaction.takes else b""
+            query += await self._form(http, headers) if interaction.takes_form else ()
             call = Call(access, http.path_params, query, headers, body)
             reply = await self._pool.run(lambda: self._done(interaction, call, shape))  # 3, 4
         except (FhirRejected, Refused, NotNow) as error:
@@ -115,6 +120,13 @@ class FhirServer:
         form = sent(headers, may_patch=interaction.code == "patch")
         body = await read_body(http, timeout_s=self._settings.body_s, bytes_max=self._settings.body_bytes_max)
         return body if form is Format.JSON else await self._pool.run(lambda: write_exact(read_xml(body)))
+
+    async def _form(self, http: Request, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+            words = "expected the parameters of a search as application/x-www-form-urlencoded: say so in Content-Type"
+            raise Failure(415, Issue("not-supported", "MSG_CANT_PARSE_CONTENT", words))
+        form = await read_body(http, timeout_s=self._settings.body_s, bytes_max=QUERY_BYTES_MAX)
+        return parameters(form.decode("utf-8", "replace"))
 
     async def _say_unknown(self, http: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

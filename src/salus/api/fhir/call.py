@@ -1,12 +1,13 @@
 """One request to the FHIR server, parsed, and its reply, not yet rendered."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
 from salus.api.fhir.settings import FhirSettings
 from salus.node.assemble import Node
+from salus.node.bearers import Bearers
 from salus.node.services.respond import Login, Responder
 
 
@@ -24,6 +25,9 @@ class Access(Protocol):
     def may(self, interaction: str, resource_type: str, /) -> bool:
         """Tell whether an interaction (`c`, `r`, `u`, `d`, `s`) with a type is within the scopes."""
 
+    def narrowings(self, interaction: str, resource_type: str, /) -> Sequence[Sequence[tuple[str, str]]]:
+        """Return the searches of which a resource has to meet one; an empty one lets every resource through."""
+
 
 class _Nobody:
     """Who asks where nobody has to sign in: may do nothing."""
@@ -38,6 +42,10 @@ class _Nobody:
     def may(self, _interaction: str, _resource_type: str) -> bool:
         """Nothing."""
         return False
+
+    def narrowings(self, _interaction: str, _resource_type: str) -> tuple[()]:
+        """None, so that nothing is let through."""
+        return ()
 
 
 NOBODY: Final[Access] = _Nobody()
@@ -60,6 +68,7 @@ class Server:
 
     node: Node
     responder: Responder
+    bearers: Bearers
     settings: FhirSettings
     interactions: tuple["Interaction", ...]
 
@@ -108,7 +117,7 @@ class Interaction:
     Args:
         code: as the CapabilityStatement has it (value set TypeRestfulInteraction or SystemRestfulInteraction).
         path: below the base, with `{kind}`, `{id}` and `{version}` as they stand in FHIR's own table.
-        takes: whether a resource is sent.
+        takes: whether a resource is sent; takes_form: whether parameters are, in a form.
         is_open: whether it is answered without anybody's having signed in.
     """
 
@@ -118,4 +127,5 @@ class Interaction:
     path: str
     handler: Handler
     takes: bool = False
+    takes_form: bool = False
     is_open: bool = False

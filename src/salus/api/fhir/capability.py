@@ -10,10 +10,11 @@ import msgspec
 from salus.api.fhir.call import Call, Interaction, Reply, Server
 from salus.clinical.fhir.definitions import r4
 from salus.clinical.fhir.renaming import instant
+from salus.clinical.fhir.search.parameters import parameters_of
 
 PUBLISHED_S: Final = 1_764_288_000
 _WHOLE_SYSTEM: Final = ("transaction", "batch", "search-system", "history-system")
-_NOT_LISTED: Final = ("capabilities",)
+_NOT_LISTED: Final = ("capabilities", "next-page")
 
 
 def metadata(server: Server, _call: Call) -> Reply:
@@ -50,6 +51,7 @@ def _codes(interactions: Sequence[Interaction]) -> list[str]:
 
 
 def _resource(kind: str, interactions: list[dict[str, str]]) -> dict[str, object]:
+    parameters = parameters_of(kind).values()
     return {
         "type": kind,
         "interaction": interactions,
@@ -57,4 +59,6 @@ def _resource(kind: str, interactions: list[dict[str, str]]) -> dict[str, object
         "readHistory": True,
         "updateCreate": True,
         "referencePolicy": ["literal", "logical", "local"],
+        "searchInclude": [f"{kind}:{each.code}" for each in parameters if each.kind == "reference"] or ["*"],
+        "searchParam": [{"name": each.code, "definition": each.url, "type": each.kind} for each in parameters],
     }

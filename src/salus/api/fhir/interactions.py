@@ -2,15 +2,19 @@
 
 from typing import Final
 
-from salus.api.fhir import bundling, reading, writing
+from salus.api.fhir import bundling, reading, searching, writing
 from salus.api.fhir.call import Interaction, Level
 from salus.api.fhir.capability import metadata
 
 INTERACTIONS: Final = (
     Interaction("capabilities", Level.SYSTEM, "GET", "/metadata", metadata, is_open=True),
+    Interaction("next-page", Level.SYSTEM, "GET", "/", searching.next_page),
+    Interaction("search-type", Level.TYPE, "GET", "/{kind}", searching.search_type),
+    Interaction("search-type", Level.TYPE, "POST", "/{kind}/_search", searching.search_type, takes_form=True),
     Interaction("read", Level.INSTANCE, "GET", "/{kind}/{id}", reading.read),
     Interaction("vread", Level.INSTANCE, "GET", "/{kind}/{id}/_history/{version}", reading.vread),
     Interaction("history-instance", Level.INSTANCE, "GET", "/{kind}/{id}/_history", reading.history),
+    Interaction("search-type", Level.INSTANCE, "GET", "/{kind}/{id}/{within}", searching.search_compartment),
     Interaction("create", Level.TYPE, "POST", "/{kind}", writing.create, takes=True),
     Interaction("update", Level.INSTANCE, "PUT", "/{kind}/{id}", writing.update, takes=True),
     Interaction("transaction", Level.SYSTEM, "POST", "/", bundling.bundle, takes=True),

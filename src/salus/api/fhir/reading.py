@@ -4,9 +4,10 @@ from salus.api.fhir import bundles
 from salus.api.fhir.bundles import Link
 from salus.api.fhir.call import Access, Call, Reply, Server
 from salus.api.fhir.failures import Failure, Issue, not_found
+from salus.api.fhir.reach import may_touch
 from salus.api.fhir.rendering import http_date, rendered, version_tag
 from salus.node.projections import resources
-from salus.node.projections.resources import DIRECTORY, Found
+from salus.node.projections.resources import Found
 from salus.node.services.show import Shown, Wanted, newest, show, versions
 
 VERSIONS_MAX = 1_000
@@ -44,15 +45,9 @@ def history(server: Server, call: Call) -> Reply:
 def require_found(server: Server, call: Call) -> Found:
     """Return a resource that is within scopes and compartment; the decision is another matter. Raises Failure: 404."""
     found = resources.find(server.node, call.at["kind"], call.at["id"])
-    if found is None or not may_touch(call.access, found, "r"):
+    if found is None or not may_touch(server, call.access, found, "r"):
         raise not_found()
     return found
-
-
-def may_touch(access: Access, found: Found, interaction: str) -> bool:
-    """Tell whether a resource is within the scopes and the compartment of whoever asks."""
-    is_in_reach = access.patient is None or found.pseudonym in (access.patient, DIRECTORY)
-    return is_in_reach and access.may(interaction, found.type)
 
 
 def _require_shown(server: Server, access: Access, wanted: Wanted) -> Shown:

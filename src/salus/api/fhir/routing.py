@@ -28,12 +28,13 @@ def route(interactions: Sequence[Interaction], method: str, url: str) -> Routed:
         found = _pattern(each.path).fullmatch(path) if each.method == method else None
         if found is not None and not parts.scheme and not parts.netloc:
             at = {name: unquote(value) for name, value in found.groupdict().items()}
-            return Routed(each, at, _parameters(parts.query))
+            return Routed(each, at, parameters(parts.query))
     words = "expected a method and an address that this server has, relative to its base: see /metadata"
     raise Failure(404, Issue("not-supported", "MSG_OP_NOT_ALLOWED", words))
 
 
-def _parameters(query: str) -> tuple[tuple[str, str], ...]:
+def parameters(query: str) -> tuple[tuple[str, str], ...]:
+    """Return the parameters of a query or a form, in order. Raises Failure: 400 when there are too many."""
     try:
         return tuple(parse_qsl(query, keep_blank_values=True, max_num_fields=PARAMETERS_MAX))
     except ValueError as error:

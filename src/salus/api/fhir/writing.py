@@ -9,7 +9,7 @@ from uuid import uuid4
 from salus.api.fhir.call import Access, Call, Reply, Server
 from salus.api.fhir.failures import Failure, Issue, not_found, outcome
 from salus.api.fhir.negotiation import is_json_patch
-from salus.api.fhir.reading import may_touch
+from salus.api.fhir.reach import may_touch
 from salus.api.fhir.rendering import http_date, place_of, rendered, version_tag
 from salus.clinical.fhir.patch import apply_fhirpath_patch, apply_json_patch
 from salus.clinical.fhir.renaming import with_id
@@ -146,13 +146,13 @@ def _require_feeding(access: Access) -> None:
 
 def _require_visible(server: Server, access: Access, found: Found, interaction: str) -> None:
     """Raise Failure unless whoever asks may read the newest version, or feeds the record."""
-    if not access.login.is_feeding or not may_touch(access, found, interaction):
+    if not access.login.is_feeding or not may_touch(server, access, found, interaction):
         _require_shown(server, access, found, interaction)
 
 
 def _require_shown(server: Server, access: Access, found: Found, interaction: str) -> Shown:
     wanted = newest(found)
-    if not may_touch(access, found, interaction):
+    if not may_touch(server, access, found, interaction):
         raise not_found()
     shown = show(server.node, server.responder, access.login, [wanted]).get(wanted.key)
     if shown is None:

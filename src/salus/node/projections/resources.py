@@ -14,6 +14,7 @@ from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Pseudonym, RecordId
 from salus.node import schema
 from salus.node.assemble import Node
+from salus.node.projections.search_rows import Keyed
 from salus.vault.rows import RecordKey
 
 DIRECTORY = Pseudonym(b"")
@@ -98,7 +99,7 @@ def find_all(node: Node, names: Iterable[tuple[str, str]]) -> list[Found]:
     return [found(row) for row in rows if row is not None]
 
 
-def fold(connection: Connection, versions: Sequence[NewVersion]) -> dict[RecordKey, int]:
+def fold(connection: Connection, keyed: Keyed, versions: Sequence[NewVersion]) -> dict[RecordKey, int]:
     """Take in new versions; return the row of each that is now the newest of its resource.
 
     What an older version was found by is forgotten.
@@ -109,7 +110,7 @@ def fold(connection: Connection, versions: Sequence[NewVersion]) -> dict[RecordK
     fresh = [each for record, each in newest.items() if record not in known or known[record][1] < each.version]
     forget(connection, stale)
     if fresh:
-        connection.execute(insert(schema.resources), [_row(each) for each in fresh])
+        connection.execute(insert(schema.resources), [_row(each, keyed) for each in fresh])
     rows = _known(connection, [each.record for each in fresh])
     return {(each.record, each.version): rows[each.record][0] for each in fresh}
 
@@ -155,13 +156,14 @@ def _known(connection: Connection, records: Sequence[RecordId]) -> dict[RecordId
     return known
 
 
-def _row(version: NewVersion) -> dict[str, Any]:
+def _row(version: NewVersion, keyed: Keyed) -> dict[str, Any]:
     return {
         "record_id": version.record,
         "version": version.version,
         "pseudonym": version.pseudonym,
         "type": version.type,
         "logical_id": version.logical_id,
+        "reference": keyed.reference(version.type, version.logical_id),
         "updated_s": version.updated_s,
         "deleted": int(not version.body),
     }

@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from salus.contracts.provisions import Purpose, RoleClass, Verb
 from salus.ledger.identifiers import Pseudonym
@@ -70,6 +71,7 @@ class _Held:
 
 NOTHING = Response({}, 0)
 _Key = tuple[bytes, Pseudonym, Verb]
+T = TypeVar("T")
 
 
 class Responder:
@@ -100,24 +102,51 @@ class Responder:
             if not is_own_direct_care(self._node, wish):
                 raise
             return self._continue(login, wish, versions)
-        key = (login.session.key.public, pseudonym, verb)
-        try:
-            return self._respond_under(key, login, wish, versions)
-        except Refused as refused:
-            if refused.refusal is not Refusal.PERMIT_DEAD:
-                raise
-            self._forget(key)
-            return self._respond_under(key, login, wish, versions)
+        return self._under(login, wish, lambda held: self._respond_under(held, versions), NOTHING)
 
-    def _respond_under(self, key: _Key, login: Login, wish: Wish, versions: Sequence[RecordKey]) -> Response:
-        held = self._take(key, login, wish)  # 1
-        if held is None:
-            return NOTHING
-        node, granted = self._node, held.granted
+    def allowed(
+        self, login: Login, pseudonym: Pseudonym, verb: Verb, versions: Sequence[RecordKey]
+    ) -> frozenset[RecordKey]:
+        """Return which record versions of one relationship may be shown, without showing any: for totals.
+
+        Raises:
+            Refused, NotNow: as `respond`; nothing is counted without the ledger.
+        """
+        wish = Wish(pseudonym, self._node.organisation, login.role_class, login.purpose, verb)
+        self._node.require_fresh()
+        return self._under(login, wish, lambda held: self._allowed_under(held, versions), frozenset())
+
+    def _under(self, login: Login, wish: Wish, work: Callable[[_Held], T], otherwise: T) -> T:
+        """Do something under the session permit, once more under a new one when it has died; else, without one."""
+        key = (login.session.key.public, wish.pseudonym, wish.verb)
+        for _ in range(2):
+            held = self._take(key, login, wish)  # 1
+            if held is None:
+                return otherwise
+            try:
+                return work(held)
+            except Refused as refused:
+                if refused.refusal is not Refusal.PERMIT_DEAD:
+                    raise
+                self._forget(key)
+        raise NotNow("the permit dies as soon as it is given: choices or policies are changing, try again")
+
+    def _respond_under(self, held: _Held, versions: Sequence[RecordKey]) -> Response:
+        node = self._node
         with node.engine.snapshot() as reader:
-            terms = require_live(node, reader, granted.permit, node.organisation)  # 2
-            hearing = hear_residual(node, reader, granted.permit, terms, granted.residual)
+            hearing = self._hear(reader, held)  # 2
             return _opened(node, reader, hearing, versions, Standing.LEDGER, reserve=held.reserve)  # 3
+
+    def _allowed_under(self, held: _Held, versions: Sequence[RecordKey]) -> frozenset[RecordKey]:
+        with self._node.engine.snapshot() as reader:
+            judgement = judge_versions(self._node, reader, self._hear(reader, held), versions)
+        placed = [each.placed.entry for each in judgement.records if each.decision.may_go]
+        return frozenset((each.record, each.version) for each in placed)
+
+    def _hear(self, reader: Reader, held: _Held) -> Hearing:
+        node, granted = self._node, held.granted
+        terms = require_live(node, reader, granted.permit, node.organisation)
+        return hear_residual(node, reader, granted.permit, terms, granted.residual)
 
     def _continue(self, login: Login, wish: Wish, versions: Sequence[RecordKey]) -> Response:
         with self._node.engine.snapshot() as reader:

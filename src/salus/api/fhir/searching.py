@@ -1,0 +1,132 @@
+"""Search by type and within a compartment, page by page (FHIR R4 3.1.1).
+
+A page's link is opaque, ends after an hour and belongs to the login that got it; what it leads to is decided anew. It
+goes on in what the search came upon at first, however much was written since.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+from urllib.parse import urlencode
+
+import msgspec
+
+from salus.api.fhir import bundles
+from salus.api.fhir.bundles import Hit, Link, full_url
+from salus.api.fhir.call import Call, Reply, Server
+from salus.api.fhir.failures import Failure, Issue, not_found, outcome
+from salus.api.fhir.reach import search_within
+from salus.api.fhir.reading import require_found
+from salus.api.fhir.rendering import rendered
+from salus.clinical.fhir.search import parse_query
+from salus.clinical.fhir.search.queries import Query
+from salus.clinical.fhir.summaries import summarised, with_elements
+from salus.node.bearers import BearerKind
+from salus.node.services.search import Page
+from salus.node.services.show import Shown
+
+PAGE_S: Final = 3600
+PAGE: Final = "_page"
+
+
+class PageState(msgspec.Struct, frozen=True, array_like=True):
+    """What a link to the next page stands for, sealed.
+
+    Args:
+        session: public key of the login that got the link.
+        pairs: the search's parameters; rows: what it came upon and is still to be shown.
+    """
+
+    session: bytes
+    kind: str
+    pairs: tuple[tuple[str, str], ...]
+    rows: tuple[int, ...]
+    patient: bytes
+
+
+def search_type(server: Server, call: Call) -> Reply:
+    """Answer a search of one type. Raises Failure, FhirRejected."""
+    return _first_page(server, call, call.at["kind"], patient=call.access.patient)
+
+
+def search_compartment(server: Server, call: Call) -> Reply:
+    """Answer a search of one type within a patient's records (FHIR R4 3.1.1.1.1). Raises Failure, FhirRejected."""
+    if call.at["kind"] != "Patient":
+        words = "expected the compartment of a Patient, came another: search by a reference instead"
+        raise Failure(404, Issue("not-supported", "MSG_OP_NOT_ALLOWED", words))
+    found = require_found(server, call)
+    return _first_page(server, call, call.at["within"], patient=found.pseudonym)
+
+
+def next_page(server: Server, call: Call) -> Reply:
+    """Answer a link to a page. Raises Failure: 404, also for somebody else's and one that has ended."""
+    tokens = [value for name, value in call.query if name == PAGE]
+    kept = server.bearers.find(BearerKind.PAGE, tokens[0], PageState) if len(tokens) == 1 else None
+    if kept is None or kept.value.session != call.access.login.session.key.public:
+        raise not_found()
+    state = kept.value
+    query = _parsed(replace(call, query=state.pairs), state.kind, server.settings.base)
+    search = search_within(server, call.access, "s", patient=state.patient or None)
+    page = search.page(query, search.found_rows(state.rows), count=_count(server, query), is_first=False)
+    self_link = Link("self", f"{server.settings.base}?{urlencode({PAGE: tokens[0]})}")
+    return _reply(server, query, page, [self_link, *_next(server, state, page)])
+
+
+def _first_page(server: Server, call: Call, kind: str, *, patient: bytes | None) -> Reply:
+    if not call.access.may("s", kind):
+        words = f"expected a scope that allows to search {kind}, came none: ask for it when you sign in"
+        raise Failure(403, Issue("forbidden", "MSG_AUTH_REQUIRED", words))
+    base = server.settings.base
+    query = _parsed(call, kind, base)
+    search = search_within(server, call.access, "s", patient=patient)
+    candidates = search.candidates(query)
+    count = 0 if query.summary == "count" else _count(server, query)
+    page = search.page(query, candidates, count=count, is_first=True)
+    if query.summary == "count" or query.count == 0:
+        page = replace(page, rest=())
+    state = PageState(call.access.login.session.key.public, kind, call.query, (), patient or b"")
+    pairs = [each for number, each in enumerate(call.query, start=1) if number not in query.ignored]
+    self_link = Link("self", f"{base}/{kind}" + (f"?{urlencode(pairs)}" if pairs and not _names_people(query) else ""))
+    return _reply(server, query, page, [self_link, *_next(server, state, page)])
+
+
+def _parsed(call: Call, kind: str, base: str) -> Query:
+    is_strict = "handling=strict" in call.headers.get("prefer", "")
+    return parse_query(kind, call.query, is_strict=is_strict, base=base)
+
+
+def _count(server: Server, query: Query) -> int:
+    asked = server.settings.page_count if query.count is None else query.count
+    return min(asked, server.settings.page_count_max)
+
+
+def _names_people(query: Query) -> bool:
+    """Whether the parameters may say who somebody is: then they stand in no address that this server makes (P4)."""
+    return query.type in ("Patient", "Person", "RelatedPerson") or "identifier" in str(query.filters)
+
+
+def _next(server: Server, state: PageState, page: Page) -> list[Link]:
+    if not page.rest:
+        return []
+    following = msgspec.structs.replace(state, rows=page.rest)
+    until_s = server.node.clock() + PAGE_S
+    token = server.bearers.issue(BearerKind.PAGE, following, until_s=until_s, pseudonym=state.patient)
+    return [Link("next", f"{server.settings.base}?{urlencode({PAGE: token})}")]
+
+
+def _reply(server: Server, query: Query, page: Page, links: Sequence[Link]) -> Reply:
+    base = server.settings.base
+    hits = [Hit(full_url(base, each), _part(query, each)) for each in page.hits]
+    hits += [Hit(full_url(base, each), rendered(each), "include") for each in page.included]
+    if query.ignored:
+        words = f"passed over {len(query.ignored)} parameters that this server does not know: see its metadata"
+        issue = Issue("not-supported", "MSG_PARAM_UNKNOWN", words, severity="warning")
+        hits.append(Hit("", outcome(issue), "outcome"))
+    return Reply(200, bundles.searchset(hits, links, total=page.total, at_s=server.node.clock()))
+
+
+def _part(query: Query, shown: Shown) -> bytes:
+    content = rendered(shown)
+    if query.elements:
+        return with_elements(content, shown.type, query.elements)
+    return summarised(content, shown.type, query.summary or "false")

@@ -15,6 +15,7 @@ import msgspec
 
 from salus.crypto.hashing import tag_prefix
 from salus.crypto.sealing import decrypt, encrypt, new_key
+from salus.crypto.signing import SigningKey
 from salus.ledger.encoding import encode
 from salus.node import documents
 from salus.node.documents import Kind
@@ -39,9 +40,9 @@ class SealedRows:
         """Return the keyed hash under which a table has something."""
         return hmac.digest(self._secret, _NAME + encode((table, *parts)), "sha256")
 
-    def derive(self, use: str, number: int) -> bytes:
-        """Return 32 secret bytes for one use and number, the same in every worker of this node."""
-        return hmac.digest(self._secret, _KEY + encode((use, number)), "sha256")
+    def signing_key(self, number: int) -> SigningKey:
+        """Return the signing key of a number, the same in every worker of this node."""
+        return SigningKey.from_seed(hmac.digest(self._secret, _KEY + encode(number), "sha256"))
 
     def seal(self, table: str, name: bytes, value: msgspec.Struct) -> bytes:
         """Seal a row's value for one table and one name."""

@@ -25,6 +25,8 @@ from salus.node.sealed_rows import SealedRows
 
 URI_BYTES_MAX: Final = 2000
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+RSA_MODULUS_CHARACTERS_MIN: Final = 342
+"""2048 bits in base64url."""
 _TABLE: Final = "app"
 
 
@@ -64,6 +66,21 @@ class App(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
     def __repr__(self) -> str:
         """Name it, and nothing that it shows itself by."""
         return f"App({self.id})"
+
+
+class _Key(msgspec.Struct):
+    """A JSON Web Key, as far as it is looked at here (RFC 7517)."""
+
+    kty: str
+    kid: str = ""
+    crv: str = ""
+    n: str = ""
+    d: str = ""
+    k: str = ""
+
+
+class _KeySet(msgspec.Struct):
+    keys: list[_Key]
 
 
 _APP = decoder(App)
@@ -165,6 +182,8 @@ def _by_name(app: App) -> tuple[str, str]:
 def _require_fit(new: NewApp) -> None:
     if not new.name or len(new.name) > 120:
         raise Refused(Refusal.APP_UNFIT, "expected a name of 1 to 120 characters, as patients will read it")
+    if new.jwks:
+        _require_keys(new.jwks)
     if new.kind is AppKind.BACKEND:
         if not new.jwks or not new.account or new.redirect_uris:
             words = "expected keys and an account of a backend service, and no redirect URI"
@@ -174,6 +193,25 @@ def _require_fit(new: NewApp) -> None:
         raise Refused(Refusal.APP_UNFIT, "expected at least one redirect URI of an app that people use, and no account")
     for uri in (*new.redirect_uris, *([new.launch_uri] if new.launch_uri else [])):
         _require_redirect(uri)
+
+
+def _require_keys(jwks: bytes) -> None:
+    """Raise Refused unless these are public keys that each have a name, of kinds that this node checks."""
+    try:
+        keys = msgspec.json.decode(jwks, type=_KeySet).keys
+    except msgspec.DecodeError as error:
+        raise Refused(Refusal.APP_UNFIT, "expected a JWK Set: public keys, each with its kid") from error
+    names = {key.kid for key in keys}
+    is_fit = all(key.kid and not key.d and not key.k and _strength(key) for key in keys)
+    if not keys or len(names) != len(keys) or not is_fit:
+        words = "expected public keys with a kid of their own: RSA of 2048 bits or more, P-384, or Ed25519"
+        raise Refused(Refusal.APP_UNFIT, words)
+
+
+def _strength(key: "_Key") -> bool:
+    if key.kty == "RSA":
+        return len(key.n) >= RSA_MODULUS_CHARACTERS_MIN
+    return (key.kty, key.crv) in {("EC", "P-384"), ("OKP", "Ed25519")}
 
 
 def _require_redirect(uri: str) -> None:

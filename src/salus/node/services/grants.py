@@ -20,7 +20,6 @@ from salus.contracts.residuals import CertifiedSession
 from salus.crypto.signing import SigningKey
 from salus.ledger.encoding import decoder
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import Pseudonym
 from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.bearers import Bearer, BearerKind, Bearers
@@ -46,12 +45,14 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
     Args:
         scopes: as the app has them, each written in the form of SMART 2.
         patient: the patient in context; empty where there is none.
+        level: how well an outside provider knows the person, in its words; empty where none signed them in.
     """
 
     app: str
     account: bytes
     scopes: tuple[str, ...]
     patient: bytes
+    level: str
     seed: bytes
     certified: CertifiedSession
     certificate: CommittedFields
@@ -85,10 +86,11 @@ class Wanted:
     app: App
     account: AccountId
     scopes: tuple[str, ...]
-    patient: Pseudonym
+    patient: bytes
     redirect_uri: str
     challenge: str
     nonce: str
+    level: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ class Grants:
         """
         is_offline = "offline_access" in wanted.scopes
         until_s = self._node.clock() + (OFFLINE_S if is_offline else ONLINE_S)
-        grant = self._begin(wanted.app, wanted.account, wanted.scopes, wanted.patient, until_s=until_s)
+        grant = self._begin(wanted, until_s=until_s)
         code = CodeTerms(wanted.redirect_uri, wanted.challenge, wanted.nonce)
         return self._issue(BearerKind.CODE, code, grant, wanted.patient, until_s=self._node.clock() + CODE_S)
 
@@ -187,7 +189,7 @@ class Grants:
         grant = self._running(app, account)
         if grant is None:
             until_s = self._node.clock() + ONLINE_S
-            grant = self._begin(app, account, (), Pseudonym(b""), until_s=until_s)
+            grant = self._begin(Wanted(app, account, (), b"", "", "", ""), until_s=until_s)
         return self._tokens(self._live(grant), scopes)
 
     def look(self, token: str) -> tuple[Live, tuple[str, ...]]:
@@ -208,6 +210,17 @@ class Grants:
     def live(self, grant: bytes) -> Live:
         """Return a grant if it stands at this moment. Raises Refused."""
         return self._live(grant)
+
+    def is_of(self, grant: bytes, app: App) -> bool:
+        """Tell whether a grant was given to an app, whatever became of it."""
+        columns = schema.grants.c
+        mine = (columns.grant == grant) & (columns.app == self._rows.lookup("app", app.id))
+        with self._node.vault.database.reading() as connection:
+            return connection.scalar(select(columns.grant).where(mine)) is not None
+
+    def subject(self, live: Live) -> str:
+        """Return the name by which an app knows an account: another one for each app."""
+        return self._rows.lookup("subject", live.app.id, live.terms.account).hex()[:32]
 
     def end(self, grant: bytes) -> None:
         """End a grant and every token of it, at once and for good."""
@@ -270,22 +283,29 @@ class Grants:
             connection.execute(update(schema.grants).where(schema.grants.c.grant == grant).values(sealed=sealed))
         return renewed
 
-    def _begin(
-        self, app: App, account: AccountId, scopes: tuple[str, ...], patient: Pseudonym, *, until_s: int
-    ) -> bytes:
-        owner = self._accounts.find(account)
+    def _begin(self, wanted: Wanted, *, until_s: int) -> bytes:
+        owner = self._accounts.find(wanted.account)
         if owner is None:
             raise Refused(Refusal.GRANT_UNFIT, "the account is gone")
         session = self._accounts.session_of(owner)
         if owner.brings_session:
             until_s = min(until_s, session.certified.session.until_s)
         grant = secrets.token_bytes(16)
-        terms = Terms(app.id, account, scopes, patient, session.key.seed, session.certified, session.certificate)
+        terms = Terms(
+            app=wanted.app.id,
+            account=wanted.account,
+            scopes=wanted.scopes,
+            patient=wanted.patient,
+            level=wanted.level,
+            seed=session.key.seed,
+            certified=session.certified,
+            certificate=session.certificate,
+        )
         row = {
             "grant": grant,
-            "app": self._rows.lookup("app", app.id),
-            "account": account,
-            "pseudonym": patient or owner.pseudonym,
+            "app": self._rows.lookup("app", wanted.app.id),
+            "account": wanted.account,
+            "pseudonym": wanted.patient or owner.pseudonym,
             "ended": 0,
             "until_s": until_s,
             "sealed": self._rows.seal(_TABLE, grant, terms),
@@ -304,7 +324,7 @@ class Grants:
         return found
 
     def _tokens(self, live: Live, scopes: tuple[str, ...], *, nonce: str = "") -> Issued:
-        now_s, patient = self._node.clock(), Pseudonym(live.terms.patient)
+        now_s, patient = self._node.clock(), live.terms.patient
         until_s = min(now_s + ACCESS_S, live.until_s, live.terms.certified.session.until_s)
         token = TokenTerms(scopes)
         access = self._issue(BearerKind.ACCESS, token, live.grant, patient, until_s=until_s)
@@ -313,7 +333,7 @@ class Grants:
             refresh = self._issue(BearerKind.REFRESH, token, live.grant, patient, until_s=live.until_s)
         return Issued(access, refresh, until_s - now_s, scopes, live, nonce)
 
-    def _issue(self, kind: BearerKind, value: msgspec.Struct, grant: bytes, patient: Pseudonym, *, until_s: int) -> str:
+    def _issue(self, kind: BearerKind, value: msgspec.Struct, grant: bytes, patient: bytes, *, until_s: int) -> str:
         return self._bearers.issue(kind, value, until_s=until_s, grant=grant, pseudonym=patient)
 
 

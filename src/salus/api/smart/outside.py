@@ -1,0 +1,169 @@
+"""Signing in at an outside OpenID Connect provider: this node as a relying party (OpenID Connect Core 3.1).
+
+Promises: code flow with PKCE, state and nonce, each of one browser and used once; the answer has to name the issuer
+that was asked, and the ID token to be signed by a key that the operator's address of it has, for this node, now; an
+identity level that is not good enough here lets nobody in.
+"""
+
+import hmac
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import httpx2
+import msgspec
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from salus.api.smart.answers import OAuthFailure
+from salus.api.smart.browsers import Outside
+from salus.api.smart.settings import Provider, SmartSettings
+from salus.node.assemble import Node
+from salus.node.errors import NotNow
+from salus.node.services.grants import challenge_of
+
+ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA", "Ed25519")
+ANSWER_S: Final = 5.0
+ANSWER_BYTES_MAX: Final = 262_144
+SLACK_S: Final = 30
+TOKEN_AGE_S_MAX: Final = 600
+
+Fetch = Callable[[str, dict[str, str] | None], bytes]
+"""GETs an address, or POSTs a form to it; returns the body of a 200. Raises NotNow."""
+
+
+@dataclass(frozen=True)
+class Who:
+    """Whom a provider has authenticated, and how well it knows them, in its own words."""
+
+    issuer: str
+    subject: str
+    level: str
+
+    def __repr__(self) -> str:
+        """Hide who it is."""
+        return f"Who({self.issuer})"
+
+
+def fetch(address: str, form: dict[str, str] | None) -> bytes:
+    """Ask a provider over HTTP, with no redirect followed and no more read than it should say."""
+    try:
+        with httpx2.Client(timeout=ANSWER_S, follow_redirects=False) as client:
+            method = "GET" if form is None else "POST"
+            with client.stream(method, address, data=form, headers={"accept": "application/json"}) as response:
+                body = bytearray()
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    if len(body) > ANSWER_BYTES_MAX:
+                        raise NotNow("the provider's answer is too long")
+                if response.status_code != 200:
+                    raise NotNow(f"the provider answered {response.status_code}")
+                return bytes(body)
+    except httpx2.HTTPError as error:
+        raise NotNow("the provider does not answer: try later") from error
+
+
+class OutsideSignIn:
+    """Sends people to providers, and reads what they come back with."""
+
+    def __init__(self, node: Node, settings: SmartSettings, *, fetching: Fetch) -> None:
+        self._node = node
+        self._settings = settings
+        self._fetch = fetching
+
+    def begin(self, name: str) -> tuple[Outside, str]:
+        """Return what to remember of a sign-in that begins, and where the browser goes. Raises OAuthFailure."""
+        provider = self._require(name)
+        begun = Outside(name, *(secrets.token_urlsafe(32) for _ in range(3)))
+        asked = {
+            "response_type": "code",
+            "client_id": provider.client_id,
+            "redirect_uri": self._back(name),
+            "scope": provider.scope,
+            "state": begun.state,
+            "nonce": begun.nonce,
+            "code_challenge": challenge_of(begun.verifier),
+            "code_challenge_method": "S256",
+        }
+        joint = "&" if "?" in provider.authorization_endpoint else "?"
+        return begun, provider.authorization_endpoint + joint + urlencode(asked)
+
+    def finish(self, name: str, begun: tuple[Outside, ...], fields: dict[str, str]) -> Who:
+        """Return who it is.
+
+        1. It is the sign-in that this browser began, at this provider (RFC 9207: no other's answer).
+        2. Give the code for an ID token.
+        3. The token is of this provider, for this node, for this sign-in, and of now.
+        4. The provider knows the person well enough.
+
+        Raises:
+            OAuthFailure: it is not.
+            NotNow: the provider does not answer.
+        """
+        provider = self._require(name)
+        is_begun = len(begun) == 1 and begun[0].provider == name
+        if not is_begun or not hmac.compare_digest(begun[0].state.encode(), fields.get("state", "").encode()):  # 1
+            raise _unfit("this is not the sign-in that this page began: begin again")
+        if fields.get("iss", provider.issuer) != provider.issuer or "error" in fields or "code" not in fields:
+            raise _unfit(f"{provider.title} did not sign you in")
+        claims = self._claims(provider, begun[0], fields["code"])  # 2
+        self._require_current(provider, begun[0], claims)  # 3
+        level = str(claims.get(provider.level_claim, "")) if provider.level_claim else ""
+        if provider.levels and level not in provider.levels:  # 4
+            raise _unfit(f"{provider.title} does not know you well enough for this yet")
+        return Who(provider.issuer, claims["sub"], level)
+
+    def _claims(self, provider: Provider, begun: Outside, code: str) -> dict[str, Any]:
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self._back(provider.name),
+            "client_id": provider.client_id,
+            "code_verifier": begun.verifier,
+        }
+        if provider.secret:
+            form["client_secret"] = provider.secret
+        try:
+            answer = msgspec.json.decode(self._fetch(provider.token_endpoint, form), type=_TokenAnswer)
+            keys = KeySet.import_key_set(msgspec.json.decode(self._fetch(provider.jwks_uri, None)))
+            return dict(jwt.decode(answer.id_token, keys, algorithms=list(ALGORITHMS)).claims)
+        except (msgspec.DecodeError, JoseError, ValueError, KeyError, TypeError) as error:
+            raise _unfit(f"{provider.title} answered what this page cannot read") from error
+
+    def _require_current(self, provider: Provider, begun: Outside, claims: dict[str, Any]) -> None:
+        now_s = self._node.clock()
+        audience, expires, issued = claims.get("aud"), claims.get("exp"), claims.get("iat")
+        is_fit = (
+            claims.get("iss") == provider.issuer
+            and audience in (provider.client_id, [provider.client_id])
+            and claims.get("azp", provider.client_id) == provider.client_id
+            and claims.get("nonce") == begun.nonce
+            and type(expires) is int
+            and now_s - SLACK_S < expires
+            and type(issued) is int
+            and now_s - TOKEN_AGE_S_MAX < issued <= now_s + SLACK_S
+            and isinstance(claims.get("sub"), str)
+            and claims["sub"] != ""
+        )
+        if not is_fit:
+            raise _unfit(f"{provider.title} answered for somebody or something else")
+
+    def _require(self, name: str) -> Provider:
+        provider = self._settings.provider(name)
+        if provider is None:
+            raise OAuthFailure("invalid_request", "there is no such provider here", status=404)
+        return provider
+
+    def _back(self, name: str) -> str:
+        return self._settings.at(f"/oauth/outside/{name}/back")
+
+
+class _TokenAnswer(msgspec.Struct):
+    id_token: str
+
+
+def _unfit(words: str) -> OAuthFailure:
+    return OAuthFailure("access_denied", words, status=403)

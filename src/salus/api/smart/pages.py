@@ -1,0 +1,55 @@
+"""Pages for people, rendered here and whole without JavaScript, and the headers that keep others out of them (U4)."""
+
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import RedirectResponse, Response
+
+_HERE: Final = Path(__file__).parent / "templates"
+_TEMPLATES: Final = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined)
+STYLE: Final = (_HERE / "smart.css").read_bytes()
+STYLE_PATH: Final = "/oauth/smart.css"
+KEPT_OUT: Final = {
+    "cache-control": "no-store",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+
+def page(template: str, /, *, status: int = 200, goes_to: str = "", **words: object) -> Response:
+    """Render a page.
+
+    Args:
+        goes_to: a URI outside to which its form may lead; browsers stop every other.
+    """
+    body = _TEMPLATES.get_template(f"{template}.html").render(style=STYLE_PATH, **words)
+    policy = [
+        "default-src 'none'",
+        "style-src 'self'",
+        f"form-action 'self' {_source(goes_to)}".rstrip(),
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    ]
+    headers = {**KEPT_OUT, "content-security-policy": "; ".join(policy)}
+    return Response(body, status, headers, media_type="text/html; charset=utf-8")
+
+
+def message(words: str, *, status: int = 400) -> Response:
+    """Render a page that says one thing."""
+    return page("message", status=status, words=words)
+
+
+def go(location: str) -> Response:
+    """Send a browser on, with GET."""
+    return RedirectResponse(location, 303, KEPT_OUT)
+
+
+def _source(uri: str) -> str:
+    """The part of a URI that a policy names; one of an app's own scheme is that scheme."""
+    parts = urlsplit(uri)
+    if not uri:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"

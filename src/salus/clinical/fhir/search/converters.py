@@ -26,39 +26,38 @@ from salus.clinical.fhir.search.values import (
     UriValue,
 )
 
-Convert = Callable[
-    [Any, str, str], Iterator[IndexValue]
-]  # of a value, the parameter's code, and the base or the system
+# Of a value, the parameter's code, and the base of references or the system of codes: appends what it finds.
+Convert = Callable[[Any, str, str, list[IndexValue]], None]
 CURRENCIES = "urn:iso:std:iso:4217"
 NAME_PARTS = ("text", "family", "given", "prefix", "suffix")
 ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
 
 
-def texts(value: Any, code: str, _: str) -> Iterator[IndexValue]:
+def texts(value: Any, code: str, _: str, found: list[IndexValue]) -> None:
     """A string."""
     if value.__class__ is str:
-        yield StringValue(code, value[:1_000], folded(value))
+        found.append(StringValue(code, value[:1_000], folded(value)))
 
 
 def parts_of(names: tuple[str, ...]) -> Convert:
     """A name or an address: each of its parts."""
 
-    def convert(value: Any, code: str, _: str) -> Iterator[IndexValue]:
+    def convert(value: Any, code: str, _: str, found: list[IndexValue]) -> None:
         for name in names if value.__class__ is dict else ():
             inside = value.get(name)
             for each in inside if inside.__class__ is list else (inside,):
                 if each.__class__ is str:
-                    yield StringValue(code, each[:1_000], folded(each))
+                    found.append(StringValue(code, each[:1_000], folded(each)))
 
     return convert
 
 
-def concept_text(value: Any, code: str, _: str) -> Iterator[IndexValue]:
+def concept_text(value: Any, code: str, _: str, found: list[IndexValue]) -> None:
     """A concept searched as a string: its text and displays."""
     if value.__class__ is dict:
-        yield from texts(value.get("text"), code, "")
+        texts(value.get("text"), code, "", found)
         for each in objects(value.get("coding")):
-            yield from texts(each.get("display"), code, "")
+            texts(each.get("display"), code, "", found)
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
@@ -78,31 +77,31 @@ def words(value: dict[str, Any], key: str) -> str | None:
     return None if found is None else folded(found)
 
 
-def codes(value: Any, code: str, system: str) -> Iterator[IndexValue]:
+def codes(value: Any, code: str, system: str, found: list[IndexValue]) -> None:
     """A code, whose system is the one to which its element is bound, or a boolean."""
     if value.__class__ is bool:
-        yield TokenValue(code, system or None, "true" if value else "false")
+        found.append(TokenValue(code, system or None, "true" if value else "false"))
     elif value.__class__ is str:
-        yield TokenValue(code, system or None, value)
+        found.append(TokenValue(code, system or None, value))
 
 
-def codings(value: Any, code: str, _: str) -> Iterator[IndexValue]:
+def codings(value: Any, code: str, _: str, found: list[IndexValue]) -> None:
     """A Coding."""
     if value.__class__ is dict:
-        yield TokenValue(code, text_of(value, "system"), text_of(value, "code"), words(value, "display"))
+        found.append(TokenValue(code, text_of(value, "system"), text_of(value, "code"), words(value, "display")))
 
 
-def concepts(value: Any, code: str, _: str) -> Iterator[IndexValue]:
+def concepts(value: Any, code: str, _: str, found: list[IndexValue]) -> None:
     """A CodeableConcept: each coding, and its text."""
     if value.__class__ is not dict:
         return
     for each in objects(value.get("coding")):
-        yield TokenValue(code, text_of(each, "system"), text_of(each, "code"), words(each, "display"))
+        found.append(TokenValue(code, text_of(each, "system"), text_of(each, "code"), words(each, "display")))
     if (text := words(value, "text")) is not None:
-        yield TokenValue(code, None, None, text)
+        found.append(TokenValue(code, None, None, text))
 
 
-def identifiers(value: Any, code: str, _: str) -> Iterator[IndexValue]:
+def identifiers(value: Any, code: str, _: str, found: list[IndexValue]) -> None:
     """An Identifier; once for each coding of its type."""
     if value.__class__ is not dict or (number := text_of(value, "value")) is None:
         return
@@ -111,31 +110,31 @@ def identifiers(value: Any, code: str, _: str) -> Iterator[IndexValue]:
     text = words(kind, "text") if kind.__class__ is dict else None
     for each in (objects(kind.get("coding")) if kind.__class__ is dict else None) or ({},):
         shown = text or words(each, "display")
-        yield TokenValue(code, system, number, shown, text_of(each, "system"), text_of(each, "code"))
+        found.append(TokenValue(code, system, number, shown, text_of(each, "system"), text_of(each, "code")))
 
 
-def contact_points(value: Any, code: str, _: str) -> Iterator[IndexValue]:
+def contact_points(value: Any, code: str, _: str, found: list[IndexValue]) -> None:
     """A ContactPoint: its value; what it is (`phone`, `email`) is no system of codes."""
     if value.__class__ is dict and (number := text_of(value, "value")) is not None:
-        yield TokenValue(code, None, number)
+        found.append(TokenValue(code, None, number))
 
 
-def dates(value: Any, code: str, _: str) -> Iterator[IndexValue]:
+def dates(value: Any, code: str, _: str, found: list[IndexValue]) -> None:
     """A date, dateTime or instant."""
-    if value.__class__ is str and (found := span_ms(value)) is not None:
-        yield DateValue(code, found[0], found[1])
+    if value.__class__ is str and (span := span_ms(value)) is not None:
+        found.append(DateValue(code, span[0], span[1]))
 
 
-def periods(value: Any, code: str, _: str) -> Iterator[IndexValue]:
+def periods(value: Any, code: str, _: str, found: list[IndexValue]) -> None:
     """A Period, which may be open on a side."""
     if value.__class__ is not dict:
         return
     start, end = (span_ms(text) if (text := text_of(value, key)) else None for key in ("start", "end"))
     if start or end:
-        yield DateValue(code, start[0] if start else None, end[1] if end else None)
+        found.append(DateValue(code, start[0] if start else None, end[1] if end else None))
 
 
-def timings(value: Any, code: str, _: str) -> Iterator[IndexValue]:
+def timings(value: Any, code: str, _: str, found: list[IndexValue]) -> None:
     """A Timing: from its first event to its last, or its bounds."""
     if value.__class__ is not dict:
         return
@@ -146,9 +145,9 @@ def timings(value: Any, code: str, _: str) -> Iterator[IndexValue]:
         if each.__class__ is str and (span := span_ms(each))
     ]
     if spans:
-        yield DateValue(code, min(each[0] for each in spans), max(each[1] for each in spans))
+        found.append(DateValue(code, min(each[0] for each in spans), max(each[1] for each in spans)))
     elif (repeat := value.get("repeat")).__class__ is dict:
-        yield from periods(repeat.get("boundsPeriod"), code, "")
+        periods(repeat.get("boundsPeriod"), code, "", found)
 
 
 def decimal(value: Any) -> Decimal | None:
@@ -164,26 +163,26 @@ def decimal(value: Any) -> Decimal | None:
     return found if is_calculable(found) else None
 
 
-def numbers(value: Any, code: str, _: str) -> Iterator[IndexValue]:
+def numbers(value: Any, code: str, _: str, found: list[IndexValue]) -> None:
     """A number."""
-    if (found := decimal(value)) is not None:
-        yield NumberValue(code, float(found), float(found))
+    if (number := decimal(value)) is not None:
+        found.append(NumberValue(code, float(number), float(number)))
 
 
-def number_ranges(value: Any, code: str, _: str) -> Iterator[IndexValue]:
+def number_ranges(value: Any, code: str, _: str, found: list[IndexValue]) -> None:
     """A Range searched as a number."""
     for each in quantities_of_range(value, code):
-        yield NumberValue(code, each.low, each.high)
+        found.append(NumberValue(code, each.low, each.high))
 
 
-def quantities(value: Any, code: str, _: str) -> Iterator[IndexValue]:
+def quantities(value: Any, code: str, _: str, found: list[IndexValue]) -> None:
     """A Quantity; `<` and `>` leave it open on a side."""
     if value.__class__ is not dict or (number := decimal(value.get("value"))) is None:
         return
     comparator = text_of(value, "comparator") or ""
     low = None if comparator.startswith("<") else number
     high = None if comparator.startswith(">") else number
-    yield amount(code, low, high, value)
+    found.append(amount(code, low, high, value))
 
 
 def amount(code: str, low: Decimal | None, high: Decimal | None, unit: dict[str, Any]) -> QuantityValue:
@@ -219,50 +218,50 @@ def quantities_of_range(value: Any, code: str) -> Iterator[QuantityValue]:
         yield amount(code, low, high, ends[0] if low is not None else ends[1])
 
 
-def quantity_ranges(value: Any, code: str, _: str) -> Iterator[IndexValue]:
+def quantity_ranges(value: Any, code: str, _: str, found: list[IndexValue]) -> None:
     """A Range."""
-    yield from quantities_of_range(value, code)
+    found += quantities_of_range(value, code)
 
 
-def samples(value: Any, code: str, _: str) -> Iterator[IndexValue]:
+def samples(value: Any, code: str, _: str, found: list[IndexValue]) -> None:
     """SampledData: its limits, where it states them."""
     if value.__class__ is dict and (origin := value.get("origin")).__class__ is dict:
         low, high = decimal(value.get("lowerLimit")), decimal(value.get("upperLimit"))
         if low is not None or high is not None:
-            yield amount(code, low, high, origin)
+            found.append(amount(code, low, high, origin))
 
 
-def references(value: Any, code: str, base: str) -> Iterator[IndexValue]:
+def references(value: Any, code: str, base: str, found: list[IndexValue]) -> None:
     """A Reference: where it points, and the identifier that it gives."""
     if value.__class__ is not dict:
         return
     if (text := text_of(value, "reference")) and (target := target_of(text, base)):
-        yield ReferenceValue(code, target.type or text_of(value, "type"), target.id, target.url, target.version)
+        found.append(ReferenceValue(code, target.type or text_of(value, "type"), target.id, target.url, target.version))
     if (identifier := value.get("identifier")).__class__ is dict and (number := text_of(identifier, "value")):
         system = text_of(identifier, "system")
-        yield ReferenceValue(code, text_of(value, "type"), identifier_system=system, identifier_value=number)
+        found.append(ReferenceValue(code, text_of(value, "type"), identifier_system=system, identifier_value=number))
 
 
-def canonicals(value: Any, code: str, base: str) -> Iterator[IndexValue]:
+def canonicals(value: Any, code: str, base: str, found: list[IndexValue]) -> None:
     """A canonical or a URI in a reference parameter; one of a resource here also by its type and id."""
-    if value.__class__ is str and (found := canonical_of(value)) is not None:
+    if value.__class__ is str and (canonical := canonical_of(value)) is not None:
         here = target_of(value, base)
         if here is not None and here.id is not None:
-            yield ReferenceValue(code, here.type, here.id, None, here.version)
+            found.append(ReferenceValue(code, here.type, here.id, None, here.version))
         else:
-            yield ReferenceValue(code, None, None, found.url, found.version)
+            found.append(ReferenceValue(code, None, None, canonical.url, canonical.version))
 
 
-def resources(value: Any, code: str, _: str) -> Iterator[IndexValue]:
+def resources(value: Any, code: str, _: str, found: list[IndexValue]) -> None:
     """A resource inside another, searched as a reference to it."""
     if value.__class__ is dict and (own_id := text_of(value, "id")):
-        yield ReferenceValue(code, text_of(value, "resourceType"), own_id)
+        found.append(ReferenceValue(code, text_of(value, "resourceType"), own_id))
 
 
-def uris(value: Any, code: str, _: str) -> Iterator[IndexValue]:
+def uris(value: Any, code: str, _: str, found: list[IndexValue]) -> None:
     """A URI."""
     if value.__class__ is str:
-        yield UriValue(code, value[:2_000])
+        found.append(UriValue(code, value[:2_000]))
 
 
 STRINGS = ("string", "markdown", "code", "id", "uri", "url", "canonical")

@@ -45,10 +45,11 @@ class Extractor:
         code, *others = self.codes
         for value in self.walk.values(content):
             if target is None or names(value, target, base):
-                found += self.convert(value, code, context)
-        made = found[begun:] if others else ()
-        for other in others:
-            found += [msgspec.structs.replace(each, code=other) for each in made]
+                self.convert(value, code, context, found)
+        if others:
+            made = found[begun:]
+            for other in others:
+                found += [msgspec.structs.replace(each, code=other) for each in made]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Evaluated:
         for value, kind in self.evaluation.found(content, type_name, resource):
             convert = CONVERTERS[self.kind].get("Resource" if kind in self.targets else kind)
             if convert is not None:
-                found += convert(value, self.code, base if self.kind == "reference" else "")
+                convert(value, self.code, base if self.kind == "reference" else "", found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ Source: FHIR R4 2.3.0 (references), 2.1.0.5 (canonicals).
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
 LOCAL = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?")
@@ -22,7 +21,6 @@ class Target(NamedTuple):
     version: str | None
 
 
-@lru_cache(maxsize=8192)
 def target_of(reference: str, base: str) -> Target | None:
     """What a reference means; None of one inside its own resource (`#id`), and of one without end.
 

@@ -47,22 +47,27 @@ class Walk:
         """What stands at the end; whatever is missing or of another shape on the way."""
         if not self.steps:
             return [content]
-        found = several(content.get(str(self.steps[0])))
+        first = content.get(self.steps[0])  # type: ignore[arg-type]  # no walk begins with a condition
+        found = first if first.__class__ is list else [] if first is None else [first]
         for step in self.steps[1:]:
             if step.__class__ is tuple:
                 key, text = step
                 found = [each for each in found if each.__class__ is dict and each.get(key) == text]
             else:
-                onward = [each[step] for each in found if each.__class__ is dict and step in each]
-                found = [value for each in onward for value in several(each)]
+                found = below(found, step)
         return found
 
 
-def several(value: Any) -> list[Any]:
-    """The items of an array; of anything else itself, of nothing none."""
-    if value.__class__ is list:
-        return list(value)
-    return [] if value is None else [value]
+def below(found: list[Any], key: object) -> list[Any]:
+    """What stands under a key of some objects; arrays are walked through."""
+    onward: list[Any] = []
+    for each in found:
+        value = each.get(key) if each.__class__ is dict else None
+        if value.__class__ is list:
+            onward += value
+        elif value is not None:
+            onward.append(value)
+    return onward
 
 
 def walks(expression: str, type_name: str) -> list[Walk] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -200,6 +201,29 @@ def test_a_verdict_has_three_answers() -> None:
         compile_expression(each).verdict(root_of(PATIENT)) for each in ("active", "active.not()", "nothing = 1")
     ]
     assert verdicts == [True, False, None]
+
+
+def test_a_topic_compares_before_and_after(shared_data: Path) -> None:
+    """The criterion of the subscription topic among the outside material."""
+    folder = shared_data / "fhir" / "subscriptions-and-search"
+    topic = (folder / "Basic-topic-encounter-complete-qualified.json").read_text(encoding="utf-8")
+    text = "(%previous.empty() | (%previous.status != 'finished')) and (%current.status = 'finished')"
+    assert text in topic
+    names = frozenset(("previous", "current"))
+    planned, finished = (root_of({"resourceType": "Encounter", "status": each}) for each in ("planned", "finished"))
+    expression = compile_expression(text, r4_types(), variables=names)
+
+    def verdict(**given: Node) -> bool | None:
+        return expression.verdict(given["current"], around=Surroundings(variables=given))
+
+    assert verdict(current=finished) is True
+    assert verdict(current=planned) is False
+    with pytest.raises(PathRejected) as refusal:  # (false | true) is no boolean, as the topic has it
+        verdict(previous=planned, current=finished)
+    assert refusal.value.fault is PathFault.WRONG_COUNT
+    better = compile_expression(text.replace(" | ", " or "), r4_types(), variables=names)
+    around = Surroundings(variables={"previous": planned, "current": finished})
+    assert better.verdict(finished, around=around) is True
 
 
 def test_permanent_numbers() -> None:

@@ -72,18 +72,21 @@ class Expression:
         return truth(self.items(context, around=around, resource=resource, root=root))
 
 
-def compile_expression(expression: str, types: Types = NO_TYPES, *, strict: bool = False) -> Expression:
+def compile_expression(
+    expression: str, types: Types = NO_TYPES, *, strict: bool = False, variables: frozenset[str] = frozenset()
+) -> Expression:
     """Compile an expression.
 
     Args:
         expression: FHIRPath 2.0.0 with FHIR's functions.
         types: what is known of FHIR's types; without them, elements are found by name and have no type.
         strict: whether a name that no type has is refused when it is met, instead of giving nothing.
+        variables: names beside FHIR's own that may stand after `%`; `Surroundings` gives their values.
 
     Raises:
         PathRejected: SYNTAX, TOO_LONG, UNKNOWN_FUNCTION, UNKNOWN_TYPE, UNKNOWN_VARIABLE, BAD_ARGUMENT.
     """
-    return Expression(Compiler(types).step(parse(expression)), types, strict)
+    return Expression(Compiler(types, variables).step(parse(expression)), types, strict)
 
 
 def plain_values(items: Items) -> list[Any]:

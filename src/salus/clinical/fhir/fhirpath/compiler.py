@@ -16,7 +16,7 @@ from salus.clinical.fhir.fhirpath.functions import FUNCTIONS, Function
 from salus.clinical.fhir.fhirpath.moments import date_or_time, time_of_day
 from salus.clinical.fhir.fhirpath.nodes import Items, Node, members, system
 from salus.clinical.fhir.fhirpath.operator_steps import OPERATORS
-from salus.clinical.fhir.fhirpath.operators import singleton
+from salus.clinical.fhir.fhirpath.operators import as_items, singleton
 from salus.clinical.fhir.fhirpath.quantities import UCUM, Quantity
 from salus.clinical.fhir.fhirpath.syntax import (
     Amount,
@@ -49,9 +49,10 @@ VARIABLES: dict[str, Callable[[Environment], Items]] = {
 class Compiler:
     """Makes the closures of one expression."""
 
-    def __init__(self, types: Types) -> None:
-        """Begin at depth 0."""
+    def __init__(self, types: Types, variables: frozenset[str] = frozenset()) -> None:
+        """Begin at depth 0; `variables` are those that the surroundings may give."""
         self.types = types
+        self.variables = variables
         self.depth = 0
 
     def step(self, tree: Tree) -> Step:
@@ -164,6 +165,8 @@ class Compiler:
         """An environment variable."""
         if tree.name in VARIABLES:
             return VARIABLES[tree.name]
+        if tree.name in self.variables:
+            return lambda env: as_items(env.around.variables.get(tree.name))
         if tree.name in CONSTANTS:
             return constant([CONSTANTS[tree.name]])
         for prefix, url in (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,12 +24,15 @@ class Surroundings:
         is_member: whether a coded element is in a value set (by URL); None when that cannot be told.
         conforms: whether an element conforms to a profile (by URL); None when that cannot be told.
         now: the time of `now()` and `today()`; None is the machine's clock.
+        variables: what a specification adds, such as `%previous` and `%current` of a subscription's topic; an
+            expression must be compiled with their names, and one that is not given is empty.
     """
 
     resolve: Callable[[str], dict[str, Any] | None] | None = None
     is_member: Callable[[Node, str], bool | None] | None = None
     conforms: Callable[[Node, str], bool | None] | None = None
     now: datetime | None = None
+    variables: Mapping[str, Node] = field(default_factory=dict)
 
     def time(self) -> datetime:
         """The time of this evaluation."""

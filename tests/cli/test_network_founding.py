@@ -140,3 +140,30 @@ def test_a_peer_that_is_not_there(run: Run, place: Path, founders: list[Path]) -
     dropped = run("network", "peers", place / "rz1", "--drop", "rz2", "--json").facts
     assert (dropped["peers"], dropped["dropped"]) == ([], ["RZ2"])
     assert_fails(run("network", "peers", place / "rz1", "--drop", "RZ2"), 2, error="came RZ2", hint="network peers")
+
+
+def test_founders_agree_on_policies_with_the_genesis(run: Run, place: Path, founders: list[Path]) -> None:
+    rule, own = place / "rule.json", place / "own.json"
+    rule.write_text('{"type": "deny", "purposes": ["hpaymt"]}', encoding="utf-8")
+    own.write_text('{"type": "deny", "purposes": ["hresch"]}', encoding="utf-8")
+    policies = ("--policy", f"rz2={own}", "--policy", rule)
+    made = [run("network", "found", place / folder, *founders, *policies) for folder in ("rz1", "rz2")]
+    assert [each.status for each in made] == [0, 0]
+    assert len({each.out.splitlines()[-2] for each in made}) == 1
+    lines = made[0].out.splitlines()
+    assert lines[lines.index("policy of everybody, version 1") + 1] == "  1     Anybody may not see your records, for payment."
+    assert lines[lines.index("policy of RZ2, version 1") + 1] == "  1     Anybody may not see your records, for research."
+    genesis = open_folder(place / "rz1").genesis()
+    assert [(each.organisation, len(each.provisions)) for each in genesis.policies] == [("", 1), ("RZ2", 1)]
+
+
+def test_a_founder_that_names_other_policies_has_another_genesis(run: Run, place: Path, founders: list[Path]) -> None:
+    rule = place / "rule.json"
+    rule.write_text('{"type": "deny", "purposes": ["hpaymt"]}', encoding="utf-8")
+    stranger = run("network", "found", place / "rz1", *founders, "--policy", f"ZZ9={rule}")
+    assert_fails(stranger, 2, error="expected a policy of a founder, came one of ZZ9", hint="salus")
+    with_rule = run("network", "found", place / "rz1", *founders, "--policy", rule, "--json")
+    without = run("network", "found", place / "rz2", *founders, "--json")
+    assert with_rule.facts["genesis"] != without.facts["genesis"]
+    assert [each["organisation"] for each in with_rule.facts["policies"]] == ["network"]
+    assert without.facts["policies"] == []

@@ -62,6 +62,11 @@ def test_the_page_is_followed_word_for_word(lived: dict[str, Any], place: Path) 
     assert len({(place / each / each / "genesis").read_bytes() for each in ("rz1", "rz2", "rz3", "rz4", "ry5")}) == 1
     [invited], [joined] = said(lived, "network invite"), said(lived, "network join")
     assert FINGERPRINT.findall(invited)[0] in FINGERPRINT.findall(joined)
+    # A policy of everybody is carried by three of four, and every member reads the same rule.
+    [carried] = said(lived, "network policies")
+    rule = "  1     Anybody may not see your records, for payment."
+    assert carried.splitlines()[-2:] == ["policy of everybody, version 1", rule]
+    assert rule in said(lived, "network members")[0].splitlines()
     # The third accusation suspends, and a vote confirms it.
     assert ["waits for other" in each for each in said(lived, "network accuse")] == [True, True, False]
     assert "RZ3 is suspended until" in lived["logs"]["rz3-2.log"]

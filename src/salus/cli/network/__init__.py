@@ -7,6 +7,7 @@ from salus.cli.network.engine import install_engine
 from salus.cli.network.founding import found, init
 from salus.cli.network.joining import invite, join, peers
 from salus.cli.network.leaving import leave
+from salus.cli.network.policies import policies
 from salus.cli.network.running import start
 from salus.cli.network.standing import status
 from salus.cli.network.votes import accuse, members, propose, vote
@@ -29,7 +30,7 @@ def command() -> None:
 
 FOUNDING = (install_engine, init, found, start, status)
 ADOPTING = (seal, adopt, agree)
-GROWING = (invite, join, peers, members, propose, vote, accuse, leave)
+GROWING = (invite, join, peers, members, policies, propose, vote, accuse, leave)
 
 for each in (*FOUNDING, *ADOPTING, *GROWING):
     command.add_command(each)

@@ -2,11 +2,16 @@
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from salus.cli.network.policies import policy_facts, policy_lines
 from salus.cli.options import FILE, FOLDER, as_json_option
 from salus.cli.output import Facts, note, show
+
+if TYPE_CHECKING:
+    from salus.contracts.genesis import FirstPolicy
 
 KINDS = ("hospital", "practice", "pharmacy", "insurer", "research", "record-company")
 FIRST_PORT = 26_656
@@ -76,12 +81,16 @@ def init(folder: Path, chain: str, of: Path | None, as_json: bool, **place: str 
 @click.command(name="found", short_help="Make the network's genesis from all founders' files.")
 @click.argument("folder", type=FOLDER)
 @click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--policy", "policies", multiple=True, metavar="[CODE=]FILE", help="A rule of all, or of a member.")
 @as_json_option
-def found(folder: Path, files: tuple[Path, ...], as_json: bool) -> None:
+def found(folder: Path, files: tuple[Path, ...], policies: tuple[str, ...], as_json: bool) -> None:
     """Make the genesis document in FOLDER from the member FILES of all founders, FOLDER's own among them.
 
     Every founder does this alone. The same files, in any order, give the same genesis: compare its fingerprint over the
     telephone before anybody starts. If one differs, somebody was given another file.
+
+    Policies come in by vote, later (salus network propose), or are agreed on now: then every founder names the same
+    rules in the same order. They are files as of salus consent file --tree.
 
     \b
     Example:
@@ -94,18 +103,22 @@ def found(folder: Path, files: tuple[Path, ...], as_json: bool) -> None:
     from salus.node.network.member_file import read_member_file
 
     members = [read_member_file(path) for path in files]
-    genesis = make_genesis(open_folder(folder), members)
+    genesis = make_genesis(open_folder(folder), members, policies=_policies(policies))
     digest = genesis_hash(genesis)
     seats = [each.organisation for each in genesis.validators]
+    names = {each.organisation: each.name for each in genesis.founders}
+    agreed = [(each.organisation, 1, each.provisions) for each in genesis.policies]
     facts: Facts = {
         "chain": genesis.chain,
         "genesis": digest,
         "fingerprint": fingerprint(digest),
         "members": [{"organisation": each.organisation, "fingerprint": each.fingerprint()} for each in members],
         "validators": seats,
+        "policies": policy_facts(agreed, names),
     }
     lines = [f"founded {genesis.chain}: {len(genesis.founders)} members, blocks signed by {', '.join(seats)}"]
     lines += [f"  {each.organisation}  {each.name}  {each.fingerprint()}" for each in members]
+    lines += policy_lines(agreed, names)
     lines += [
         f"fingerprint of the genesis, the same for all founders: {fingerprint(digest)}",
         f"next, when all have the same: salus network start {folder}",
@@ -113,3 +126,16 @@ def found(folder: Path, files: tuple[Path, ...], as_json: bool) -> None:
     show(facts, lines, as_json=as_json)
     if len(seats) < 4:
         note(f"note: with {len(seats)} validators the ledger stops when one of them is down; four stand one failure")
+
+
+def _policies(written: tuple[str, ...]) -> "tuple[FirstPolicy, ...]":
+    from salus.contracts.genesis import FirstPolicy
+    from salus.contracts.provisions import Provision
+    from salus.sdk.choice_files import read_choice
+
+    rules: dict[str, list[Provision]] = {}
+    for each in written:
+        code, is_of_one, path = each.partition("=")
+        place = Path(path if is_of_one else each)
+        rules.setdefault(code.upper() if is_of_one else "", []).append(read_choice(place.read_bytes()))
+    return tuple(FirstPolicy(code, tuple(rules[code])) for code in sorted(rules))

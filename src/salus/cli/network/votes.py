@@ -7,6 +7,7 @@ import click
 
 from salus.cli.failures import BAD_INPUT, Failure
 from salus.cli.network.places import node_of
+from salus.cli.network.policies import NETWORK, policy_of, proposed_rules, rule_lines, sentences_of
 from salus.cli.options import FILE, as_json_option, node_argument
 from salus.cli.output import Facts, show, table
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from salus.node.network.admission import AdmissionRequest
     from salus.node.services.govern import Members
 
-CHANGES = ("admit", "remove", "validator", "observer", "own-proofs", "suspend", "lift")
+CHANGES = ("admit", "remove", "validator", "observer", "own-proofs", "suspend", "lift", "policy")
 PROPOSAL_ID_BYTES = 16
 DAY_S = 86_400
 
@@ -41,25 +42,40 @@ def members(node: Path, as_json: bool) -> int:
     return 0
 
 
-@click.command(name="propose", short_help="Propose that somebody is admitted, removed, suspended or made a validator.")
+@click.command(name="propose", short_help="Propose a change of a member, or of a policy.")
 @node_argument
 @click.argument("change", type=click.Choice(CHANGES))
 @click.argument("organisation", metavar="CODE")
 @click.option("--request", type=FILE, help="Of a candidate: what salus network join made.")
 @click.option("--power", default=10, show_default=True, type=click.IntRange(1, (1 << 31) - 1), help="Of a validator.")
 @click.option("--days", default=30, show_default=True, type=click.IntRange(1, 3660), help="Of a suspension.")
+@click.option("--rule", "rules", multiple=True, type=FILE, help="Of a policy, a JSON file; all that it is to have.")
+@click.option("--no-rules", is_flag=True, help="A policy without rules.")
 @as_json_option
 def propose(
-    node: Path, change: str, organisation: str, request: Path | None, power: int, days: int, as_json: bool
+    node: Path,
+    change: str,
+    organisation: str,
+    request: Path | None,
+    power: int,
+    days: int,
+    rules: tuple[Path, ...],
+    no_rules: bool,
+    as_json: bool,
 ) -> int:
     """Propose a change of the member CODE; NODE's organisation is in favour, and votes are taken for 7 days.
 
     More than two thirds of all members carry it. A suspension by vote confirms one that members brought about. Who is
     to be admitted has made a request; first it follows the ledger, and another proposal makes it a validator.
 
+    A policy replaces the one before, whole: that of the member CODE, or of everybody with `network` for CODE. Its rules
+    are files as of salus consent file --tree. A deny forbids whatever a patient chose; a permit is the default where a
+    patient chose nothing. salus network policies shows what is in force.
+
     \b
     Example:
       salus network propose ./rz1 admit RY5 --request ./RY5.request
+      salus network propose ./rz1 policy network --rule ./no-research.json
       salus network propose ./north/z99001 suspend RZ1 --days 30
     """
     from salus.node.opening import open_node
@@ -67,13 +83,15 @@ def propose(
     from salus.node.services.govern import propose_admission
 
     code = organisation.upper()
+    policy = proposed_rules(change, rules, no_rules=no_rules)
     candidate = _candidate(change, code, request)
     with open_node(node_of(node)) as opened:
         if candidate is not None:
             proposed = propose_admission(opened, candidate)
         else:
             until_s = opened.clock() + days * DAY_S
-            proposed = put_to_the_vote(opened, _action(change, code, power=power, until_s=until_s))
+            action = policy_of(organisation, policy) if policy is not None else None
+            proposed = put_to_the_vote(opened, action or _action(change, code, power=power, until_s=until_s))
     facts: Facts = {"proposal": proposed.proposal.hex(), "carried": proposed.is_carried}
     show(facts, [f"proposal {proposed.proposal.hex()}: {_standing(is_carried=proposed.is_carried)}"], as_json=as_json)
     return 0
@@ -195,7 +213,8 @@ def proposal_facts(seen: "Members") -> list[Facts]:
         {
             "proposal": identifier.hex(),
             "action": type(row.action).__name__,
-            "organisation": getattr(row.action, "organisation", ""),
+            "organisation": _about(row.action),
+            "rules": _rules(row.action, seen),
             "proposer": row.proposer,
             "in_favour": list(row.in_favour),
             "expires_at_s": row.expires_at_s,
@@ -212,7 +231,23 @@ def member_lines(seen: "Members", now_s: int) -> list[str]:
     ]
     lines = table(["member", "holds", "power", "", "name"], rows)
     for identifier, row in seen.proposals.items():
-        about = getattr(row.action, "organisation", "")
-        lines.append(f"proposal {identifier.hex()}: {type(row.action).__name__} {about}".rstrip())
+        lines.append(f"proposal {identifier.hex()}: {type(row.action).__name__} {_about(row.action)}".rstrip())
+        lines += rule_lines(_rules(row.action, seen))
         lines.append(f"  by {row.proposer}, in favour: {', '.join(row.in_favour) or 'nobody'}")
     return lines
+
+
+def _about(action: "AnyAction") -> str:
+    """Whom an action is about; empty for the rules of the software."""
+    from salus.contracts.membership import SetPolicy
+
+    organisation: str = getattr(action, "organisation", "")
+    return organisation or (NETWORK if isinstance(action, SetPolicy) else "")
+
+
+def _rules(action: "AnyAction", seen: "Members") -> list[list[Facts]]:
+    """The rules that a proposed policy has; none for any other action."""
+    from salus.contracts.membership import SetPolicy
+
+    names = {code: row.name for code, row in seen.members.items()}
+    return [sentences_of(tree, names) for tree in action.provisions] if isinstance(action, SetPolicy) else []

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from salus.contracts.genesis import Genesis
+from salus.contracts.genesis import FirstPolicy, Genesis
 from salus.contracts.membership import KeyUse
 from salus.engines.cometbft.home import ABCI_SOCKET, node_id
 from salus.engines.unix_sockets import PATH_SIZE_BYTES_MAX
@@ -184,18 +184,19 @@ def _move_node(node: Path, path: Path, place: Place) -> None:
     node.rename(path / place.organisation.lower())
 
 
-def found(folder: MemberFolder, members: Sequence[MemberFile]) -> Genesis:
+def found(folder: MemberFolder, members: Sequence[MemberFile], *, policies: tuple[FirstPolicy, ...] = ()) -> Genesis:
     """Write genesis, trust file, member files and peers; all founders make the same genesis of the same files.
 
     Args:
         members: of all founders, checked.
+        policies: in force from the first block on, the same for all founders.
 
     Raises:
         SettingsUnfit: the folder belongs to a network already, or its own member file is not among them.
         GenesisInvalid: they do not fit together.
     """
     check_founder(folder, members)
-    genesis = genesis_of(members)
+    genesis = genesis_of(members, policies=policies)
     write_network(folder, members, genesis)
     return genesis
 

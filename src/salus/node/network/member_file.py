@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from salus.contracts.genesis import (
     DEFAULT_NETWORK,
+    FirstPolicy,
     FirstValidator,
     Founder,
     FounderKey,
@@ -124,7 +125,7 @@ def check_kind(kind: str) -> None:
         raise SettingsUnfit(f"expected a kind among {', '.join(ROLE_CLASSES)}, came {kind}: name one of them")
 
 
-def genesis_of(members: Sequence[MemberFile]) -> Genesis:
+def genesis_of(members: Sequence[MemberFile], *, policies: tuple[FirstPolicy, ...] = ()) -> Genesis:
     """Return the genesis document of these founders, in whatever order they come; their signatures were checked.
 
     Raises:
@@ -142,7 +143,7 @@ def genesis_of(members: Sequence[MemberFile]) -> Genesis:
             time_s=max(each.made_at_s for each in founders),
             network=DEFAULT_NETWORK,
             founders=tuple(map(_founder, founders)),
-            policies=(),
+            policies=policies,
             validators=tuple(FirstValidator(each.organisation, each.key(KeyUse.CONSENSUS), POWER) for each in seats),
         )
     )

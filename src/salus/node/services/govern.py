@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from salus.contracts import membership
 from salus.contracts.membership import (
+    NETWORK_POLICY,
     PROPOSALS,
     Accused,
     AnyAction,
     KeyUse,
     Organisation,
+    Policy,
     Proposal,
     Propose,
     Proposed,
@@ -62,6 +64,15 @@ def read_members(snapshot: Snapshot, *, now_s: int) -> Members:
             ProposalId(key[_KEY_HEAD_BYTES:]): row for key, row in PROPOSALS.under(rows) if now_s < row.expires_at_s
         },
     )
+
+
+def see_policies(node: Node) -> dict[OrganisationId, Policy]:
+    """Return the policies that have rules, or had: the network's first, under an empty code, then members' by code."""
+    with node.engine.snapshot() as snapshot:
+        rows = ReadOnce(snapshot)
+        codes = (NETWORK_POLICY, *membership.members(rows))
+        found = {code: membership.policy(rows, code) for code in codes}
+    return {code: policy for code, policy in found.items() if policy.version}
 
 
 def propose(node: Node, action: AnyAction) -> Proposed:

@@ -13,10 +13,12 @@ import pytest
 from salus.api.exchange import desk, frames_response, http_protocol
 from salus.contracts.residuals import CertifiedSession, Session
 from salus.crypto.signing import SigningKey
+from salus.engines.base import Busy as LedgerBusy
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import OrganisationId, PermitId, PublicKey
+from salus.ledger.outcomes import TransactionResult
 from salus.node import sealed_streams
-from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.errors import Busy, NotNow, Refusal, Refused
 from salus.node.exchange import Done, MatchAnswer, MatchAsk, SignedMatchAsk, StreamAsk
 from salus.node.sealed_bodies import ASK_BODY_BYTES_MAX, ASK_PATH
 from salus.testing.world import HOSPITAL, PRACTICE
@@ -225,6 +227,40 @@ def test_what_cannot_be_taken_on_is_not_now_at_once(tight: Served, monkeypatch: 
     assert answers == [Done(7)]
     assert peers.ask(HOSPITAL, ASK) == Done(7)
     peers.close()
+
+
+NOT_NOW = [
+    pytest.param(Busy("the ledger has too much to do"), 429, "1", id="a full queue"),
+    pytest.param(NotNow("the disk is gone"), 503, "2", id="what is away"),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "after_s"), NOT_NOW)
+def test_a_full_queue_is_429_and_what_is_away_is_503(
+    tight: Served, monkeypatch: pytest.MonkeyPatch, error: NotNow, status: int, after_s: str
+) -> None:
+    def full(*_: object) -> Done:
+        raise error
+
+    monkeypatch.setattr(desk, "answer", full)
+    came = send(tight, Forged(tight.world))
+    assert (came.status, came.fields["retry-after"]) == (status, after_s)
+    assert json.loads(came.body) == {"refusal": 0, "words": str(error)}
+    peers = tight.peers(PRACTICE)
+    with pytest.raises(NotNow, match=str(error)):
+        peers.ask(HOSPITAL, ASK)
+    peers.close()
+
+
+def test_a_full_queue_of_the_ledger_is_busy(tight: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = tight.world.nodes[HOSPITAL]
+
+    def full(*_: object) -> TransactionResult:
+        raise LedgerBusy("the queue is full")
+
+    monkeypatch.setattr(node.engine, "submit", full)
+    with pytest.raises(Busy, match="send the same again"):
+        node.submit_raw(b"")
 
 
 def test_a_stream_too_many_is_not_now(tight: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from salus.crypto.hashing import sha256
 from salus.crypto.signing import SigningKey
-from salus.engines.base import Unavailable
+from salus.engines.base import Busy, Unavailable
 from salus.engines.embedded import EmbeddedEngine
 from salus.engines.intake import Bounds, Submission
 from salus.engines.store import BLOCKS
@@ -223,11 +223,11 @@ def test_a_full_queue_says_busy_and_has_room_again_later(start: Start, bounds: B
     engine = start(bounds=bounds)
     gate = Gate(engine)
     raws = [toy.notes(number, time_s=NOW_S) for number in range(1, 5)]
-    with pytest.raises(Unavailable, match="queue is full, try later"):
+    with pytest.raises(Busy, match="queue is full, try later"):
         engine.submit_many(raws)
     answered: list[Submission] = []
     engine.offer(raws[:3], answered.append)
-    with pytest.raises(Unavailable, match="queue is full, try later"):
+    with pytest.raises(Busy, match="queue is full, try later"):
         engine.submit(raws[3])
     gate.opened.set()
     until(lambda: len(answered) == 1)
@@ -257,6 +257,7 @@ def test_a_member_with_too_much_queued_is_told_to_wait_and_others_are_not(start:
         engine.offer([toy.notes(number, time_s=NOW_S, key=FREE)], answered.append)
     gate.opened.set()
     until(lambda: len(answered) == 10)
+    assert [submission.is_busy for submission in answered].count(True) == 2
     busy = [submission.unavailable for submission in answered if submission.unavailable]
     assert busy == ["busy: this member has too much queued, try later"] * 2
     assert engine.submit(toy.notes(9, time_s=NOW_S, key=GREEDY)).code == 0

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from salus.engines import wire
-from salus.engines.base import Unavailable
+from salus.engines.base import Busy, Unavailable
+from salus.engines.client import LedgerClient
 from salus.engines.embedded import EmbeddedEngine
 from salus.engines.process import CONNECTIONS_MAX, IN_FLIGHT_MAX, LedgerServer
 from salus.engines.wire import (
@@ -121,6 +122,35 @@ def test_a_socket_left_by_a_killed_process_is_replaced(engine: EmbeddedEngine, p
 def test_a_path_that_is_too_long_is_refused(engine: EmbeddedEngine, tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="use a shorter one"):
         LedgerServer(engine, tmp_path / ("x" * 120))
+
+
+FULL = [
+    pytest.param(Busy("the queue is full"), wire.BUSY, id="full"),
+    pytest.param(Unavailable("the disk is gone"), UNAVAILABLE, id="away"),
+]
+
+
+@pytest.mark.parametrize(("error", "kind"), FULL)
+def test_a_full_queue_is_told_from_what_is_away(
+    client: Client,
+    engine: EmbeddedEngine,
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Unavailable,
+    kind: int,
+) -> None:
+    def full(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(engine, "offer", full)
+    client.ask(7, Submit((toy.notes(1, time_s=NOW_S),)))
+    assert client.answer() == Answer(7, Failed(kind, str(error)))
+    other = LedgerClient(path, tmp_path, chain=toy.CHAIN)
+    with pytest.raises(Unavailable) as caught:
+        other.submit(toy.notes(1, time_s=NOW_S))
+    assert type(caught.value) is type(error)
+    other.close()
 
 
 @pytest.mark.promise("L2")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from salus.engines.base import Unavailable
+from salus.engines.base import Busy
 from salus.engines.cometbft.mempool import OURS_MAX
 from salus.engines.fsck import fsck
 from salus.ledger.outcomes import TransactionResult
@@ -76,7 +76,7 @@ def flood(validator: Validator) -> tuple[int, int]:
     def submit(raws: list[bytes]) -> None:
         try:
             done.extend(validator.client.submit_many(raws, timeout_s=PATIENCE_S))
-        except Unavailable as error:
+        except Busy as error:
             refused.extend([str(error)] * len(raws))
 
     threads = [threading.Thread(target=submit, args=(each,)) for each in batches]
@@ -84,7 +84,6 @@ def flood(validator: Validator) -> tuple[int, int]:
         each.start()
     for each in threads:
         each.join()
-    assert all(each.startswith("busy") for each in refused), set(refused)
     return len(refused), len(done)
 
 

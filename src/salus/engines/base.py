@@ -33,6 +33,10 @@ class Unavailable(Exception):
     """The world failed, the rules did not say no: try later. For submissions: send the same bytes again."""
 
 
+class Busy(Unavailable):
+    """A queue is full: the ledger is there, and has too much to do. Come back in a moment, with the same bytes."""
+
+
 class StartRefused(Unavailable):
     """The ledger cannot start here and now; the message says what was expected, what came, what to do."""
 

@@ -20,6 +20,7 @@ from salus.engines import wire
 from salus.engines.base import (
     SUBMIT_TIMEOUT_S,
     WAIT_TIMEOUT_S,
+    Busy,
     ProvedRow,
     SealedHeight,
     Snapshot,
@@ -285,7 +286,7 @@ def _expect(kind: type[A], future: "Future[wire.Answered]", until_s: float) -> A
     except TimeoutError as error:
         raise Unavailable("no answer in time: send the same bytes again") from error
     if isinstance(answered, wire.Failed):
-        raise Unavailable(answered.words)
+        raise (Busy if answered.kind == wire.BUSY else Unavailable)(answered.words)
     assert isinstance(answered, kind), f"expected {kind.__name__}"
     return answered
 

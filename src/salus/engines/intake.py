@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from salus.engines.base import Payer, Snapshot, Unavailable
+from salus.engines.base import Busy, Payer, Snapshot, Unavailable
 from salus.engines.clock import Clock
 from salus.engines.verifier import Task, Verifier
 from salus.ledger import transactions
@@ -55,11 +55,12 @@ class Submission:
         answered: called once, with the last answer; must not block.
     """
 
-    __slots__ = ("_answered", "_left", "results", "unavailable")
+    __slots__ = ("_answered", "_left", "is_busy", "results", "unavailable")
 
     def __init__(self, results: list[TransactionResult | None], answered: Answered) -> None:
         self.results = results
         self.unavailable = ""
+        self.is_busy = False
         self._left = results.count(None)
         self._answered = answered
 
@@ -71,9 +72,9 @@ class Submission:
             self._answered(self)
 
     def outcome(self) -> list[TransactionResult]:
-        """Return all results. Raises Unavailable when one is missing: the same bytes can be sent again."""
+        """Return all results. Raises Unavailable, or Busy, when one is missing: the same bytes can be sent again."""
         if self.unavailable:
-            raise Unavailable(self.unavailable)
+            raise (Busy if self.is_busy else Unavailable)(self.unavailable)
         results = [result for result in self.results if result is not None]
         assert len(results) == len(self.results), "a submission is answered whole"
         return results
@@ -99,10 +100,11 @@ class Entry:
         self.answered = True
         self.submission.answer(self.place, result)
 
-    def refuse(self, words: str) -> None:
+    def refuse(self, words: str, *, is_busy: bool = False) -> None:
         """Tell the submitter to try later; what follows in the same submission is refused too, so order is kept."""
         self.answered = True
-        self.submission.unavailable = self.submission.unavailable or words
+        if not self.submission.unavailable:
+            self.submission.unavailable, self.submission.is_busy = words, is_busy
         self.submission.answer(self.place, None)
 
 
@@ -148,7 +150,8 @@ class Intake:
         """Queue transactions, in this order.
 
         Raises:
-            Unavailable: the queue is full, or closed; nothing was queued.
+            Busy: the queue is full; nothing was queued.
+            Unavailable: it is closed; nothing was queued.
         """
         results: list[TransactionResult | None] = [None] * len(raws)
         decoded: list[tuple[int, Transaction]] = []
@@ -220,7 +223,7 @@ class Intake:
                 raise Unavailable(self.closed)
             count_after, size_after_bytes = self._count + len(entries), self._size_bytes + size_bytes
             if count_after > self._bounds.transactions or size_after_bytes > self._bounds.size_bytes:
-                raise Unavailable("busy: the queue is full, try later")
+                raise Busy("busy: the queue is full, try later")
             self._count, self._size_bytes = count_after, size_after_bytes
             self._queue.extend(entries)
             self._unverified.extend(entries)
@@ -309,7 +312,7 @@ def _is_fit(entry: Entry) -> bool:
         return False
     words = entry.submission.unavailable or entry.busy
     if words:
-        entry.refuse(words)
+        entry.refuse(words, is_busy=bool(entry.busy))
     return not words
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from salus.engines import wire
-from salus.engines.base import Unavailable
+from salus.engines.base import Busy, Unavailable
 from salus.engines.intake import Submission
 from salus.engines.served import ServedEngine
 from salus.engines.unix_sockets import Acceptor, shut
@@ -109,7 +109,7 @@ class _Connection:
                 case wire.Hello():
                     raise wire.FrameInvalid("expected one Hello, at the beginning")
         except Unavailable as error:
-            self._give(number, wire.Failed(wire.UNAVAILABLE, str(error)))
+            self._give(number, _failed(error))
 
     def _greet(self, request: wire.Request | None) -> None:
         if request is None:
@@ -146,4 +146,8 @@ def _results(number: int, submission: Submission) -> wire.Answer:
     try:
         return wire.Answer(number, wire.Results(tuple(submission.outcome())))
     except Unavailable as error:
-        return wire.Answer(number, wire.Failed(wire.UNAVAILABLE, str(error)))
+        return wire.Answer(number, _failed(error))
+
+
+def _failed(error: Unavailable) -> wire.Failed:
+    return wire.Failed(wire.BUSY if isinstance(error, Busy) else wire.UNAVAILABLE, str(error))

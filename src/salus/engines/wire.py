@@ -25,6 +25,8 @@ UNAVAILABLE = 1
 """Try later; for submissions, send the same bytes again."""
 MALFORMED = 2
 """The bytes were no request; the connection ends."""
+BUSY = 3
+"""A queue is full: like unavailable, and a moment is enough."""
 
 _Number = Annotated[int, Meta(ge=0, lt=1 << 53)]
 _Key = Annotated[bytes, Meta(min_length=1, max_length=511)]

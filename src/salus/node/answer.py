@@ -15,7 +15,7 @@ from salus.ledger.contract import Rejected
 from salus.ledger.identifiers import OrganisationId
 from salus.ledger.transactions import NotATransaction
 from salus.node.assemble import Node
-from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.errors import Busy, NotNow, Refusal, Refused
 from salus.node.exchange import (
     Answer,
     Ask,
@@ -40,12 +40,17 @@ def answer(node: Node, sender: OrganisationId, ask: Ask) -> Answer:
 
     Args:
         sender: the member whose http key signed the request; empty for a patient's own device.
+
+    Raises:
+        Busy: the ledger's queue is full.
     """
     try:
         with _plainly():
             return _dispatch(node, sender, ask)
     except Refused as refused:
         return RefusedAnswer(refused.refusal, refused.words)
+    except Busy:  # said before anything is sealed, as by a node that does not even look
+        raise
     except NotNow as error:
         return NotNowAnswer(str(error))
 

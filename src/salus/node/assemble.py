@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from salus.contracts import CONTRACTS, membership
 from salus.contracts.membership import KeyUse
 from salus.crypto.signing import SigningKey
+from salus.engines.base import Busy as LedgerBusy
 from salus.engines.base import Engine, Status, Unavailable
 from salus.ledger import transactions
 from salus.ledger.identifiers import OrganisationId, PublicKey
@@ -19,7 +20,7 @@ from salus.ledger.state import Reader
 from salus.ledger.transactions import Message, Transaction
 from salus.node import schema
 from salus.node.config import PERSON_LIMITS, PersonLimits
-from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.errors import Busy, NotNow, Refusal, Refused
 from salus.node.journal import Journal
 from salus.node.keys import OrganisationKeys
 from salus.vault.vault import Vault
@@ -88,6 +89,8 @@ class Node:
         """Submit bytes that somebody signed; see `submit`."""
         try:
             result = self.engine.submit(raw)
+        except LedgerBusy as error:
+            raise Busy(f"the ledger has too much to do ({error}): send the same again") from error
         except Unavailable as error:
             raise NotNow(f"the ledger does not answer ({error}): send the same again") from error
         if result.code >= NOT_A_TRANSACTION:

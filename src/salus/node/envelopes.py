@@ -13,7 +13,7 @@ from salus.node.assemble import Node
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import Answer, StreamAsk
 from salus.node.http_signatures import MessageUnsigned, SignedRequest, check_digest, sign_answer
-from salus.node.plain_answers import plain
+from salus.node.plain_answers import RETRY_AFTER_S, plain
 from salus.node.sealed_bodies import OpenedAsk, Route, open_ask, seal_answer
 from salus.node.sealed_streams import Frame, StreamSeal, answer_frames
 
@@ -53,7 +53,8 @@ class Envelopes:
     def say(self, request: SignedRequest | None, error: Refused | NotNow) -> Reply:
         """Say an error in plain words; signed, unless the request could not be read."""
         status, body = plain(error)
-        return Reply(status, {} if request is None else self._signed(request, status, body), body)
+        fields = {"retry-after": str(RETRY_AFTER_S[status])} if status in RETRY_AFTER_S else {}
+        return Reply(status, fields if request is None else fields | self._signed(request, status, body), body)
 
     def frames(self, request: SignedRequest, opened: OpenedAsk, ask: StreamAsk) -> Generator[Frame, None, None]:
         """Yield the frames of a stream; the last one says how it went."""

@@ -58,3 +58,7 @@ class Refused(Exception):
 
 class NotNow(Exception):
     """Something that this node needs has failed or is out of date: try later, with the same request id."""
+
+
+class Busy(NotNow):
+    """A queue is full, here or before the ledger: a moment is enough."""

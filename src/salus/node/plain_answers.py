@@ -8,9 +8,11 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.errors import Busy, NotNow, Refusal, Refused
 
 NOT_NOW: Final = 0
+RETRY_AFTER_S: Final = {429: 1, 503: 2}
+"""By status: a full queue moves in a moment, and what is away is given longer."""
 _STATUS: Final = {
     Refusal.SENDER_UNKNOWN: 403,
     Refusal.SIGNATURE_UNFIT: 401,
@@ -32,7 +34,7 @@ _DECODER: Final = msgspec.json.Decoder(PlainAnswer)
 def plain(error: Refused | NotNow) -> tuple[int, bytes]:
     """Return the HTTP status and the body that say an error."""
     if isinstance(error, NotNow):
-        return 503, plain_body(NOT_NOW, str(error))
+        return 429 if isinstance(error, Busy) else 503, plain_body(NOT_NOW, str(error))
     return _STATUS.get(error.refusal, 400), plain_body(error.refusal, error.words)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from salus.node.errors import NotNow
+from salus.node.errors import Busy
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ class Pool:
         self._room = threads + waiting_max
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Run something in a thread. Raises NotNow when too much waits already."""
+        """Run something in a thread. Raises Busy when too much waits already."""
         self.take()
         try:
             return await asyncio.get_running_loop().run_in_executor(self.executor, work)
@@ -30,9 +30,9 @@ class Pool:
             self.give_back()
 
     def take(self) -> None:
-        """Take one place; only on the event loop. Raises NotNow when there is none."""
+        """Take one place; only on the event loop. Raises Busy when there is none."""
         if self._room == 0:
-            raise NotNow("this node has as much to do as it can: try again in a moment")
+            raise Busy("this node has as much to do as it can: try again in a moment")
         self._room -= 1
 
     def give_back(self) -> None:

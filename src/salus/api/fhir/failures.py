@@ -7,10 +7,11 @@ from typing import Final
 import msgspec
 
 from salus.clinical.fhir import Fault, FhirRejected
-from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.errors import Busy, NotNow, Refusal, Refused
 
 DETAILS_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/operation-outcome"
 RETRY_AFTER: Final = {"retry-after": "2"}
+RETRY_SOON: Final = {"retry-after": "1"}
 NOT_FOUND: Final = "expected a resource that is here and that you may read, came the name of none: search for it"
 """One answer for what never was, what is somebody else's, and what is withheld: even existence is protected (R4)."""
 
@@ -83,6 +84,8 @@ _OTHER_REFUSAL: Final = _Meaning(422, "business-rule", "MSG_PARAM_INVALID")
 
 def failure_of(error: FhirRejected | Refused | NotNow) -> Failure:
     """Return what a service's "no" is over HTTP."""
+    if isinstance(error, Busy):
+        return Failure(429, Issue("throttled", "MSG_CANT_PARSE_CONTENT", str(error)), headers=RETRY_SOON)
     if isinstance(error, NotNow):
         return Failure(503, Issue("transient", "MSG_CANT_PARSE_CONTENT", str(error)), headers=RETRY_AFTER)
     if isinstance(error, FhirRejected):

@@ -142,11 +142,11 @@ class Submissions:
             entry.answer(result)
         self.intake.done(entries)
 
-    def _refuse(self, hashed: Digest, words: str) -> None:
+    def _turn_away(self, hashed: Digest, words: str) -> None:
         entries = self._waiting.pop(hashed, [])
         self._handed_over.discard(hashed)
         for entry in entries:
-            entry.refuse(words)
+            entry.refuse(words, is_busy=True)
         self.intake.done(entries)
 
     def _hand_over_again(self) -> None:
@@ -167,7 +167,7 @@ class Submissions:
         again = [each for each, words in zip(batch, refusals, strict=True) if words and FULL not in words]
         for each, words in zip(batch, refusals, strict=True):
             if FULL in words:
-                self._refuse(each.hash, "busy: the mempool is full, try later")
+                self._turn_away(each.hash, "busy: the mempool is full, try later")
         if again:
             self._handed_over.difference_update([each.hash for each in again])
             self._unsent.extendleft(reversed(again))

@@ -67,7 +67,6 @@ GIVES: dict[str, tuple[str, list[Any]]] = {
     "member of": ("name.where(use.memberOf('urn:uses')).count()", [1]),
     "cannot be told": ("name.use.memberOf('urn:others')", []),
     "conforms to a base type": ("conformsTo('http://hl7.org/fhir/StructureDefinition/Patient')", [True]),
-    "conforms, not known": ("conformsTo('urn:profile')", []),
     "value set variable": ("%`vs-uses`", ["http://hl7.org/fhir/ValueSet/uses"]),
     "index": ("name[1].use", ["old"]),
     "index past the end": ("name[2].use", []),
@@ -112,6 +111,9 @@ GIVES: dict[str, tuple[str, list[Any]]] = {
     "and before or": ("true or true and false", [True]),
     "implies from nothing": ("{} implies true", [True]),
     "not looked at": ("false and (1 | 2)", [False]),
+    "sort, nothing first": ("name.sort(-family).use", ["old"]),
+    "sort by two keys, the first descending": ("name.sort(-use, family).family", ["Smith"]),
+    "a month in quotes": ("(@2024-03-31 - 1 'month').toString()", ["2024-02-29"]),
     "sort by two keys": ("('b' | 'a').sort($this).join(',')", ["a,b"]),
     "a group in a replacement": ("'2020-05'.replaceMatches('(\\\\d+)-(\\\\d+)', '$2/$1')", ["05/2020"]),
     "a pattern over lines": ("'a\\nb'.matches('a.b')", [True]),
@@ -156,6 +158,7 @@ REFUSED = {
     "a date and a length": ("@2020 + 1 'cm'", PathFault.WRONG_TYPE, "a calendar period"),
     "look-around": ("'a'.matches('(?=a)')", PathFault.BAD_PATTERN, "without look-around"),
     "back-reference": ("'aa'.matches('(a)\\\\1')", PathFault.BAD_PATTERN, "without look-around"),
+    "no known profile": ("conformsTo('urn:Smith')", PathFault.BAD_ARGUMENT, "a profile that is known"),
     "no integer": ("name.skip('a')", PathFault.BAD_ARGUMENT, "an integer"),
 }
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from salus.clinical.fhir.fhirpath.faults import PathFault, PathRejected
-from salus.clinical.fhir.fhirpath.moments import Moment, compare, moved
+from salus.clinical.fhir.fhirpath.moments import PARTS, Moment, compare, moved
 from salus.clinical.fhir.fhirpath.nodes import Items, Node, identity, system
 from salus.clinical.fhir.fhirpath.quantities import PARTS_OF_CODES, Quantity, canonical, code_of, product, unit_of
 
@@ -276,7 +276,8 @@ def of_moment(moment: Moment, amount: Quantity, sign: int) -> Moment:
     Raises:
         PathRejected: WRONG_TYPE for a unit that is no time, and for UCUM's years and months, which no calendar has.
     """
-    period = amount.unit if amount.is_period else PARTS_OF_CODES.get(amount.unit)
+    is_named = amount.is_period or amount.unit in PARTS  # the official suite also has `1 'month'`
+    period = amount.unit if is_named else PARTS_OF_CODES.get(amount.unit)
     if period is None or (moment.kind == "time" and period in ("year", "month")):
         raise PathRejected(PathFault.WRONG_TYPE, expected="a calendar period", came="another unit")
     return moved(moment, sign * int(amount.number), period)

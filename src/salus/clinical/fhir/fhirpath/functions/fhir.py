@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from salus.clinical.fhir.fhirpath.environment import Environment
+from salus.clinical.fhir.fhirpath.faults import PathFault, PathRejected
 from salus.clinical.fhir.fhirpath.functions.function import Function
 from salus.clinical.fhir.fhirpath.functions.strings import text
 from salus.clinical.fhir.fhirpath.moments import date_or_time, time_of_day
@@ -80,7 +81,11 @@ def member_of(env: Environment, items: Items, value_set: Items) -> Items:
 
 
 def conforms_to(env: Environment, items: Items, profile: Items) -> Items:
-    """Whether an element conforms to a profile; FHIR's own types by type, unless the surroundings know more."""
+    """Whether an element conforms to a profile; FHIR's own types by type, unless the surroundings know more.
+
+    Raises:
+        PathRejected: BAD_ARGUMENT for a profile that is not known.
+    """
     item, url = singleton(items), text(profile)
     if item is None or url is None:
         return []
@@ -88,7 +93,7 @@ def conforms_to(env: Environment, items: Items, profile: Items) -> Items:
         return as_items(env.around.conforms(item, url))
     name = url.removeprefix(DEFINITION)
     if name == url or not (env.types.is_known(name) or env.types.definitions is None):
-        return []
+        raise PathRejected(PathFault.BAD_ARGUMENT, expected="a profile that is known", came="another")
     return [has_type(item, f"FHIR.{name}", env.types)]
 
 

@@ -123,7 +123,7 @@ def below(env: Environment, items: Items) -> Items:
 
 
 def sort(env: Environment, items: Items, *keys: tuple[Step, bool]) -> Items:
-    """The items in order of keys, or of themselves; a key with a minus before it descends.
+    """The items in order of keys, or of themselves; a key with a minus before it descends; nothing comes first.
 
     Raises:
         PathRejected: WRONG_TYPE for keys that have no order.
@@ -134,8 +134,12 @@ def sort(env: Environment, items: Items, *keys: tuple[Step, bool]) -> Items:
 
     def compare(left: tuple[list[Item], Item], right: tuple[list[Item], Item]) -> int:
         for ours, theirs, (_, descending) in zip(left[0], right[0], columns, strict=True):
-            if found := before(ours, theirs):
-                return -found if descending else found
+            if ours is None or theirs is None:
+                found = (ours is not None) - (theirs is not None)
+            else:
+                found = (order_of(ours, theirs) or 0) * (-1 if descending else 1)
+            if found:
+                return found
         return 0
 
     return [item for _, item in sorted(values, key=cmp_to_key(compare))]
@@ -144,13 +148,6 @@ def sort(env: Environment, items: Items, *keys: tuple[Step, bool]) -> Items:
 def itself(env: Environment) -> Items:
     """The item that is sorted."""
     return env.this
-
-
-def before(left: Item | None, right: Item | None) -> int:
-    """The order of two keys; nothing comes first."""
-    if left is None or right is None:
-        return (left is not None) - (right is not None)
-    return order_of(left, right) or 0
 
 
 def trace(env: Environment, items: Items, name: Step, *projection: Step) -> Items:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cmp_to_key
+from typing import Any
 
 from salus.clinical.fhir.fhirpath.environment import Environment
 from salus.clinical.fhir.fhirpath.faults import PathFault, PathRejected
@@ -132,7 +133,7 @@ def sort(env: Environment, items: Items, *keys: tuple[Step, bool]) -> Items:
     columns = [(for_each(env, items, step), descending) for step, descending in keys or ((itself, False),)]
     values = [([system(singleton(column[at])) for column, _ in columns], each) for at, each in enumerate(items)]
 
-    def compare(left: tuple[list[Item], Item], right: tuple[list[Item], Item]) -> int:
+    def compare(left: tuple[list[Any], Item], right: tuple[list[Any], Item]) -> int:
         for ours, theirs, (_, descending) in zip(left[0], right[0], columns, strict=True):
             if ours is None or theirs is None:
                 found = (ours is not None) - (theirs is not None)

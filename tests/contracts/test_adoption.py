@@ -58,7 +58,7 @@ def document(old: MemoryLedger) -> AdoptingGenesis:
         "format": 2,
         "time_s": BEGIN_S + LATER_S,
         "founders": (hospital, *PLAIN.founders[1:5], newcomer()),
-        "validators": (*PLAIN.validators, FirstValidator(NEW, NEW_SEAT, 10)),
+        "validators": (*PLAIN.validators, FirstValidator(NEW, NEW_SEAT, 20)),
     }
     adopted = AdoptedLedger(Digest(digest("old genesis")), 7, BEGIN_S, meta.tree_root, meta.log_size, meta.log_root)
     return AdoptingGenesis(**fields, adopted=adopted)
@@ -93,7 +93,7 @@ def test_what_the_founders_change(old: MemoryLedger, document: AdoptingGenesis) 
     assert hospital.joined_at_s == BEGIN_S
     assert membership.require_organisation(old.store, NEW).joined_at_s == BEGIN_S + LATER_S
     assert membership.current_key(old.store, NEW, KeyUse.CONSENSUS) == NEW_SEAT
-    assert {code: seat.power for code, seat in membership.seats(ReadOnce(old.store)).items()} == {"RX1": 10, NEW: 10}
+    assert {code: seat.power for code, seat in membership.seats(ReadOnce(old.store)).items()} == {"RX1": 10, NEW: 20}
     # Of the rest nothing changed: the hospital's row, and of the new one its own, its seat, two keys and their owners.
     assert len(set(old.store.items(STATE)) - before) == 1 + 6
     assert len(before - set(old.store.items(STATE))) == 1
@@ -107,9 +107,11 @@ def test_who_signed_before_and_does_no_more_observes(document: AdoptingGenesis) 
     seat = PublicKey(key("practice/consensus").public)
     signs = msgspec.structs.replace(practice, keys=(*practice.keys, FounderKey(KeyUse.CONSENSUS, seat)))
     own_key = (practice.organisation, KeyUse.CONSENSUS)
-    ledger = MemoryLedger(
-        [*first_rows(Given()), (membership.CONTRACT, membership.KEYS, own_key, membership.Keys(seat, ()))]
-    )
+    rows = [*first_rows(Given()), (membership.CONTRACT, membership.KEYS, own_key, membership.Keys(seat, ()))]
+    hospital = msgspec.structs.replace(rows[1][3], access=LedgerAccess.VALIDATOR)
+    rows.append((membership.CONTRACT, membership.ORGANISATIONS, OrganisationId("RX1"), hospital))
+    ledger = MemoryLedger(rows)
+    assert membership.require_organisation(ledger.store, OrganisationId("RX1")).name == "Hospital"
     seats = (FirstValidator(practice.organisation, seat, 1), FirstValidator(NEW, NEW_SEAT, 1))
     listed = (signs, *document.founders[2:5], newcomer(), PLAIN.founders[5])
     adopt(ledger, msgspec.structs.replace(document, founders=listed, validators=seats))
@@ -136,6 +138,12 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "a key for another use": (
         first(keys=(*PLAIN.founders[0].keys, FounderKey(KeyUse.TICKET, key("other").public))),
         "the TICKET key that RX1 has",
+    ),
+    "more than a third with the old key": (
+        lambda document: msgspec.structs.replace(
+            document, validators=(*PLAIN.validators, FirstValidator(NEW, NEW_SEAT, 19))
+        ),
+        "at most a third of the power with the old ledger's key, came 10 of 29",
     ),
     "a new member with an old key": (
         lambda document: founders(

@@ -29,14 +29,16 @@ def adoption_rows(lister: Lister, genesis: AdoptingGenesis) -> list[FirstRow]:
     3. For each founder that is a member: it has the same role classes and, for each use, the same current key; its row
        of `membership.organisations` gets the document's name, access and endpoint. For each other: it never was a
        member, and none of its keys was ever registered; then its rows as in a genesis without adoption.
-    4. Each validator of the document has its row of `membership.validators`; every other row there is deleted, and its
+    4. Keys that sign blocks in the tables have at most a third of the power in the document: nothing is believed by
+       them alone, not even by who skips from a header to a later one.
+    5. Each validator of the document has its row of `membership.validators`; every other row there is deleted, and its
        member, if it is no founder, becomes an OBSERVER.
 
     Args:
         lister: the tables as the ledger of one key left them.
 
     Raises:
-        GenesisInvalid: 1, 2 or 3 does not hold.
+        GenesisInvalid: 1, 2, 3 or 4 does not hold.
     """
     if membership.network(lister) != genesis.network:
         raise GenesisInvalid("expected the limits of the ledger that goes on: make the genesis of its sealed file")  # 1
@@ -45,7 +47,8 @@ def adoption_rows(lister: Lister, genesis: AdoptingGenesis) -> list[FirstRow]:
     for founder in genesis.founders:
         member = membership.member(lister, founder.organisation)
         rows += _new(lister, founder, genesis.time_s) if member is None else _known(lister, founder, member)  # 3
-    return [*rows, *_seats(lister, genesis)]  # 4
+    _check_power(lister, genesis)  # 4
+    return [*rows, *_seats(lister, genesis)]  # 5
 
 
 def _check_majority(lister: Lister, genesis: AdoptingGenesis) -> None:
@@ -56,6 +59,17 @@ def _check_majority(lister: Lister, genesis: AdoptingGenesis) -> None:
         raise GenesisInvalid(
             f"expected more than two thirds of the {len(members)} members among the founders, came {len(agreed)}: "
             f"name others too ({missing})"
+        )
+
+
+def _check_power(lister: Lister, genesis: AdoptingGenesis) -> None:
+    old = {seat.key for seat in membership.seats(lister).values()}
+    power = sum(each.power for each in genesis.validators if each.key in old)
+    total = sum(each.power for each in genesis.validators)
+    if 3 * power > total:
+        raise GenesisInvalid(
+            f"expected at most a third of the power with the old ledger's key, came {power} of {total}: name more "
+            "founders that sign blocks"
         )
 
 

@@ -19,6 +19,8 @@ MODULES = {
     "demo": "demo",
     "population": "population",
     "staff": "staff",
+    "account": "account",
+    "app": "app",
     "import": "importing",
     "patient": "patient",
     "consent": "consent",

@@ -7,8 +7,10 @@ identity level that is not good enough here lets nobody in.
 
 import hmac
 import secrets
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -16,10 +18,11 @@ import httpx2
 import msgspec
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import KeySet, RSAKey
 
 from salus.api.smart.answers import OAuthFailure
 from salus.api.smart.browsers import Outside
+from salus.api.smart.client_authentication import ASSERTION_TYPE
 from salus.api.smart.settings import Provider, SmartSettings
 from salus.node.assemble import Node
 from salus.node.errors import NotNow
@@ -27,6 +30,7 @@ from salus.node.services.grants import challenge_of
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA", "Ed25519")
 ANSWER_S: Final = 5.0
+ASSERTION_S: Final = 60
 ANSWER_BYTES_MAX: Final = 262_144
 SLACK_S: Final = 30
 TOKEN_AGE_S_MAX: Final = 600
@@ -51,7 +55,7 @@ class Who:
 def fetch(address: str, form: dict[str, str] | None) -> bytes:
     """Ask a provider over HTTP, with no redirect followed and no more read than it should say."""
     try:
-        with httpx2.Client(timeout=ANSWER_S, follow_redirects=False) as client:
+        with httpx2.Client(timeout=ANSWER_S, follow_redirects=False, verify=_trusted()) as client:
             method = "GET" if form is None else "POST"
             with client.stream(method, address, data=form, headers={"accept": "application/json"}) as response:
                 body = bytearray()
@@ -64,6 +68,11 @@ def fetch(address: str, form: dict[str, str] | None) -> bytes:
                 return bytes(body)
     except httpx2.HTTPError as error:
         raise NotNow("the provider does not answer: try later") from error
+
+
+@cache  # reading the machine's certificates takes longer than asking
+def _trusted() -> ssl.SSLContext:
+    return httpx2.create_ssl_context()
 
 
 class OutsideSignIn:
@@ -124,14 +133,30 @@ class OutsideSignIn:
             "client_id": provider.client_id,
             "code_verifier": begun.verifier,
         }
-        if provider.secret:
-            form["client_secret"] = provider.secret
+        form |= self._shown(provider)
         try:
             answer = msgspec.json.decode(self._fetch(provider.token_endpoint, form), type=_TokenAnswer)
             keys = KeySet.import_key_set(msgspec.json.decode(self._fetch(provider.jwks_uri, None)))
             return dict(jwt.decode(answer.id_token, keys, algorithms=list(ALGORITHMS)).claims)
         except (msgspec.DecodeError, JoseError, ValueError, KeyError, TypeError) as error:
             raise _unfit(f"{provider.title} answered what this page cannot read") from error
+
+    def _shown(self, provider: Provider) -> dict[str, str]:
+        """Return by what this node shows a provider that it is itself."""
+        if not provider.key:
+            return {"client_secret": provider.secret} if provider.secret else {}
+        now_s = self._node.clock()
+        claims = {
+            "iss": provider.client_id,
+            "sub": provider.client_id,
+            "aud": provider.token_endpoint,
+            "jti": secrets.token_urlsafe(16),
+            "iat": now_s,
+            "exp": now_s + ASSERTION_S,
+        }
+        key = RSAKey.import_key(provider.key)
+        signed = jwt.encode({"alg": "RS512"}, claims, key, algorithms=["RS512"])
+        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": signed}
 
     def _require_current(self, provider: Provider, begun: Outside, claims: dict[str, Any]) -> None:
         now_s = self._node.clock()

@@ -12,7 +12,8 @@ class Provider:
         name: a short word for it, which is in addresses; title: as people read it.
         issuer: as its tokens name it, compared whole.
         client_id: under which it knows this node.
-        secret: by which this node shows itself; empty where it signs with a key instead.
+        secret: by which this node shows itself, as at CIS2; empty where it signs instead.
+        key: an RSA key in PEM with which it signs (private_key_jwt, RS512), as at NHS login; empty where it does not.
         authorization_endpoint, token_endpoint, jwks_uri: of its discovery document, written here by the operator.
         scope: what is asked for.
         level_claim: the claim that says how well it knows the person; levels: those that are good enough here.
@@ -26,6 +27,7 @@ class Provider:
     token_endpoint: str
     jwks_uri: str
     secret: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
     scope: str = "openid"
     level_claim: str = ""
     levels: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ import hmac
 import secrets
 import unicodedata
 from dataclasses import dataclass, field
-from typing import Annotated, Final, NewType
+from typing import Annotated, Final, NewType, Self
 
 import msgspec
 from msgspec import Meta
@@ -158,6 +158,11 @@ class Accounts:
     def __init__(self, node: Node, rows: SealedRows) -> None:
         self._node = node
         self._rows = rows
+
+    @classmethod
+    def of(cls, node: Node) -> Self:
+        """Return the accounts of a node, for who needs nothing else of its interfaces."""
+        return cls(node, SealedRows(node.vault, node.chain))
 
     def add_staff(self, person: Person, role_class: RoleClass, *, name: str) -> AccountId:
         """Make an account for a certified person. Raises Refused: ACCOUNT_UNFIT, PERSON_UNFIT."""

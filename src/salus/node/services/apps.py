@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
 import msgspec
@@ -117,6 +117,11 @@ class Apps:
     def __init__(self, node: Node, rows: SealedRows) -> None:
         self._node = node
         self._rows = rows
+
+    @classmethod
+    def of(cls, node: Node) -> Self:
+        """Return the apps of a node, for who needs nothing else of its interfaces."""
+        return cls(node, SealedRows(node.vault, node.chain))
 
     def add(self, new: NewApp) -> Registered:
         """Register an app. Raises Refused: APP_UNFIT."""

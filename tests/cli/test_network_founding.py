@@ -150,9 +150,10 @@ def test_founders_agree_on_policies_with_the_genesis(run: Run, place: Path, foun
     made = [run("network", "found", place / folder, *founders, *policies) for folder in ("rz1", "rz2")]
     assert [each.status for each in made] == [0, 0]
     assert len({each.out.splitlines()[-2] for each in made}) == 1
-    lines = made[0].out.splitlines()
-    assert lines[lines.index("policy of everybody, version 1") + 1] == "  1     Anybody may not see your records, for payment."
-    assert lines[lines.index("policy of RZ2, version 1") + 1] == "  1     Anybody may not see your records, for research."
+    rule = "  1     Anybody may not see your records, for"
+    assert (
+        f"policy of everybody, version 1\n{rule} payment.\npolicy of RZ2, version 1\n{rule} research.\n" in made[0].out
+    )
     genesis = open_folder(place / "rz1").genesis()
     assert [(each.organisation, len(each.provisions)) for each in genesis.policies] == [("", 1), ("RZ2", 1)]
 

@@ -71,7 +71,7 @@ GIVES: dict[str, tuple[str, list[Any]]] = {
     "index": ("name[1].use", ["old"]),
     "index past the end": ("name[2].use", []),
     "index of each": ("name.select($index)", [0, 1]),
-    "where keeps the outer index": ("name.select(iif(name.exists(true).not(), $index, $index))", [0, 1]),
+    "an inner loop keeps the outer index": ("name.select(iif(%resource.name.exists(true), $index, 9))", [0, 1]),
     "children": ("contact.children().type().name", ["HumanName"]),
     "descendants": ("contact.descendants().where($this is string)", ["Bell"]),
     "repeat": ("repeat(contact | name).count()", [4]),

@@ -346,6 +346,11 @@ KEYS = st.sampled_from(
 )
 
 
+def test_a_bundle_without_end_is_indexed() -> None:
+    content = {"resourceType": "Bundle", "type": "collection", "entry": [{}] * 1_000_001}
+    assert [each.code for each in index("Bundle", content)] == ["type"]
+
+
 @given(st.dictionaries(KEYS, JSON_VALUES, max_size=5))
 def test_a_resource_of_any_shape_is_indexed(content: dict[str, Any]) -> None:
     assert {each.code for each in index("Observation", content)} <= set(parameters_of("Observation"))

@@ -149,7 +149,6 @@ def index(type_name: str, content: dict[str, Any], *, base: str = "") -> list[In
 
     Raises:
         DefinitionsMissing: R4's definitions have not been compiled.
-        PathRejected: TOO_COSTLY, of an expression that is no path, on a resource without end.
     """
     plan = plan_of(type_name)
     found: list[IndexValue] = []

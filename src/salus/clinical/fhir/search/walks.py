@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from salus.clinical.fhir.fhirpath import compile_expression, r4_types, root_of
+from salus.clinical.fhir.fhirpath import PathRejected, compile_expression, r4_types, root_of
 from salus.clinical.fhir.fhirpath.nodes import Node
 from salus.clinical.fhir.fhirpath.syntax import (
     Binary,
@@ -158,8 +158,14 @@ class Evaluation:
         self.expression = compile_expression(expression, r4_types())
 
     def found(self, context: dict[str, Any], type_name: str, resource: dict[str, Any]) -> list[tuple[Any, str]]:
-        """Each value with its type; a plain value has the name of its plain type."""
-        items = self.expression.items(root_of(context, type_name), resource=root_of(resource))
+        """Each value with its type; a plain value has the type that it is indexed as.
+
+        Nothing where the expression cannot be evaluated: a bundle of a million entries, several values where one is.
+        """
+        try:
+            items = self.expression.items(root_of(context, type_name), resource=root_of(resource))
+        except PathRejected:
+            return []
         return [(each.value, each.type or "") if isinstance(each, Node) else (each, plain(each)) for each in items]
 
 

@@ -34,6 +34,7 @@ PATIENT: dict[str, Any] = {
     "generalPractitioner": [{"reference": "Practitioner/7"}, {"reference": "Organization/8"}],
     "contact": [{"name": {"family": "Bell"}}],
     "multipleBirthInteger": 2,
+    "link": [{"other": {"reference": "#"}, "type": "seealso"}],
 }
 AROUND = Surroundings(
     resolve=lambda reference: {"resourceType": reference.partition("/")[0], "id": reference.partition("/")[2]},
@@ -61,6 +62,7 @@ GIVES: dict[str, tuple[str, list[Any]]] = {
     "a contained resource": ("contained.name", ["Ward"]),
     "its type": ("contained.where($this is Organization).id", ["o"]),
     "resolve inside": ("managingOrganization.resolve().name", ["Ward"]),
+    "resolve to the whole": ("link.other.resolve().id", ["p"]),
     "resolve outside": ("generalPractitioner.where(resolve() is Practitioner).reference", ["Practitioner/7"]),
     "resource": ("%resource.id", ["p"]),
     "context": ("name.where(%context.active).count()", [2]),
@@ -75,7 +77,7 @@ GIVES: dict[str, tuple[str, list[Any]]] = {
     "children": ("contact.children().type().name", ["HumanName"]),
     "descendants": ("contact.descendants().where($this is string)", ["Bell"]),
     "repeat": ("repeat(contact | name).count()", [4]),
-    "all of nothing": ("link.all(false)", [True]),
+    "all of nothing": ("photo.all(false)", [True]),
     "partial dates in order": ("name.period.where(start < end).exists()", [True]),
     "partial dates that overlap": ("@2010 < @2010-05", []),
     "dates that differ early": ("@2009 < @2010-05", [True]),

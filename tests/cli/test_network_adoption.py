@@ -28,11 +28,13 @@ from tools.source_tree import ROOT
 pytestmark = [pytest.mark.services, pytest.mark.long]
 
 PAGE = ROOT / "docs" / "adoption.md"
-HOSTS = ("rz1", "rz2", "rz3", "rz4")
+FOUNDERS = ("rz1", "rz2", "rz3", "rz4")
+HOSTS = (*FOUNDERS, "rz5")
 MEMBERS = (
     ("RZ1", "hospital", "Ambleford University Hospitals"),
     ("RZ2", "hospital", "Brackwater Infirmary"),
     ("RZ3", "practice", "Harrowmere Medical Centre"),
+    ("RZ5", "hospital", "Dunmere General"),
 )
 AFTERWARDS = """
 ```sh rz3
@@ -71,6 +73,10 @@ salus fsck ./rz3
 
 ```sh rz4
 salus fsck ./rz4
+```
+
+```sh rz5
+salus fsck ./rz5
 ```
 
 ```sh rz1
@@ -155,10 +161,10 @@ def test_the_page_is_followed_word_for_word(lived: dict[str, Any], place: Path) 
     for host in HOSTS:
         stands = lived["stands"][host]
         assert stands["moves"], host
-        assert {each["organisation"]: each["power"] for each in stands["members"]} == dict.fromkeys(
-            ("RZ1", "RZ2", "RZ3", "RZ4"), 10
-        )
-        assert first_header(place / host / host / "ledger" / "store") == sealed + 1
+        power = {each["organisation"]: each["power"] for each in stands["members"]}
+        assert power == {"RZ1": 10, "RZ2": 10, "RZ3": 10, "RZ4": 10, "RZ5": 0}
+        began = first_header(place / host / host / "ledger" / "store")
+        assert (began == sealed + 1) if host in FOUNDERS else (began > sealed + 1)
 
 
 def old_heights(place: Path) -> set[int]:
@@ -205,10 +211,11 @@ def test_old_events_are_proved_under_new_headers_and_nothing_by_the_old_key(live
 
 def test_ledgers_and_nodes_are_whole_and_say_from_where(lived: dict[str, Any], place: Path) -> None:
     checked = said(lived, "salus fsck")
-    assert len(checked) == 4
+    assert len(checked) == len(HOSTS)
     assert not any("finding" in each for each in checked)
     [sealed] = old_heights(place)
-    assert all(f"from the ledger sealed at height {sealed}" in each for each in checked)
+    assert all(f"from the ledger sealed at height {sealed}" in each for each in checked[:-1])
+    assert "rz5/ledger: blocks not executed again: the first ones are gone" in checked[-1]
     assert [each for each in checked if "north/ledger: blocks executed again from genesis" in each] == checked[:1]
 
 

@@ -4,6 +4,7 @@ import io
 import logging
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -74,7 +75,7 @@ def _serve_ledger(folder: Path, *, as_json: bool) -> int:
 
 
 def _serve_node(folder: Path, *, as_json: bool) -> int:
-    from salus.api.exchange.serve import listen, serve_on
+    from salus.api.exchange.serve import Beside, listen, nothing_beside, serve_on
     from salus.api.exchange.settings import ExchangeSettings
     from salus.node import config
     from salus.node.opening import open_node
@@ -92,10 +93,20 @@ def _serve_node(folder: Path, *, as_json: bool) -> int:
         matches_per_minute=settings.limits.matches_per_minute,
     )
     limits.folder.mkdir(exist_ok=True, mode=0o700)
-    with listen(host, port) as listener:
+    with ExitStack() as stack:
+        listener = stack.enter_context(listen(host, port))
+        beside: Beside = nothing_beside
         facts: Facts = {"ready": True, "organisation": settings.organisation, "host": host, "port": port}
-        show(facts, [f"ready: {endpoint_of(folder)}, {workers} worker{'' if workers == 1 else 's'}"], as_json=as_json)
-        ended_badly = serve_on(listener, lambda: open_node(folder), workers=workers, settings=limits)
+        said = f"ready: {endpoint_of(folder)}, {workers} worker{'' if workers == 1 else 's'}"
+        if settings.fhir is not None:
+            from salus.api.fhir.serve import fhir_beside
+
+            place = settings.fhir
+            beside = fhir_beside(place, stack.enter_context(listen(place.host, place.port)))
+            facts |= {"fhir": place.base, "fhir_port": place.port}
+            said += f"; FHIR as {place.base} on port {place.port}"
+        show(facts, [said], as_json=as_json)
+        ended_badly = serve_on(listener, lambda: open_node(folder), workers=workers, settings=limits, beside=beside)
     return TRY_LATER if ended_badly else 0
 
 

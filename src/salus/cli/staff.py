@@ -9,7 +9,7 @@ from salus.cli.options import NEW_FILE, as_json_option, node_argument
 from salus.cli.output import Facts, show, table
 
 KINDS = {"EMERGENCY_REFUSED": "an emergency too many", "SESSION_REFUSED": "a session too many"}
-ROLE_CLASSES = ("clinical", "pharmacy", "administrative", "insurer", "research", "officer")
+ROLE_CLASSES = ("clinical", "pharmacy", "administrative", "insurer", "research", "officer", "system")
 
 
 @click.group(name="staff", short_help="Certify the people who ask on an organisation's behalf.")

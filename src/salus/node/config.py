@@ -15,6 +15,7 @@ from salus.contracts.genesis import Genesis, GenesisInvalid, decode_genesis
 from salus.ledger.encoding import EncodingInvalid
 from salus.ledger.identifiers import OrganisationIdField
 
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 NODE_FILE = "node.toml"
 LEDGER_FILE = "ledger.toml"
 NETWORK_FILE = "network.toml"
@@ -34,6 +35,23 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: PortField = 0
     workers: CountField = 1
+
+
+class FhirListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a node's FHIR server answers; without this table there is none, and nothing is indexed for it.
+
+    Args:
+        base: the address under which clients know it, `https://…/FHIR/R4`, without a slash at its end.
+        certificate, key: files in PEM for TLS; empty only on loopback, where something else ends TLS.
+        needs_request_id: refuse writes without `X-Request-ID`, as NHS APIs do.
+    """
+
+    base: str
+    host: str = "127.0.0.1"
+    port: PortField = 0
+    certificate: str = ""
+    key: str = ""
+    needs_request_id: bool = False
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,6 +126,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: Listen = Listen()
     limits: Limits = Limits()
     person_limits: PersonLimits = PERSON_LIMITS
+    fhir: FhirListen | None = None
 
 
 class SyncSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -181,6 +200,7 @@ def read_node(folder: Path) -> NodeSettings:
         bucket = msgspec.structs.replace(bucket, credentials=_beside(folder, bucket.credentials))
     return msgspec.structs.replace(
         found,
+        fhir=_checked_fhir(folder, found.fhir),
         genesis=_beside(folder, found.genesis),
         keys=_beside(folder, found.keys),
         ledger_folder=_beside(folder, found.ledger_folder),
@@ -191,6 +211,18 @@ def read_node(folder: Path) -> NodeSettings:
         bucket=bucket,
         key_backup=_beside(folder, found.key_backup) if found.key_backup else "",
     )
+
+
+def _checked_fhir(folder: Path, fhir: FhirListen | None) -> FhirListen | None:
+    if fhir is None:
+        return None
+    if not fhir.base.startswith("https://") or fhir.base.endswith("/"):
+        raise SettingsUnfit("expected base = https://…/FHIR/R4 under [fhir], without a slash at its end: correct it")
+    if fhir.host not in LOOPBACK and not (fhir.certificate and fhir.key):
+        words = "expected certificate and key under [fhir], since it answers beyond this machine"
+        raise SettingsUnfit(f"{words}: records leave over TLS only")
+    files = {name: _beside(folder, path) if (path := getattr(fhir, name)) else "" for name in ("certificate", "key")}
+    return msgspec.structs.replace(fhir, **files)
 
 
 def read_ledger(folder: Path) -> LedgerSettings:
@@ -286,10 +318,19 @@ def node_toml(settings: NodeSettings) -> str:
         "",
         "[person_limits]",
         *_table(settings.person_limits),
+        "",
+        *(["[fhir]", *_table(settings.fhir)] if settings.fhir is not None else _NO_FHIR),
     ]
     if settings.bucket is not None:
         lines += ["", "[bucket]", *_table(settings.bucket)]
     return "\n".join(lines) + "\n"
+
+
+_NO_FHIR: Final = (
+    "# [fhir]  # a FHIR server with SMART sign-in, beside the exchange; loopback needs something that ends TLS",
+    '# base = "https://fhir.example.nhs.uk/FHIR/R4"  # as clients know it',
+    "# port = 8443",
+)
 
 
 def ledger_toml(settings: LedgerSettings) -> str:

@@ -182,6 +182,7 @@ def open_node(folder: Path, *, engine: Engine | None = None, clock: Callable[[],
             requester_journal=received,
             clock=clock,
             person_limits=settings.person_limits,
+            has_index=settings.fhir is not None,
         )
 
 

@@ -41,7 +41,15 @@ SHORT_LIVES_MAX: Final = 3
 NodeFactory = Callable[[], AbstractContextManager[Node]]
 """Opens the node of one worker, and closes it."""
 
+Beside = Callable[[Node], AbstractContextManager[object]]
+"""Serves something else with a worker's node, in threads of its own, as long as the block runs."""
+
 log = structlog.get_logger("salus.exchange")
+
+
+def nothing_beside(_node: Node) -> AbstractContextManager[None]:
+    """Serve the exchange alone."""
+    return contextlib.nullcontext()
 
 
 def serve(node_factory: NodeFactory, *, host: str, port: int, workers: int = 1, settings: ExchangeSettings) -> int:
@@ -57,11 +65,18 @@ def serve(node_factory: NodeFactory, *, host: str, port: int, workers: int = 1, 
         return serve_on(listener, node_factory, workers=workers, settings=settings)
 
 
-def serve_on(listener: socket.socket, node_factory: NodeFactory, *, workers: int, settings: ExchangeSettings) -> int:
+def serve_on(
+    listener: socket.socket,
+    node_factory: NodeFactory,
+    *,
+    workers: int,
+    settings: ExchangeSettings,
+    beside: Beside = nothing_beside,
+) -> int:
     """Serve on a socket that listens already; see `serve`."""
     if workers == 1:
-        return run_worker(listener, node_factory, settings, is_first=True)
-    return Supervisor(listener, node_factory, settings).run(workers)
+        return run_worker(listener, node_factory, settings, is_first=True, beside=beside)
+    return Supervisor(listener, node_factory, settings, beside).run(workers)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -79,10 +94,15 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def run_worker(
-    listener: socket.socket, node_factory: NodeFactory, settings: ExchangeSettings, *, is_first: bool
+    listener: socket.socket,
+    node_factory: NodeFactory,
+    settings: ExchangeSettings,
+    *,
+    is_first: bool,
+    beside: Beside = nothing_beside,
 ) -> int:
     """Serve in this process until a signal; return its exit status."""
-    with node_factory() as node, contextlib.closing(Exchange(node, settings)) as exchange:
+    with node_factory() as node, contextlib.closing(Exchange(node, settings)) as exchange, beside(node):
         server = _Server(server_config(exchange))
         with _upkeep(node, server) if is_first else contextlib.nullcontext():
             server.run(sockets=[listener])
@@ -146,8 +166,11 @@ def _upkeep(node: Node, server: _Server) -> Iterator[None]:
 class Supervisor:
     """Keeps worker processes running; knows nothing of nodes."""
 
-    def __init__(self, listener: socket.socket, node_factory: NodeFactory, settings: ExchangeSettings) -> None:
+    def __init__(
+        self, listener: socket.socket, node_factory: NodeFactory, settings: ExchangeSettings, beside: Beside
+    ) -> None:
         self._listener = listener
+        self._beside = beside
         self._node_factory = node_factory
         self._settings = settings
         self._stopping = False
@@ -191,7 +214,9 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         os.close(self._lifeline)
         threading.Thread(target=_die_with_parent, args=(self._alive,), daemon=True).start()
-        raise SystemExit(run_worker(self._listener, self._node_factory, self._settings, is_first=worker == 0))
+        first = worker == 0
+        status = run_worker(self._listener, self._node_factory, self._settings, is_first=first, beside=self._beside)
+        raise SystemExit(status)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True

@@ -8,7 +8,7 @@
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -58,8 +58,12 @@ class FhirServer:
         self._pool = Pool(settings.threads, waiting_max=settings.waiting_max)
         self._kinds = frozenset(r4().resource_types)
 
-    def app(self) -> Starlette:
-        """Return the application, under both prefixes."""
+    def app(self, beside: Sequence[Route] = ()) -> Starlette:
+        """Return the application, under both prefixes.
+
+        Args:
+            beside: other routes of the same address, such as those by which people sign in.
+        """
         routes = [
             Route(prefix + path, partial(self._answer, each), methods=[each.method])
             for prefix in PREFIXES
@@ -67,7 +71,7 @@ class FhirServer:
             for path in ((each.path, "") if each.path == "/" else (each.path,))  # the base, with a slash and without
         ]
         app = Starlette(
-            routes=routes,
+            routes=[*beside, *routes],
             exception_handlers={HTTPException: self._say_unknown, Exception: self._say_failed},
         )
         app.router.redirect_slashes = False  # a redirect would send the client to whatever Host says

@@ -99,6 +99,14 @@ def find_all(node: Node, names: Iterable[tuple[str, str]]) -> list[Found]:
     return [found(row) for row in rows if row is not None]
 
 
+def patient_id(node: Node, pseudonym: bytes) -> str:
+    """Return the logical id of a relationship's Patient, the newest where there are several; empty for none."""
+    this = (_COLUMNS.pseudonym == pseudonym) & (_COLUMNS.type == "Patient") & (_COLUMNS.deleted == 0)
+    with node.vault.database.reading() as connection:
+        found = connection.scalar(select(_COLUMNS.logical_id).where(this).order_by(_COLUMNS.row.desc()).limit(1))
+    return found or ""
+
+
 def fold(connection: Connection, keyed: Keyed, versions: Sequence[NewVersion]) -> dict[RecordKey, int]:
     """Take in new versions; return the row of each that is now the newest of its resource.
 

@@ -1,8 +1,8 @@
-"""The official FHIRPath test suite for R4, with each difference and its reason."""
+"""The official FHIRPath test suite for R4, with each difference and its reason; their page is `docs/fhirpath.md`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,11 @@ import pytest
 
 from salus.clinical.fhir.exact_json import read_exact
 from salus.clinical.fhir.fhirpath import PathRejected, compile_expression, plain_values, r4_types, root_of
+from salus.clinical.fhir.fhirpath.compiler import DEPTH_MAX
+from salus.clinical.fhir.fhirpath.environment import STEPS_MAX, TEXT_CHARS_MAX
+from salus.clinical.fhir.fhirpath.functions import FUNCTIONS
+from salus.clinical.fhir.fhirpath.functions.strings import PATTERN_CHARS_MAX
+from salus.clinical.fhir.fhirpath.tokens import EXPRESSION_CHARS_MAX
 from salus.clinical.fhir.xml import read_xml
 
 # Expected by the suite, and not so here.
@@ -82,13 +87,66 @@ def is_right(case: Case, content: dict[str, Any]) -> bool:
     return got == list(case.outputs) if case.is_ordered else sorted(got) == sorted(case.outputs)
 
 
-def test_suite(shared_data: Path) -> None:
+@pytest.mark.docs
+def test_suite(shared_data: Path, generated_page: Callable[[str, str], None]) -> None:
     folder = shared_data / "fhirpath"
-    given = [(case, content) for case in cases(folder) if (content := read(folder, case.file)) is not None]
+    listed = list(cases(folder))
+    given = [(case, content) for case in listed if (content := read(folder, case.file)) is not None]
     assert len(given) >= 450
     wrong = {case.name for case, content in given if not is_right(case, content)}
     assert wrong == set(DIFFERENCES)
     assert 1 - len(wrong) / len(given) >= RIGHT_MIN
+    generated_page("docs/fhirpath.md", page(listed, [case for case, _ in given]))
+
+
+PAGE = """# What of FHIRPath there is
+
+Written by `make docs` from the official test suite for R4 (`fhirpath` of the outside test data) and from the program.
+
+**{right} of {given} tests give what they should**; the inputs of {absent} more are not at hand.
+
+| test | expression | why it is otherwise here |
+|---|---|---|
+{differences}
+
+## Functions
+
+{functions}.
+
+Types are asked for by `is`, `as` and `ofType`, as functions and, the first two, as operators.
+`memberOf`, `resolve` and `conformsTo` answer what the program that evaluates can tell.
+
+## Limits
+
+| what | at most |
+|---|---|
+| characters of an expression | {characters:,} |
+| operations inside each other | {depth} |
+| steps of one evaluation | {steps:,} |
+| characters of a string that is made | {text:,} |
+| characters of a regular expression; no look-around, no back-references | {pattern:,} |
+"""
+
+
+def page(listed: list[Case], given: list[Case]) -> str:
+    """The page of differences, functions and limits."""
+    rows = [
+        f"| {case.name} | `{case.expression}` | {DIFFERENCES[case.name]} |"
+        for case in given
+        if case.name in DIFFERENCES
+    ]
+    return PAGE.format(
+        right=len(given) - len(DIFFERENCES),
+        given=len(given),
+        absent=len(listed) - len(given),
+        differences="\n".join(rows),
+        functions=", ".join(f"`{name}`" for name in sorted(FUNCTIONS, key=str.lower)),
+        characters=EXPRESSION_CHARS_MAX,
+        depth=DEPTH_MAX,
+        steps=STEPS_MAX,
+        text=TEXT_CHARS_MAX,
+        pattern=PATTERN_CHARS_MAX,
+    )
 
 
 def test_a_wrong_answer_is_seen() -> None:

@@ -23,7 +23,7 @@ from salus.engines.cometbft.chain import CometChain, DecidedBlock
 from salus.engines.cometbft.child import Child
 from salus.engines.cometbft.snapshots import Snapshots
 from salus.engines.intake import BLOCK_MESSAGES_MAX
-from salus.engines.state_chunks import Offer
+from salus.engines.state_chunks import Offer, decode_chunk
 from salus.engines.store import LmdbStore
 from salus.ledger import transactions
 from salus.ledger.encoding import decoder, encode
@@ -163,15 +163,19 @@ def bad_chunks(argument: str, place: Path) -> None:
 
 
 def bad_snapshots(argument: str, place: Path) -> None:
-    """What it offers has the hashes of other chunks, and the name that goes with them."""
+    """What it offers and serves fits together, and has another row than the roots say: the same on all that lie so."""
     small_chunks(argument, place)
-    offered = Snapshots.offered
+    offered, chunk = Snapshots.offered, Snapshots.chunk
+
+    def bad_chunk(self: Snapshots, height: int, form: int, index: int) -> bytes:
+        data = chunk(self, height, form, index)
+        return _other_row(data) if data and index == 0 else data
 
     def bad(self: Snapshots) -> list[messages.Snapshot]:
         log.warning("faulty.offered")
-        return [_altered_offer(each) for each in offered(self)]
+        return [_other_offer(each, bad_chunk(self, each.height, each.format, 0)) for each in offered(self)]
 
-    Snapshots.offered = bad  # type: ignore[method-assign]
+    Snapshots.offered, Snapshots.chunk = bad, bad_chunk  # type: ignore[method-assign]
 
 
 def let_all_in(_argument: str, _place: Path) -> None:
@@ -225,9 +229,15 @@ def _altered(transaction: Transaction) -> Transaction:
     return msgspec.structs.replace(transaction, messages=told)
 
 
-def _altered_offer(snapshot: messages.Snapshot) -> messages.Snapshot:
+def _other_row(data: bytes) -> bytes:
+    chunk = decode_chunk(data)
+    (key, row), *rest = chunk.rows
+    return encode(msgspec.structs.replace(chunk, rows=((key, row + b"\x00"), *rest)))
+
+
+def _other_offer(snapshot: messages.Snapshot, first: bytes) -> messages.Snapshot:
     offer = decoder(Offer).decode(snapshot.metadata)
-    metadata = encode(Offer(offer.meta, tuple(LIE for _ in offer.chunks)))
+    metadata = encode(Offer(offer.meta, (Digest(sha256(first)), *offer.chunks[1:])))
     return msgspec.structs.replace(snapshot, hash=sha256(metadata), metadata=metadata)
 
 

@@ -18,7 +18,7 @@ from salus.node.founding import trust_root
 from tests.engines.cometbft.network import wait_until
 from tests.faults.conftest import Evidence
 from tests.faults.network import FourValidators, Load, height_of, outcome, publish
-from tests.faults.validator import SNAPSHOT_BLOCKS
+from tests.faults.validator import SNAPSHOT_BLOCKS, Validator
 
 pytestmark = [pytest.mark.services, pytest.mark.long, pytest.mark.promise("L3", "L5")]
 
@@ -26,6 +26,30 @@ CHUNK_BYTES = 1_000
 BODIES_KEPT_S = 8
 GIVES_UP_S = 200.0
 """CometBFT waits two minutes for chunks of a snapshot that nobody has before it takes another one."""
+
+
+def joined(four: FourValidators) -> float:
+    """Start the observer, with a header that it is given to trust; return how long it took to join, in seconds.
+
+    Nothing else happens then: two snapshots are kept, and under load each is gone after seconds.
+    """
+    trusted = four.all[0].client.signed_header(2)
+    assert trusted is not None
+    servers = tuple(f"unix://{each.place}/node/{RPC_SOCKET}" for each in four.all[:2])
+    [joins] = four.observers
+    joins.settings.sync = (servers, 2, header_hash(trusted.signed.header))
+    began_s = time.monotonic()
+    joins.start()
+    wait_until(lambda: height_of(joins) >= SNAPSHOT_BLOCKS, "it has a snapshot", patience_s=GIVES_UP_S)
+    took_s = time.monotonic() - began_s
+    four.resumed(among=[*four.all, joins], patience_s=30.0)
+    return took_s
+
+
+def first_header(validator: Validator) -> int:
+    """The height of the oldest header that it has."""
+    with validator.client.snapshot() as snapshot:
+        return int.from_bytes(next(iter(snapshot.items(HEADERS)))[0], "big")
 
 
 @pytest.mark.parametrize("four", [True], indirect=True)
@@ -37,21 +61,29 @@ def test_who_joins_refuses_what_is_wrong_and_fetches_it_again(four: FourValidato
     [joins] = four.observers
     with Load(four.all, pause_s=0.05) as load:
         wait_until(lambda: min(four.heights()) > SNAPSHOT_BLOCKS + 2, "a snapshot")
-        trusted = four.all[0].client.signed_header(2)
-        assert trusted is not None
-        servers = tuple(f"unix://{each.place}/node/{RPC_SOCKET}" for each in four.all[:2])
-        joins.settings.sync = (servers, 2, header_hash(trusted.signed.header))
-        began_s = time.monotonic()
-        joins.start()
-        wait_until(lambda: height_of(joins) >= SNAPSHOT_BLOCKS, "it has a snapshot", patience_s=GIVES_UP_S)
-        took_s = time.monotonic() - began_s
-        four.resumed(among=[*four.all, joins], patience_s=30.0)
+    took_s = joined(four)
     refused = [joins.said().count(f"ledger.{each}_refused") for each in ("snapshot", "chunk")]
     assert refused[1] > 0, "a bad chunk was refused"
-    with joins.client.snapshot() as snapshot:
-        first = next(iter(snapshot.items(HEADERS)))[0]
-    assert int.from_bytes(first, "big") >= SNAPSHOT_BLOCKS, "it began with the snapshot"
+    assert first_header(joins) >= SNAPSHOT_BLOCKS, "it began with the snapshot"
     evidence(f"refused {refused[0]} snapshots and {refused[1]} chunks, joined in {took_s:.1f} s")
+    evidence(four.agree(load, among=[*four.all, joins]))
+
+
+@pytest.mark.parametrize("four", [True], indirect=True)
+@pytest.mark.fault("state sync; bad chunk, bad snapshot")
+def test_who_joins_refuses_a_snapshot_that_does_not_give_the_roots(four: FourValidators, evidence: Evidence) -> None:
+    """Three of four serve the same wrong one, whose chunks fit its offer: it is tried first, and given up whole."""
+    for each, fault in zip(four.all, ("small-chunks", *["bad-snapshots"] * 3), strict=True):
+        each.settings.fault = f"{fault} {CHUNK_BYTES}"
+    four.start()
+    [joins] = four.observers
+    with Load(four.all, pause_s=0.05) as load:
+        wait_until(lambda: min(four.heights()) > SNAPSHOT_BLOCKS + 2, "a snapshot")
+    took_s = joined(four)
+    said = joins.said()
+    assert said.count("ledger.snapshot_refused reason=expected rows that give the tree's root") > 0
+    assert first_header(joins) >= SNAPSHOT_BLOCKS, "it began with the true snapshot"
+    evidence(f"refused {said.count('ledger.snapshot_refused')} snapshots whole, joined in {took_s:.1f} s")
     evidence(four.agree(load, among=[*four.all, joins]))
 
 

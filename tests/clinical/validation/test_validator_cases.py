@@ -66,7 +66,8 @@ Right is a verdict when errors are found where it found some, and none where it 
 |---|---|---|---|---|---|
 {rows}
 
-Of the official R4 examples four break R4's own rules: `WRONG_EXAMPLES` in `tests/clinical/validation/test_resources.py`.
+Of the official R4 examples four break R4's own rules.
+They are listed with the reason in `tests/clinical/validation/test_resources.py`.
 """
 
 

@@ -21,7 +21,7 @@ BY_HAND: Final = frozenset(
 EXTENSIONS: Final = frozenset({"extension", "modifierExtension"})
 
 
-def check_resource(value: Json, place: Place, run: Run, references: Iterable[Linked]) -> None:
+def check_resource(value: Json, place: Place, run: Run, references: list[Linked]) -> None:
     """Check a resource that is not contained, after its elements; `references` are those inside it."""
     contained = value.get("contained")
     inside = [each for each in contained if isinstance(each, dict)] if type(contained) is list else []
@@ -31,13 +31,15 @@ def check_resource(value: Json, place: Place, run: Run, references: Iterable[Lin
             text = "expected a contained resource of this id, came none"
             run.add(each.place, "invariant", "ref-1", text)
     if inside:
-        check_contained(value, inside, place, run)
+        check_contained(value, inside, {each.reference for each in references}, place, run)
         check_local_targets(inside, references, run)
 
 
-def check_contained(value: Json, inside: list[Json], place: Place, run: Run) -> None:
+def check_contained(value: Json, inside: list[Json], references: set[str], place: Place, run: Run) -> None:
     """dom-2 to dom-5, and that contained resources have ids of their own."""
-    mentioned = set(texts(value))
+    mentioned = references
+    if not all(f"#{each.get('id')}" in references for each in inside):
+        mentioned = references.union(texts(value))  # canonicals and URIs may mention them too
     ids = [each.get("id") for each in inside]
     often = Counter(str(each) for each in ids)
     for index, each in enumerate(inside):

@@ -5,9 +5,12 @@ Each type is compiled once, when a resource first needs it, into one closure for
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from salus.clinical.fhir.definitions import UNBOUNDED, Definitions, Element, ElementType, Structure
 from salus.clinical.fhir.definitions.tree import CHOICE, children, names
@@ -28,11 +31,18 @@ from salus.clinical.fhir.validation.fields import (
     single_value,
 )
 from salus.clinical.fhir.validation.issues import Linked, Place, Run
+from salus.clinical.fhir.validation.leaves import Leaves
 from salus.clinical.fhir.validation.parameters import check_parameters
 from salus.clinical.fhir.validation.primitives import ACCEPT, CHECKS
 from salus.clinical.fhir.validation.references import check_reference, targets_of
 from salus.clinical.fhir.validation.rules import check_extension, check_resource
 from salus.clinical.fhir.validation.terms import SEVERITY, Bound, Terms
+
+PLANS_MAX: Final = 1000
+"""Lists of names that one type remembers; a client can send any order of them."""
+
+Step = tuple[Callable[[str], object] | None, Check | None, Check | None, str, Field]
+"""What to do with a property: test a text, check one object, check each of a list, its name, and all else."""
 
 
 @dataclass(slots=True)
@@ -43,20 +53,29 @@ class Shape:
         fields: the check of each property.
         accept: of a text that stands there once, a quick test that most sound values pass.
         objects: of an object that stands there once, its check and what it is called in a place.
+        lists: of objects that may be repeated without end, the check of each.
         required: names of which one must be there, and what the element is called.
         choices: the element of each property that is one way to write it (`valueString`: `value[x]`).
         is_resource: whether it has a `resourceType`.
         after: what is looked at when all properties were.
+        leaf: of a small data type, the struct that accepts what nearly always stands there.
     """
 
     path: str
     fields: dict[str, Field] = field(default_factory=dict)
     accept: dict[str, Callable[[str], object]] = field(default_factory=dict)
     objects: dict[str, tuple[Check, str]] = field(default_factory=dict)
+    lists: dict[str, Check] = field(default_factory=dict)
     required: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
     choices: dict[str, str] = field(default_factory=dict)
     is_resource: bool = False
     after: Check | None = None
+    leaf: Any = None
+
+    def step(self, name: str) -> Step:
+        """What to do with a property; an unknown one is passed over."""
+        one, segment = self.objects.get(name, (None, name))
+        return self.accept.get(name), one, self.lists.get(name), segment, self.fields.get(name, ignored)
 
 
 class Shapes:
@@ -74,6 +93,8 @@ class Shapes:
             "Narrative": check_narrative,
         }
         """What is looked at in each object of a type beside its properties."""
+        others = {each for each in definitions.data_types if each in self.after or also(each)} - {"Coding"}
+        self._leaves = Leaves(definitions, terms, others=frozenset(others))
 
     def resource(self, value: Any, place: Place, run: Run) -> None:
         """Check an object that may be any resource."""
@@ -111,6 +132,7 @@ class Shapes:
     def _compile(self, structure: Structure, key: str, path: str) -> Check:
         shape = Shape(path, is_resource=structure.kind == "resource" and path == structure.type)
         self._checks[key] = check = object_check(shape)
+        shape.leaf = self._leaves.of_type(key)
         shape.after = both(self.after.get(key), None if "." in key else self._also(key))
         if shape.is_resource:
             shape.fields["resourceType"] = ignored
@@ -150,6 +172,8 @@ class Shapes:
         shape.fields[name] = listed_object(name, inner, most) if is_list else single_object(segment, inner)
         if not is_list:
             shape.objects[name] = (inner, segment)
+        elif most < 0:
+            shape.lists[name] = inner
 
     def _object(self, structure: Structure, element: Element, kind: ElementType) -> Check:
         if element.content_reference:
@@ -203,64 +227,83 @@ def quick_test(bound: Bound | None, kind: str) -> Callable[[str], object] | None
 
 
 def object_check(shape: Shape) -> Check:  # noqa: C901 -- one loop, written out because it runs for every property
-    """The check of an object of a shape."""
-    fields, accept, objects, choices = shape.fields, shape.accept, shape.objects, shape.choices
+    """The check of an object of a shape.
 
-    def check(value: Any, place: Place, run: Run) -> None:
-        if type(value) is not dict or (len(value) < 2 and (not value or "id" in value)):
-            no_content(value, place, run)
+    What can be said of an object by the names of its properties alone is worked out once for each list of names.
+    """
+    plans: dict[tuple[str, ...], list[Step]] = {}
+
+    def check(value: Any, place: Place, run: Run) -> None:  # noqa: C901 -- the same
+        if shape.leaf is not None and value and accepts(value, shape.leaf):
             return
-        for name, item in value.items():
-            if type(item) is str:
-                if name in accept and accept[name](item):
+        if value.__class__ is not dict:
+            run.add(place, "structure", "json-type", "expected an object, came another JSON value")
+            return
+        names = tuple(value)
+        steps = plans.get(names)
+        if steps is None:
+            steps = planned(shape, names, place, run)
+            if steps is None:
+                return
+            if len(plans) < PLANS_MAX and is_sound(shape, names):
+                plans[names] = steps
+        for (test, one, many, segment, known), item in zip(steps, value.values(), strict=True):
+            if item.__class__ is str:
+                if test is not None and test(item):
                     continue
-            elif name in objects:
-                inner, segment = objects[name]
-                inner(item, (place, segment), run)
+            elif one is not None:
+                one(item, (place, segment), run)
                 continue
-            known = fields.get(name)
-            if known is not None:
-                known(item, value, place, run)
-            else:
-                unknown(value, name, shape, place, run)
-        if shape.required:
-            all_there(value, shape, place, run)
-        if choices:
-            once_each(value, choices, place, run)
+            elif many is not None and item.__class__ is list and item:
+                for index, each in enumerate(item):
+                    many(each, (place, segment, index), run)
+                continue
+            known(item, value, place, run)
         if shape.after is not None:
             shape.after(value, place, run)
 
     return check
 
 
-def unknown(value: Json, name: str, shape: Shape, place: Place, run: Run) -> None:
-    """The issue of a property that the type has not; its name could be anything, so it is counted and not shown."""
-    which = list(value).index(name) + 1
-    run.add(place, "structure", "unknown", f"Unrecognized property: number {which} in order is none of {shape.path}")
+def accepts(value: Any, leaf: Any) -> bool:
+    """Whether a leaf takes the value."""
+    try:
+        msgspec.convert(value, leaf)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
-def no_content(value: object, place: Place, run: Run) -> None:
-    """The issue of what is no object, or one that says nothing."""
-    if type(value) is dict:
+def planned(shape: Shape, names: tuple[str, ...], place: Place, run: Run) -> list[Step] | None:
+    """What to do with each property of an object, after the issues of its names; None when it says nothing at all."""
+    if not names or names == ("id",):
         run.add(place, "structure", "ele-1", "Object must have some content")
-    else:
-        run.add(place, "structure", "json-type", "expected an object, came another JSON value")
+        return None
+    for index, name in enumerate(names):
+        if name not in shape.fields:  # the name could be anything: it is counted and not shown
+            text = f"Unrecognized property: number {index + 1} in order is none of {shape.path}"
+            run.add(place, "structure", "unknown", text)
+    for called in missing(shape, names):
+        run.add(place, "structure", "min", f"{shape.path}.{called}: minimum required = 1, but only found 0")
+    for stem, found in twice(shape, names):
+        run.add(place, "structure", "max", f"{stem}[x]: max allowed = 1, but found {found}")
+    return [shape.step(name) for name in names]
 
 
-def all_there(value: Json, shape: Shape, place: Place, run: Run) -> None:
-    """Every element that must be there is, in one of the ways to write it."""
-    for ways, called in shape.required:
-        if ways[0] not in value and value.keys().isdisjoint(ways):
-            run.add(place, "structure", "min", f"{shape.path}.{called}: minimum required = 1, but only found 0")
+def is_sound(shape: Shape, names: tuple[str, ...]) -> bool:
+    """Whether there is no issue of the names."""
+    return shape.fields.keys() >= set(names) and not any(missing(shape, names)) and not any(twice(shape, names))
 
 
-def once_each(value: Json, choices: dict[str, str], place: Place, run: Run) -> None:
-    """Of each choice element at most one way to write it."""
-    found = [choices[name] for name in value if name in choices]
-    if len(found) > 1:
-        for stem in dict.fromkeys(found):
-            if found.count(stem) > 1:
-                run.add(place, "structure", "max", f"{stem}[x]: max allowed = 1, but found {found.count(stem)}")
+def missing(shape: Shape, names: tuple[str, ...]) -> Iterator[str]:
+    """The elements that must be there and are in none of the ways to write them."""
+    return (called for ways, called in shape.required if not set(ways).intersection(names))
+
+
+def twice(shape: Shape, names: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    """The choice elements that are written in several ways, and in how many."""
+    found = Counter(shape.choices[name] for name in names if name in shape.choices)
+    return ((stem, count) for stem, count in found.items() if count > 1)
 
 
 def with_binding(inner: Check, bound: Bound) -> Check:

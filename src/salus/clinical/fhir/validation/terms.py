@@ -44,6 +44,13 @@ class Terms:
         if codes is not None and type(code) is str and code not in codes and code.lower() not in codes:
             run.add((place, "code"), "code-invalid", "coding-code", "expected a code of the system, came another")
 
+    def is_sound(self, system: str, code: object) -> bool:
+        """Whether `check_coding` would say nothing of this system and code."""
+        if len(system) > SYSTEM_CHARS_MAX or self.system_fault(system):
+            return False
+        codes = self.codes_of_system(system)
+        return codes is None or code in codes
+
     def _system_fault(self, system: str) -> str:
         if not ABSOLUTE.fullmatch(system):
             return "Coding.system must be an absolute reference, not a local reference"

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import msgspec
 
-from salus.api.fhir import writing
+from salus.api.fhir import conditional, writing
 from salus.api.fhir.call import Call, Reply, Server
 from salus.api.fhir.failures import Failure, Issue, failure_of, outcome
 from salus.api.fhir.rendering import place_of, version_tag
@@ -22,8 +22,10 @@ from salus.clinical.fhir.request_bundles import (
     read_request_bundle,
     require_once,
     with_addresses,
+    with_lookups,
 )
 from salus.node.errors import NotNow, Refused
+from salus.node.services.show import Shown
 from salus.node.services.store import Deletion, Stored, Write, store
 
 READS = ("GET", "HEAD")
@@ -59,21 +61,30 @@ def _alone(server: Server, call: Call, entry: RequestEntry) -> bytes:
 def _together(server: Server, call: Call, entries: Sequence[RequestEntry]) -> list[bytes]:
     """Do a transaction.
 
-    1. Find out what each entry asks for, and give what is created its id.
-    2. Put the new addresses where entries mean each other.
+    1. Find out what each entry asks for; give what is created its id, unless a condition finds what is there already.
+    2. Put the new addresses where entries mean each other, and what is found where they mean it by a search.
     3. Store everything that is written, all or none.
     4. Only then read.
     """
     routed = [route(server.interactions, entry.method, entry.url) for entry in entries]  # 1
-    ids = [each.at.get("id") or str(uuid4()) for each in routed]
+    there = [_there(server, call, entry, each) for entry, each in zip(entries, routed, strict=True)]
+    ids = [
+        each.at.get("id") or (match.logical_id if match is not None else str(uuid4()))
+        for each, match in zip(routed, there, strict=True)
+    ]
     addresses = {
         entry.full_url.encode(): f"{each.at['kind']}/{name}".encode()
         for entry, each, name in zip(entries, routed, ids, strict=True)
         if entry.full_url and entry.method in ("POST", "PUT")
     }
+    lookups = _Lookups(server, call)
     planned = [
-        _plan(server, call, replace(entry, body=with_addresses(entry.body, addresses)), each, name)  # 2
-        for entry, each, name in zip(entries, routed, ids, strict=True)
+        _Planned(entry, each, None)
+        if match is not None and entry.method == "POST"
+        else _plan(
+            server, call, replace(entry, body=lookups.in_body(with_addresses(entry.body, addresses))), each, name
+        )
+        for entry, each, name, match in zip(entries, routed, ids, there, strict=True)  # 2
     ]
     order = sorted(range(len(planned)), key=lambda place: METHODS.index(planned[place].entry.method))
     writes = [(place, write) for place in order if (write := planned[place].write) is not None]
@@ -81,9 +92,44 @@ def _together(server: Server, call: Call, entries: Sequence[RequestEntry]) -> li
     stored = store(server.node, [write for _, write in writes], only=call.access.patient)  # 3
     answers = {place: _written(server, write, each) for (place, write), each in zip(writes, stored, strict=True)}
     for place in order:
-        if planned[place].write is None:  # 4
-            answers[place] = _alone(server, call, planned[place].entry)
+        match = there[place]
+        if match is not None and planned[place].entry.method == "POST":
+            said = {"location": place_of(server.settings.base, match), "etag": version_tag(match.version)}
+            answers[place] = _entry({"status": "200", **said})
+        elif planned[place].write is None:
+            answers[place] = _alone(server, call, planned[place].entry)  # 4
     return [answers[place] for place in range(len(planned))]
+
+
+def _there(server: Server, call: Call, entry: RequestEntry, routed: Routed) -> Shown | None:
+    """What a condition of an entry finds; None for nothing, or without one."""
+    if entry.method == "POST" and "if-none-exist" in entry.headers:
+        return conditional.existing(server, call.access, routed.at["kind"], entry.headers["if-none-exist"])
+    if entry.method == "PUT" and "id" not in routed.at:
+        return conditional.the_match(server, call.access, routed.at["kind"], routed.query)
+    return None
+
+
+class _Lookups:
+    """References by search, such as `Practitioner?identifier=…`, each looked for once."""
+
+    def __init__(self, server: Server, call: Call) -> None:
+        self._server, self._call = server, call
+        self._known: dict[str, str] = {}
+
+    def in_body(self, body: bytes) -> bytes:
+        """Return a resource in which they are addresses. Raises Failure: 412 unless each finds one."""
+        return with_lookups(body, self._address)
+
+    def _address(self, searched: str) -> str:
+        if searched not in self._known:
+            kind, _, condition = searched.partition("?")
+            found = conditional.existing(self._server, self._call.access, kind, condition)
+            if found is None:
+                words = "expected a reference by search to find one resource, it finds none: store that first"
+                raise Failure(412, Issue("not-found", "MSG_NO_MATCH", words))
+            self._known[searched] = f"{found.type}/{found.logical_id}"
+        return self._known[searched]
 
 
 def _plan(server: Server, call: Call, entry: RequestEntry, routed: Routed, logical_id: str) -> _Planned:
@@ -100,10 +146,14 @@ def _write(server: Server, call: Call, entry: RequestEntry, logical_id: str) -> 
     match entry.method:
         case "POST" if "id" not in call.at and "operation" not in call.at:
             return writing.creation(call, logical_id)
+        case "PUT" if "id" not in call.at:
+            return writing.replacement(server, replace(call, at={**call.at, "id": logical_id}), may_lack_id=True)
         case "PUT":
             return writing.replacement(server, call)
         case "PATCH":
             return writing.change(server, call)
+        case "DELETE" if "id" not in call.at:
+            return conditional.deletion(server, call)
         case "DELETE":
             return writing.deletion(server, call)
         case method if method in READS:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from salus.api.fhir import bundling, reading, searching, writing
+from salus.api.fhir import bundling, conditional, reading, searching, writing
 from salus.api.fhir.call import Interaction, Level
 from salus.api.fhir.capability import metadata
 
@@ -15,9 +15,12 @@ INTERACTIONS: Final = (
     Interaction("vread", Level.INSTANCE, "GET", "/{kind}/{id}/_history/{version}", reading.vread),
     Interaction("history-instance", Level.INSTANCE, "GET", "/{kind}/{id}/_history", reading.history),
     Interaction("search-type", Level.INSTANCE, "GET", "/{kind}/{id}/{within}", searching.search_compartment),
-    Interaction("create", Level.TYPE, "POST", "/{kind}", writing.create, takes=True),
+    Interaction("create", Level.TYPE, "POST", "/{kind}", conditional.create, takes=True),
     Interaction("update", Level.INSTANCE, "PUT", "/{kind}/{id}", writing.update, takes=True),
     Interaction("transaction", Level.SYSTEM, "POST", "/", bundling.bundle, takes=True),
+    Interaction("update", Level.TYPE, "PUT", "/{kind}", conditional.update, takes=True),
+    Interaction("patch", Level.TYPE, "PATCH", "/{kind}", conditional.patch, takes=True),
+    Interaction("delete", Level.TYPE, "DELETE", "/{kind}", conditional.delete),
     Interaction("patch", Level.INSTANCE, "PATCH", "/{kind}/{id}", writing.patch, takes=True),
     Interaction("delete", Level.INSTANCE, "DELETE", "/{kind}/{id}", writing.delete),
 )

@@ -25,41 +25,47 @@ _TAG = 'expected If-Match as a version, W/"3", came something else: send the ETa
 
 
 def create(server: Server, call: Call) -> Reply:
-    """Store a new resource under an id that this server makes. Raises Failure."""
-    return _stored(server, call, creation(call, str(uuid4())))
+    """Store a new resource under an id that this server makes. Raises Failure, FhirRejected."""
+    return stored(server, call, creation(call, str(uuid4())))
 
 
 def update(server: Server, call: Call) -> Reply:
     """Store the next version of a resource; a feeding system may create one under an id of its own. Raises Failure."""
-    return _stored(server, call, replacement(server, call))
+    return stored(server, call, replacement(server, call))
 
 
 def patch(server: Server, call: Call) -> Reply:
     """Change a resource by JSON Patch or FHIRPath Patch (3.1.0.6). Raises Failure, FhirRejected."""
-    return _stored(server, call, change(server, call))
+    return stored(server, call, change(server, call))
 
 
 def delete(server: Server, call: Call) -> Reply:
     """Mark a resource as gone; again is the same (3.1.0.7.1). Raises Failure."""
-    (stored,) = store(server.node, [deletion(server, call)], only=call.access.patient)
-    return Reply(204, headers={"etag": version_tag(stored.found.version)})
+    (done,) = store(server.node, [deletion(server, call)], only=call.access.patient)
+    return Reply(204, headers={"etag": version_tag(done.found.version)})
 
 
 def creation(call: Call, logical_id: str) -> Write:
     """Return what creates the resource that was sent, under an id. Raises Failure, FhirRejected."""
-    _require_scope(call.access, "c", call.at["kind"])
+    require_scope(call.access, "c", call.at["kind"])
     return Write(named(call.body, call.at["kind"], logical_id), after=0)
 
 
-def replacement(server: Server, call: Call) -> Write:
-    """Return what replaces the resource of an address. Raises Failure, FhirRejected."""
+def replacement(server: Server, call: Call, *, may_lack_id: bool = False) -> Write:
+    """Return what replaces the resource of an address. Raises Failure, FhirRejected.
+
+    Args:
+        may_lack_id: whether the resource may leave its id out, since a search said which it is.
+    """
     kind, logical_id = call.at["kind"], call.at["id"]
-    _require_scope(call.access, "u", kind)
-    resource = _named_so(call.body, kind, logical_id)
+    require_scope(call.access, "u", kind)
+    resource = named(call.body, kind, logical_id) if may_lack_id else _named_so(call.body, kind, logical_id)
     found = resources.find(server.node, kind, logical_id)
     after = _expected_version(call)
     if found is None:
-        _require_feeding(call.access)
+        if not may_lack_id:
+            _require_feeding(call.access)
+        require_scope(call.access, "c", kind)
         return Write(resource, after or 0)
     _require_visible(server, call.access, found, "u")
     return Write(resource, after)
@@ -68,7 +74,7 @@ def replacement(server: Server, call: Call) -> Write:
 def change(server: Server, call: Call) -> Write:
     """Return what changes the resource of an address by the patch that was sent. Raises Failure, FhirRejected."""
     kind, logical_id = call.at["kind"], call.at["id"]
-    _require_scope(call.access, "u", kind)
+    require_scope(call.access, "u", kind)
     found = resources.find(server.node, kind, logical_id)
     if found is None:
         raise not_found()
@@ -82,7 +88,7 @@ def change(server: Server, call: Call) -> Write:
 def deletion(server: Server, call: Call) -> Deletion:
     """Return what marks the resource of an address as gone. Raises Failure."""
     kind, logical_id = call.at["kind"], call.at["id"]
-    _require_scope(call.access, "d", kind)
+    require_scope(call.access, "d", kind)
     found = resources.find(server.node, kind, logical_id)
     if found is None:
         raise not_found()
@@ -133,7 +139,8 @@ def _named_so(body: bytes, kind: str, logical_id: str) -> Resource:
     return named(body, kind, logical_id)
 
 
-def _require_scope(access: Access, interaction: str, kind: str) -> None:
+def require_scope(access: Access, interaction: str, kind: str) -> None:
+    """Raise Failure, 403, unless an interaction with a type is within the scopes."""
     if not access.may(interaction, kind):
         words = f"expected a scope that allows this interaction with {kind}, came none: ask for it when you sign in"
         raise Failure(403, Issue("forbidden", "MSG_AUTH_REQUIRED", words))
@@ -170,16 +177,17 @@ def _expected_version(call: Call) -> int | None:
     return int(number)
 
 
-def _stored(server: Server, call: Call, write: Write) -> Reply:
-    (stored,) = store(server.node, [write], only=call.access.patient)
-    shown = as_shown(stored, write)
-    is_created = stored.is_new and stored.found.version == 1
+def stored(server: Server, call: Call, write: Write) -> Reply:
+    """Store one resource and answer as its writer prefers."""
+    (done,) = store(server.node, [write], only=call.access.patient)
+    shown = as_shown(done, write)
+    is_created = done.is_new and done.found.version == 1
     headers = {
         "etag": version_tag(shown.version),
         "last-modified": http_date(shown.updated_s),
         "location": place_of(server.settings.base, shown),
     }
-    return Reply(201 if is_created else 200, _preferred(call, shown), headers)
+    return Reply(201 if is_created else 200, preferred(call, shown), headers)
 
 
 def as_shown(stored: Stored, write: Write) -> Shown:
@@ -188,7 +196,7 @@ def as_shown(stored: Stored, write: Write) -> Shown:
     return Shown(found.type, found.logical_id, found.version, found.updated_s, write.resource.body)
 
 
-def _preferred(call: Call, shown: Shown) -> bytes:
+def preferred(call: Call, shown: Shown) -> bytes:
     """The body that the client prefers to get back (3.1.0.1.8)."""
     wishes = [each.strip() for each in call.headers.get("prefer", "").replace(";", ",").split(",")]
     if "return=minimal" in wishes:

@@ -7,7 +7,7 @@ become the addresses of the resources that they were stored as (FHIR R4 http.htm
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -21,6 +21,7 @@ KINDS = ("batch", "transaction")
 METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 """In the order in which a transaction does them (3.1.0.11.2)."""
 ENTRIES_MAX = 10_000
+LOOKUP = re.compile(rb'("reference"\s*:\s*")([A-Z][A-Za-z]{1,63}\?[^"\\]{1,512})"')
 ADDRESS = re.compile(rb'"((?:urn:|https?://)[^"\\\s]{1,512})"')
 
 
@@ -85,6 +86,19 @@ def with_addresses(body: bytes, addresses: Mapping[bytes, bytes]) -> bytes:
         addresses: what stands for each `fullUrl`, such as `Patient/17`.
     """
     return ADDRESS.sub(lambda found: b'"' + addresses.get(found[1], found[1]) + b'"', body) if addresses else body
+
+
+def with_lookups(body: bytes, address: Callable[[str], str]) -> bytes:
+    """Return a resource in which references by search are addresses (3.1.0.11.2).
+
+    Args:
+        address: returns `Type/id` for `Type?search`.
+    """
+
+    def looked_up(found: re.Match[bytes]) -> bytes:
+        return found[1] + address(found[2].decode()).encode() + b'"'
+
+    return LOOKUP.sub(looked_up, body)
 
 
 def require_once(names: Sequence[tuple[str, str]]) -> None:

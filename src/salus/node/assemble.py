@@ -87,16 +87,20 @@ class Node:
 
     def submit_raw(self, raw: bytes) -> TransactionResult:
         """Submit bytes that somebody signed; see `submit`."""
-        try:
-            result = self.engine.submit(raw)
-        except LedgerBusy as error:
-            raise Busy(f"the ledger has too much to do ({error}): send the same again") from error
-        except Unavailable as error:
-            raise NotNow(f"the ledger does not answer ({error}): send the same again") from error
+        result = self.ask_ledger(raw)
         if result.code >= NOT_A_TRANSACTION:
             words = f"the ledger says no, number {result.code}: {result.reason}"
             raise Refused(Refusal.LEDGER_REJECTED, words, number=result.code)
         return result
+
+    def ask_ledger(self, raw: bytes) -> TransactionResult:
+        """Submit bytes that somebody signed; return what the ledger says, also when that is no. Raises NotNow."""
+        try:
+            return self.engine.submit(raw)
+        except LedgerBusy as error:
+            raise Busy(f"the ledger has too much to do ({error}): send the same again") from error
+        except Unavailable as error:
+            raise NotNow(f"the ledger does not answer ({error}): send the same again") from error
 
     def require_fresh(self) -> Status:
         """Return where the ledger stands. Raises NotNow unless it is recent enough to release to others (R3)."""

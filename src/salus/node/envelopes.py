@@ -37,10 +37,7 @@ class Envelopes:
 
     def open(self, request: SignedRequest, body: bytes) -> OpenedAsk:
         """Open an ask. Raises Refused: SIGNATURE_UNFIT for another body, MESSAGE_UNFIT for what is no ask to us."""
-        try:
-            check_digest(request.head.digest, body)
-        except MessageUnsigned as error:
-            raise Refused(Refusal.SIGNATURE_UNFIT, str(error)) from error
+        self.require_body(request, body)
         return open_ask(self._hpke_key, body, self._route(request))
 
     def seal(self, request: SignedRequest, opened: OpenedAsk, answer: Answer) -> Reply:
@@ -48,6 +45,17 @@ class Envelopes:
         body = seal_answer(
             answer, answer_key=opened.answer_key, route=self._route(request), ask_digest=request.head.digest
         )
+        return self.sign(request, body)
+
+    def require_body(self, request: SignedRequest, body: bytes) -> None:
+        """Raise Refused (SIGNATURE_UNFIT) unless a body is the one that was signed."""
+        try:
+            check_digest(request.head.digest, body)
+        except MessageUnsigned as error:
+            raise Refused(Refusal.SIGNATURE_UNFIT, str(error)) from error
+
+    def sign(self, request: SignedRequest, body: bytes) -> Reply:
+        """Sign an answer that is not sealed."""
         return Reply(200, self._signed(request, 200, body), body)
 
     def say(self, request: SignedRequest | None, error: Refused | NotNow) -> Reply:

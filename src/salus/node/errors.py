@@ -38,6 +38,8 @@ class Refusal(IntEnum):
     GRANT_UNFIT = 26
     APP_UNFIT = 27
     ACCOUNT_UNFIT = 28
+    NOT_YOURS = 29
+    NOT_A_VALIDATOR = 30
 
 
 class Refused(Exception):

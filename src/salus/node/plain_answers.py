@@ -18,6 +18,8 @@ _STATUS: Final = {
     Refusal.SIGNATURE_UNFIT: 401,
     Refusal.REPLAYED: 409,
     Refusal.TOO_MANY: 429,
+    Refusal.NOT_YOURS: 404,
+    Refusal.NOT_A_VALIDATOR: 404,
 }
 
 

@@ -1,5 +1,7 @@
 """The exchange as a Starlette application: two routes that are sealed and signed, and one that says where the node is.
 
+Beside them are the routes of `api/ledger`, which are signed and not sealed.
+
 Promises: what is not authenticated gets a status and our own words, never an echo; a request that this node cannot
 take on now is told so at once; no blocking work is done on the event loop but a look at the ledger's newest block.
 """
@@ -25,10 +27,12 @@ from salus.api.exchange.desk import Caller, Desk
 from salus.api.exchange.frames_response import FramesResponse
 from salus.api.exchange.pool import Pool
 from salus.api.exchange.settings import ExchangeSettings
+from salus.api.ledger.desk import LedgerDesk
 from salus.node.assemble import Node
 from salus.node.envelopes import Reply
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.http_signatures import SignedRequest
+from salus.node.ledger_answers import PATHS
 from salus.node.members import standing
 from salus.node.plain_answers import NOT_NOW, plain_body
 from salus.node.sealed_bodies import ASK_PATH, STREAM_PATH
@@ -63,6 +67,7 @@ class Exchange:
         self._admission = Admission(settings.folder)
         self._authentication = Authentication(node)
         self._desk = Desk(node, self._admission, settings)
+        self._ledger_desk = LedgerDesk(node, self._admission, per_minute=settings.own_proofs_per_minute)
         self._asks = Pool(settings.threads, waiting_max=settings.waiting_max)
         self._streams = Pool(settings.streams_max, waiting_max=0)
 
@@ -72,6 +77,7 @@ class Exchange:
             Route(ASK_PATH, self.ask, methods=["POST"]),
             Route(STREAM_PATH, self.stream, methods=["POST"]),
             Route(STATUS_PATH, self.status, methods=["GET"]),
+            *(Route(path, self.own_proofs, methods=["POST"]) for path in PATHS),
         ]
         handlers = {
             Declined: self._say,
@@ -86,7 +92,7 @@ class Exchange:
 
     async def ask(self, http: Request) -> Response:
         """Answer one sealed ask."""
-        caller = await self._admit(http, ASK_PATH)
+        caller = await self._admit(http, ASK_PATH, self._desk)
         body = await read_body(http, timeout_s=self._settings.body_s)
         came_s = time.monotonic()
         reply, is_match = await self._declining(caller, self._asks, lambda: self._desk.answer(caller, body))
@@ -96,7 +102,7 @@ class Exchange:
 
     async def stream(self, http: Request) -> Response:
         """Answer with the frames of one stream."""
-        caller = await self._admit(http, STREAM_PATH)
+        caller = await self._admit(http, STREAM_PATH, self._desk)
         body = await read_body(http, timeout_s=self._settings.body_s)
         frames = await self._declining(caller, self._asks, lambda: self._desk.stream(caller, body))
         try:
@@ -105,6 +111,15 @@ class Exchange:
             raise Declined(caller.request, error) from error
         return FramesResponse(frames, self._streams)
 
+    async def own_proofs(self, http: Request) -> Response:
+        """Answer a member that runs no ledger process."""
+        path = http.scope["path"]
+        caller = await self._admit(http, path, self._ledger_desk)
+        body = await read_body(http, timeout_s=self._settings.body_s)
+        return _response(
+            await self._declining(caller, self._asks, lambda: self._ledger_desk.answer(caller, path, body))
+        )
+
     async def status(self, _http: Request) -> Response:
         """Tell organisation, chain, height and the age of the newest header, and nothing else."""
         try:
@@ -112,7 +127,7 @@ class Exchange:
         except NotNow as error:
             raise Declined(None, error) from error
 
-    async def _admit(self, http: Request, route: str) -> Caller:
+    async def _admit(self, http: Request, route: str, desk: Desk | LedgerDesk) -> Caller:
         """Return who sends a request, from its fields alone. Raises Declined or BodyUnfit."""
         require_size(http)
         request = None
@@ -121,7 +136,7 @@ class Exchange:
                 raise Refused(Refusal.MESSAGE_UNFIT, "expected a path without a query")
             request = self._authentication.read(http.headers.raw, route)
             caller = Caller(request, self._authentication.require(request), _network(http))
-            self._desk.require_room(caller)
+            desk.require_room(caller)
         except (Refused, NotNow) as error:
             await discard_body(http)
             raise Declined(request, error) from error

@@ -19,6 +19,7 @@ class ExchangeSettings:
         session_matches_per_minute: under one session key.
         address_asks_per_minute: of patients' devices behind one network address.
         device_asks_per_minute: of all patients' devices together.
+        own_proofs_per_minute: of one member without a ledger process (`api/ledger`).
         match_step_ms: a match is answered at a multiple of this time after it came, whatever was found.
     """
 
@@ -32,4 +33,5 @@ class ExchangeSettings:
     session_matches_per_minute: int = 60
     address_asks_per_minute: int = 60
     device_asks_per_minute: int = 3_000
+    own_proofs_per_minute: int = 600
     match_step_ms: int = 100

@@ -83,8 +83,8 @@ CHUNKS = {
         tests_of("contracts", "governance decisions coverage sizes permit_life payer machine genesis spec_pages"),
     ),
     "decision": Chunk(
-        under(CONTRACTS, "decision.py gathering.py evidence.py residuals.py record_metadata.py genesis.py"),
-        tests_of("contracts", "genesis decisions scenarios"),
+        under(CONTRACTS, "decision.py gathering.py evidence.py residuals.py record_metadata.py genesis.py adoption.py"),
+        tests_of("contracts", "genesis adoption decisions scenarios"),
         (*tests_of("contracts", "residuals lacking_rules payer permit_life provisions_meet_records machine"),
          *tests_of("sdk", "evidence receipt_check receipt_kinds receipt_false"), *tests_of("node", "tickets")),
     ),

@@ -11,7 +11,7 @@ from salus.cli.options import FOLDER, as_json_option
 from salus.cli.output import Facts, progress, show
 
 if TYPE_CHECKING:
-    from salus.engines.base import Adopted
+    from salus.engines.base import Adopted, Founding
 
 
 @click.command(name="fsck", short_help="Check a ledger and nodes for damage.")
@@ -63,28 +63,32 @@ def _ledgers(folder: Path, before: Path | None, begins: dict[str, str]) -> dict[
     """Check a ledger, and the one that it goes on with; note with which state the blocks of each were executed."""
     from salus.node import config
 
-    found, adopted = _ledger(folder, begins)
-    findings = {str(folder): found}
-    if before is not None:
-        if adopted is None:
-            raise Failure(BAD_INPUT, f"{folder} goes on with no other ledger", "leave --before out")
-        place = Path(config.read_network(before).ledger) if config.is_network(before) else before
-        findings[str(place)] = [*_ledger(place, begins)[0], *_sealed(place, adopted)]
-    return findings
+    adopted = _founding(folder).adopted
+    if before is None:
+        return {str(folder): _ledger(folder, begins)}
+    if adopted is None:
+        raise Failure(BAD_INPUT, f"{folder} goes on with no other ledger", "leave --before out")
+    old = Path(config.read_network(before).ledger) if config.is_network(before) else before
+    return {str(folder): _ledger(folder, begins), str(old): [*_ledger(old, begins), *_sealed(old, adopted)]}
 
 
-def _ledger(folder: Path, begins: dict[str, str]) -> "tuple[list[str], Adopted | None]":
+def _ledger(folder: Path, begins: dict[str, str]) -> list[str]:
     from salus.engines.fsck import beginning, fsck
+    from salus.node import config
+
+    store, begun = Path(config.read_ledger(folder).folder), _founding(folder)
+    with progress("blocks") as bar:
+        found = fsck(store, begun, progress=bar)
+    begins[str(folder)] = beginning(store, begun)
+    return list(map(str, found))
+
+
+def _founding(folder: Path) -> "Founding":
     from salus.node import config
     from salus.node.opening import founding, sealed_file
 
     settings = config.read_ledger(folder)
-    genesis = config.read_genesis(Path(settings.genesis))
-    begun = founding(genesis, sealed_file(settings))
-    with progress("blocks") as bar:
-        found = fsck(Path(settings.folder), begun, progress=bar)
-    begins[str(folder)] = beginning(Path(settings.folder), begun)
-    return list(map(str, found)), begun.adopted
+    return founding(config.read_genesis(Path(settings.genesis)), sealed_file(settings))
 
 
 def _sealed(folder: Path, adopted: "Adopted") -> list[str]:

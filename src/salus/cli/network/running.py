@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from salus.cli.failures import TRY_LATER, Failure
+from salus.cli.failures import BAD_INPUT, TRY_LATER, Failure
 from salus.cli.network.places import peer_count, require_genesis
 from salus.cli.options import FOLDER, as_json_option
 from salus.cli.output import Facts, note, show
@@ -45,8 +45,9 @@ def start(folder: Path, as_json: bool) -> int:
 
     log_to_standard_error()
     require_genesis(folder)
-    installed()
     member = open_folder(folder)
+    _require_agreed(member)
+    installed()
     with ledger_client(config.read_node(member.node), member.genesis().chain) as client:
         watch = _Watch(member, client)
         with NetworkProcesses(folder, has_begun=watch.has_begun) as processes:
@@ -59,6 +60,14 @@ def start(folder: Path, as_json: bool) -> int:
     if watch.has_left:
         note(f"{member.organisation} has left {member.genesis().chain}: its processes are stopped")
     return 0
+
+
+def _require_agreed(member: "MemberFolder") -> None:
+    from salus.node.network.adoption import missing_agreements
+
+    if missing := missing_agreements(member):
+        words = f"expected the agreement of every founder, {', '.join(missing)} is missing"
+        raise Failure(BAD_INPUT, words, f"salus network agree {member.path} with it")
 
 
 class _Watch:

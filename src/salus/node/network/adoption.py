@@ -99,8 +99,15 @@ def take_agreements(folder: MemberFolder, paths: Sequence[Path]) -> list[str]:
     for path in paths:
         found = read_agreement(path, genesis)
         write_whole(kept / f"{found.organisation}{AGREEMENT}", path.read_bytes())
-    agreed = {path.name.removesuffix(AGREEMENT) for path in kept.glob(f"*{AGREEMENT}")}
-    return sorted({str(founder.organisation) for founder in genesis.founders} - agreed)
+    return missing_agreements(folder)
+
+
+def missing_agreements(folder: MemberFolder) -> list[str]:
+    """Return whose agreements a founder has to wait for; nobody's in a network that nobody has to agree to."""
+    if not folder.comet().adopted:
+        return []
+    agreed = {path.name.removesuffix(AGREEMENT) for path in (folder.path / ADOPTED).glob(f"*{AGREEMENT}")}
+    return sorted({str(founder.organisation) for founder in folder.genesis().founders} - agreed)
 
 
 def _adopting(plain: Genesis, adopted: AdoptedLedger, tables: MadeStore) -> AdoptingGenesis:

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from salus.cli.network.running import _Watch
+from salus.engines.cometbft.chain import CometChain, DecidedBlock
 from salus.node import config
+from salus.node.network.folder import open_folder
+from salus.node.opening import founding, ledger_client, sealed_file
 from tests.cli.conftest import Result, Run, assert_fails
 
 OLD = ("RZ1", "RZ2", "RZ3")
@@ -76,6 +80,28 @@ def test_founders_make_one_genesis_and_agree(founders: list[Path], run: Run, pla
     assert_fails(
         run("network", "adopt", place / "rz1", place / "sealed", *founders), 2, error="belongs to north", hint="another"
     )
+
+
+def test_a_ledger_that_waits_for_its_first_block_is_not_ready(founders: list[Path], run: Run, place: Path) -> None:
+    """CometBFT has the state made before any other founder is there; the node begins with the first block."""
+    assert run("network", "adopt", place / "rz1", place / "sealed", *founders).status == 0
+    member = open_folder(place / "rz1")
+    genesis = member.genesis()
+    begins = founding(genesis, sealed_file(config.read_ledger(member.ledger)))
+
+    def after(step: Callable[[CometChain], object]) -> bool:
+        chain = CometChain(member.ledger / "store", begins)
+        step(chain)
+        chain.close()
+        with ledger_client(config.read_node(member.node), genesis.chain) as client:
+            assert client.status().height in (0, 1, 2)
+            return _Watch(member, client).has_begun()
+
+    def first_block(chain: CometChain) -> None:
+        chain.finalize(DecidedBlock(2, genesis.time_s * 10**9, (), ()))
+        chain.commit()
+
+    assert [after(step) for step in (CometChain.load, CometChain.begin, first_block)] == [False, False, True]
 
 
 def test_what_cannot_be_adopted(founders: list[Path], run: Run, place: Path) -> None:

@@ -62,6 +62,13 @@ def start(folder: Path, as_json: bool) -> int:
     return 0
 
 
+def first_height(member: "MemberFolder") -> int:
+    """Return the height of the network's first block."""
+    from salus.node.opening import founding
+
+    return founding(member.genesis()).first_height
+
+
 def _require_agreed(member: "MemberFolder") -> None:
     from salus.node.network.adoption import missing_agreements
 
@@ -79,11 +86,13 @@ class _Watch:
         self._said = ""
         self._next_s = 0.0
         self._settings = self._settings_time()
+        self._first_height = first_height(member)
         self.has_left = False
 
     def has_begun(self) -> bool:
-        """Tell whether the ledger is here and knows this member; say what is waited for."""
-        if self._standing() is not None:
+        """Tell whether the ledger has a block and knows this member; say what is waited for."""
+        standing = self._standing()
+        if standing is not None and standing.height >= self._first_height:
             return True
         if self._is_time():
             self._say(f"waiting for {self._waits_for()}")

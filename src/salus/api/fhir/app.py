@@ -91,7 +91,7 @@ class FhirServer:
             access = NOBODY if interaction.is_open else await self._pool.run(lambda: self._gate.access(headers))  # 2
             body = await self._body(http, interaction, headers) if interaction.takes else b""
             query += await self._form(http, headers) if interaction.takes_form else ()
-            call = Call(access, http.path_params, query, headers, body)
+            call = Call(access, interaction.at(http.path_params), query, headers, body)
             reply = await self._pool.run(lambda: self._done(interaction, call, shape))  # 3, 4
         except (FhirRejected, Refused, NotNow) as error:
             reply = _refusal(failure_of(error), shape)

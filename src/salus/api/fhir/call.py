@@ -115,8 +115,10 @@ class Interaction:
     """One interaction.
 
     Args:
-        code: as the CapabilityStatement has it (value set TypeRestfulInteraction or SystemRestfulInteraction).
+        code: as the CapabilityStatement has it (value set TypeRestfulInteraction or SystemRestfulInteraction); of an
+            operation its name with the dollar.
         path: below the base, with `{kind}`, `{id}` and `{version}` as they stand in FHIR's own table.
+        kind: the type, where the path has it in words.
         takes: whether a resource is sent; takes_form: whether parameters are, in a form.
         is_open: whether it is answered without anybody's having signed in.
     """
@@ -126,6 +128,11 @@ class Interaction:
     method: str
     path: str
     handler: Handler
+    kind: str = ""
     takes: bool = False
     takes_form: bool = False
     is_open: bool = False
+
+    def at(self, found: Mapping[str, str]) -> dict[str, str]:
+        """Return what stands in an address, with the type."""
+        return ({"kind": self.kind} if self.kind else {}) | dict(found)

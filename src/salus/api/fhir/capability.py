@@ -26,8 +26,9 @@ def metadata(server: Server, _call: Call) -> Reply:
 def statement(base: str, interactions: tuple[Interaction, ...]) -> bytes:
     """Return the CapabilityStatement of these interactions, in JSON."""
     kinds = [{"code": each} for each in _codes(interactions) if each not in _WHOLE_SYSTEM]
+    operations = {(each.kind, each.code): None for each in interactions if each.code.startswith("$")}
     whole = [{"code": each} for each in _codes(interactions) if each in _WHOLE_SYSTEM]
-    rest = {"mode": "server", "resource": [_resource(kind, kinds) for kind in r4().resource_types]}
+    rest = {"mode": "server", "resource": [_resource(kind, kinds, list(operations)) for kind in r4().resource_types]}
     said = {
         "resourceType": "CapabilityStatement",
         "url": f"{base}/metadata",
@@ -46,14 +47,18 @@ def statement(base: str, interactions: tuple[Interaction, ...]) -> bytes:
 
 
 def _codes(interactions: Sequence[Interaction]) -> list[str]:
-    codes = dict.fromkeys(each.code for each in interactions if each.code not in _NOT_LISTED)
+    codes = dict.fromkeys(each.code for each in interactions if each.code not in _NOT_LISTED and each.code[0] != "$")
     return [*codes, *(["batch"] if "transaction" in codes else [])]  # one address, told apart by the bundle's type
 
 
-def _resource(kind: str, interactions: list[dict[str, str]]) -> dict[str, object]:
+def _resource(
+    kind: str, interactions: list[dict[str, str]], operations: Sequence[tuple[str, str]]
+) -> dict[str, object]:
     parameters = parameters_of(kind).values()
+    offered = [{"name": name[1:], "definition": _definition(of, name)} for of, name in operations if of in ("", kind)]
     return {
         "type": kind,
+        "operation": offered,
         "interaction": interactions,
         "versioning": "versioned-update",
         "readHistory": True,
@@ -65,3 +70,8 @@ def _resource(kind: str, interactions: list[dict[str, str]]) -> dict[str, object
         "searchInclude": [f"{kind}:{each.code}" for each in parameters if each.kind == "reference"] or ["*"],
         "searchParam": [{"name": each.code, "definition": each.url, "type": each.kind} for each in parameters],
     }
+
+
+def _definition(kind: str, name: str) -> str:
+    """The address of FHIR's own definition of an operation."""
+    return f"http://hl7.org/fhir/OperationDefinition/{kind or 'Resource'}-{name[1:]}"

@@ -27,7 +27,7 @@ def route(interactions: Sequence[Interaction], method: str, url: str) -> Routed:
     for each in interactions:
         found = _pattern(each.path).fullmatch(path) if each.method == method else None
         if found is not None and not parts.scheme and not parts.netloc:
-            at = {name: unquote(value) for name, value in found.groupdict().items()}
+            at = each.at({name: unquote(value) for name, value in found.groupdict().items()})
             return Routed(each, at, parameters(parts.query))
     words = "expected a method and an address that this server has, relative to its base: see /metadata"
     raise Failure(404, Issue("not-supported", "MSG_OP_NOT_ALLOWED", words))

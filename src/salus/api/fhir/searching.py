@@ -27,6 +27,8 @@ from salus.node.services.show import Shown
 
 PAGE_S: Final = 3600
 PAGE: Final = "_page"
+WHOLE_CHART: Final = "$everything"
+"""Stands where a page's type would, for pages of a chart."""
 
 
 class PageState(msgspec.Struct, frozen=True, array_like=True):
@@ -58,6 +60,33 @@ def search_compartment(server: Server, call: Call) -> Reply:
     return _first_page(server, call, call.at["within"], patient=found.pseudonym)
 
 
+def everything(server: Server, call: Call) -> Reply:
+    """Answer with a patient's whole chart, page by page (`Patient/$everything`). Raises Failure, FhirRejected.
+
+    What the chart refers to in the directory, organisations and people who treat, comes along.
+    """
+    found = require_found(server, call)
+    asked = dict(call.query)
+    unknown = asked.keys() - {"_count", "_type", "_since", "_format", "_pretty"}
+    if unknown:
+        words = "expected _count, _type and _since, came others: leave them out"
+        raise Failure(400, Issue("not-supported", "MSG_PARAM_UNKNOWN", words))
+    pairs = tuple(each for each in call.query if each[0] in ("_count", "_since"))
+    named = {"_since": "_lastUpdated", "_count": "_count"}
+    asked_for = [(named[name], f"ge{value}" if name == "_since" else value) for name, value in pairs]
+    query = parse_query("Patient", asked_for, is_strict=True)
+    search = search_within(server, call.access, "s", patient=found.pseudonym)
+    types = tuple(each for each in asked.get("_type", "").split(",") if each)
+    candidates = search.chart(found.pseudonym, types, query.filters)
+    page = search.page(query, candidates, count=_count(server, query), is_first=True)
+    counted = tuple(each for each in pairs if each[0] == "_count")
+    state = PageState(call.access.login.session.key.public, WHOLE_CHART, counted, (), found.pseudonym)
+    base = server.settings.base
+    self_link = Link("self", f"{base}/Patient/{found.logical_id}/$everything")
+    page = replace(page, included=search.directory_of(page.hits))
+    return _reply(server, query, page, [self_link, *_next(server, state, page)])
+
+
 def next_page(server: Server, call: Call) -> Reply:
     """Answer a link to a page. Raises Failure: 404, also for somebody else's and one that has ended."""
     tokens = [value for name, value in call.query if name == PAGE]
@@ -65,9 +94,12 @@ def next_page(server: Server, call: Call) -> Reply:
     if kept is None or kept.value.session != call.access.login.session.key.public:
         raise not_found()
     state = kept.value
-    query = _parsed(replace(call, query=state.pairs), state.kind, server.settings.base)
+    kind = "Patient" if state.kind == WHOLE_CHART else state.kind
+    query = _parsed(replace(call, query=state.pairs), kind, server.settings.base)
     search = search_within(server, call.access, "s", patient=state.patient or None)
     page = search.page(query, search.found_rows(state.rows), count=_count(server, query), is_first=False)
+    if state.kind == WHOLE_CHART:
+        page = replace(page, included=search.directory_of(page.hits))
     self_link = Link("self", f"{server.settings.base}?{urlencode({PAGE: tokens[0]})}")
     return _reply(server, query, page, [self_link, *_next(server, state, page)])
 

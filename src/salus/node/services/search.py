@@ -86,6 +86,35 @@ class Search:
             raise _too_large(f"a search that comes upon at most {CANDIDATES_MAX:,} resources")
         return rows
 
+    def chart(self, pseudonym: bytes, types: Sequence[str], filters: Sequence[Filter]) -> list[Found]:
+        """Return a relationship's resources, the Patient first, before anything is decided about them.
+
+        Args:
+            types: those that are wanted; none for all.
+            filters: of parameters that all types have.
+        """
+        columns = schema.resources.c
+        with self._node.vault.database.reading() as connection:
+            here = connection.scalars(select(columns.type).where(columns.pseudonym == pseudonym).distinct()).all()
+        wanted = sorted(
+            (each for each in here if not types or each in types), key=lambda each: (each != "Patient", each)
+        )
+        theirs = [columns.pseudonym == pseudonym, *self._conditions(filters)]
+        rows = [
+            row for each in wanted if self._reach.may(each) for row in self._rows(each, theirs, [], CANDIDATES_MAX + 1)
+        ]
+        if len(rows) > CANDIDATES_MAX:
+            raise _too_large(f"a chart of at most {CANDIDATES_MAX:,} resources")
+        return rows
+
+    def directory_of(self, hits: Sequence[Shown]) -> list[Shown]:
+        """Return what hits refer to in the directory."""
+        includes = [
+            Include(each, "*", None, is_reverse=False, is_iterated=False) for each in sorted({hit.type for hit in hits})
+        ]
+        named = self._named(includes, hits, {(each.type, each.logical_id) for each in hits})
+        return self._shown([each for each in named if each.pseudonym == DIRECTORY])
+
     def page(self, query: Query, candidates: Sequence[Found], *, count: int, is_first: bool) -> Page:
         """Return the next hits out of candidates, with what the query includes.
 

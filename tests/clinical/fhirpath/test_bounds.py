@@ -115,3 +115,4 @@ WALKS = (
 def test_a_resource_of_any_shape_is_no_accident(name: object) -> None:
     for walk in WALKS:
         ends(walk, {"resourceType": "Patient", "name": name, "_name": name, "contained": name})
+        ends(walk, {"resourceType": name, "name": name})

@@ -45,7 +45,7 @@ Items = list[Any]  # of Item
 
 def root_of(resource: dict[str, Any], type_name: str | None = None) -> Node:
     """The node of a whole resource, or of a complex value whose type is given."""
-    return Node(resource, type_name or resource.get("resourceType"))
+    return Node(resource, type_name or of_resource(None, resource))
 
 
 def members(node: Any, name: str, types: Types, found: Items) -> bool:

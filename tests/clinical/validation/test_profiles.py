@@ -231,6 +231,43 @@ def test_an_extension_that_is_defined_is_held_to_its_definition() -> None:
     ]
 
 
+def at(*contexts: str, kind: str = "element") -> Json:
+    """The extension of a code, for these contexts."""
+    return {**ANY, "context": [{"type": kind, "expression": each} for each in contexts]}
+
+
+NAMED = {**PATIENT, "name": [{"family": "A", "extension": [ONE]}]}
+DATED = {**PATIENT, "_birthDate": {"extension": [ONE]}}
+VALUED = {**OBSERVATION, "_valueString": {"extension": [ONE]}}
+CONTACTED = {**PATIENT, "contact": [{"name": {"text": "a"}, "extension": [ONE]}]}
+NESTED = {**PATIENT, "extension": [{"url": "urn:x", "extension": [ONE]}]}
+BUNDLED = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": NAMED}]}
+CONTEXTS: dict[str, tuple[Json, Json, bool]] = {
+    "a resource": (at("Patient"), {**PATIENT, "extension": [ONE]}, True),
+    "any resource": (at("DomainResource"), {**PATIENT, "extension": [ONE]}, True),
+    "another resource": (at("Observation"), {**PATIENT, "extension": [ONE]}, False),
+    "an element of a type": (at("HumanName"), NAMED, True),
+    "an element by its path": (at("Patient.name"), NAMED, True),
+    "an element in a bundle": (at("Patient.name"), BUNDLED, True),
+    "another element": (at("Patient.contact", "Address"), NAMED, False),
+    "a value": (at("Patient.birthDate"), DATED, True),
+    "a value by its type": (at("date"), DATED, True),
+    "a choice": (at("Observation.value[x]"), VALUED, True),
+    "a part": (at("Patient.contact"), CONTACTED, True),
+    "a part, by another's path": (at("Patient.name"), CONTACTED, False),
+    "anything": (at("Element"), CONTACTED, True),
+    "a rule in FHIRPath": (at("name.empty()", kind="fhirpath"), CONTACTED, True),
+    "an extension": (at("urn:x", kind="extension"), NESTED, True),
+    "an extension, where it is for resources": (at("Patient"), NESTED, False),
+}
+
+
+@pytest.mark.parametrize(("definition", "resource", "is_allowed"), CONTEXTS.values(), ids=CONTEXTS)
+def test_where_an_extension_may_stand(definition: Json, resource: Json, is_allowed: bool) -> None:
+    rules = [each.rule for each in Validator(Library(r4(), [definition])).validate(resource)]
+    assert rules == ([] if is_allowed else ["extension-context"])
+
+
 BROKEN = {
     "an invariant that FHIRPath does not understand": (
         profile("Patient", {"id": "Patient", "constraint": [{**INVARIANT, "expression": "birthDate.("}]}),

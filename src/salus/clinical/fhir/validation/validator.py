@@ -9,6 +9,7 @@ from typing import Any, Final
 from salus.clinical.fhir.definitions import Definitions, r4
 from salus.clinical.fhir.fhirpath import Node, Surroundings, system
 from salus.clinical.fhir.validation.conformance import check_search_parameter
+from salus.clinical.fhir.validation.contexts import is_allowed
 from salus.clinical.fhir.validation.fields import Check
 from salus.clinical.fhir.validation.issues import EnoughIssues, Issue, Place, Run
 from salus.clinical.fhir.validation.profiles import Profiles
@@ -67,10 +68,15 @@ class Validator:
 
     def _extension(self, value: Any, place: Place, run: Run) -> None:
         url = value.get("url")
-        if type(url) is str and ":" in url and self._profiles.type_of(url) == "Extension":
-            check = self._profiles.check_of(url)
-            if check is not None:
-                check(value, place, run)
+        defined = self._definitions.structure(url) if type(url) is str and ":" in url else None
+        if defined is None or defined.type != "Extension":
+            return
+        within = run.resource.type if run.resource else None
+        if within and not is_allowed(defined, place, within, self._definitions):
+            text = "expected an extension that its definition allows here"
+            run.add(place, "structure", "extension-context", text)
+        if check := self._profiles.check_of(defined.url):
+            check(value, place, run)
 
     def _conform(self, resource: Mapping[str, Any], profiles: Iterable[str], place: Place, run: Run) -> None:
         meta = resource.get("meta")

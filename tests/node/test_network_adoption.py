@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from salus.contracts.genesis import AdoptingGenesis, GenesisInvalid, genesis_hash
 from salus.contracts.membership import KeyUse
+from salus.crypto.signing import verify_tagged
 from salus.engines.base import StartRefused
 from salus.engines.embedded import EmbeddedEngine
 from salus.engines.sealing import seal, sealed_at, write_sealed
@@ -130,6 +132,16 @@ def of_another_genesis(begun: Begun) -> bytes:
 def of_another_key(begun: Begun) -> bytes:
     key = begun.folders[1].keys().signing(KeyUse.HTTP)
     return agree(begun.folders[0].genesis(), OrganisationId("RZ2"), key)
+
+
+def test_what_is_signed(begun: Begun) -> None:
+    """The array of the fields in their order, as every file that members exchange (docs/spec/network-files.md)."""
+    genesis, key = begun.adopt(0), begun.folders[0].keys().signing(KeyUse.TRANSACTION)
+    written = msgspec.json.decode(agreement_path(begun.folders[0]).read_bytes())
+    assert list(written) == ["signature", "format", "organisation", "genesis"]
+    content = encode((b"", 1, "RZ1", genesis_hash(genesis)))
+    verify_tagged(key.public, "salus/agreement/1", content, b64decode(written["signature"]))
+    assert b64decode(written["genesis"]) == genesis_hash(genesis)
 
 
 AGREEMENTS: dict[str, tuple[Callable[[Begun], bytes], str]] = {

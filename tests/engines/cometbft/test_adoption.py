@@ -24,6 +24,7 @@ from salus.testing.abci_application import AbciApplication
 from salus.testing.abci_node import AbciNode, Block, Refused
 from salus.testing.clock import FakeClock
 from tests.engines import toy
+from tests.engines.cometbft import sealed_vector
 from tools.source_tree import ROOT
 
 NOW_S = 1_800_000_000
@@ -151,6 +152,21 @@ def test_the_file_is_the_same_again_and_replaces_none(old: Path, sealed: Path, t
     assert sorted(each.name for each in tmp_path.iterdir()) == ["again"]
     head = read_sealed(sealed).head
     assert (head.genesis, head.last.validators) == (GENESIS, (Validator(toy.CONSENSUS_KEY.public, 1),))
+
+
+def test_a_sealed_file_of_this_format_is_written_and_read_for_ever(tmp_path: Path) -> None:
+    sealed_vector.write(tmp_path / "sealed")
+    assert (tmp_path / "sealed").read_bytes() == sealed_vector.VECTOR.read_bytes()
+    found = read_sealed(sealed_vector.VECTOR)
+    meta = found.meta(toy.CHAIN)
+    assert (meta.height, meta.log_size) == (4, 3)
+    assert found.head.last.state.app_hash() == meta.app_hash
+    rows = found.rows(toy.founding())
+    assert len(rows["state"]) == 2  # the first row, and that of note 2: the one of note 1 has expired
+    newer = tmp_path / "newer"
+    newer.write_bytes(sealed_vector.VECTOR.read_bytes().replace(b"\x94\x01\xc4", b"\x94\x02\xc4", 1))
+    with pytest.raises(StateWrong, match="a sealed ledger of format 1"):
+        read_sealed(newer)
 
 
 def test_a_ledger_that_runs_is_not_sealed(tmp_path: Path) -> None:

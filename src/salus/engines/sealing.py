@@ -14,7 +14,7 @@ import msgspec
 
 from salus.crypto.hashing import sha256
 from salus.crypto.signing import SigningKey
-from salus.engines.base import Adopted, Founding, StartRefused
+from salus.engines.base import Adopted, Founding, StartRefused, Unavailable
 from salus.engines.chain import EmbeddedChain
 from salus.engines.clock import Clock
 from salus.engines.headers import read_header, sealed_height, sealed_rows
@@ -104,10 +104,11 @@ def seal(folder: Path, founding: Founding, key: SigningKey, clock: Clock) -> int
 
 
 def sealed_at(folder: Path) -> int:
-    """Return the height at which the ledger in a folder was sealed; 0 for one that goes on, or is not there."""
-    if not (folder / "data.mdb").exists():
+    """Return the height at which the ledger in a folder was sealed; 0 for one that goes on, or is not there yet."""
+    try:
+        reader = LmdbReader(folder)
+    except Unavailable:  # never begun, or killed before it had: whoever opens it to write says more
         return 0
-    reader = LmdbReader(folder)
     try:
         with reader.snapshot() as snapshot:
             return sealed_height(snapshot)

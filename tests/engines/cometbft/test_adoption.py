@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import pytest
 
 from salus.engines.base import Adopted, Founding, StartRefused
@@ -175,6 +176,14 @@ def test_a_ledger_that_runs_is_not_sealed(tmp_path: Path) -> None:
         seal(tmp_path, toy.founding(), toy.CONSENSUS_KEY, FakeClock(NOW_S))
     chain.close()
     assert sealed_at(tmp_path) == 0
+
+
+def test_what_never_began_is_not_sealed(tmp_path: Path) -> None:
+    assert sealed_at(tmp_path / "nowhere") == 0
+    lmdb.open(str(tmp_path / "killed"), max_dbs=16).close()  # before its spaces were made
+    assert (tmp_path / "killed" / "data.mdb").exists()
+    assert sealed_at(tmp_path / "killed") == 0
+    EmbeddedChain(tmp_path / "killed", toy.founding(), toy.CONSENSUS_KEY, FakeClock(NOW_S)).close()
 
 
 def test_a_file_altered_by_one_byte_anywhere(sealed: Path, tmp_path: Path) -> None:

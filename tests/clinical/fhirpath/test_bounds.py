@@ -73,10 +73,19 @@ def test_an_enormous_pattern_is_refused() -> None:
     assert refusal.value.fault is PathFault.BAD_PATTERN
 
 
-def test_an_enormous_number_is_refused() -> None:
+@pytest.mark.parametrize("number", ["1E+999999999", "1E-999999999", "1." + "0" * 5_000, "9" * 201])
+def test_an_enormous_number_is_refused(number: str) -> None:
     with pytest.raises(PathRejected) as refusal:
-        compile_expression("toString()").items(Node(Decimal("1E+999999999"), "decimal"))
+        compile_expression("$this ~ 1.0").items(Node(Decimal(number), "decimal"))
     assert refusal.value.fault is PathFault.WRONG_TYPE
+
+
+def test_an_enormous_literal_is_refused() -> None:
+    with pytest.raises(PathRejected) as refusal:
+        compile_expression("1" + "0" * 100)
+    assert refusal.value.fault is PathFault.SYNTAX
+    digits = "1." + "23456789" * 10
+    assert compile_expression(f"(-{digits}).abs().toString()").items(root_of({})) == [digits]
 
 
 PIECES = (

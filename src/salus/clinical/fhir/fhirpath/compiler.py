@@ -145,10 +145,13 @@ class Compiler:
             value = system(singleton(operand(env)))
             if value is None:
                 return []
-            if operators.is_number(value):
+            if value.__class__ is int:
                 return [-value if tree.sign == "-" else value]
+            if value.__class__ is Decimal:
+                return [value.copy_negate() if tree.sign == "-" else value]
             if value.__class__ is Quantity:
-                return [Quantity(-value.number if tree.sign == "-" else value.number, value.unit, value.is_period)]
+                number = value.number.copy_negate() if tree.sign == "-" else value.number
+                return [Quantity(number, value.unit, value.is_period)]
             raise operators.wrong_pair("a number after a sign", value, value)
 
         return signed

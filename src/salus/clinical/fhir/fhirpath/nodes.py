@@ -15,7 +15,7 @@ from salus.clinical.fhir.fhirpath.moments import Moment, date_or_time, time_of_d
 from salus.clinical.fhir.fhirpath.quantities import UCUM, Quantity, canonical
 from salus.clinical.fhir.fhirpath.types import Types
 
-EXPONENT_MAX = 200
+DIGITS_MAX = 200
 QUANTITIES = frozenset(("Quantity", "Age", "Count", "Distance", "Duration", "Money", "SimpleQuantity", "MoneyQuantity"))
 
 
@@ -142,8 +142,8 @@ def text_value(value: str, kind: str | None) -> Any:
 
 def bounded(value: Decimal) -> Decimal:
     """A number that can be calculated with."""
-    if value and abs(value.adjusted()) > EXPONENT_MAX:
-        expected = f"a number of at most {EXPONENT_MAX} digits"
+    if (value and abs(value.adjusted()) > DIGITS_MAX) or len(value.as_tuple().digits) > DIGITS_MAX:
+        expected = f"a number of at most {DIGITS_MAX} digits"
         raise PathRejected(PathFault.WRONG_TYPE, expected=expected, came="a longer one")
     return Decimal(value)
 

@@ -12,6 +12,7 @@ from salus.clinical.fhir.fhirpath.faults import PathFault, PathRejected
 from salus.clinical.fhir.fhirpath.tokens import Token, tokens, unquoted
 
 NESTING_MAX = 64
+NUMBER_CHARS_MAX = 100
 BINDING = {
     **dict.fromkeys(("*", "/", "div", "mod"), 10),
     **dict.fromkeys(("+", "-", "&"), 9),
@@ -261,6 +262,8 @@ class Reader:
 
     def number(self) -> Tree:
         """A number, or a quantity where a unit follows."""
+        if len(self.token.text) > NUMBER_CHARS_MAX:
+            raise self.refused(f"a number of at most {NUMBER_CHARS_MAX} characters")
         token = self.take()
         unit = self.token
         if unit.kind == "string":

@@ -60,8 +60,16 @@ def tokens(expression: str) -> list[Token]:
 
 
 def unquoted(text: str) -> str:
-    """What stands between quotes, with its escapes resolved."""
-    return ESCAPE.sub(unescaped, text[1:-1])
+    """What stands between quotes, with its escapes resolved; two escaped halves make one character.
+
+    Raises:
+        PathRejected: SYNTAX for half a character, which no encoding can write.
+    """
+    found = ESCAPE.sub(unescaped, text[1:-1])
+    try:
+        return found if found.isascii() else found.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise PathRejected(PathFault.SYNTAX, expected="whole characters", came="half of one") from None
 
 
 def unescaped(match: re.Match[str]) -> str:

@@ -52,10 +52,10 @@ def absolute(env: Environment, items: Items) -> Items:
     """Without its sign; a quantity keeps its unit."""
     value = system(singleton(items))
     if value.__class__ is Quantity:
-        return [Quantity(abs(value.number), value.unit, value.is_period)]
+        return [Quantity(value.number.copy_abs(), value.unit, value.is_period)]
     if value.__class__ is int:
         return [abs(value)]
-    return calculated(items, abs)
+    return calculated(items, Decimal.copy_abs)
 
 
 def simple(change: Callable[[Decimal], Any]) -> Function:

@@ -179,6 +179,13 @@ def made(env: Environment, whole: str | None, change: Any) -> Items:
         return []
 
 
+def from_json(quoted: str) -> str:
+    """The string that JSON writes so; ValueError when it writes none, or half a character."""
+    found = str(json.loads(quoted))
+    found.encode()
+    return found
+
+
 ENCODERS = {
     "hex": lambda whole: whole.encode().hex(),
     "base64": lambda whole: base64.b64encode(whole.encode()).decode(),
@@ -190,7 +197,7 @@ DECODERS = {
     "urlbase64": lambda whole: base64.b64decode(whole, altchars=b"-_", validate=True).decode(),
 }
 ESCAPERS = {"html": html.escape, "json": lambda whole: json.dumps(whole, ensure_ascii=False)[1:-1]}
-UNESCAPERS = {"html": html.unescape, "json": lambda whole: str(json.loads('"' + whole.replace('"', '\\"') + '"'))}
+UNESCAPERS = {"html": html.unescape, "json": lambda whole: from_json('"' + whole.replace('"', '\\"') + '"')}
 
 
 def by_name(table: dict[str, Any]) -> Function:

@@ -32,7 +32,7 @@ ACCEPTED = {
     "xhtml": ["<div/>"],
 }
 REFUSED = {
-    "base64Binary": ["%%%2@()()", "A", "", 1],
+    "base64Binary": ["%%%2@()()", "A", "AA", "AA=", "AA==A", "ä===", "", 1],
     "boolean": ["true", 1, 0, None],
     "canonical": ["a b", ""],
     "code": ["", " a", "a ", "a  b", "a\tb", 1],

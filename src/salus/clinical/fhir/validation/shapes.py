@@ -31,9 +31,9 @@ from salus.clinical.fhir.validation.fields import (
     single_value,
 )
 from salus.clinical.fhir.validation.issues import Linked, Place, Run
-from salus.clinical.fhir.validation.leaves import Leaves
 from salus.clinical.fhir.validation.parameters import check_parameters
-from salus.clinical.fhir.validation.primitives import ACCEPT, CHECKS
+from salus.clinical.fhir.validation.primitives import ACCEPT, CHECKS, LENGTH_MAX
+from salus.clinical.fhir.validation.quick_types import QuickTypes
 from salus.clinical.fhir.validation.references import check_reference, targets_of
 from salus.clinical.fhir.validation.rules import check_extension, check_resource
 from salus.clinical.fhir.validation.terms import SEVERITY, Bound, Terms
@@ -58,7 +58,7 @@ class Shape:
         choices: the element of each property that is one way to write it (`valueString`: `value[x]`).
         is_resource: whether it has a `resourceType`.
         after: what is looked at when all properties were.
-        leaf: of a small data type, the struct that accepts what nearly always stands there.
+        quick: of a small data type, the struct that accepts what nearly always stands there.
     """
 
     path: str
@@ -70,7 +70,7 @@ class Shape:
     choices: dict[str, str] = field(default_factory=dict)
     is_resource: bool = False
     after: Check | None = None
-    leaf: Any = None
+    quick: Any = None
 
     def step(self, name: str) -> Step:
         """What to do with a property; an unknown one is passed over."""
@@ -94,7 +94,7 @@ class Shapes:
         }
         """What is looked at in each object of a type beside its properties."""
         others = {each for each in definitions.data_types if each in self.after or also(each)} - {"Coding"}
-        self._leaves = Leaves(definitions, terms, others=frozenset(others))
+        self._quick_types = QuickTypes(definitions, terms, others=frozenset(others))
 
     def resource(self, value: Any, place: Place, run: Run) -> None:
         """Check an object that may be any resource."""
@@ -132,7 +132,7 @@ class Shapes:
     def _compile(self, structure: Structure, key: str, path: str) -> Check:
         shape = Shape(path, is_resource=structure.kind == "resource" and path == structure.type)
         self._checks[key] = check = object_check(shape)
-        shape.leaf = self._leaves.of_type(key)
+        shape.quick = self._quick_types.of_type(key)
         shape.after = both(self.after.get(key), None if "." in key else self._also(key))
         if shape.is_resource:
             shape.fields["resourceType"] = ignored
@@ -234,7 +234,7 @@ def object_check(shape: Shape) -> Check:  # noqa: C901 -- one loop, written out 
     plans: dict[tuple[str, ...], list[Step]] = {}
 
     def check(value: Any, place: Place, run: Run) -> None:  # noqa: C901 -- the same
-        if shape.leaf is not None and value and accepts(value, shape.leaf):
+        if shape.quick is not None and value and accepts(value, shape.quick):
             return
         if value.__class__ is not dict:
             run.add(place, "structure", "json-type", "expected an object, came another JSON value")
@@ -265,10 +265,10 @@ def object_check(shape: Shape) -> Check:  # noqa: C901 -- one loop, written out 
     return check
 
 
-def accepts(value: Any, leaf: Any) -> bool:
-    """Whether a leaf takes the value."""
+def accepts(value: Any, quick: Any) -> bool:
+    """Whether a quick type takes the value."""
     try:
-        msgspec.convert(value, leaf)
+        msgspec.convert(value, quick)
     except msgspec.ValidationError:
         return False
     return True
@@ -330,7 +330,7 @@ def with_targets(inner: Check, targets: frozenset[str]) -> Check:
 def check_narrative(value: Json, place: Place, run: Run) -> None:
     """Check the XHTML of a Narrative."""
     div = value.get("div")
-    if type(div) is not str:
+    if type(div) is not str or len(div) > LENGTH_MAX:
         return
     try:
         narrative.check(div)

@@ -35,7 +35,7 @@ class Validator:
         self._profiles = Profiles(definitions, terms)
         self._with_invariants = with_invariants
         self._shapes = Shapes(definitions, terms, self._also)
-        self._around = Surroundings(is_member=lambda node, url: member(terms, node, url))
+        self._around = Surroundings(is_member=lambda node, url: in_value_set(terms, node, url))
 
     def validate(self, resource: Mapping[str, Any], profiles: Iterable[str] = ()) -> tuple[Issue, ...]:
         """Everything that is wrong with a resource as `strict_json` reads it, in the order in which it was met.
@@ -94,7 +94,7 @@ class Validator:
                 check(resource, place, run)
 
 
-def member(terms: Terms, node: Node, url: str) -> bool | None:
+def in_value_set(terms: Terms, node: Node, url: str) -> bool | None:
     """Whether a code, Coding or CodeableConcept is in a value set; None when that cannot be told."""
     codes = terms.codes(url)
     value = system(node)

@@ -1,6 +1,6 @@
 """Small data types as msgspec structs, which accept at the speed of C what nearly always stands there.
 
-A leaf accepts less than its type: no ids, no extensions, no nested types but Coding, no value that needs a second
+A quick type accepts less than the type: no ids, no extensions, no nested types but Coding, no value that needs a second
 look. What it accepts is sound, and has no issue at all; what it does not is left to the checks that can say why.
 """
 
@@ -31,18 +31,18 @@ PRIMITIVES: Final[dict[str, Any]] = {
 """By type: what stands in most sound values of it."""
 
 
-class Leaves:
-    """Makes leaves of data types and keeps them."""
+class QuickTypes:
+    """Makes structs of data types and keeps them."""
 
     def __init__(self, definitions: Definitions, terms: Terms, *, others: frozenset[str]) -> None:
-        """Know the definitions; `others` are types of which more is asked than a leaf can see."""
+        """Know the definitions; `others` are types of which more is asked than a struct can see."""
         self._definitions, self._terms, self._others = definitions, terms, others
         self._kept: dict[str, Any] = {}
 
     def of_type(self, name: str) -> Any:
-        """The struct of a data type; None when it cannot be a leaf."""
+        """The struct of a data type; None when it is not small enough."""
         if name not in self._kept:
-            self._kept[name] = None  # a type that holds itself is no leaf in itself
+            self._kept[name] = None  # a type that holds itself has none
             structure = self._definitions.structure(name)
             is_data = name in self._definitions.data_types and name not in self._others
             self._kept[name] = self._made(structure) if structure and is_data else None

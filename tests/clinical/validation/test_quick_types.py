@@ -1,4 +1,4 @@
-"""Leaves accept only what the checks accept: with and without them every resource gets the same issues."""
+"""Quick types accept only what the checks accept: with and without them every resource gets the same issues."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from salus.clinical.fhir.definitions import r4
 from salus.clinical.fhir.validation import Validator
 from salus.clinical.fhir.validation import shapes as shapes_module
-from salus.clinical.fhir.validation.leaves import Leaves
+from salus.clinical.fhir.validation.quick_types import QuickTypes
 from salus.clinical.fhir.validation.terms import Terms
 
-LEAVES = ["Address", "Attachment", "CodeableConcept", "Coding", "ContactDetail", "HumanName", "Period"]
+QUICK = ["Address", "Attachment", "CodeableConcept", "Coding", "ContactDetail", "HumanName", "Period"]
 SEED = 20261128
 ODD_VALUES: list[Any] = [
     None,
@@ -41,9 +41,9 @@ ODD_VALUES: list[Any] = [
 
 @pytest.fixture(scope="module")
 def plain() -> Validator:
-    """A validator without leaves."""
+    """A validator without quick types."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shapes_module.Leaves, "of_type", lambda self, name: None)
+        patch.setattr(shapes_module.QuickTypes, "of_type", lambda self, name: None)
         validator = Validator(r4(), with_invariants=False)
         for name in r4().resource_types:
             validator.validate({"resourceType": name, "id": "a"})  # compiles it
@@ -55,10 +55,10 @@ def quick() -> Validator:
     return Validator(r4(), with_invariants=False)
 
 
-def test_these_types_are_leaves() -> None:
-    leaves = Leaves(r4(), Terms(r4()), others=frozenset({"Extension", "Reference"}))
-    assert [name for name in LEAVES if leaves.of_type(name) is None] == []
-    assert [leaves.of_type(name) for name in ("Extension", "Reference", "Element", "string", "Patient", "none")] == [
+def test_these_types_are_quick() -> None:
+    types = QuickTypes(r4(), Terms(r4()), others=frozenset({"Extension", "Reference"}))
+    assert [name for name in QUICK if types.of_type(name) is None] == []
+    assert [types.of_type(name) for name in ("Extension", "Reference", "Element", "string", "Patient", "none")] == [
         None
     ] * 6
 

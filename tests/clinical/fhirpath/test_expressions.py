@@ -102,6 +102,8 @@ GIVES: dict[str, tuple[str, list[Any]]] = {
     "concentration": ("1 'mmol/L' = 1000 'umol/L'", [True]),
     "inches": ("1 '[ft_i]' = 12 '[in_i]'", [True]),
     "per square metre": ("1 'kg/m2' = 1000 'g/m2'", [True]),
+    "two spellings of a unit": ("1 'k[IU]/L' = 1 '[iU]/mL'", [True]),
+    "cells": ("5 '10*9/L' = 5000 '{cells}/uL'", [True]),
     "annotation": ("1 '{score}' = 1 '1'", [True]),
     "other measures": ("1 'kg' = 1 'm'", []),
     "an unknown unit with itself": ("2 'furlong' > 1 'furlong'", [True]),

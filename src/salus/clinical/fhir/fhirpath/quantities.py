@@ -27,7 +27,8 @@ PREFIXES = dict(
 Dimension = tuple[tuple[str, int], ...]  # base units with their powers, in order
 # Metric units: how much of which base units they are.
 METRIC: dict[str, tuple[Fraction, str]] = {
-    **{base: (Fraction(1), base) for base in ("m", "s", "g", "rad", "K", "C", "cd", "[iU]", "[IU]", "eq", "osm")},
+    **{base: (Fraction(1), base) for base in ("m", "s", "g", "rad", "K", "C", "cd", "[iU]", "eq", "osm")},
+    "[IU]": (Fraction(1), "[iU]"),  # two spellings of one unit
     "mol": (Fraction(6_022_136_700_000_000) * 10**8, "1"),
     "L": (Fraction(1, 1000), "m3"),
     "l": (Fraction(1, 1000), "m3"),

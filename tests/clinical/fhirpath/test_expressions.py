@@ -189,6 +189,24 @@ def test_strictly_a_wrong_name_is_refused(expression: str) -> None:
     assert compile_expression(expression, r4_types()).items(root_of(PATIENT)) == []
 
 
+STRICTLY_REFUSED = {
+    "a place among children": ("Patient.children().skip(1)", PathFault.WRONG_TYPE, "has an order"),
+    "a place among descendants": ("name.exists(descendants()[0].exists())", PathFault.WRONG_TYPE, "has an order"),
+    "an element of another type": ("(deceased as Period).unit", PathFault.UNKNOWN_ELEMENT, "an element of Period"),
+    "the same as a function": ("deceased.as(FHIR.Period).unit", PathFault.UNKNOWN_ELEMENT, "an element of Period"),
+}
+
+
+@pytest.mark.parametrize(("expression", "fault", "words"), STRICTLY_REFUSED.values(), ids=STRICTLY_REFUSED)
+def test_strictly_refused_before_it_is_evaluated(expression: str, fault: PathFault, words: str) -> None:
+    compile_expression(expression, r4_types())
+    with pytest.raises(PathRejected) as refusal:
+        compile_expression(expression, r4_types(), strict=True)
+    assert refusal.value.fault is fault
+    assert words in str(refusal.value)
+    assert compile_expression("(deceased as Period).start", r4_types(), strict=True).items(root_of(PATIENT)) == []
+
+
 def test_without_types_elements_are_found_by_name() -> None:
     assert plain_values(compile_expression("name.given.first()").items(root_of(PATIENT))) == ["Ann"]
 

@@ -15,6 +15,7 @@ from salus.clinical.fhir.fhirpath.environment import Environment, Surroundings
 from salus.clinical.fhir.fhirpath.faults import PathFault, PathRejected
 from salus.clinical.fhir.fhirpath.nodes import Items, Node, root_of, system
 from salus.clinical.fhir.fhirpath.operators import truth
+from salus.clinical.fhir.fhirpath.strictness import refuse_loose
 from salus.clinical.fhir.fhirpath.syntax import parse
 from salus.clinical.fhir.fhirpath.types import NO_TYPES, Types, r4_types
 
@@ -80,13 +81,18 @@ def compile_expression(
     Args:
         expression: FHIRPath 2.0.0 with FHIR's functions.
         types: what is known of FHIR's types; without them, elements are found by name and have no type.
-        strict: whether a name that no type has is refused when it is met, instead of giving nothing.
+        strict: whether a name that no type has is refused when it is met, instead of giving nothing; so are places in
+            what has no order.
         variables: names beside FHIR's own that may stand after `%`; `Surroundings` gives their values.
 
     Raises:
-        PathRejected: SYNTAX, TOO_LONG, UNKNOWN_FUNCTION, UNKNOWN_TYPE, UNKNOWN_VARIABLE, BAD_ARGUMENT.
+        PathRejected: SYNTAX, TOO_LONG, UNKNOWN_FUNCTION, UNKNOWN_TYPE, UNKNOWN_VARIABLE, BAD_ARGUMENT; strictly
+            UNKNOWN_ELEMENT, WRONG_TYPE.
     """
-    return Expression(Compiler(types, variables).step(parse(expression)), types, strict)
+    tree = parse(expression)
+    if strict:
+        refuse_loose(tree, types)
+    return Expression(Compiler(types, variables).step(tree), types, strict)
 
 
 def plain_values(items: Items) -> list[Any]:

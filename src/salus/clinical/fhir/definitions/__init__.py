@@ -4,6 +4,8 @@ Promises: what the recorded package has of 4.0.1, looked up by address or type; 
 Never holds anybody's profiles but HL7's own: those of a country or an organisation are loaded by whoever runs the node.
 """
 
+from salus.clinical.fhir.definitions.expansion import Codes, Expander
+from salus.clinical.fhir.definitions.library import Library
 from salus.clinical.fhir.definitions.table import Definitions, DefinitionsMissing, r4
 from salus.clinical.fhir.definitions.terminology import CodeSystem, Concept, Filter, Include, ValueSet
 from salus.clinical.fhir.definitions.values import (
@@ -25,6 +27,7 @@ __all__ = [
     "UNBOUNDED",
     "Binding",
     "CodeSystem",
+    "Codes",
     "Compartment",
     "Component",
     "Concept",
@@ -34,9 +37,11 @@ __all__ = [
     "Discriminator",
     "Element",
     "ElementType",
+    "Expander",
     "Filter",
     "Include",
     "Invariant",
+    "Library",
     "SearchParameter",
     "Slicing",
     "Structure",

@@ -12,8 +12,6 @@ from typing import Final
 
 from salus.clinical.fhir.definitions.terminology import CodeSystem, Concept, Filter, Include, ValueSet
 
-DEPTH_MAX: Final = 16  # value sets inside value sets
-
 Coded = tuple[str, str]
 """System and code."""
 
@@ -49,23 +47,24 @@ class Expander:
         self._value_set, self._code_system = value_set, code_system
         self._kept: dict[str, Codes] = {}
 
-    def codes(self, url: str, depth: int = 0) -> Codes:
+    def codes(self, url: str) -> Codes:
         """The codes of the value set of this address; UNKNOWN when it is not here."""
         if url not in self._kept:
-            found = None if depth > DEPTH_MAX else self._value_set(url)
-            self._kept[url] = UNKNOWN if found is None else self._all(found, depth)
+            self._kept[url] = UNKNOWN  # to itself, while it is expanded
+            found = self._value_set(url)
+            self._kept[url] = UNKNOWN if found is None else self._all(found)
         return self._kept[url]
 
-    def _all(self, found: ValueSet, depth: int) -> Codes:
-        within = union(self._part(each, depth) for each in found.includes)
-        without = [self._part(each, depth) for each in found.excludes]
+    def _all(self, found: ValueSet) -> Codes:
+        within = union(self._part(each) for each in found.includes)
+        without = [self._part(each) for each in found.excludes]
         if any(not each.is_closed for each in without):  # what is left out is not known: then neither is what is in
             return Codes(frozenset(), within.open_systems | {system for system, _ in within.known}, within.is_open)
         left_out = {coded for each in without for coded in each.known}
         return Codes(within.known - left_out, within.open_systems, within.is_open)
 
-    def _part(self, part: Include, depth: int) -> Codes:
-        sets = [self.codes(url, depth + 1) for url in part.value_sets]
+    def _part(self, part: Include) -> Codes:
+        sets = [self.codes(url) for url in part.value_sets]
         if part.system:
             sets.append(self._of_system(part))
         return both(sets)

@@ -19,7 +19,7 @@ from salus.ledger.identifiers import OrganisationId, PermitId, PublicKey
 from salus.ledger.outcomes import TransactionResult
 from salus.node import sealed_streams
 from salus.node.errors import Busy, NotNow, Refusal, Refused
-from salus.node.exchange import Done, MatchAnswer, MatchAsk, SignedMatchAsk, StreamAsk
+from salus.node.exchange import Done, MatchAnswer, MatchAsk, RefusedAnswer, SignedMatchAsk, StreamAsk
 from salus.node.sealed_bodies import ASK_BODY_BYTES_MAX, ASK_PATH
 from salus.testing.world import HOSPITAL, PRACTICE
 from tests.api.attacker import ASK, Forged, post, raw, send
@@ -250,6 +250,17 @@ def test_a_full_queue_is_429_and_what_is_away_is_503(
     with pytest.raises(NotNow, match=str(error)):
         peers.ask(HOSPITAL, ASK)
     peers.close()
+
+
+def test_answers_and_refusals_are_counted_by_name(tight: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    exchange = tight.exchanges[HOSPITAL]
+    before = exchange.counts()
+    monkeypatch.setattr(desk, "answer", lambda *_: RefusedAnswer(Refusal.PERMIT_DEAD, "it is over"))
+    send(tight, Forged(tight.world))
+    send(tight, Forged(tight.world, age_s=3600))
+    after = exchange.counts()
+    counted = {name: count - before.get(name, 0) for name, count in after.items() if count != before.get(name, 0)}
+    assert counted == {f"{type(ASK).__name__} RefusedAnswer": 1, "refused PERMIT_DEAD": 1, "refused SIGNATURE_UNFIT": 1}
 
 
 def test_a_full_queue_of_the_ledger_is_busy(tight: Served, monkeypatch: pytest.MonkeyPatch) -> None:

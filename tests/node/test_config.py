@@ -45,6 +45,15 @@ def test_what_is_written_is_read_with_paths_made_absolute(tmp_path: Path) -> Non
     assert (found.listen, found.limits, found.key_backup) == (SETTINGS.listen, SETTINGS.limits, "")
 
 
+def test_where_figures_are_read(tmp_path: Path) -> None:
+    text = node_toml(SETTINGS).replace("metrics_port = 0", "metrics_port = 9301")
+    node = config.read_node(written(tmp_path / "ra1", text))
+    (tmp_path / config.LEDGER_FILE).write_text(
+        ledger_toml(LedgerSettings("genesis", "keys", "store", "sock", metrics_port=9302)), encoding="utf-8"
+    )
+    assert (node.metrics_port, config.read_ledger(tmp_path).metrics_port) == (9301, 9302)
+
+
 def test_what_one_person_may_do(tmp_path: Path) -> None:
     text = node_toml(SETTINGS)
     assert config.read_node(written(tmp_path / "ra1", text)).person_limits == PersonLimits(12, 200, 24)

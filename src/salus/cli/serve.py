@@ -4,7 +4,7 @@ import io
 import logging
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -65,13 +65,14 @@ def _serve_network(folder: Path, *, as_json: bool) -> int:
 def _serve_ledger(folder: Path, *, as_json: bool) -> int:
     from salus.engines import process
     from salus.node import config
+    from salus.node.metrics import LedgerFigures, served
     from salus.node.opening import open_ledger
 
     settings = config.read_ledger(folder)
-    engine = open_ledger(settings)
-    facts: Facts = {"ready": True, "ledger": engine.chain, "socket": settings.socket}
-    show(facts, [f"ready: ledger of {engine.chain} on {settings.socket}"], as_json=as_json)
-    return TRY_LATER if process.run(engine, Path(settings.socket)) else 0
+    with closing(open_ledger(settings)) as engine, served(settings.metrics_port, LedgerFigures(engine, engine.figures)):
+        facts: Facts = {"ready": True, "ledger": engine.chain, "socket": settings.socket}
+        show(facts, [f"ready: ledger of {engine.chain} on {settings.socket}"], as_json=as_json)
+        return TRY_LATER if process.run(engine, Path(settings.socket)) else 0
 
 
 def _serve_node(folder: Path, *, as_json: bool) -> int:
@@ -91,6 +92,7 @@ def _serve_node(folder: Path, *, as_json: bool) -> int:
         streams_max=settings.limits.streams_max,
         asks_per_minute=settings.limits.asks_per_minute,
         matches_per_minute=settings.limits.matches_per_minute,
+        metrics_port=settings.metrics_port,
     )
     limits.folder.mkdir(exist_ok=True, mode=0o700)
     with ExitStack() as stack:

@@ -108,6 +108,10 @@ class EmbeddedEngine(ServedEngine):
         """
         self._waiting.add(height, reached)
 
+    def figures(self) -> dict[str, int]:
+        """Return what is queued, and what was refused since the start, by reason."""
+        return self._intake.figures()
+
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """Open one short read of one block."""
         return self._chain.store.snapshot()

@@ -141,6 +141,7 @@ class Intake:
         self._count = self._size_bytes = 0
         self._payers: Counter[str] = Counter()
         self._woken = False
+        self._refused: Counter[str] = Counter()
         self.closed = ""
         self._threads = [threading.Thread(target=self._verify, args=(each,), daemon=True) for each in verifiers]
         for thread in self._threads:
@@ -161,10 +162,19 @@ class Intake:
             except NotATransaction as error:
                 results[place] = refusal(error)
         submission = Submission(results, answered)
+        if len(decoded) < len(raws):
+            self._count_refused("undecodable", len(raws) - len(decoded))
         if decoded:
             self._enqueue([Entry(submission, place, transaction) for place, transaction in decoded])
         else:
             answered(submission)
+
+    def figures(self) -> dict[str, int]:
+        """Return what is queued now, and what was refused since the start, by reason."""
+        with self._to_take:
+            return {"queued": self._count, "queued_bytes": self._size_bytes} | {
+                f"refused_{reason}": self._refused[reason] for reason in ("undecodable", "unsigned", "busy")
+            }
 
     def take(self, *, timeout_s: float) -> list[Entry]:
         """Return verified transactions for one block; none when the time is over, or after `wake` or `fail`."""
@@ -216,6 +226,10 @@ class Intake:
         for thread in self._threads:
             thread.join()
 
+    def _count_refused(self, reason: str, count: int) -> None:
+        with self._to_take:
+            self._refused[reason] += count
+
     def _enqueue(self, entries: list[Entry]) -> None:
         size_bytes = sum([len(entry.transaction.raw) for entry in entries])
         with self._to_verify:
@@ -223,6 +237,7 @@ class Intake:
                 raise Unavailable(self.closed)
             count_after, size_after_bytes = self._count + len(entries), self._size_bytes + size_bytes
             if count_after > self._bounds.transactions or size_after_bytes > self._bounds.size_bytes:
+                self._refused["busy"] += len(entries)
                 raise Busy("busy: the queue is full, try later")
             self._count, self._size_bytes = count_after, size_after_bytes
             self._queue.extend(entries)
@@ -279,6 +294,7 @@ class Intake:
                 entry.refusal = _why(entry.transaction)
         payers = self._payers_of(batch)
         with self._to_take:
+            self._refused["unsigned"] += verdicts.count(0)
             for entry, payer in zip(batch, payers, strict=True):
                 if payer is not None:
                     self._charge(entry, payer)
@@ -295,6 +311,7 @@ class Intake:
     def _charge(self, entry: Entry, payer: str) -> None:
         if self._payers[payer] >= self._bounds.payer_transactions:
             entry.busy = "busy: this member has too much queued, try later"
+            self._refused["busy"] += 1
             return
         self._payers[payer] += 1
         entry.payer = payer

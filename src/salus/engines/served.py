@@ -57,6 +57,10 @@ class ServedEngine(ABC):
         """Call `proved` with the proofs of keys, all at one height. Raises Unavailable."""
 
     @abstractmethod
+    def figures(self) -> dict[str, int]:
+        """Return what waits now, and what was refused since the start, each by a name of ours, for operators."""
+
+    @abstractmethod
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """Open one short read of one block."""
 

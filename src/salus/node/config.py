@@ -127,6 +127,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     person_limits: PersonLimits = PERSON_LIMITS
     fhir: FhirListen | None = None
+    metrics_port: PortField = 0
 
 
 class SyncSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -173,6 +174,7 @@ class LedgerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Args:
         cometbft: None for the embedded engine.
+        metrics_port: of loopback, where figures for operators are read; 0 for none.
     """
 
     genesis: str
@@ -180,6 +182,7 @@ class LedgerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folder: str
     socket: str
     cometbft: CometSettings | None = None
+    metrics_port: PortField = 0
 
 
 class NetworkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -233,7 +236,8 @@ def read_ledger(folder: Path) -> LedgerSettings:
         home, node_key = _beside(folder, comet.home), _beside(folder, comet.node_key)
         adopted = _beside(folder, comet.adopted) if comet.adopted else ""
         comet = msgspec.structs.replace(comet, home=home, node_key=node_key, adopted=adopted)
-    return LedgerSettings(
+    return msgspec.structs.replace(
+        found,
         genesis=_beside(folder, found.genesis),
         keys=_beside(folder, found.keys),
         folder=_beside(folder, found.folder),
@@ -309,6 +313,7 @@ def node_toml(settings: NodeSettings) -> str:
         f"objects = {_text(settings.objects)}  # large sealed objects; or a [bucket] with name, endpoint, credentials",
         f"root_keys = [{', '.join(map(_text, settings.root_keys))}]  # two folders, on two disks where there are two",
         f"key_backup = {_text(settings.key_backup)}  # gets the key table at each renewal of the root",
+        f"metrics_port = {settings.metrics_port}  # of 127.0.0.1: GET /metrics for Prometheus; 0 for none",
         "",
         "[listen]",
         *_table(settings.listen),

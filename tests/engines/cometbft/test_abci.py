@@ -284,6 +284,18 @@ def test_what_waits_over_a_block_counts_after_it(place: Place) -> None:
     assert place.node.check(a_flood(1)) == [NOT_A_TRANSACTION]
 
 
+def test_what_is_refused_is_counted_by_reason(place: Place) -> None:
+    place.node.check([b"junk", wrongly_signed(), *a_flood(MEMBER_TRANSACTIONS_MAX + 2)])
+    assert not place.node.process([b"junk"], time_ns=NOW_NS)
+    assert place.application.application.figures() == {
+        "mempool": MEMBER_TRANSACTIONS_MAX,
+        "mempool_refused_unfit": 1,
+        "mempool_refused_unsigned": 1,
+        "mempool_refused_busy": 2,
+        "proposals_refused": 1,
+    }
+
+
 def test_little_waits_for_which_nobody_pays() -> None:
     waiting = Waiting()
     assert sum(waiting.may_enter(None, is_known=False) for _ in range(NOBODYS_MAX + 5)) == NOBODYS_MAX

@@ -26,6 +26,7 @@ MAP_SIZE_BYTES: Final = 1 << 28
 _SEEN: Final = b"n"
 _RATE: Final = b"r"
 _SECRET: Final = b"secret"
+_COUNT: Final = b"c"
 _FORGOTTEN_AT_ONCE: Final = 4
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
@@ -84,6 +85,26 @@ class Admission:
             raise NotNow("this node cannot count requests: try later") from error
         if not is_free:
             raise Refused(Refusal.TOO_MANY, f"expected at most {per_minute} requests of this kind in a minute: wait")
+
+    def count(self, name: str) -> None:
+        """Count something for operators; what cannot be counted is not.
+
+        Args:
+            name: of ours, never from a request.
+        """
+        key = _COUNT + name.encode()
+        with suppress(lmdb.Error), self._file.begin(write=True) as rows:
+            rows.put(key, (int.from_bytes(rows.get(key, b""), "big") + 1).to_bytes(8, "big"))
+
+    def counts(self) -> dict[str, int]:
+        """Return what was counted by all workers since the machine started, by name."""
+        counted: dict[str, int] = {}
+        with self._file.begin() as rows, rows.cursor() as cursor:
+            for key, value in cursor if cursor.set_range(_COUNT) else ():
+                if not bytes(key).startswith(_COUNT):
+                    break
+                counted[bytes(key)[len(_COUNT) :].decode()] = int.from_bytes(value, "big")
+        return counted
 
     def close(self) -> None:
         """Let go of the file."""

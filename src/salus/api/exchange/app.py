@@ -154,6 +154,10 @@ class Exchange:
         log.info("exchange.declined", refusal=error.refusal.name if isinstance(error, Refused) else "NOT_NOW")
         return _response(self._desk.say(declined.request, error))
 
+    def counts(self) -> dict[str, int]:
+        """Return what all workers of this node answered and refused since the machine started, by name."""
+        return self._admission.counts()
+
     def close(self) -> None:
         """Let the threads finish, and let go of what was seen."""
         self._asks.close()

@@ -34,6 +34,11 @@ from salus.node.sealed_streams import Frame
 log = structlog.get_logger("salus.exchange")
 
 
+def refused_name(refusal: int) -> str:
+    """Return under which name a refusal is counted."""
+    return f"refused {Refusal(refusal).name}"
+
+
 @dataclass(frozen=True)
 class Caller:
     """An authenticated request, when it was found to be so, and from where it came.
@@ -77,7 +82,7 @@ class Desk:
         opened = self._open(caller, body)
         came = self._answer(caller, opened.ask)
         reply = self._envelopes.seal(caller.request, opened, came)
-        _note(caller, opened.ask, came, began_ns)
+        self._note(caller, opened.ask, came, began_ns)
         return reply, isinstance(opened.ask, MatchAsk | SignedMatchAsk)
 
     def stream(self, caller: Caller, body: bytes) -> Generator[Frame, None, None]:
@@ -86,11 +91,14 @@ class Desk:
         ask = opened.ask
         if not isinstance(ask, StreamAsk) or not caller.request.head.sender:
             raise Refused(Refusal.MESSAGE_UNFIT, "expected a member's ask for a stream")
+        self._admission.count(f"{type(ask).__name__} Stream")
         log.info("exchange.streaming", sender=caller.name, permit=ask.permit.hex(), part=ask.part, place=ask.place)
         return self._envelopes.frames(caller.request, opened, ask)
 
     def say(self, request: SignedRequest | None, error: Refused | NotNow) -> Reply:
         """Say an error in plain words."""
+        name = refused_name(error.refusal) if isinstance(error, Refused) else f"refused {type(error).__name__}"
+        self._admission.count(name)
         return self._envelopes.say(request, error)
 
     def _open(self, caller: Caller, body: bytes) -> OpenedAsk:
@@ -124,14 +132,16 @@ class Desk:
     def _count(self, kind: str, who: str, per_minute: int) -> None:
         self._admission.require_room(kind, who, per_minute=per_minute, now_us=time.time_ns() // 1000)
 
-
-def _note(caller: Caller, ask: Ask, came: Answer, began_ns: int) -> None:
-    refusal = int(came.refusal) if isinstance(came, RefusedAnswer) else 0
-    log.info(
-        "exchange.answered",
-        sender=caller.name,
-        ask=type(ask).__name__,
-        answer=type(came).__name__,
-        refusal=refusal,
-        took_us=(time.perf_counter_ns() - began_ns) // 1000,
-    )
+    def _note(self, caller: Caller, ask: Ask, came: Answer, began_ns: int) -> None:
+        refusal = int(came.refusal) if isinstance(came, RefusedAnswer) else 0
+        if isinstance(came, RefusedAnswer):
+            self._admission.count(refused_name(came.refusal))
+        self._admission.count(f"{type(ask).__name__} {type(came).__name__}")
+        log.info(
+            "exchange.answered",
+            sender=caller.name,
+            ask=type(ask).__name__,
+            answer=type(came).__name__,
+            refusal=refusal,
+            took_us=(time.perf_counter_ns() - began_ns) // 1000,
+        )

@@ -26,6 +26,7 @@ from salus.api.exchange.app import Exchange
 from salus.api.exchange.http_protocol import BoundedProtocol
 from salus.api.exchange.settings import ExchangeSettings
 from salus.node.assemble import Node
+from salus.node.metrics import LedgerFigures, NodeFigures, served
 from salus.node.upkeep import ASKING_TASKS, Upkeep
 
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -104,7 +105,7 @@ def run_worker(
     """Serve in this process until a signal; return its exit status."""
     with node_factory() as node, contextlib.closing(Exchange(node, settings)) as exchange, beside(node):
         server = _Server(server_config(exchange))
-        with _upkeep(node, server) if is_first else contextlib.nullcontext():
+        with _first(node, exchange, server, settings.metrics_port) if is_first else contextlib.nullcontext():
             server.run(sockets=[listener])
         return 1 if server.has_failed else 0
 
@@ -160,6 +161,14 @@ def _upkeep(node: Node, server: _Server) -> Iterator[None]:
         contextlib.closing(Upkeep(node, on_failure=server.fail)),
         contextlib.closing(Upkeep(node, on_failure=server.fail, tasks=ASKING_TASKS)),
     ):
+        yield
+
+
+@contextlib.contextmanager
+def _first(node: Node, exchange: Exchange, server: "_Server", metrics_port: int) -> Iterator[None]:
+    """What the first worker of a node does beside answering."""
+    figures = (LedgerFigures(node.engine), NodeFigures(node, exchange.counts))
+    with _upkeep(node, server), served(metrics_port, *figures):
         yield
 
 

@@ -20,6 +20,7 @@ class ExchangeSettings:
         address_asks_per_minute: of patients' devices behind one network address.
         device_asks_per_minute: of all patients' devices together.
         own_proofs_per_minute: of one member without a ledger process (`api/ledger`).
+        metrics_port: of loopback, where figures for operators are read; 0 for none.
         match_step_ms: a match is answered at a multiple of this time after it came, whatever was found.
     """
 
@@ -34,4 +35,5 @@ class ExchangeSettings:
     address_asks_per_minute: int = 60
     device_asks_per_minute: int = 3_000
     own_proofs_per_minute: int = 600
+    metrics_port: int = 0
     match_step_ms: int = 100

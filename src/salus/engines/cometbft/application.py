@@ -72,6 +72,7 @@ class Application:
         self._committed = committed
         self._waiting = waiting or Waiting()
         self.snapshots = snapshots or Snapshots(chain)
+        self._refused_proposals = 0
         self._lock = threading.RLock()
         self._settled = threading.Condition(self._lock)
 
@@ -136,6 +137,10 @@ class Application:
         with self._lock:
             self._chain.store_headers(sealed)
 
+    def figures(self) -> dict[str, int]:
+        """Return what waits in the mempool, and what was refused since the start."""
+        return self._waiting.figures() | {"proposals_refused": self._refused_proposals}
+
     def locked(self) -> AbstractContextManager[object]:
         """Keep the chain as it is for a moment."""
         return self._lock
@@ -189,6 +194,7 @@ class Application:
     def _let_in(self, decoded: Checked, payer: str | None, request: messages.CheckTx, terms: Terms) -> Checked:
         words = proposals.why_unfit(decoded, terms)
         if words:
+            self._waiting.unfit()
             return NotATransaction(words)
         if request.kind == messages.RECHECK:
             self._waiting.stays(payer)
@@ -210,6 +216,7 @@ class Application:
         # What is refused for anything else costs no check of a signature.
         words = proposals.why_refused(decoded, terms) or proposals.why_refused(self._checker.verify(decoded), terms)
         if words:
+            self._refused_proposals += 1
             log.warning("ledger.proposal_refused height=%d reason=%s", request.height, words)
         return messages.processed(messages.REJECT if words else messages.ACCEPT)
 

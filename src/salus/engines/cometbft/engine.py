@@ -143,6 +143,10 @@ class CometEngine(ServedEngine):
         """Call `proved` with the proofs of keys, all at one height, on this thread. Raises Unavailable."""
         proved(self._application.prove(keys))
 
+    def figures(self) -> dict[str, int]:
+        """Return what is queued here and waits in the node's mempool, and what was refused since the start."""
+        return self._submissions.intake.figures() | self._application.figures() | {"node_starts": self.node.starts}
+
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """Open one short read of one block."""
         return self._chain.store.snapshot()

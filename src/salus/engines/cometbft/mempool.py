@@ -31,6 +31,7 @@ class Waiting:
         self._ours_max = ours_max
         self._lock = threading.Lock()
         self._count: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
         self._forged = 0
 
     def may_enter(self, payer: str | None, *, is_known: bool) -> bool:
@@ -42,9 +43,9 @@ class Waiting:
         """
         with self._lock:
             name = payer or ""
-            if not is_known and self._forged >= FORGED_MAX:
-                return False
-            if self._count[name] >= self._bound(payer, is_known=is_known):
+            is_tired = not is_known and self._forged >= FORGED_MAX
+            if is_tired or self._count[name] >= self._bound(payer, is_known=is_known):
+                self._refused["busy"] += 1
                 return False
             self._count[name] += 1
             return True
@@ -59,6 +60,18 @@ class Waiting:
         with self._lock:
             self._count[payer or ""] -= 1
             self._forged += 1
+            self._refused["unsigned"] += 1
+
+    def unfit(self) -> None:
+        """Count one that no next block can hold."""
+        with self._lock:
+            self._refused["unfit"] += 1
+
+    def figures(self) -> dict[str, int]:
+        """Return how many wait now, and how many were refused since the start, by reason."""
+        with self._lock:
+            refused = {f"mempool_refused_{each}": self._refused[each] for each in ("unfit", "unsigned", "busy")}
+            return {"mempool": self._count.total()} | refused
 
     def new_block(self) -> None:
         """Begin to count anew."""

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salus.clinical.fhir.fhirpath import Node, PathFault, PathRejected, compile_expression, r4_types, root_of
+from salus.clinical.fhir.definitions import r4
+from salus.clinical.fhir.fhirpath import Node, PathFault, PathRejected, Types, compile_expression, r4_types, root_of
 from salus.clinical.fhir.fhirpath.tokens import EXPRESSION_CHARS_MAX
 
 SECONDS_MAX = 10  # a second or two on a quiet machine
@@ -105,6 +106,18 @@ def ends(expression: str, content: dict[str, object]) -> None:
 def test_any_expression_is_evaluated_or_refused(words: list[str]) -> None:
     content = {"resourceType": "Patient", "name": [{"family": "x"}, {"given": ["y"]}], "birthDate": "2020"}
     ends(" ".join(words), content)
+
+
+def test_nothing_is_remembered_of_what_is_no_type_and_no_element() -> None:
+    types = Types(r4())
+    for number in range(3):
+        content = {"resourceType": f"Smith{number}", "contained": [{"resourceType": f"Patient.smith{number}"}]}
+        for walk in (f"smith{number}", "descendants()", f"contained.smith{number}.exists()", "$this is Patient"):
+            compile_expression(walk, types).items(root_of(content))
+            compile_expression(walk, types).items(root_of({"resourceType": "Patient", "name": [{"family": "x"}]}))
+    remembered = [types._keys, types._elements, types._children, types._ancestors]
+    assert "mith" not in repr(remembered)
+    assert "Patient" in repr(remembered)
 
 
 KEYS = st.sampled_from(["_given", "given", "period", "extension", "url", "start"])

@@ -32,31 +32,33 @@ class Types:
 
     def keys(self, type_name: str | None, name: str) -> tuple[Key, ...] | None:
         """Under which keys an element may stand; None when the type has no such element."""
-        try:
-            return self._keys[type_name, name]
-        except KeyError:
-            return self._keys.setdefault((type_name, name), self._find(type_name, name))
+        found = self._keys.get((type_name, name))
+        return self._find(type_name, name) if found is None else found
 
     def _find(self, type_name: str | None, name: str) -> tuple[Key, ...] | None:
-        if type_name is None or not self.is_known(type_name):
+        """The keys, remembered if there are any: names and types that are none could be anything, without end."""
+        elements = {} if type_name is None else self.elements(type_name)
+        if not elements:
             return ((name, f"_{name}", None),)
-        found = self.elements(type_name).get(name)
-        return None if found is None else tuple((key, f"_{key}", kind) for key, kind in found)
+        if name not in elements:
+            return None
+        found = tuple((key, f"_{key}", kind) for key, kind in elements[name])
+        return self._keys.setdefault((type_name, name), found)
 
     def children(self, type_name: str | None) -> Mapping[str, str]:
         """The type of what stands under each key of a type."""
-        if type_name is None:
-            return {}
-        if type_name not in self._children:
-            listed = self.elements(type_name).values()
-            self._children[type_name] = {key: kind for keys in listed for key, kind in keys}
-        return self._children[type_name]
+        if type_name in self._children:
+            return self._children[type_name]
+        elements = {} if type_name is None else self.elements(type_name)
+        found = {key: kind for keys in elements.values() for key, kind in keys}
+        return self._children.setdefault(type_name or "", found) if elements else {}
 
     def elements(self, type_name: str) -> Mapping[str, tuple[tuple[str, str], ...]]:
         """Of a type or an inner path, each element's keys in JSON with their types; nothing of an unknown one."""
-        if type_name not in self._elements:
-            self._elements.update(self._described(type_name.partition(".")[0]))
-        return self._elements.setdefault(type_name, {})
+        root = type_name.partition(".")[0]
+        if root not in self._elements and self.is_known(root):
+            self._elements.update(self._described(root))
+        return self._elements.get(type_name, {})
 
     def _described(self, root: str) -> dict[str, dict[str, tuple[tuple[str, str], ...]]]:
         """All elements of a type, by the path in which they stand."""
@@ -81,9 +83,10 @@ class Types:
 
     def ancestors(self, type_name: str) -> frozenset[str]:
         """A type and all that it is a special case of."""
-        if type_name not in self._ancestors:
-            self._ancestors[type_name] = frozenset(self._bases(type_name))
-        return self._ancestors[type_name]
+        if type_name in self._ancestors:
+            return self._ancestors[type_name]
+        found = frozenset(self._bases(type_name))
+        return self._ancestors.setdefault(type_name, found) if self.elements(type_name) else found
 
     def _bases(self, type_name: str) -> Iterator[str]:
         yield type_name

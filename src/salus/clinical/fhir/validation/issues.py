@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+import msgspec
+
 from salus.clinical.fhir.fhirpath import Node, Surroundings
 
 Severity = Literal["error", "warning", "information"]
@@ -68,8 +70,7 @@ class Run:
             raise EnoughIssues
 
 
-@dataclass(frozen=True, slots=True)
-class Linked:
+class Linked(msgspec.Struct, frozen=True):
     """A reference that was met: where, what it says, which types its element may point to (empty for any)."""
 
     place: Place

@@ -36,6 +36,8 @@ def check_reference(value: dict[str, Any], targets: frozenset[str], place: Place
     if type(reference) is not str:
         return
     run.references.append(Linked(place, reference, targets))
+    if reference.startswith("urn:"):
+        return
     named, stated = type_named(reference), value.get("type")
     if named and type(stated) is str and stated.removeprefix(CORE) != named:
         run.add(place, "invalid", "reference-type", "expected Reference.type of what the reference names, came another")

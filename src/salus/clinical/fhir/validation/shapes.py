@@ -58,7 +58,6 @@ class Shape:
         choices: the element of each property that is one way to write it (`valueString`: `value[x]`).
         is_resource: whether it has a `resourceType`.
         after: what is looked at when all properties were.
-        quick: of a small data type, the struct that accepts what nearly always stands there.
     """
 
     path: str
@@ -70,7 +69,6 @@ class Shape:
     choices: dict[str, str] = field(default_factory=dict)
     is_resource: bool = False
     after: Check | None = None
-    quick: Any = None
 
     def step(self, name: str) -> Step:
         """What to do with a property; an unknown one is passed over."""
@@ -131,8 +129,8 @@ class Shapes:
 
     def _compile(self, structure: Structure, key: str, path: str) -> Check:
         shape = Shape(path, is_resource=structure.kind == "resource" and path == structure.type)
-        self._checks[key] = check = object_check(shape)
-        shape.quick = self._quick_types.of_type(key)
+        quick = self._quick_types.of_type(key)
+        self._checks[key] = check = quickly(quick, object_check(shape)) if quick else object_check(shape)
         shape.after = both(self.after.get(key), None if "." in key else self._also(key))
         if shape.is_resource:
             shape.fields["resourceType"] = ignored
@@ -234,8 +232,6 @@ def object_check(shape: Shape) -> Check:  # noqa: C901 -- one loop, written out 
     plans: dict[tuple[str, ...], list[Step]] = {}
 
     def check(value: Any, place: Place, run: Run) -> None:  # noqa: C901 -- the same
-        if shape.quick is not None and value and accepts(value, shape.quick):
-            return
         if value.__class__ is not dict:
             run.add(place, "structure", "json-type", "expected an object, came another JSON value")
             return
@@ -265,13 +261,20 @@ def object_check(shape: Shape) -> Check:  # noqa: C901 -- one loop, written out 
     return check
 
 
-def accepts(value: Any, quick: Any) -> bool:
-    """Whether a quick type takes the value."""
-    try:
-        msgspec.convert(value, quick)
-    except msgspec.ValidationError:
-        return False
-    return True
+def quickly(quick: Any, slow: Check) -> Check:
+    """The check of a small data type: what its struct accepts is sound, all else is looked at in full."""
+    convert, other = msgspec.convert, msgspec.ValidationError
+
+    def check(value: Any, place: Place, run: Run) -> None:
+        try:
+            if value:
+                convert(value, quick)
+                return
+        except other:
+            pass
+        slow(value, place, run)
+
+    return check
 
 
 def planned(shape: Shape, names: tuple[str, ...], place: Place, run: Run) -> list[Step] | None:

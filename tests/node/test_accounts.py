@@ -34,6 +34,7 @@ from salus.node.services.deposit import deposit
 from salus.node.services.enrol import enrol
 from salus.node.services.grants import ACCESS_S, Grants, Issued, Wanted, challenge_of
 from salus.node.services.respond import Responder
+from salus.node.services.take_over import take_over
 from salus.sdk.history_check import all_faults, check_history
 from salus.testing.world import HOSPITAL, World, world
 
@@ -304,6 +305,7 @@ ENDS = {
 def test_a_token_ends_with_what_it_rests_on(desk: Desk, what: str) -> None:
     account = desk.staff()
     issued = desk.tokens(account)
+    desk.grants.look(issued.access)
     ENDS[what](desk, account, issued)
     assert refusal(lambda: desk.grants.look(issued.access)) is Refusal.GRANT_UNFIT
     assert refusal(lambda: desk.grants.refresh(desk.app, issued.refresh, ())) is Refusal.GRANT_UNFIT
@@ -315,6 +317,7 @@ def test_an_erasure_takes_account_grants_and_tokens_along(desk: Desk) -> None:
     account = desk.patient()
     desk.accounts.set_password(account, signs_in_as="erased", password=PASSWORD)
     issued = desk.tokens(account)
+    desk.grants.look(issued.access)
     erase.erase(desk.node, desk.pseudonym)
     assert refusal(lambda: desk.grants.look(issued.access)) is Refusal.GRANT_UNFIT
     assert desk.accounts.find(account) is None
@@ -335,6 +338,14 @@ def test_a_patient_acts_by_the_custodians_key_and_the_receipt_says_assisted(desk
     bundle = check_history(trust_root(hospital.genesis), history(desk.node, desk.pseudonym), now_s=desk.node.clock())
     assert [each.asker.authentication for each in bundle.receipts] == [Authentication.ASSISTED]
     assert all_faults(bundle) == ()
+
+
+@pytest.mark.promise("R3")
+def test_a_key_that_was_taken_over_certifies_nothing_more(desk: Desk) -> None:
+    issued = desk.tokens(desk.patient())
+    desk.grants.look(issued.access)
+    take_over(desk.node, desk.pseudonym, SigningKey.generate())
+    assert refusal(lambda: desk.grants.look(issued.access)) is Refusal.SESSION_UNFIT
 
 
 def test_a_patients_own_device_certifies_and_the_grant_ends_with_that_session(desk: Desk) -> None:

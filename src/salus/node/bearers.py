@@ -7,10 +7,11 @@ moment, one is first; one that is past its time is as if it never was.
 import secrets
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from typing import Final, Generic, TypeVar
 
 import msgspec
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from salus.ledger.encoding import decoder
 from salus.node import schema
@@ -35,6 +36,8 @@ class BearerKind(IntEnum):
 
 
 V = TypeVar("V", bound=msgspec.Struct)
+_BY_LOOKUP = select(schema.bearers).where(schema.bearers.c.lookup == bindparam("name"))
+_decoder = cache(decoder)
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Bearers:
             pseudonym: of the patient that it is about, so that an erasure takes it along.
         """
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        lookup = self._lookup(kind, token)
+        lookup = self.lookup(kind, token)
         row = {
             "lookup": lookup,
             "kind": kind,
@@ -91,10 +94,11 @@ class Bearers:
         """Return a bearer as it is; None for one that is unknown or past its time."""
         if len(token) > TOKEN_CHARACTERS_MAX:
             return None
-        lookup = self._lookup(kind, token)
         with self._node.vault.database.reading() as connection:
-            row = connection.execute(select(schema.bearers).where(schema.bearers.c.lookup == lookup)).one_or_none()
-        return None if row is None else self._opened(row, value, is_first=row.used == 0)
+            row = connection.execute(_BY_LOOKUP, {"name": self.lookup(kind, token)}).one_or_none()
+        if row is None or row.until_s <= self._node.clock():
+            return None
+        return Bearer(row.lookup, row.grant, row.until_s, row.used == 0, self.opened(row.lookup, row.sealed, value))
 
     def take(self, kind: BearerKind, token: str, value: type[V]) -> Bearer[V] | None:
         """Use a single-use bearer, durably, and tell who was first; None as for `find`."""
@@ -120,11 +124,11 @@ class Bearers:
         with self._node.vault.database.writing() as connection:
             connection.execute(delete(schema.bearers).where(schema.bearers.c.lookup == lookup))
 
-    def _opened(self, row: Row[tuple[object, ...]], value: type[V], *, is_first: bool) -> Bearer[V] | None:
-        if row.until_s <= self._node.clock():
-            return None
-        opened = self._rows.open("bearer", row.lookup, row.sealed, decoder(value).decode)
-        return Bearer(row.lookup, row.grant, row.until_s, is_first, opened)
+    def opened(self, lookup: bytes, sealed: bytes, value: type[V]) -> V:
+        """Return the value of a row."""
+        found: V = self._rows.open("bearer", lookup, sealed, _decoder(value).decode)
+        return found
 
-    def _lookup(self, kind: BearerKind, token: str) -> bytes:
+    def lookup(self, kind: BearerKind, token: str) -> bytes:
+        """Return the keyed hash under which a bearer is kept."""
         return self._rows.lookup("bearer", kind.name, token)

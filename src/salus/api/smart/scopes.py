@@ -7,9 +7,10 @@ parameters lets a resource through only if a search by them would find it; where
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl, quote
 
@@ -102,7 +103,8 @@ def read(text: str) -> tuple[str, ...]:
     return tuple(known)
 
 
-def resources(scopes: Iterable[str]) -> tuple[Scope, ...]:
+@lru_cache(4096)
+def resources(scopes: tuple[str, ...]) -> tuple[Scope, ...]:
     """Return those scopes that are for resources; all were read before."""
     return tuple(parse(each) for each in scopes if each not in _OTHERS)
 

@@ -1,7 +1,6 @@
 """What scopes are called on a page for people."""
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
 from salus.api.smart.scopes import ANY, Context, Scope, parse, resources
@@ -18,7 +17,7 @@ OTHERS: Final = {
 }
 
 
-def words_of(scopes: Sequence[str], *, is_patient: bool) -> list[tuple[str, str]]:
+def words_of(scopes: tuple[str, ...], *, is_patient: bool) -> list[tuple[str, str]]:
     """Return (scope, words) for each scope, those about records first."""
     of_records = [str(each) for each in resources(scopes)]
     said = [(each, _records(parse(each), is_patient=is_patient)) for each in of_records]

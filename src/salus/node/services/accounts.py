@@ -20,14 +20,14 @@ from msgspec import Meta
 from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from salus.contracts import patients, records
-from salus.contracts.patients import Holder
+from salus.contracts import membership, patients, records
+from salus.contracts.patients import Holder, Relationship
 from salus.contracts.provisions import Purpose, RoleClass
-from salus.contracts.residuals import CertifiedSession
+from salus.contracts.residuals import CertifiedSession, PersonCertificate
 from salus.crypto.signing import SigningKey
 from salus.ledger.encoding import decoder
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import Pseudonym, PublicKey
+from salus.ledger.identifiers import CertificateId, Pseudonym, PublicKey
 from salus.ledger.state import Reader
 from salus.node import schema
 from salus.node.assemble import Node
@@ -35,7 +35,7 @@ from salus.node.errors import Refusal, Refused
 from salus.node.people import NOBODY, OpenSession, Person, open_session
 from salus.node.sealed_rows import SealedRows
 from salus.node.services.enrol import custodian_held_key
-from salus.node.services.identify import check_patient_session, check_session, staff_certificate
+from salus.node.services.identify import CLOCK_SLACK_S, check_patient_session, check_session, staff_certificate
 from salus.node.tallies import Counted, Tally, count
 
 AccountId = NewType("AccountId", bytes)
@@ -140,6 +140,23 @@ class Account(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
         return self.acts_as.role_class if isinstance(self.acts_as, Staff) else RoleClass.PATIENT_SIDE
 
 
+@dataclass(frozen=True)
+class Footing:
+    """On what a session rests, so that it can be looked up again at each use.
+
+    Args:
+        key: that certified the session.
+        certificate: of a member of staff; else empty, and `pseudonym` is the patient's.
+        is_assisted: whether the custodian holds that key.
+    """
+
+    key: PublicKey
+    role_class: RoleClass
+    certificate: CertificateId
+    pseudonym: Pseudonym
+    is_assisted: bool
+
+
 _ACCOUNT = decoder(Account)
 _NO_PASSWORD: Final = Password(SCRYPT_N, SCRYPT_R, SCRYPT_P, bytes(16), bytes(32))
 
@@ -183,13 +200,13 @@ class Accounts:
         """Return an account; None when there is none any more."""
         with self._node.vault.database.reading() as connection:
             row = connection.execute(select(schema.accounts).where(schema.accounts.c.account == account)).one_or_none()
-        return None if row is None else self._opened(row.account, row.sealed)
+        return None if row is None else self.opened(row.account, row.sealed)
 
     def all(self) -> list[Found]:
         """Return every account, by name."""
         with self._node.vault.database.reading() as connection:
             rows = connection.execute(select(schema.accounts)).all()
-        found = [Found(AccountId(row.account), self._opened(row.account, row.sealed)) for row in rows]
+        found = [Found(AccountId(row.account), self.opened(row.account, row.sealed)) for row in rows]
         return sorted(found, key=lambda each: (each.account.name, each.id))
 
     def remove(self, account: AccountId) -> None:
@@ -275,35 +292,53 @@ class Accounts:
         else:
             key = custodian_held_key(self._node, Pseudonym(acts_as.pseudonym))
             session = open_session(key, NOBODY, custodian=here, from_s=now_s)
-        self.require_current(account, session)
+        self.footing_of(account, session)
         return session
 
-    def require_current(self, account: Account, session: OpenSession) -> None:
-        """Raise Refused unless a session still stands: certificate, relationship and the session itself (R3)."""
+    def footing_of(self, account: Account, session: OpenSession) -> Footing:
+        """Return on what a session rests. Raises Refused: it is not certified by whom it should be."""
         acts_as, now_s, here = account.acts_as, self._node.clock(), self._node.organisation
         with self._node.engine.snapshot() as reader:
             if isinstance(acts_as, Staff):
-                self._require_staff(reader, acts_as)
-                key = PublicKey(SigningKey.from_seed(acts_as.seed).public)
+                key = self._require_staff(reader, acts_as).key
                 check_session(session.certified, key, custodian=here, time_s=now_s)
-            else:
-                pseudonym = self._require_patient(reader, account.pseudonym, needs_key=not acts_as.sessions)
-                check_patient_session(reader, pseudonym, session.certified, custodian=here, time_s=now_s)
+                certificate = CertificateId(acts_as.certificate.root())
+                return Footing(key, account.role_class, certificate, account.pseudonym, is_assisted=False)
+            is_assisted = not acts_as.sessions
+            self._require_patient(reader, account.pseudonym, is_assisted=is_assisted)
+            key = check_patient_session(reader, account.pseudonym, session.certified, custodian=here, time_s=now_s)
+            return Footing(key, account.role_class, CertificateId(b""), account.pseudonym, is_assisted=is_assisted)
 
-    def _require_staff(self, reader: Reader, staff: Staff) -> None:
+    def require_footing(self, footing: Footing, session: OpenSession) -> None:
+        """Raise Refused unless what a session rests on stands at this moment, and its time is not over (R3)."""
+        terms, now_s, here = session.certified.session, self._node.clock(), self._node.organisation
+        if not terms.from_s - CLOCK_SLACK_S <= now_s < terms.until_s:
+            raise Refused(Refusal.SESSION_UNFIT, f"session runs to {terms.until_s}, now {now_s}: begin a new one")
+        with self._node.engine.snapshot() as reader:
+            if footing.certificate:
+                row = membership.certificate_in_force(reader, here, footing.certificate, time_s=now_s)
+                if row is None or footing.role_class not in row.role_classes:
+                    raise Refused(Refusal.PERSON_UNFIT, "the certificate is revoked or expired: certify the person")
+                return
+            relationship = self._require_patient(reader, footing.pseudonym, is_assisted=footing.is_assisted)
+            if footing.key not in patients.acting_keys(relationship, time_s=now_s):
+                raise Refused(Refusal.SESSION_UNFIT, "the key that certified the session acts no more: sign in anew")
+
+    def _require_staff(self, reader: Reader, staff: Staff) -> PersonCertificate:
         here, now_s = self._node.organisation, self._node.clock()
-        staff_certificate(reader, staff.certificate, organisation=here, role_class=staff.role_class, time_s=now_s)
+        return staff_certificate(
+            reader, staff.certificate, organisation=here, role_class=staff.role_class, time_s=now_s
+        )
 
-    def _require_patient(self, reader: Reader, pseudonym: Pseudonym, *, needs_key: bool = False) -> Pseudonym:
+    def _require_patient(self, reader: Reader, pseudonym: Pseudonym, *, is_assisted: bool = False) -> Relationship:
         relationship = patients.relationship_of(reader, pseudonym)
         is_here = relationship is not None and relationship.custodian == self._node.organisation
         if relationship is None or not is_here or records.is_erased(reader, pseudonym):
             raise Refused(Refusal.PATIENT_UNKNOWN, "expected a relationship of this custodian that was not erased")
-        if needs_key and relationship.holder is not Holder.CUSTODIAN:
-            raise Refused(
-                Refusal.SESSION_UNFIT, "the patient holds this key: let the patient's device certify a session"
-            )
-        return pseudonym
+        if is_assisted and relationship.holder is not Holder.CUSTODIAN:
+            words = "the patient holds this key: let the patient's device certify a session"
+            raise Refused(Refusal.SESSION_UNFIT, words)
+        return relationship
 
     def _count(self, tally: Tally, who: bytes, *, most: int) -> None:
         what, now_s = secrets.token_bytes(16), self._node.clock()
@@ -347,7 +382,8 @@ class Accounts:
         except IntegrityError as error:
             raise Refused(Refusal.ACCOUNT_UNFIT, "another account signs in by this: choose another") from error
 
-    def _opened(self, name: bytes, sealed: bytes) -> Account:
+    def opened(self, name: bytes, sealed: bytes) -> Account:
+        """Return the account of a row."""
         account: Account = self._rows.open(_TABLE, name, sealed, _ACCOUNT.decode)
         return account
 

@@ -147,13 +147,18 @@ class Apps:
         lookup = self._rows.lookup(_TABLE, app_id)
         with self._node.vault.database.reading() as connection:
             sealed = connection.scalar(select(schema.apps.c.sealed).where(schema.apps.c.lookup == lookup))
-        return None if sealed is None else self._rows.open(_TABLE, lookup, sealed, _APP.decode)
+        return None if sealed is None else self.opened(lookup, sealed)
 
     def all(self) -> list[App]:
         """Return every app, by name."""
         with self._node.vault.database.reading() as connection:
             rows = connection.execute(select(schema.apps)).all()
-        return sorted((self._rows.open(_TABLE, row.lookup, row.sealed, _APP.decode) for row in rows), key=_by_name)
+        return sorted((self.opened(row.lookup, row.sealed) for row in rows), key=_by_name)
+
+    def opened(self, lookup: bytes, sealed: bytes) -> App:
+        """Return the app of a row."""
+        app: App = self._rows.open(_TABLE, lookup, sealed, _APP.decode)
+        return app
 
     def remove(self, app_id: str) -> None:
         """Forget an app, and all that it was given. Raises Refused: APP_UNFIT."""

@@ -6,15 +6,17 @@ grant, app, account, certificate, relationship and session are looked up at each
 """
 
 import base64
+import dataclasses
 import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from salus.contracts.residuals import CertifiedSession
 from salus.crypto.signing import SigningKey
@@ -26,7 +28,7 @@ from salus.node.bearers import Bearer, BearerKind, Bearers
 from salus.node.errors import Refusal, Refused
 from salus.node.people import OpenSession
 from salus.node.sealed_rows import SealedRows
-from salus.node.services.accounts import PURPOSES, Account, AccountId, Accounts
+from salus.node.services.accounts import PURPOSES, Account, AccountId, Accounts, Footing
 from salus.node.services.apps import App, AppKind, Apps
 from salus.node.services.respond import Login
 
@@ -36,6 +38,8 @@ ONLINE_S: Final = 12 * 3600
 OFFLINE_S: Final = 90 * 86_400
 SESSION_LEFT_S_MIN: Final = ACCESS_S
 """A session that ends sooner is renewed, where the key that certifies it is here."""
+OPENED_MAX: Final = 4096
+"""How many grants one worker keeps opened."""
 _TABLE: Final = "grant"
 
 
@@ -77,6 +81,18 @@ class TokenTerms(msgspec.Struct, frozen=True, array_like=True):
 
 
 _TERMS = decoder(Terms)
+_GRANTS, _BEARERS = schema.grants.c, schema.bearers.c
+_WHOLE = (
+    *(_GRANTS.grant, _GRANTS.until_s, _GRANTS.sealed, _GRANTS.account),
+    *(schema.accounts.c.sealed.label("owner"), _GRANTS.app, schema.apps.c.sealed.label("program")),
+    _GRANTS.ended,
+)
+_WITH_BOTH = (_GRANTS.account == schema.accounts.c.account) & (_GRANTS.app == schema.apps.c.lookup)
+_BY_GRANT = select(*_WHOLE).where(_WITH_BOTH & (_GRANTS.grant == bindparam("name")))
+_BY_TOKEN = select(*_WHOLE, _BEARERS.until_s.label("token_until_s"), _BEARERS.sealed.label("token")).where(
+    _WITH_BOTH & (_GRANTS.grant == _BEARERS.grant) & (_BEARERS.lookup == bindparam("token"))
+)
+"""A grant with its account and its app, in one look: a row is there only if all of them are."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +152,7 @@ class Grants:
         self._apps = apps
         self._accounts = accounts
         self._bearers = bearers
+        self._open = lru_cache(OPENED_MAX)(self._open_anew)
 
     def begin(self, wanted: Wanted) -> str:
         """Begin a grant and return its code.
@@ -190,14 +207,16 @@ class Grants:
         if grant is None:
             until_s = self._node.clock() + ONLINE_S
             grant = self._begin(Wanted(app, account, (), b"", "", "", ""), until_s=until_s)
-        return self._tokens(self._live(grant), scopes)
+        return self._tokens(self.live(grant), scopes)
 
     def look(self, token: str) -> tuple[Live, tuple[str, ...]]:
         """Return the grant of an access token, and the token's scopes. Raises Refused: GRANT_UNFIT, or why it died."""
-        found = self._bearers.find(BearerKind.ACCESS, token, TokenTerms)
-        if found is None:
+        lookup = self._bearers.lookup(BearerKind.ACCESS, token)
+        with self._node.vault.database.reading() as connection:
+            row = connection.execute(_BY_TOKEN, {"token": lookup}).one_or_none()
+        if row is None or row.token_until_s <= self._node.clock():
             raise Refused(Refusal.GRANT_UNFIT, "expected an access token that has not ended")
-        return self._live(found.grant), found.value.scopes
+        return self._stands(row), self._bearers.opened(lookup, row.token, TokenTerms).scopes
 
     def owner_of(self, token: str) -> tuple[BearerKind, Bearer[TokenTerms]] | None:
         """Return which token this is, access or refresh, unused and in time; None when it is neither."""
@@ -209,7 +228,11 @@ class Grants:
 
     def live(self, grant: bytes) -> Live:
         """Return a grant if it stands at this moment. Raises Refused."""
-        return self._live(grant)
+        with self._node.vault.database.reading() as connection:
+            row = connection.execute(_BY_GRANT, {"name": grant}).one_or_none()
+        if row is None:
+            raise Refused(Refusal.GRANT_UNFIT, "what it rested on is gone: authorise anew")
+        return self._stands(row)
 
     def is_of(self, grant: bytes, app: App) -> bool:
         """Tell whether a grant was given to an app, whatever became of it."""
@@ -247,7 +270,7 @@ class Grants:
             raise Refused(Refusal.GRANT_UNFIT, "expected a code or token that has not ended")
         if not taken.is_first:
             raise self._ending(taken.grant, "it came a second time: whatever it led to has ended, authorise anew")
-        live = self._live(taken.grant)
+        live = self.live(taken.grant)
         if live.app.id != app.id:
             raise self._ending(taken.grant, "it was given to another app: whatever it led to has ended")
         return live
@@ -256,32 +279,45 @@ class Grants:
         self.end(grant)
         return Refused(Refusal.GRANT_UNFIT, words)
 
-    def _live(self, grant: bytes) -> Live:
-        columns = schema.grants.c
-        with self._node.vault.database.reading() as connection:
-            row = connection.execute(select(schema.grants).where(columns.grant == grant)).one_or_none()
-        if row is None or row.ended or row.until_s <= self._node.clock():
-            raise Refused(Refusal.GRANT_UNFIT, "what it rested on has ended: authorise anew")
-        terms = self._rows.open(_TABLE, row.grant, row.sealed, _TERMS.decode)
-        app, account = self._apps.find(terms.app), self._accounts.find(terms.account)
-        if app is None or account is None:
-            raise Refused(Refusal.GRANT_UNFIT, "the app or the account is gone")
-        terms = self._with_session(grant, terms, account)
-        session = OpenSession(SigningKey.from_seed(terms.seed), terms.certified, terms.certificate)
-        self._accounts.require_current(account, session)
-        login = Login(session, account.role_class, PURPOSES[account.role_class])
-        return Live(grant, terms, app, account, login, row.until_s)
+    def _stands(self, row: Row[*tuple[Any, ...]]) -> Live:
+        """Return a grant of which nothing has ended.
 
-    def _with_session(self, grant: bytes, terms: Terms, account: Account) -> Terms:
-        """Return terms with a session that goes on for a while, renewed where the key is here."""
-        if terms.certified.session.until_s - self._node.clock() > SESSION_LEFT_S_MIN or account.brings_session:
-            return terms
-        session = self._accounts.session_of(account)
-        renewed = msgspec.structs.replace(terms, seed=session.key.seed, certified=session.certified)
-        sealed = self._rows.seal(_TABLE, grant, renewed)
+        What is sealed is opened once and kept as long as the same bytes stand in the row; what it rests on is looked
+        up each time.
+        """
+        if row.ended or row.until_s <= self._node.clock():
+            raise Refused(Refusal.GRANT_UNFIT, "what it rested on has ended: authorise anew")
+        live, footing = self._open(*(row[:7]))
+        session = live.login.session
+        if not live.account.brings_session and self._is_nearly_over(session):
+            live, footing = self._renew(live)
+        self._accounts.require_footing(footing, live.login.session)
+        return live
+
+    def _open_anew(
+        self, grant: bytes, until_s: int, sealed: bytes, account: bytes, owner: bytes, app: bytes, program: bytes
+    ) -> tuple[Live, Footing]:
+        terms: Terms = self._rows.open(_TABLE, grant, sealed, _TERMS.decode)
+        found, registered = self._accounts.opened(account, owner), self._apps.opened(app, program)
+        session = OpenSession(SigningKey.from_seed(terms.seed), terms.certified, terms.certificate)
+        login = Login(session, found.role_class, PURPOSES[found.role_class])
+        live = Live(grant, terms, registered, found, login, until_s)
+        if not found.brings_session and self._is_nearly_over(session):
+            return self._renew(live)
+        return live, self._accounts.footing_of(found, session)
+
+    def _is_nearly_over(self, session: OpenSession) -> bool:
+        return session.certified.session.until_s - self._node.clock() <= SESSION_LEFT_S_MIN
+
+    def _renew(self, live: Live) -> tuple[Live, Footing]:
+        """Certify another session, since the key that does is here, and keep it."""
+        session = self._accounts.session_of(live.account)
+        terms = msgspec.structs.replace(live.terms, seed=session.key.seed, certified=session.certified)
+        sealed = self._rows.seal(_TABLE, live.grant, terms)
         with self._node.vault.database.writing() as connection:
-            connection.execute(update(schema.grants).where(schema.grants.c.grant == grant).values(sealed=sealed))
-        return renewed
+            connection.execute(update(schema.grants).where(schema.grants.c.grant == live.grant).values(sealed=sealed))
+        renewed = dataclasses.replace(live, terms=terms, login=dataclasses.replace(live.login, session=session))
+        return renewed, self._accounts.footing_of(live.account, session)
 
     def _begin(self, wanted: Wanted, *, until_s: int) -> bytes:
         owner = self._accounts.find(wanted.account)

@@ -253,6 +253,15 @@ def test_json_patch_refused(patch: Any, fault: Fault, words: str) -> None:
     assert "Smith" not in str(refusal.value)
 
 
+def test_many_operations_share_one_bound_of_work() -> None:
+    body = json.dumps({"resourceType": "Patient", "name": [{"family": "x"}] * 1_000}).encode()
+    walk = operation("delete", "descendants().where($this = 'y')")
+    assert json.loads(apply_fhirpath_patch(body, parameters(walk)))["name"]
+    with pytest.raises(FhirRejected) as refusal:
+        apply_fhirpath_patch(body, parameters(*[walk] * 1_000))
+    assert "operation 1: expected an expression that ends within 1,000 steps" in str(refusal.value)
+
+
 def test_a_patch_of_too_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "PATCH_BYTES_MAX", 10)
     with pytest.raises(FhirRejected) as refusal:

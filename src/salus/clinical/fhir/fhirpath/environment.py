@@ -26,6 +26,7 @@ class Surroundings:
         now: the time of `now()` and `today()`; None is the machine's clock.
         variables: what a specification adds, such as `%previous` and `%current` of a subscription's topic; an
             expression must be compiled with their names, and one that is not given is empty.
+        steps: how much work one evaluation may be; None is STEPS_MAX.
     """
 
     resolve: Callable[[str], dict[str, Any] | None] | None = None
@@ -33,6 +34,7 @@ class Surroundings:
     conforms: Callable[[Node, str], bool | None] | None = None
     now: datetime | None = None
     variables: Mapping[str, Node] = field(default_factory=dict)
+    steps: int | None = None
 
     def time(self) -> datetime:
         """The time of this evaluation."""
@@ -77,7 +79,7 @@ class Environment:
         self.types = types
         self.around = around
         self.strict = strict
-        self.steps = STEPS_MAX
+        self.steps = STEPS_MAX if around.steps is None else around.steps
 
     def spend(self, steps: int) -> None:
         """Count work.
@@ -87,7 +89,7 @@ class Environment:
         """
         self.steps -= steps
         if self.steps < 0:
-            expected = f"an expression that ends within {STEPS_MAX:,} steps"
+            expected = f"an expression that ends within {self.around.steps or STEPS_MAX:,} steps"
             raise PathRejected(PathFault.TOO_COSTLY, expected=expected, came="one that goes on")
 
 

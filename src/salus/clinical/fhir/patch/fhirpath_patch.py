@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from salus.clinical.fhir.faults import FhirRejected
-from salus.clinical.fhir.fhirpath import Node, PathRejected, compile_expression, r4_types, root_of
+from salus.clinical.fhir.fhirpath import Node, PathRejected, Surroundings, compile_expression, r4_types, root_of
+from salus.clinical.fhir.fhirpath.environment import STEPS_MAX
 from salus.clinical.fhir.fhirpath.syntax import Member, parse
 from salus.clinical.fhir.patch.limits import (
     bad_patch,
@@ -40,7 +41,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation with its parts by name; absent parts are None."""
+    """One operation with its parts by name; absent parts are None. `steps` is how much work its paths may be."""
 
     type: str
     path: str
@@ -49,6 +50,7 @@ class Operation:
     source: int | None
     destination: int | None
     value: Value | None
+    steps: int
 
 
 def apply_fhirpath_patch(body: bytes, patch: bytes) -> bytes:
@@ -70,9 +72,10 @@ def apply_fhirpath_patch(body: bytes, patch: bytes) -> bytes:
     if not isinstance(listed, list):
         raise bad_patch("an array of parameters", "another JSON value")
     refuse_too_many(len(listed))
+    steps = STEPS_MAX // max(1, len(listed))  # one bound for the whole patch
     for number, parameter in enumerate(listed, start=1):
         try:
-            operation = read_operation(parameter)
+            operation = read_operation(parameter, steps)
             OPERATIONS[operation.type](content, operation)
         except PathRejected as error:
             raise bad_patch(error.expected, error.came, f"operation {number}") from error
@@ -81,7 +84,7 @@ def apply_fhirpath_patch(body: bytes, patch: bytes) -> bytes:
     return finished(before, content)
 
 
-def read_operation(parameter: Any) -> Operation:
+def read_operation(parameter: Any, steps: int) -> Operation:
     """One parameter as an operation. Raises BAD_PATCH."""
     if not isinstance(parameter, dict) or parameter.get("name") != "operation":
         raise bad_patch("parameters named operation", "another")
@@ -94,6 +97,7 @@ def read_operation(parameter: Any) -> Operation:
         source=whole(parts, "source"),
         destination=whole(parts, "destination"),
         value=value_of(parts["value"]) if "value" in parts else None,
+        steps=steps,
     )
     if operation.type not in OPERATIONS or not operation.path:
         raise bad_patch(f"a type of {', '.join(OPERATIONS)}, and a path", "another or none")
@@ -159,7 +163,7 @@ def add(content: dict[str, Any], operation: Operation) -> None:
     """`add`: a new element in an object; of one that may be repeated, at the end."""
     if operation.name is None or operation.value is None:
         raise bad_patch("an add with name and value", "one without")
-    (node,) = places(content, operation.path, one=True)
+    (node,) = places(content, operation.path, operation.steps, one=True)
     if not isinstance(node.value, dict):
         raise unfit("a path to an element that has elements", "another", HINT)
     put(node, operation.name, operation.value, None)
@@ -223,21 +227,21 @@ def insert(content: dict[str, Any], operation: Operation) -> None:
     """`insert`: a value into a list, at an index."""
     if operation.index is None or operation.value is None:
         raise bad_patch("an insert with index and value", "one without")
-    found = places(content, operation.path)
+    found = places(content, operation.path, operation.steps)
     if not found:
-        node, name = parent_of(content, operation.path)
+        node, name = parent_of(content, operation.path, operation.steps)
         put(node, name, operation.value, operation.index)
         return
     owner, key = list_of(found)
     insert_at(owner, key, wrapped(operation.value, found[0].type), operation.index)
 
 
-def parent_of(content: dict[str, Any], path: str) -> tuple[Node, str]:
+def parent_of(content: dict[str, Any], path: str, steps: int) -> tuple[Node, str]:
     """The element in which a path's last name stands, and that name: the list is still empty."""
     tree = parse(path)
     if not isinstance(tree, Member) or tree.source is None:
         raise unfit("a path to a list", "another", HINT)
-    (node,) = places(content, path[: tree.at].rstrip().removesuffix("."), one=True)
+    (node,) = places(content, path[: tree.at].rstrip().removesuffix("."), steps, one=True)
     return node, tree.name
 
 
@@ -251,13 +255,13 @@ def list_of(found: list[Node]) -> tuple[dict[str, Any], str]:
 
 def delete(content: dict[str, Any], operation: Operation) -> None:
     """`delete`: one element; nothing where there is none."""
-    found = places(content, operation.path)
+    found = places(content, operation.path, operation.steps)
     if not found:
         return
     if len(found) > 1:
         raise unfit("a path to one element", f"one to {len(found)}", "name the one by its index")
     remove(found[0])
-    if found[0].owner is not None:
+    if found[0].owner is not None and not found[0].owner:
         drop_empty(content, found[0].owner)
 
 
@@ -300,7 +304,7 @@ def replace(content: dict[str, Any], operation: Operation) -> None:
     """`replace`: one element by a value; of a choice, perhaps by one of another type."""
     if operation.value is None:
         raise bad_patch("a replace with a value", "one without")
-    (node,) = places(content, operation.path, one=True)
+    (node,) = places(content, operation.path, operation.steps, one=True)
     owner = node.owner
     if owner is None:
         raise unfit("a path to an element of the resource", "the resource itself", "update the resource instead")
@@ -338,7 +342,7 @@ def move(content: dict[str, Any], operation: Operation) -> None:
     source, destination = operation.source, operation.destination
     if source is None or destination is None:
         raise bad_patch("a move with source and destination", "one without")
-    owner, key = list_of(places(content, operation.path) or [Node(None)])
+    owner, key = list_of(places(content, operation.path, operation.steps) or [Node(None)])
     length = max(len(owner.get(name, ())) for name in (key, f"_{key}"))
     if not (0 <= source < length and 0 <= destination < length):
         raise unfit(f"indexes below {length}", "others", HINT)
@@ -349,9 +353,9 @@ def move(content: dict[str, Any], operation: Operation) -> None:
             owner[name] = values
 
 
-def places(content: dict[str, Any], path: str, *, one: bool = False) -> list[Node]:
+def places(content: dict[str, Any], path: str, steps: int, *, one: bool = False) -> list[Node]:
     """The elements at a path; with `one`, exactly one."""
-    found = compile_expression(path, r4_types()).items(root_of(content))
+    found = compile_expression(path, r4_types()).items(root_of(content), around=Surroundings(steps=steps))
     if not all(isinstance(each, Node) for each in found):
         raise unfit("a path to elements of the resource", "another", HINT)
     if one and len(found) != 1:

@@ -14,6 +14,7 @@ from salus.api.smart.browsers import BROWSER_S
 from salus.api.smart.client_authentication import ALGORITHMS, ASSERTION_S_MAX
 from salus.api.smart.desk import LAUNCH_S
 from salus.api.smart.signing_keys import ID_TOKEN_S
+from salus.node.config import NODE_FILE, NodeSettings, node_toml, read_node
 from salus.node.services.accounts import TRIES_FROM_MAX, TRIES_MAX, TRIES_S
 from salus.node.services.apps import AppKind
 from salus.node.services.grants import ACCESS_S, CODE_S, OFFLINE_S, ONLINE_S
@@ -46,6 +47,17 @@ def test_kinds_algorithms_and_limits() -> None:
     assert set(rows("kind")) == {f"`{kind.name.lower()}`" for kind in AppKind}
     assert all(each in PAGE for each in set(ALGORITHMS) - {"Ed25519"})
     assert (ASSERTION_S_MAX, TRIES_MAX, TRIES_FROM_MAX, TRIES_S) == (300, 10, 200, 900)
+
+
+def test_the_settings_of_providers_are_read(tmp_path: Path) -> None:
+    (block,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    own = NodeSettings("RA1", "genesis", "keys", "ledger", "socket", ("a", "b"))
+    (tmp_path / NODE_FILE).write_text(f"{node_toml(own)}\n{block}", encoding="utf-8")
+    fhir = read_node(tmp_path).fhir
+    assert fhir is not None
+    cis2, nhs = fhir.providers
+    assert (cis2.secret, nhs.key) == (str(tmp_path / "cis2.secret"), str(tmp_path / "nhs-login.pem"))
+    assert (cis2.key, nhs.levels) == ("", ("P9",))
 
 
 @pytest.mark.services

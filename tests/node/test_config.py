@@ -108,3 +108,15 @@ def test_no_settings_and_no_genesis(tmp_path: Path) -> None:
     (tmp_path / "genesis").write_bytes(b"nothing")
     with pytest.raises(SettingsUnfit, match="get it again from a member"):
         config.read_genesis(tmp_path / "genesis")
+
+
+def test_a_secret_is_its_owners_only(tmp_path: Path) -> None:
+    file = tmp_path / "provider.secret"
+    with pytest.raises(SettingsUnfit, match="write it there"):
+        config.read_secret(file)
+    file.write_text("a secret\n")
+    file.chmod(0o640)
+    with pytest.raises(SettingsUnfit, match="chmod 600"):
+        config.read_secret(file)
+    file.chmod(0o600)
+    assert config.read_secret(file) == "a secret"

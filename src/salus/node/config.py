@@ -37,6 +37,34 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: CountField = 1
 
 
+class SignInProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An outside OpenID Connect provider whose sign-ins count here, such as CIS2 or NHS login.
+
+    Args:
+        name: a short word for it, which is in addresses; title: as people read it.
+        issuer: as its tokens name it, compared whole.
+        client_id: under which it knows this node.
+        authorization_endpoint, token_endpoint, jwks_uri: of its discovery document, written here by the operator.
+        secret: a file with what this node shows itself by, as at CIS2; empty where it signs instead.
+        key: a file with an RSA key in PEM with which it signs (private_key_jwt, RS512), as at NHS login; or empty.
+        scope: what is asked for.
+        level_claim: the claim that says how well it knows the person; levels: those that are good enough here, or any.
+    """
+
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}$")]
+    title: str
+    issuer: str
+    client_id: str
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    secret: str = ""
+    key: str = ""
+    scope: str = "openid"
+    level_claim: str = ""
+    levels: tuple[str, ...] = ()
+
+
 class FhirListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a node's FHIR server answers; without this table there is none, and nothing is indexed for it.
 
@@ -44,6 +72,7 @@ class FhirListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         base: the address under which clients know it, `https://…/FHIR/R4`, without a slash at its end.
         certificate, key: files in PEM for TLS; empty only on loopback, where something else ends TLS.
         needs_request_id: refuse writes without `X-Request-ID`, as NHS APIs do.
+        providers: where else people sign in.
     """
 
     base: str
@@ -52,6 +81,7 @@ class FhirListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     certificate: str = ""
     key: str = ""
     needs_request_id: bool = False
+    providers: tuple[SignInProvider, ...] = ()
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -224,8 +254,22 @@ def _checked_fhir(folder: Path, fhir: FhirListen | None) -> FhirListen | None:
     if fhir.host not in LOOPBACK and not (fhir.certificate and fhir.key):
         words = "expected certificate and key under [fhir], since it answers beyond this machine"
         raise SettingsUnfit(f"{words}: records leave over TLS only")
-    files = {name: _beside(folder, path) if (path := getattr(fhir, name)) else "" for name in ("certificate", "key")}
-    return msgspec.structs.replace(fhir, **files)
+    providers = tuple(msgspec.structs.replace(each, **_files(folder, each, "secret", "key")) for each in fhir.providers)
+    return msgspec.structs.replace(fhir, **_files(folder, fhir, "certificate", "key"), providers=providers)
+
+
+def _files(folder: Path, settings: msgspec.Struct, *names: str) -> dict[str, str]:
+    return {name: _beside(folder, path) if (path := getattr(settings, name)) else "" for name in names}
+
+
+def read_secret(path: Path) -> str:
+    """Return the text of a file that only its owner may read, without the end of its line. Raises SettingsUnfit."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise SettingsUnfit(f"expected {path} to be readable by its owner only: chmod 600 it")
+        return path.read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsUnfit(f"expected a secret in {path}, it cannot be read: write it there") from error
 
 
 def read_ledger(folder: Path) -> LedgerSettings:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -20,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from salus.api.smart.settings import Provider
+from salus.node.config import SignInProvider
 from salus.node.services.grants import challenge_of
 
 SECRET = "a secret of this node"
@@ -44,9 +45,12 @@ class OutsideProvider:
     seen: list[dict[str, str]] = field(default_factory=list)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def settings(self, name: str, *, levels: tuple[str, ...] = ()) -> Provider:
+    def settings(self, folder: Path, name: str, *, levels: tuple[str, ...] = ()) -> SignInProvider:
         """As the operator of the hospital writes it down."""
-        return Provider(
+        file = folder / name
+        file.touch(mode=0o600)
+        file.write_text(self.node_key.as_pem(private=True).decode() if self.node_key else SECRET + "\n")
+        return SignInProvider(
             name=name,
             title=name.upper(),
             issuer=self.issuer,
@@ -54,8 +58,8 @@ class OutsideProvider:
             authorization_endpoint=f"{self.issuer}/authorize",
             token_endpoint=f"{self.issuer}/token",
             jwks_uri=f"{self.issuer}/jwks",
-            secret="" if self.node_key else SECRET,
-            key=self.node_key.as_pem(private=True).decode() if self.node_key else "",
+            secret="" if self.node_key else str(file),
+            key=str(file) if self.node_key else "",
             level_claim=self.level_claim,
             levels=levels,
         )

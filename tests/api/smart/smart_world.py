@@ -24,11 +24,12 @@ from starlette.testclient import TestClient
 from salus.api.fhir.failures import Failure
 from salus.api.smart.app import Smart
 from salus.api.smart.outside import Fetch, fetch
-from salus.api.smart.settings import Provider, SmartSettings
+from salus.api.smart.settings import SmartSettings
 from salus.clinical.nhs_number import NhsNumber
 from salus.contracts.provisions import RoleClass
 from salus.ledger.identifiers import Pseudonym
 from salus.node.assemble import Node
+from salus.node.config import SignInProvider
 from salus.node.people import Person, certify_person
 from salus.node.services import accounts as account_service
 from salus.node.services.accounts import AccountId
@@ -195,12 +196,12 @@ def public_jwks(keys: dict[str, Any]) -> bytes:
 
 
 @contextmanager
-def hall(folder: Path, *, providers: tuple[Provider, ...] = (), fetching: Fetch = fetch) -> Iterator[Hall]:
+def hall(folder: Path, *, providers: tuple[SignInProvider, ...] = (), fetching: Fetch = fetch) -> Iterator[Hall]:
     with world(folder, organisations=(HOSPITAL,)) as made:
         yield make_hall(made, providers=providers, fetching=fetching)
 
 
-def make_hall(made: World, *, providers: tuple[Provider, ...] = (), fetching: Fetch = fetch) -> Hall:
+def make_hall(made: World, *, providers: tuple[SignInProvider, ...] = (), fetching: Fetch = fetch) -> Hall:
     later_s = [0]
     node = dataclasses.replace(made.hospital, clock=lambda: int(time.time()) + later_s[0])
     nurse = certify_person(node, name="N", role="Nurse", registration="NMC 1", role_class=RoleClass.CLINICAL)

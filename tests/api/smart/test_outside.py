@@ -54,9 +54,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
         httpx2.Client(verify=False) as web,  # plain HTTP to this machine: no certificates to read
     ):
         cheap_passwords(patched)
-        providers = (cis2.settings("cis2", levels=("3",)), nhs.settings("nhs-login", levels=("P9",)))
+        folder = tmp_path_factory.mktemp("hall")
+        providers = (cis2.settings(folder, "cis2", levels=("3",)), nhs.settings(folder, "nhs-login", levels=("P9",)))
         nhs.level = "P9"
-        with hall(tmp_path_factory.mktemp("hall"), providers=providers) as made:
+        with hall(folder, providers=providers) as made:
             made.smart.accounts.link(made.staff, issuer=cis2.issuer, subject=cis2.subject)
             made.smart.accounts.link(made.patient, issuer=nhs.issuer, subject=nhs.subject)
             yield Outside(made, cis2, nhs, web)

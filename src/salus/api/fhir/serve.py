@@ -26,7 +26,8 @@ def fhir_beside(place: FhirListen, listener: socket.socket) -> Beside:
 
     @contextlib.contextmanager
     def beside(node: Node) -> Iterator[None]:
-        smart = Smart(node, SmartSettings(place.base), lambda pseudonym: resources.patient_id(node, pseudonym))
+        signing_in = SmartSettings(place.base, providers=place.providers)
+        smart = Smart(node, signing_in, lambda pseudonym: resources.patient_id(node, pseudonym))
         settings = FhirSettings(place.base, needs_request_id=place.needs_request_id)
         with (
             contextlib.closing(smart),

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -23,8 +24,9 @@ from joserfc.jwk import KeySet, RSAKey
 from salus.api.smart.answers import OAuthFailure
 from salus.api.smart.browsers import Outside
 from salus.api.smart.client_authentication import ASSERTION_TYPE
-from salus.api.smart.settings import Provider, SmartSettings
+from salus.api.smart.settings import SmartSettings
 from salus.node.assemble import Node
+from salus.node.config import SignInProvider, read_secret
 from salus.node.errors import NotNow
 from salus.node.services.grants import challenge_of
 
@@ -79,9 +81,12 @@ class OutsideSignIn:
     """Sends people to providers, and reads what they come back with."""
 
     def __init__(self, node: Node, settings: SmartSettings, *, fetching: Fetch) -> None:
+        """Read by what this node shows itself to them. Raises SettingsUnfit."""
         self._node = node
         self._settings = settings
         self._fetch = fetching
+        files = {each.name: each.key or each.secret for each in settings.providers}
+        self._secrets = {name: read_secret(Path(file)) for name, file in files.items() if file}
 
     def begin(self, name: str) -> tuple[Outside, str]:
         """Return what to remember of a sign-in that begins, and where the browser goes. Raises OAuthFailure."""
@@ -125,7 +130,7 @@ class OutsideSignIn:
             raise _unfit(f"{provider.title} does not know you well enough for this yet")
         return Who(provider.issuer, claims["sub"], level)
 
-    def _claims(self, provider: Provider, begun: Outside, code: str) -> dict[str, Any]:
+    def _claims(self, provider: SignInProvider, begun: Outside, code: str) -> dict[str, Any]:
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -141,10 +146,11 @@ class OutsideSignIn:
         except (msgspec.DecodeError, JoseError, ValueError, KeyError, TypeError) as error:
             raise _unfit(f"{provider.title} answered what this page cannot read") from error
 
-    def _shown(self, provider: Provider) -> dict[str, str]:
+    def _shown(self, provider: SignInProvider) -> dict[str, str]:
         """Return by what this node shows a provider that it is itself."""
+        secret = self._secrets.get(provider.name, "")
         if not provider.key:
-            return {"client_secret": provider.secret} if provider.secret else {}
+            return {"client_secret": secret} if secret else {}
         now_s = self._node.clock()
         claims = {
             "iss": provider.client_id,
@@ -154,11 +160,11 @@ class OutsideSignIn:
             "iat": now_s,
             "exp": now_s + ASSERTION_S,
         }
-        key = RSAKey.import_key(provider.key)
+        key = RSAKey.import_key(secret)
         signed = jwt.encode({"alg": "RS512"}, claims, key, algorithms=["RS512"])
         return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": signed}
 
-    def _require_current(self, provider: Provider, begun: Outside, claims: dict[str, Any]) -> None:
+    def _require_current(self, provider: SignInProvider, begun: Outside, claims: dict[str, Any]) -> None:
         now_s = self._node.clock()
         audience, expires, issued = claims.get("aud"), claims.get("exp"), claims.get("iat")
         is_fit = (
@@ -176,7 +182,7 @@ class OutsideSignIn:
         if not is_fit:
             raise _unfit(f"{provider.title} answered for somebody or something else")
 
-    def _require(self, name: str) -> Provider:
+    def _require(self, name: str) -> SignInProvider:
         provider = self._settings.provider(name)
         if provider is None:
             raise OAuthFailure("invalid_request", "there is no such provider here", status=404)

@@ -6,29 +6,25 @@ look. What it accepts is sound, and has no issue at all; what it does not is lef
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from salus.clinical.fhir.definitions import Definitions, Element, Structure
 from salus.clinical.fhir.definitions.tree import children
-from salus.clinical.fhir.validation.primitives import ALWAYS_A_DAY, CLOCK, YEAR, ZONE
-from salus.clinical.fhir.validation.terms import Terms
+from salus.clinical.fhir.validation.primitives import ACCEPT
+from salus.clinical.fhir.validation.terms import SYSTEM_CHARS_MAX, Terms
 
-TEXT_CHARS_MAX: Final = 10_000
-PLAIN: Final = Annotated[str, msgspec.Meta(pattern=r"\A[^\s\x00-\x1f<][^\x00-\x1f<]*\Z", max_length=TEXT_CHARS_MAX)]
-SOLID: Final = Annotated[str, msgspec.Meta(pattern=r"\A\S+\Z", max_length=TEXT_CHARS_MAX)]
-MOMENT: Final = Annotated[str, msgspec.Meta(pattern=rf"\A{YEAR}{ALWAYS_A_DAY}(?:T{CLOCK}{ZONE})?\Z")]
 PRIMITIVES: Final[dict[str, Any]] = {
     "boolean": bool,
-    "code": SOLID,
-    "dateTime": MOMENT,
+    "code": str,
+    "dateTime": str,
     "decimal": int | float,
-    "string": PLAIN,
-    "uri": SOLID,
+    "string": str,
+    "uri": str,
 }
-"""By type: what stands in most sound values of it."""
+"""By type: what JSON has for it; texts are then put to the quick test of their type."""
 
 
 class QuickTypes:
@@ -52,8 +48,16 @@ class QuickTypes:
         fields = [(name, kind | msgspec.UnsetType, msgspec.UNSET) for name, kind in self._fields(structure)]
         if not fields or any(each.min for each in children(structure, structure.type)):
             return None
-        namespace = {"__post_init__": coding_hook(self._terms)} if structure.type == "Coding" else None
+        tests = tuple((name, ACCEPT[kind]) for name, kind in self._texts(structure, {each[0] for each in fields}))
+        hook = coding_hook(tests, self._terms) if structure.type == "Coding" else text_hook(tests)
+        namespace = {"__post_init__": hook}
         return msgspec.defstruct(structure.type, fields, forbid_unknown_fields=True, gc=False, namespace=namespace)
+
+    def _texts(self, structure: Structure, among: set[str]) -> Iterator[tuple[str, str]]:
+        for each in children(structure, structure.type):
+            name, code = each.path.rpartition(".")[2], each.types[0].code
+            if name in among and each.base_max == 1 and PRIMITIVES.get(code) is str and self._kind(each) is str:
+                yield name, code
 
     def _fields(self, structure: Structure) -> Iterator[tuple[str, Any]]:
         for each in children(structure, structure.type):
@@ -65,6 +69,8 @@ class QuickTypes:
     def _kind(self, element: Element) -> Any:
         code = element.types[0].code if len(element.types) == 1 else ""
         bound = element.binding if element.binding and element.binding.strength in ("required", "extensible") else None
+        if code in PRIMITIVES and element.base_max != 1:
+            return None
         if bound is None:
             return PRIMITIVES.get(code) or (self.of_type(code) if code == "Coding" else None)
         codes = self._terms.codes(bound.value_set)
@@ -75,11 +81,35 @@ class QuickTypes:
         return None
 
 
-def coding_hook(terms: Terms) -> Any:
-    """What is asked of each Coding beside its form; any doubt, and one that is empty, goes to the checks."""
+Tests = tuple[tuple[str, Callable[[str], object]], ...]
+"""The quick test of each text, by its name."""
+
+
+def text_hook(tests: Tests) -> Callable[[Any], None]:
+    """What is asked of the texts of a struct; one that fails goes to the checks that can say why."""
+    unset = msgspec.UNSET
 
     def hook(self: Any) -> None:
-        if self.system is msgspec.UNSET or not terms.is_sound(self.system, self.code):
+        for name, test in tests:
+            value = getattr(self, name)
+            if value is not unset and not test(value):
+                raise ValueError
+
+    return hook
+
+
+def coding_hook(tests: Tests, terms: Terms) -> Callable[[Any], None]:
+    """The same of a Coding, and whether its system has its code; one without a system goes to the checks."""
+    others = text_hook(tuple(each for each in tests if each[0] != "system"))
+    unset, codes_of = msgspec.UNSET, terms.codes_if_sound
+
+    def hook(self: Any) -> None:
+        system = self.system
+        if system is unset or len(system) > SYSTEM_CHARS_MAX:
             raise ValueError
+        codes = codes_of(system)
+        if codes is not None and self.code not in codes:
+            raise ValueError
+        others(self)
 
     return hook

@@ -32,7 +32,7 @@ from salus.clinical.fhir.validation.fields import (
 )
 from salus.clinical.fhir.validation.issues import Linked, Place, Run
 from salus.clinical.fhir.validation.parameters import check_parameters
-from salus.clinical.fhir.validation.primitives import ACCEPT, CHECKS, LENGTH_MAX
+from salus.clinical.fhir.validation.primitives import ACCEPT, CHECKS, LENGTH_MAX, plain_text
 from salus.clinical.fhir.validation.quick_types import QuickTypes
 from salus.clinical.fhir.validation.references import check_reference, targets_of
 from salus.clinical.fhir.validation.rules import check_extension, check_resource
@@ -323,6 +323,11 @@ def with_targets(inner: Check, targets: frozenset[str]) -> Check:
     """The check of a Reference with the types that it may point to."""
 
     def check(value: Any, place: Place, run: Run) -> None:
+        if value.__class__ is dict and len(value) == 1:  # `{"reference": "urn:…"}`, as nearly all in a bundle are
+            reference = value.get("reference")
+            if reference.__class__ is str and reference.startswith("urn:") and plain_text(reference):
+                run.references.append(Linked(place, reference, targets))
+                return
         inner(value, place, run)
         if type(value) is dict:
             check_reference(value, targets, place, run)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from salus.clinical.fhir.definitions import Binding, CodeSystem, Definitions
 from salus.clinical.fhir.definitions.expansion import Codes, Expander
 from salus.clinical.fhir.validation.issues import Place, Run, Severity
+from salus.clinical.fhir.validation.primitives import uri
 
 ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:.+")
 SEVERITY: Final[dict[str, Severity]] = {"required": "error", "extensible": "warning"}
@@ -27,6 +28,7 @@ class Terms:
         self._expander = Expander(definitions.value_set, definitions.code_system)
         self.system_fault = lru_cache(KEPT)(self._system_fault)
         self.codes_of_system = lru_cache(KEPT)(self._codes_of_system)
+        self.codes_if_sound = lru_cache(KEPT)(self._codes_if_sound)
 
     def codes(self, value_set: str) -> Codes:
         """The codes of a value set; a version that the address names is not compared."""
@@ -44,12 +46,9 @@ class Terms:
         if codes is not None and type(code) is str and code not in codes and code.lower() not in codes:
             run.add((place, "code"), "code-invalid", "coding-code", "expected a code of the system, came another")
 
-    def is_sound(self, system: str, code: object) -> bool:
-        """Whether `check_coding` would say nothing of this system and code."""
-        if len(system) > SYSTEM_CHARS_MAX or self.system_fault(system):
-            return False
-        codes = self.codes_of_system(system)
-        return codes is None or code in codes
+    def _codes_if_sound(self, system: str) -> frozenset[str] | None:
+        """The codes that a system has, None for any; no code of one that is not sound."""
+        return frozenset() if uri(system) or self.system_fault(system) else self.codes_of_system(system)
 
     def _system_fault(self, system: str) -> str:
         if not ABSOLUTE.fullmatch(system):

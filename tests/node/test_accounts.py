@@ -20,7 +20,7 @@ from salus.ledger.identifiers import Pseudonym
 from salus.ledger.receipts import Authentication
 from salus.node import schema
 from salus.node.assemble import Node
-from salus.node.bearers import Bearers
+from salus.node.bearers import BearerKind, Bearers
 from salus.node.errors import Refusal, Refused
 from salus.node.founding import trust_root
 from salus.node.people import NOBODY, Person, certify_person, open_session
@@ -32,7 +32,7 @@ from salus.node.services.apps import AppKind, Apps, NewApp
 from salus.node.services.audit import history
 from salus.node.services.deposit import deposit
 from salus.node.services.enrol import enrol
-from salus.node.services.grants import ACCESS_S, Grants, Issued, Wanted, challenge_of
+from salus.node.services.grants import ACCESS_S, Grants, Issued, TokenTerms, Wanted, challenge_of
 from salus.node.services.respond import Responder
 from salus.node.services.take_over import take_over
 from salus.sdk.history_check import all_faults, check_history
@@ -249,6 +249,24 @@ def test_a_code_is_bound(desk: Desk, how: dict[str, str], what: str) -> None:
     assert refusal(lambda: desk.redeem(code)) is Refusal.GRANT_UNFIT
 
 
+def test_what_is_over_goes_and_a_used_one_stays_known_for_a_day(desk: Desk) -> None:
+    bearers, now_s = Bearers(desk.node, desk.rows), desk.node.clock()
+    used, unused = (bearers.issue(BearerKind.LAUNCH, TokenTerms(()), until_s=now_s + 5) for _ in range(2))
+    bearers.take(BearerKind.LAUNCH, used, TokenTerms)
+
+    def kept_after(later_s: int) -> list[bool]:
+        desk.later_s[0] = later_s
+        bearers.issue(BearerKind.LAUNCH, TokenTerms(()), until_s=desk.node.clock() + 5)
+        lookups = [bearers.lookup(BearerKind.LAUNCH, token) for token in (used, unused)]
+        with desk.node.vault.database.reading() as connection:
+            found = set(connection.scalars(select(schema.bearers.c.lookup)).all())
+        return [lookup in found for lookup in lookups]
+
+    assert kept_after(4) == [True, True]
+    assert kept_after(10) == [True, False]
+    assert kept_after(90_000) == [False, False]
+
+
 def test_a_code_and_a_refresh_token_are_of_one_app(desk: Desk) -> None:
     other = desk.apps.add(NewApp(AppKind.PUBLIC, "Other", [HERE])).app
     code = desk.code(desk.staff())
@@ -263,7 +281,7 @@ def test_a_refresh_token_works_once_and_its_second_use_ends_the_family(desk: Des
     first = desk.tokens(desk.staff())
     second = desk.grants.refresh(desk.app, first.refresh, ("user/Observation.rs",))
     assert second.scopes == ("user/Observation.rs",)
-    assert refusal(lambda: desk.grants.refresh(desk.app, second.refresh, first.scopes)) is Refusal.GRANT_UNFIT
+    assert refusal(lambda: desk.grants.refresh(desk.app, second.refresh, first.scopes)) is Refusal.SCOPE_UNFIT
     third = desk.grants.refresh(desk.app, second.refresh, ())
     assert third.scopes == second.scopes
     assert refusal(lambda: desk.grants.refresh(desk.app, first.refresh, ())) is Refusal.GRANT_UNFIT

@@ -84,9 +84,10 @@ class Bearers:
             "until_s": until_s,
             "sealed": self._rows.seal("bearer", lookup, value),
         }
-        columns = schema.bearers.c
+        columns, now_s = schema.bearers.c, self._node.clock()
+        is_over = (columns.until_s < now_s) & ((columns.used == 0) | (columns.until_s < now_s - SWEPT_AFTER_S))
         with self._node.vault.database.writing() as connection:
-            connection.execute(delete(schema.bearers).where(columns.until_s < self._node.clock() - SWEPT_AFTER_S))
+            connection.execute(delete(schema.bearers).where(is_over))
             connection.execute(insert(schema.bearers).values(row))
         return token
 

@@ -38,6 +38,7 @@ class Refusal(IntEnum):
     GRANT_UNFIT = 26
     APP_UNFIT = 27
     ACCOUNT_UNFIT = 28
+    SCOPE_UNFIT = 29
     NOT_YOURS = 29
     NOT_A_VALIDATOR = 30
 

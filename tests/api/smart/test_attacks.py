@@ -388,6 +388,19 @@ def test_a_cookie_that_was_planted_opens_nothing_after_the_sign_in(here: Hall) -
     assert attacker.get("/oauth/apps").headers["location"] == "/oauth/sign-in"
 
 
+def test_a_cookie_ends_when_the_next_one_is_given(here: Hall) -> None:
+    browser, thief = here.client(), here.client()
+    here.sign_in(browser, here.patient)
+    thief.cookies.set("__Host-salus", browser.cookies["__Host-salus"])
+    assert thief.get("/oauth/apps").status_code == 200
+    browser.get("/oauth/authorize?" + urlencode(here.asked()))
+    assert thief.get("/oauth/apps").headers["location"] == "/oauth/sign-in"
+    page = browser.get("/oauth/apps")
+    thief.cookies.set("__Host-salus", browser.cookies["__Host-salus"])
+    assert browser.post("/oauth/sign-out", data=hidden(page)).status_code == 200
+    assert thief.get("/oauth/apps").headers["location"] == "/oauth/sign-in"
+
+
 def test_pages_and_their_cookie_are_kept_to_themselves(here: Hall) -> None:
     browser = here.client()
     answer = browser.get("/oauth/authorize?" + urlencode(here.asked()))

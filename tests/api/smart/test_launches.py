@@ -178,7 +178,7 @@ def test_a_refresh_token_is_good_once_and_may_ask_for_less(here: Hall) -> None:
         "/oauth/token",
         data={**form, "refresh_token": second["refresh_token"], "scope": "patient/Observation.rs patient/Condition.rs"},
     )
-    assert (wider.status_code, wider.json()["error"]) == (400, "invalid_grant")
+    assert (wider.status_code, wider.json()["error"]) == (400, "invalid_scope")
     assert here.search(second["access_token"]).status_code == 200
     again = client.post("/oauth/token", data=form)
     assert again.json()["error"] == "invalid_grant"

@@ -158,7 +158,9 @@ def test_an_answer_is_of_the_browser_and_the_provider_that_began_and_counts_once
     assert other.get(back).status_code == 403
     assert outside.here.client().get(back).status_code == 400
     back = outside.go(other, "cis2")
+    asked = len(outside.nhs.seen)
     assert other.get(back.replace("/cis2/", "/nhs-login/")).status_code == 403
+    assert len(outside.nhs.seen) == asked, "a code is shown to no provider but the one that gave it"
     assert other.get(back).status_code == 403
     back = outside.go(browser, "cis2")
     query = dict(parse_qsl(urlsplit(back).query))

@@ -11,7 +11,7 @@ from salus.api.smart.scopes import Context, ScopeUnfit
 from salus.api.smart.settings import SmartSettings
 from salus.api.smart.signing_keys import ID_TOKEN_S, SigningKeys
 from salus.node.assemble import Node
-from salus.node.errors import Refused
+from salus.node.errors import Refusal, Refused
 from salus.node.services.accounts import Patient
 from salus.node.services.apps import App, AppKind
 from salus.node.services.grants import Grants, Issued, Live
@@ -58,7 +58,8 @@ class TokenEndpoint:
         try:
             return self._answer(kind(app, form))
         except Refused as refused:
-            raise OAuthFailure("invalid_grant", refused.words) from refused
+            error = "invalid_scope" if refused.refusal is Refusal.SCOPE_UNFIT else "invalid_grant"
+            raise OAuthFailure(error, refused.words) from refused
 
     def introspect(self, form: dict[str, str], authorization: str) -> dict[str, object]:
         """Return what a token is (RFC 7662), to an app that keeps a secret and only about its own.

@@ -186,11 +186,11 @@ class Grants:
         """Return new tokens for a refresh token, which works no more; with fewer scopes where `scopes` names some.
 
         Raises:
-            Refused: GRANT_UNFIT; a token that comes again, or asks for more than it has, gets nothing.
+            Refused: SCOPE_UNFIT, it asks for more than it has; GRANT_UNFIT, also for a token that comes again.
         """
         found = self._bearers.find(BearerKind.REFRESH, token, TokenTerms)
         if found is not None and found.is_first and not set(scopes) <= set(found.value.scopes):
-            raise Refused(Refusal.GRANT_UNFIT, "expected no scope that was not granted")
+            raise Refused(Refusal.SCOPE_UNFIT, "expected no scope that was not granted")
         taken = self._bearers.take(BearerKind.REFRESH, token, TokenTerms)
         live = self._of_first_use(app, taken)
         assert taken is not None, "an unknown one was refused"

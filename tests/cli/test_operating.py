@@ -121,6 +121,7 @@ def test_what_was_erased_after_the_backup_does_not_come_back(
             run("import", node, write_chart(tmp_path / f"{person.index}.ndjson", person))
         for person in (stays, goes):
             noted(node, person)
+            assert run("account", "add", node, "--name", f"P{person.index}", *who(person)).status == 0
         data = run("backup", "data", node, tmp_path / "data", "--json")
         assert (data.status, data.facts["damaged"]) == (0, [])
         erased = run("erase", node, *who(goes), "--yes", "--json")
@@ -136,6 +137,8 @@ def test_what_was_erased_after_the_backup_does_not_come_back(
         assert restored.facts["patients"] == 1
         (left,) = run("staff", "notices", node, "--json").facts["notices"]
         assert left["certificate"] == f"{stays.index:064x}"
+        accounts = run("account", "list", node, "--json").facts["accounts"]
+        assert [each["name"] for each in accounts] == [f"P{stays.index}"]
         assert run("fsck", own, "--json").facts["clean"]
         again = run("import", node, tmp_path / f"{stays.index}.ndjson", "--json")
         assert (again.facts["new"], again.facts["files"][0]["enrolled"]) == (0, 0)

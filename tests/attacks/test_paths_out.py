@@ -101,7 +101,17 @@ def has_plaintext(path: Path) -> bool:
     if names & wanted or any(name.startswith("salus.clinical.") and not name.startswith(WORDS) for name in names):
         return True
     calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    return bool(calls & {"documents.find", "documents.find_many", "node.vault.open", "vault.open", "vault.open_small"})
+    return bool(
+        calls
+        & {
+            "documents.find",
+            "documents.find_many",
+            "node.vault.open",
+            "node.vault.open_small",
+            "vault.open",
+            "vault.open_small",
+        }
+    )
 
 
 DECIDES_FIRST = {
@@ -109,9 +119,17 @@ DECIDES_FIRST = {
     "release.py: accept_part": ("require_fresh", "hear_again", "verify_requester", "log", "_slots"),
     "release.py: stream_record": ("_require_entitled", "sealed_segments", "_require_entitled"),
     "release.py: _require_entitled": ("require_fresh", "hear_again"),
-    "own_care.py: open_for_own_staff": ("require_fresh", "_continuity", "_open", "request", "require_live", "_open"),
-    "own_care.py: _open": ("judge", "write_parts", "_each_part"),
+    "own_care.py: open_for_own_staff": (
+        *("require_fresh", "hear_in_continuity", "_open", "request", "require_live", "_open"),
+    ),
+    "own_care.py: _open": ("judge", "open_judged"),
+    "own_care.py: open_judged": ("write_parts", "_each_part"),
     "own_care.py: _each_part": ("log", "open"),
+    "respond.py: Responder.respond": ("require_fresh", "_continue", "_under"),
+    "respond.py: Responder._under": ("_take", "work"),
+    "respond.py: Responder._respond_under": ("_hear", "_opened"),
+    "respond.py: Responder._hear": ("require_live", "hear_residual"),
+    "respond.py: _opened": ("judge_versions", "open_judged"),
     "judge.py: hear": ("require_live", "hear_residual"),
     "judge.py: hear_again": ("require_live", "identify"),
     "judge.py: hear_residual": ("identify", "rules_for"),
@@ -125,6 +143,9 @@ CALLED_BY = {
     "decide": {"judge.py"},
     "_offer": {"release.py"},
     "_slots": {"release.py"},
+    "judge_versions": {"respond.py"},
+    "open_judged": {"own_care.py", "respond.py"},
+    "respond": {"show.py"},
     "_each_part": {"own_care.py"},
     "open_for_own_staff": set(),
 }

@@ -114,6 +114,12 @@ FAULTS: dict[str, tuple[str, list[str | int], object, tuple[str, str, str, str]]
     "a reference to a type that the element has not": (
         "Observation", ["subject", "reference"], "Practitioner/1",
         ("error", "structure", "Observation.subject", "reference-target")),
+    "a reference to a type that is none": (
+        "Observation", ["subject", "reference"], "Smith/1",
+        ("error", "structure", "Observation.subject", "reference-target")),
+    "a resource whose type is no text": (
+        "Bundle", ["entry", 0, "resource", "resourceType"], {"Smith": 1},
+        ("error", "structure", "Bundle.entry[0].resource", "resource-type")),
     "a reference that says another type": (
         "Observation", ["subject", "type"], "Group", ("error", "invalid", "Observation.subject", "reference-type")),
     "a local reference to nothing": (

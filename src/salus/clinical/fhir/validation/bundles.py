@@ -34,9 +34,7 @@ class Entries:
         )
         self.types = types
         self.urls = [str(each.get("fullUrl", "")) for each in self.all]
-        self.resources: list[Json] = [
-            each["resource"] if isinstance(each.get("resource"), dict) else {} for each in self.all
-        ]
+        self.resources: list[Json] = [resource_of(each, types) for each in self.all]
         self.by_url: dict[str, list[int]] = defaultdict(list)
         self.by_name: dict[str, list[int]] = defaultdict(list)
         for index, (url, resource) in enumerate(zip(self.urls, self.resources, strict=True)):
@@ -73,6 +71,13 @@ def check_bundle(value: Json, place: Place, run: Run, references: Iterable[Linke
         check_search(value, entries, place, run)
 
 
+def resource_of(entry: Json, types: frozenset[str]) -> Json:
+    """The resource of an entry; empty when it has none, or one of no type of R4."""
+    found = entry.get("resource")
+    kind = found.get("resourceType") if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and isinstance(kind, str) and kind in types else {}
+
+
 def check_full_url(entries: Entries, index: int, place: Place, run: Run, kind: object) -> None:
     """A full URL is absolute, and names the resource that it is of."""
     url, resource = entries.urls[index], entries.resources[index]
@@ -106,9 +111,11 @@ def check_target(linked: Linked, found: object, run: Run) -> None:
     """What a reference points to in the bundle is of the type that it names, and of one that its element allows."""
     named = LITERAL.fullmatch(linked.reference)
     if named and linked.reference.partition("/")[0] == named["type"] and named["type"] != found:
-        run.add(linked.place, "required", "reference-type", f"expected a reference to what it names, came to {found}")
+        run.add(
+            linked.place, "required", "reference-type", "expected a reference to what it names, came to another type"
+        )
     elif linked.targets and found not in linked.targets:
-        text = f"expected a reference to {', '.join(sorted(linked.targets))}, came one to {found}"
+        text = f"expected a reference to {', '.join(sorted(linked.targets))}, came one to another type"
         run.add(linked.place, "structure", "reference-target", text)
 
 

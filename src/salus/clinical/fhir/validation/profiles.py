@@ -298,7 +298,7 @@ def target_check(targets: frozenset[str]) -> Check:
         reference = value.get("reference") if isinstance(value, dict) else None
         named = type_named(reference) if isinstance(reference, str) else ""
         if named and named not in targets:
-            text = f"expected a reference to {', '.join(sorted(targets))}, came one to {named}"
+            text = f"expected a reference to {', '.join(sorted(targets))}, came one to another type"
             run.add(place, "structure", "reference-target", text)
 
     return check

@@ -42,5 +42,5 @@ def check_reference(value: dict[str, Any], targets: frozenset[str], place: Place
     if named and type(stated) is str and stated.removeprefix(CORE) != named:
         run.add(place, "invalid", "reference-type", "expected Reference.type of what the reference names, came another")
     if targets and named and named not in targets:
-        text = f"expected a reference to {', '.join(sorted(targets))}, came one to {named}"
+        text = f"expected a reference to {', '.join(sorted(targets))}, came one to another type"
         run.add(place, "structure", "reference-target", text)

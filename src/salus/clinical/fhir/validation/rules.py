@@ -66,7 +66,7 @@ def check_local_targets(inside: list[Json], references: Iterable[Linked], run: R
     for each in references:
         found = types.get(each.reference)
         if each.targets and type(found) is str and found not in each.targets:
-            text = f"expected a reference to {', '.join(sorted(each.targets))}, came one to {found}"
+            text = f"expected a reference to {', '.join(sorted(each.targets))}, came one to another type"
             run.add(each.place, "structure", "reference-target", text)
 
 

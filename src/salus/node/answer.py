@@ -45,7 +45,7 @@ def answer(node: Node, sender: OrganisationId, ask: Ask) -> Answer:
         Busy: the ledger's queue is full.
     """
     try:
-        with _plainly():
+        with plainly():
             return _dispatch(node, sender, ask)
     except Refused as refused:
         return RefusedAnswer(refused.refusal, refused.words)
@@ -57,12 +57,12 @@ def answer(node: Node, sender: OrganisationId, ask: Ask) -> Answer:
 
 def answer_stream(node: Node, sender: OrganisationId, ask: StreamAsk) -> Iterator[bytes]:
     """Answer with sealed segments. Raises Refused or NotNow, also half way through."""
-    with _plainly():
+    with plainly():
         yield from release.stream_record(node, sender, ask)
 
 
 @contextmanager
-def _plainly() -> Iterator[None]:
+def plainly() -> Iterator[None]:
     """Say what the rings below say in the two ways in which a node says no."""
     try:
         yield

@@ -4,6 +4,7 @@ import base64
 import hmac
 import json
 import logging
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,9 +14,12 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from salus.contracts.membership import RevokeCertificate
+from salus.node.errors import NotNow
 from salus.node.people import certify_person
 from salus.node.services.apps import AppKind, NewApp
 from salus.node.services.grants import challenge_of
+from salus.vault.database import Database
+from salus.vault.errors import Unavailable
 from tests.api.smart.smart_world import (
     BACK,
     BASE,
@@ -478,3 +482,19 @@ def test_a_form_that_is_none_is_refused(
     answer = here.client().post("/oauth/token", content=body, headers=kind)
     assert answer.status_code == status
     assert set(answer.json()) == {"error", "error_description"}
+
+
+def test_a_database_that_is_away_is_said_to_be_and_lets_nobody_in(here: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, browser = here.tokens(here.patient)["access_token"], here.client()
+
+    def away(_: Database) -> Iterator[None]:
+        raise Unavailable("database: it is away")
+
+    monkeypatch.setattr(Database, "reading", away)
+    with pytest.raises(NotNow):
+        here.search(token)  # the FHIR server makes a 503 of it
+    form = {"grant_type": "refresh_token", "client_id": here.public.id, "refresh_token": "x"}
+    answer = browser.post("/oauth/token", data=form)
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+    page = browser.get("/oauth/authorize?" + urlencode(here.asked()))
+    assert (page.status_code, "location" in page.headers) == (503, False)

@@ -12,6 +12,7 @@ from typing import Final
 from salus.api.fhir.failures import Failure, Issue
 from salus.api.smart import scopes
 from salus.api.smart.scopes import Narrowing, Scope
+from salus.node.answer import plainly
 from salus.node.errors import Refused
 from salus.node.services.grants import Grants
 from salus.node.services.respond import Login
@@ -62,6 +63,7 @@ class Gate:
 
         Raises:
             Failure: 401, with WWW-Authenticate (RFC 6750 3).
+            NotNow: the database or the ledger is away.
         """
         said = headers.get("authorization", "")
         if not said:
@@ -71,7 +73,8 @@ class Gate:
         if found is None:
             raise _refused("expected one access token as a bearer", challenge)
         try:
-            live, granted = self._grants.look(found[1])
+            with plainly():
+                live, granted = self._grants.look(found[1])
         except Refused as refused:
             raise _refused("the access token has ended, or what it rests on: ask for a new one", challenge) from refused
         of_resources = scopes.resources(granted)

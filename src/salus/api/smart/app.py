@@ -24,6 +24,7 @@ from salus.api.smart.outside import Fetch, OutsideSignIn, fetch
 from salus.api.smart.settings import SmartSettings
 from salus.api.smart.signing_keys import SigningKeys
 from salus.api.smart.token_endpoint import PatientId, TokenEndpoint
+from salus.node.answer import plainly
 from salus.node.assemble import Node
 from salus.node.bearers import Bearers
 from salus.node.errors import NotNow, Refusal, Refused
@@ -293,7 +294,11 @@ class Smart:
         return await read_form(http, bytes_max=self._settings.body_bytes_max)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        return await self._pool.run(work)
+        def said_plainly() -> T:
+            with plainly():
+                return work()
+
+        return await self._pool.run(said_plainly)
 
     def _refusal(self, asked: Asked, error: str, words: str) -> str:
         return authorization.refusal(self._settings, asked.redirect_uri, asked.state, OAuthFailure(error, words))

@@ -4,7 +4,6 @@ Whatever is wrong before app and redirect URI are known is told to the person, a
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
@@ -33,11 +32,12 @@ class Asked(msgspec.Struct, frozen=True, array_like=True):
     scopes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
 class SentBack(Exception):
     """A request that is refused at the app's own redirect URI."""
 
-    location: str
+    def __init__(self, location: str) -> None:
+        super().__init__("sent back")
+        self.location = location
 
 
 def read(fields: dict[str, str], apps: Apps, settings: SmartSettings) -> Asked:

@@ -8,15 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from salus.clinical.fhir.resources import parse
 from salus.clinical.local_number import LocalNumber
 from salus.contracts.membership import RevokeCertificate
+from salus.contracts.patients import Holder, RotatePseudonymKey
 from salus.contracts.provisions import RoleClass, Verb
 from salus.contracts.residuals import SESSION_S_MAX
 from salus.crypto.signing import SigningKey
-from salus.ledger.identifiers import Pseudonym
+from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
 from salus.ledger.receipts import Authentication
 from salus.node import schema
 from salus.node.assemble import Node
@@ -345,6 +346,20 @@ def test_an_erasure_takes_account_grants_and_tokens_along(desk: Desk) -> None:
             assert desk.pseudonym not in found, table.name
 
 
+@pytest.mark.promise("P5")
+def test_an_account_that_a_backup_brings_back_goes_with_the_tombstone(desk: Desk) -> None:
+    account = desk.patient()
+    database = desk.node.vault.database
+    with database.reading() as connection:
+        row = connection.execute(select(schema.accounts).where(schema.accounts.c.account == account)).one()
+    erase.erase(desk.node, desk.pseudonym)
+    with database.writing() as connection:
+        connection.execute(insert(schema.accounts).values(dict(row._mapping)))
+    assert desk.accounts.find(account) is not None
+    erase.follow_tombstones(desk.node)
+    assert desk.accounts.find(account) is None
+
+
 @pytest.mark.promise("U4")
 def test_a_patient_acts_by_the_custodians_key_and_the_receipt_says_assisted(desk: Desk, hospital: World) -> None:
     body = b'{"resourceType":"Observation","id":"o","subject":{"reference":"Patient/a"}}'
@@ -366,7 +381,7 @@ def test_a_key_that_was_taken_over_certifies_nothing_more(desk: Desk) -> None:
     assert refusal(lambda: desk.grants.look(issued.access)) is Refusal.SESSION_UNFIT
 
 
-def test_a_patients_own_device_certifies_and_the_grant_ends_with_that_session(desk: Desk) -> None:
+def test_a_patients_own_device_certifies_and_a_key_that_was_replaced_certifies_nothing_more(desk: Desk) -> None:
     key = SigningKey.generate()
     pseudonym = enrol(desk.node, a_number(), "1980-02-29", key=key)
     account = desk.accounts.add_patient(pseudonym, name="P")
@@ -378,5 +393,18 @@ def test_a_patients_own_device_certifies_and_the_grant_ends_with_that_session(de
     bring(mine)
     issued = desk.tokens(account)
     assert desk.grants.look(issued.access)[0].login.session.key.public == mine.key.public
+    other = SigningKey.generate()
+    rotated = RotatePseudonymKey(pseudonym, PublicKey(other.public), Holder.PATIENT, Digest(bytes(32)))
+    desk.node.submit_signed((rotated,), (key, other))
+    assert refusal(lambda: desk.grants.look(issued.access)) is Refusal.SESSION_UNFIT
+
+
+def test_a_grant_ends_with_the_session_that_a_device_certified(desk: Desk) -> None:
+    key = SigningKey.generate()
+    pseudonym = enrol(desk.node, a_number(), "1980-02-29", key=key)
+    account = desk.accounts.add_patient(pseudonym, name="P")
+    mine = open_session(key, NOBODY, custodian=HOSPITAL, from_s=desk.node.clock(), duration_s=3600)
+    desk.accounts.bring_session(account, mine.key, mine.certified)
+    issued = desk.tokens(account)
     desk.later_s[0] = 3601
     assert refusal(lambda: desk.grants.refresh(desk.app, issued.refresh, ())) is Refusal.GRANT_UNFIT

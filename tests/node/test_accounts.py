@@ -15,6 +15,7 @@ from salus.clinical.local_number import LocalNumber
 from salus.contracts.membership import RevokeCertificate
 from salus.contracts.patients import Holder, RotatePseudonymKey
 from salus.contracts.provisions import RoleClass, Verb
+from salus.contracts.records import EraseRelationship
 from salus.contracts.residuals import SESSION_S_MAX
 from salus.crypto.signing import SigningKey
 from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
@@ -344,6 +345,15 @@ def test_an_erasure_takes_account_grants_and_tokens_along(desk: Desk) -> None:
         for table in (schema.accounts, schema.sign_ins, schema.grants):
             found = connection.scalars(select(table.c.pseudonym)).all()
             assert desk.pseudonym not in found, table.name
+
+
+@pytest.mark.promise("R3", "P5")
+def test_a_tombstone_ends_the_token_before_anything_here_was_destroyed(desk: Desk) -> None:
+    issued = desk.tokens(desk.patient())
+    desk.grants.look(issued.access)
+    here = desk.node.organisation
+    desk.node.submit(EraseRelationship(pseudonym=desk.pseudonym, custodian=here, commitment=Digest(bytes(32))))
+    assert refusal(lambda: desk.grants.look(issued.access)) is Refusal.PATIENT_UNKNOWN
 
 
 @pytest.mark.promise("P5")

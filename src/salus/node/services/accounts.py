@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from salus.contracts import membership, patients, records
-from salus.contracts.patients import Holder, Relationship
+from salus.contracts.patients import Relationship
 from salus.contracts.provisions import Purpose, RoleClass
 from salus.contracts.residuals import CertifiedSession, PersonCertificate
 from salus.crypto.signing import SigningKey
@@ -35,7 +35,7 @@ from salus.node.errors import Refusal, Refused
 from salus.node.people import NOBODY, OpenSession, Person, open_session
 from salus.node.sealed_rows import SealedRows
 from salus.node.services.enrol import custodian_held_key
-from salus.node.services.identify import CLOCK_SLACK_S, check_patient_session, check_session, staff_certificate
+from salus.node.services.identify import check_patient_session, check_session, staff_certificate
 from salus.node.tallies import Counted, Tally, count
 
 AccountId = NewType("AccountId", bytes)
@@ -147,14 +147,12 @@ class Footing:
     Args:
         key: that certified the session.
         certificate: of a member of staff; else empty, and `pseudonym` is the patient's.
-        is_assisted: whether the custodian holds that key.
     """
 
     key: PublicKey
     role_class: RoleClass
     certificate: CertificateId
     pseudonym: Pseudonym
-    is_assisted: bool
 
 
 _ACCOUNT = decoder(Account)
@@ -303,24 +301,21 @@ class Accounts:
                 key = self._require_staff(reader, acts_as).key
                 check_session(session.certified, key, custodian=here, time_s=now_s)
                 certificate = CertificateId(acts_as.certificate.root())
-                return Footing(key, account.role_class, certificate, account.pseudonym, is_assisted=False)
-            is_assisted = not acts_as.sessions
-            self._require_patient(reader, account.pseudonym, is_assisted=is_assisted)
+                return Footing(key, account.role_class, certificate, account.pseudonym)
+            self._require_patient(reader, account.pseudonym)
             key = check_patient_session(reader, account.pseudonym, session.certified, custodian=here, time_s=now_s)
-            return Footing(key, account.role_class, CertificateId(b""), account.pseudonym, is_assisted=is_assisted)
+            return Footing(key, account.role_class, CertificateId(b""), account.pseudonym)
 
-    def require_footing(self, footing: Footing, session: OpenSession) -> None:
-        """Raise Refused unless what a session rests on stands at this moment, and its time is not over (R3)."""
-        terms, now_s, here = session.certified.session, self._node.clock(), self._node.organisation
-        if not terms.from_s - CLOCK_SLACK_S <= now_s < terms.until_s:
-            raise Refused(Refusal.SESSION_UNFIT, f"session runs to {terms.until_s}, now {now_s}: begin a new one")
+    def require_footing(self, footing: Footing) -> None:
+        """Raise Refused unless what a session rests on stands at this moment (R3); its time is the grant's."""
+        now_s, here = self._node.clock(), self._node.organisation
         with self._node.engine.snapshot() as reader:
             if footing.certificate:
                 row = membership.certificate_in_force(reader, here, footing.certificate, time_s=now_s)
                 if row is None or footing.role_class not in row.role_classes:
                     raise Refused(Refusal.PERSON_UNFIT, "the certificate is revoked or expired: certify the person")
                 return
-            relationship = self._require_patient(reader, footing.pseudonym, is_assisted=footing.is_assisted)
+            relationship = self._require_patient(reader, footing.pseudonym)
             if footing.key not in patients.acting_keys(relationship, time_s=now_s):
                 raise Refused(Refusal.SESSION_UNFIT, "the key that certified the session acts no more: sign in anew")
 
@@ -330,14 +325,11 @@ class Accounts:
             reader, staff.certificate, organisation=here, role_class=staff.role_class, time_s=now_s
         )
 
-    def _require_patient(self, reader: Reader, pseudonym: Pseudonym, *, is_assisted: bool = False) -> Relationship:
+    def _require_patient(self, reader: Reader, pseudonym: Pseudonym) -> Relationship:
         relationship = patients.relationship_of(reader, pseudonym)
         is_here = relationship is not None and relationship.custodian == self._node.organisation
         if relationship is None or not is_here or records.is_erased(reader, pseudonym):
             raise Refused(Refusal.PATIENT_UNKNOWN, "expected a relationship of this custodian that was not erased")
-        if is_assisted and relationship.holder is not Holder.CUSTODIAN:
-            words = "the patient holds this key: let the patient's device certify a session"
-            raise Refused(Refusal.SESSION_UNFIT, words)
         return relationship
 
     def _count(self, tally: Tally, who: bytes, *, most: int) -> None:

@@ -291,7 +291,7 @@ class Grants:
         session = live.login.session
         if not live.account.brings_session and self._is_nearly_over(session):
             live, footing = self._renew(live)
-        self._accounts.require_footing(footing, live.login.session)
+        self._accounts.require_footing(footing)
         return live
 
     def _open_anew(

@@ -55,7 +55,7 @@ rings: $(VENV)/.ready-test
 licences: $(VENV)/.ready-test
 	$(BIN)/python -m tools.licences requirements/runtime.txt requirements/extras.txt requirements/test.txt
 
-pages: $(VENV)/.ready-test
+pages: $(VENV)/.ready-test $(VENV)/.ready-definitions
 	$(PYTEST) -q tests/project
 
 fast: $(VENV)/.ready-test $(VENV)/.ready-definitions

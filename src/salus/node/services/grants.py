@@ -39,7 +39,7 @@ OFFLINE_S: Final = 90 * 86_400
 SESSION_LEFT_S_MIN: Final = ACCESS_S
 """A session that ends sooner is renewed, where the key that certifies it is here."""
 OPENED_MAX: Final = 4096
-"""How many grants one worker keeps opened."""
+"""How many grants and tokens one worker keeps opened, by the bytes that stand in their rows."""
 _TABLE: Final = "grant"
 
 
@@ -153,6 +153,7 @@ class Grants:
         self._accounts = accounts
         self._bearers = bearers
         self._open = lru_cache(OPENED_MAX)(self._open_anew)
+        self._token = lru_cache(OPENED_MAX)(bearers.opened)
 
     def begin(self, wanted: Wanted) -> str:
         """Begin a grant and return its code.
@@ -216,7 +217,7 @@ class Grants:
             row = connection.execute(_BY_TOKEN, {"token": lookup}).one_or_none()
         if row is None or row.token_until_s <= self._node.clock():
             raise Refused(Refusal.GRANT_UNFIT, "expected an access token that has not ended")
-        return self._stands(row), self._bearers.opened(lookup, row.token, TokenTerms).scopes
+        return self._stands(row), self._token(lookup, row.token, TokenTerms).scopes
 
     def owner_of(self, token: str) -> tuple[BearerKind, Bearer[TokenTerms]] | None:
         """Return which token this is, access or refresh, unused and in time; None when it is neither."""

@@ -1,5 +1,6 @@
 """Serving FHIR, and signing in for it, beside a worker's exchange: on a socket and in threads of its own."""
 
+import asyncio
 import contextlib
 import socket
 import threading
@@ -26,13 +27,14 @@ def fhir_beside(place: FhirListen, listener: socket.socket) -> Beside:
 
     @contextlib.contextmanager
     def beside(node: Node) -> Iterator[None]:
-        signing_in = SmartSettings(place.base, providers=place.providers)
+        other_bases = tuple(place.base.removesuffix(PREFIXES[0]) + each for each in PREFIXES[1:])
+        signing_in = SmartSettings(place.base, aliases=other_bases, providers=place.providers)
         smart = Smart(node, signing_in, lambda pseudonym: resources.patient_id(node, pseudonym))
         settings = FhirSettings(place.base, needs_request_id=place.needs_request_id)
         with (
             contextlib.closing(smart),
             contextlib.closing(FhirServer(node, settings, smart.gate)) as server,
-            _running(uvicorn.Server(_config(server.app(smart.routes(PREFIXES)), place)), listener),
+            _running(_Server(_config(server.app(smart.routes(PREFIXES)), place)), listener),
         ):
             yield
 
@@ -58,6 +60,21 @@ def _config(app: object, place: FhirListen) -> uvicorn.Config:
         timeout_keep_alive=KEPT_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server; at its end it waits for no client to say goodbye over TLS."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Cut idle connections off, let running answers finish, then cut off whoever is left."""
+        for connection in list(self.server_state.connections):
+            assert isinstance(connection, BoundedProtocol)
+            if connection.cycle is None or connection.cycle.response_complete:
+                connection.transport.abort()
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # closing the loop waits for connections that are not gone yet
 
 
 @contextlib.contextmanager

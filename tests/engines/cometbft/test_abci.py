@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from salus.crypto.signing import SigningKey
 from salus.engines.cometbft.mempool import FORGED_MAX, NOBODYS_MAX, Waiting
 from salus.engines.cometbft.messages import REQUEST_BYTES_MAX
-from salus.engines.cometbft.proposals import MEMBER_TRANSACTIONS_MAX
+from salus.engines.cometbft.proposals import CALM_TURNS, MEMBER_TRANSACTIONS_MAX
 from salus.engines.cometbft.server import Frames
 from salus.engines.wire import FrameInvalid
 from salus.ledger.comet import wire
@@ -233,9 +233,25 @@ def test_a_member_that_floods_delays_nobody(place: Place) -> None:
 
 @pytest.mark.promise("L6")
 def test_a_block_holds_no_more_of_one_member_than_its_share(place: Place) -> None:
-    flood, late = a_flood(MEMBER_TRANSACTIONS_MAX + 5), a_flood(2, key=KEYS[1])
+    flood = a_flood(MEMBER_TRANSACTIONS_MAX + 5)
+    prepared = place.node.prepare(flood, time_ns=NOW_NS)
+    assert prepared == flood[:MEMBER_TRANSACTIONS_MAX]
+    assert place.node.process(prepared, time_ns=NOW_NS)
+
+
+SHARES = [
+    pytest.param(2, CALM_TURNS, id="others have little: a few turns"),
+    pytest.param(50, 100, id="another has much: twice as many"),
+    pytest.param(MEMBER_TRANSACTIONS_MAX, MEMBER_TRANSACTIONS_MAX, id="another has as much: all turns"),
+]
+
+
+@pytest.mark.promise("L6")
+@pytest.mark.parametrize(("others", "turns"), SHARES)
+def test_a_proposer_takes_little_more_of_one_member_than_of_others(place: Place, others: int, turns: int) -> None:
+    flood, late = a_flood(MEMBER_TRANSACTIONS_MAX + 5), a_flood(others, key=KEYS[1])
     prepared = place.node.prepare([*flood, *late], time_ns=NOW_NS)
-    assert [each for each in prepared if each not in late] == flood[:MEMBER_TRANSACTIONS_MAX]
+    assert [each for each in prepared if each not in late] == flood[:turns]
     assert set(late) <= set(prepared)
     assert place.node.process(prepared, time_ns=NOW_NS)
 

@@ -19,6 +19,8 @@ from salus.ledger.transactions import NotATransaction, Transaction
 
 MEMBER_TRANSACTIONS_MAX = 256
 """Of one paying member in one block: its signatures are checked in less time than a round takes."""
+CALM_TURNS = 64
+"""So many of one member delay nobody; a proposer takes more of it when others have as much, or nothing."""
 
 Candidate = Transaction | NotATransaction
 
@@ -41,15 +43,17 @@ class Terms:
 def prepare(candidates: Sequence[Candidate], terms: Terms, *, size_bytes_max: int) -> list[Transaction]:
     """Choose a block's transactions among what waits.
 
-    1. Leave out what is no transaction, has expired, was executed before, or stands twice. 2. Put the rest in order.
-    3. Take from the front while the block has room, in bytes and in messages.
+    1. Leave out what is no transaction, has expired, was executed before, or stands twice. 2. Put the rest in order,
+    and leave out what one member has far more of than all others. 3. Take from the front while the block has room, in
+    bytes and in messages.
     """
     fit: dict[bytes, Transaction] = {}
     for candidate in candidates:
         if not why_unfit(candidate, terms):  # 1
             assert isinstance(candidate, Transaction)
             fit.setdefault(candidate.hash, candidate)
-    return list(_while_room(in_turns(list(fit.values()), terms), size_bytes_max))  # 2, 3
+    queues = _queues(list(fit.values()), terms)
+    return list(_while_room(_turn_by_turn(queues, _turns(queues)), size_bytes_max))  # 2, 3
 
 
 def why_refused(block: Sequence[Candidate], terms: Terms) -> str:
@@ -88,11 +92,27 @@ def in_turns(fit: Sequence[Transaction], terms: Terms) -> list[Transaction]:
 
     What nobody pays for takes turns as one member before all others.
     """
+    return _turn_by_turn(_queues(fit, terms), MEMBER_TRANSACTIONS_MAX)
+
+
+def _queues(fit: Sequence[Transaction], terms: Terms) -> dict[str, list[Transaction]]:
     queues: dict[str, list[Transaction]] = {}
     for each in fit:
         queues.setdefault(terms.payer(terms.reader, each) or "", []).append(each)
+    return queues
+
+
+def _turns(queues: dict[str, list[Transaction]]) -> int:
+    """Return how many turns a proposer gives: twice what the second longest queue has, within bounds."""
+    lengths = sorted(map(len, queues.values()))
+    if len(lengths) < 2:
+        return MEMBER_TRANSACTIONS_MAX
+    return min(MEMBER_TRANSACTIONS_MAX, max(CALM_TURNS, 2 * lengths[-2]))
+
+
+def _turn_by_turn(queues: dict[str, list[Transaction]], turns: int) -> list[Transaction]:
     members = sorted(queues)
-    longest = min(max(map(len, queues.values()), default=0), MEMBER_TRANSACTIONS_MAX)
+    longest = min(max(map(len, queues.values()), default=0), turns)
     return [queues[member][turn] for turn in range(longest) for member in members if turn < len(queues[member])]
 
 

@@ -232,6 +232,12 @@ def test_what_is_configured_is_what_there_is(here: Hall) -> None:
     assert preflight.headers["access-control-allow-origin"] == "*"
 
 
+@pytest.mark.parametrize("base", [BASE, BASE + "/", f"{ISSUER}/fhir"])
+def test_each_address_of_the_server_is_an_audience(here: Hall, base: str) -> None:
+    answer = here.client().get("/oauth/authorize?" + urlencode(here.asked(aud=base)))
+    assert answer.headers["location"] == "/oauth/sign-in"
+
+
 def test_the_request_may_be_posted(here: Hall) -> None:
     browser = here.client()
     assert browser.post("/oauth/authorize", data=here.asked()).headers["location"] == "/oauth/sign-in"

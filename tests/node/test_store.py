@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from sqlalchemy import select
 
 from salus.clinical.fhir import Fault, FhirRejected
 from salus.clinical.fhir.resources import parse
 from salus.clinical.local_number import LocalNumber
 from salus.ledger.identifiers import Pseudonym
+from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
 from salus.node.fsck import check_node
@@ -15,6 +17,7 @@ from salus.node.projections import resources
 from salus.node.projections.resources import DIRECTORY
 from salus.node.services import enrol, erase
 from salus.node.services.deposit import redrive
+from salus.node.services.reindex import reindex
 from salus.node.services.store import Deletion, Stored, Write, store
 from salus.testing.world import HOSPITAL, World, world
 
@@ -122,6 +125,20 @@ def test_an_erasure_takes_the_index_with_it(node: Node, hospital: World) -> None
     assert resources.find(node, "Observation", "o") is None
     assert resources.find(node, "Patient", "ann") is None
     assert resources.find(node, "Patient", "ben") is not None
+
+
+def test_an_index_is_made_again_from_the_vault(node: Node) -> None:
+    stored = store(node, write(observation("ann"), WARD))
+    store(node, write(observation("ann", status="amended")))
+    with node.vault.database.writing() as connection:
+        rows = [each.found.row for each in stored]
+        resources.forget(connection, [*rows, *connection.scalars(select(schema.resources.c.row)).all()])
+    assert resources.find(node, "Observation", "o") is None
+    assert sum(reindex(node)) == 4
+    found = [resources.find(node, kind, name) for kind, name in (("Observation", "o"), ("Location", "ward"))]
+    assert [(each.version, each.is_deleted) for each in found if each is not None] == [(2, False), (1, False)]
+    assert sum(reindex(node)) == 4
+    assert resources.find(node, "Patient", "ann") is not None
 
 
 def test_what_a_crash_left_staged_is_indexed_when_it_is_registered(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:

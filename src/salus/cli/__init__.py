@@ -33,6 +33,7 @@ MODULES = {
     "erase": "erase",
     "backup": "backup",
     "restore": "restore",
+    "reindex": "reindex",
     "network": "network",
 }
 """Where each verb is, in the order in which help lists them."""

@@ -8,6 +8,7 @@ import pytest
 from salus.contracts.provisions import Provision, ProvisionType
 from salus.node.projections import resources
 from salus.node.services.choices import file_by_custodian
+from salus.vault.errors import Unavailable
 from tests.api.fhir.fhir_world import BASE, Answer, Hospital, ask, hospital, observation
 
 PSY = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "PSY"}
@@ -280,3 +281,12 @@ def test_metadata_says_what_is_registered_to_anybody(here: Hospital) -> None:
         "patch",
         "delete",
     }
+
+
+def test_a_database_that_is_away_is_a_503_with_an_outcome(here: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise Unavailable("database: gone: try again")
+
+    monkeypatch.setattr("salus.node.projections.resources.find_all", away)
+    answer = ask(here, "nurse", "GET", "/Patient/ann")
+    assert (answer.status, answer.headers["retry-after"], answer.body["issue"][0]["code"]) == (503, "2", "transient")

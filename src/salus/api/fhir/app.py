@@ -32,6 +32,7 @@ from salus.clinical.fhir import FhirRejected
 from salus.clinical.fhir.definitions import r4
 from salus.clinical.fhir.exact_json import write_exact
 from salus.clinical.fhir.xml import read_xml
+from salus.node.answer import plainly
 from salus.node.assemble import Node
 from salus.node.bearers import Bearers
 from salus.node.errors import NotNow, Refused
@@ -104,7 +105,8 @@ class FhirServer:
         return _response(reply, shape, said)
 
     def _done(self, interaction: Interaction, call: Call, shape: Wanted) -> Reply:
-        reply = interaction.handler(self._server, call)
+        with plainly():
+            reply = interaction.handler(self._server, call)
         return replace(reply, content=written(reply.content, shape))
 
     def _require_fit(self, http: Request, interaction: Interaction, headers: Mapping[str, str]) -> None:

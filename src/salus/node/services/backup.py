@@ -18,6 +18,7 @@ from salus.node import opening, schema
 from salus.node.assemble import Node
 from salus.node.config import NodeSettings
 from salus.node.services import enrol, erase, take_over
+from salus.node.services.reindex import reindex
 from salus.vault import backups, durable
 from salus.vault import schema as vault_schema
 from salus.vault.backups import Exported, Restored
@@ -107,7 +108,7 @@ def restore_node(folder: Path, settings: NodeSettings, *, data: Path, keys: Path
     1. The vault's records that the key backup has slots for; then tables and journals that belong to them.
     2. Follow the ledger's tombstones: what was erased since the backup is erased again (P5), and so is a key that its
        patient has taken over since.
-    3. Rebuild the identity map.
+    3. Rebuild the identity map, and the search index where the node has one.
 
     Args:
         folder: the node's, with its settings, the organisation's keys and the root files in their places.
@@ -143,7 +144,9 @@ def restore_node(folder: Path, settings: NodeSettings, *, data: Path, keys: Path
     with opening.open_node(folder) as node:
         erased_count = erase.follow_tombstones(node)  # 2
         take_over.destroy_outdated_keys(node, [Pseudonym(each) for each in node.vault.relationships()])
-        return RestoredNode(restored, entry_count, erased_count, enrol.rebuild_identities(node))  # 3
+        if node.has_index:
+            sum(reindex(node))  # 3
+        return RestoredNode(restored, entry_count, erased_count, enrol.rebuild_identities(node))
 
 
 def _pages(connection: Connection) -> Iterator[bytes]:

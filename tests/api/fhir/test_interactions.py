@@ -210,6 +210,15 @@ def test_other_formats_are_told_so(here: Hospital) -> None:
     assert ask(here, "nurse", "GET", f"/Observation/{logical_id}?_format=json&_pretty=true").text.startswith("{\n  ")
 
 
+def test_an_app_in_a_browser_may_ask_from_anywhere_and_shows_its_token(here: Hospital) -> None:
+    preflight = here.client.options("/FHIR/R4/Observation/x", headers={"origin": "https://app.example"})
+    assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (204, "*")
+    assert "authorization" in preflight.headers["access-control-allow-headers"]
+    answer = ask(here, "nurse", "GET", "/Patient/ann", origin="https://app.example")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in answer.headers
+
+
 def test_xml_is_as_good_as_json(here: Hospital) -> None:
     body = (
         '<Observation xmlns="http://hl7.org/fhir"><status value="final"/><code><text value="Weight"/></code>'

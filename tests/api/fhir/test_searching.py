@@ -179,9 +179,20 @@ def test_unknown_parameters_are_told_and_refused_when_the_client_is_strict(here:
     assert (strict.status, strict.detail) == (400, "MSG_PARAM_UNKNOWN")
 
 
-def test_no_address_that_is_made_says_who_was_looked_for(here: Hospital) -> None:
-    answer = search(here, "Patient?identifier=urn:h|1&birthdate=1980-02-29")
-    assert "1980" not in answer.body["link"][0]["url"]
+@pytest.mark.promise("P4")
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("Patient?identifier=urn:h|1&birthdate=1980-02-29&_count=5", "_count=5"),
+        ("Observation?subject:Patient.birthdate=1980-02-29", ""),
+        ("Observation?patient:identifier=urn:h|1", ""),
+        ("Practitioner?family=nolan", ""),
+        ("Observation?status=final&patient=ben&date=2024", "status=final&patient=ben&date=2024"),
+    ],
+)
+def test_no_address_that_is_made_says_who_was_looked_for(here: Hospital, query: str, told: str) -> None:
+    url = search(here, query).body["link"][0]["url"]
+    assert url.partition("?")[2] == told
 
 
 def test_an_app_of_one_patient_finds_nobody_else(here: Hospital) -> None:

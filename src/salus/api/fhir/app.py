@@ -42,6 +42,18 @@ from salus.node.services.respond import Responder
 PREFIXES: Final = ("/FHIR/R4", "/fhir")
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}")
 CORRELATED: Final = ("x-correlation-id",)
+ANY_ORIGIN: Final = {
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers": "etag, last-modified, location, x-request-id, x-correlation-id",
+}
+"""An app in a browser shows its token itself; nothing is answered because of where somebody comes from, or a cookie."""
+PREFLIGHT: Final = {
+    **ANY_ORIGIN,
+    "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
+    "access-control-allow-headers": "authorization, content-type, accept, prefer, if-match, if-none-match, "
+    "if-none-exist, x-request-id, x-correlation-id",
+    "access-control-max-age": "600",
+}
 QUERY_BYTES_MAX: Final = 16_384
 PLAIN: Final = Wanted(Format.JSON)
 
@@ -71,8 +83,13 @@ class FhirServer:
             for each in INTERACTIONS
             for path in ((each.path, "") if each.path == "/" else (each.path,))  # the base, with a slash and without
         ]
+        asked_before = [
+            Route(prefix + path, _preflight, methods=["OPTIONS"])
+            for prefix in PREFIXES
+            for path in dict.fromkeys(each.path for each in INTERACTIONS)
+        ]
         app = Starlette(
-            routes=[*beside, *routes],
+            routes=[*beside, *routes, *asked_before],
             exception_handlers={HTTPException: self._say_unknown, Exception: self._say_failed},
         )
         app.router.redirect_slashes = False  # a redirect would send the client to whatever Host says
@@ -146,6 +163,11 @@ class FhirServer:
         return _response(_refusal(failure, PLAIN), PLAIN, _identified(http.headers))
 
 
+async def _preflight(_http: Request) -> Response:
+    """What a browser asks before it lets an app of another origin ask."""
+    return Response(status_code=204, headers=PREFLIGHT)
+
+
 def _refusal(failure: Failure, shape: Wanted) -> Reply:
     return Reply(failure.status, written(outcome(*failure.issues), shape), failure.headers)
 
@@ -158,6 +180,6 @@ def _identified(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _response(reply: Reply, shape: Wanted, said: Mapping[str, str]) -> Response:
-    headers = {**said, **reply.headers, "cache-control": "no-store", "x-content-type-options": "nosniff"}
+    headers = {**said, **ANY_ORIGIN, **reply.headers, "cache-control": "no-store", "x-content-type-options": "nosniff"}
     media_type = f"{shape.format}; fhirVersion=4.0" if reply.content else None
     return Response(reply.content, reply.status, headers, media_type=media_type)

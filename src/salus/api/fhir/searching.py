@@ -19,7 +19,7 @@ from salus.api.fhir.reach import search_within
 from salus.api.fhir.reading import require_found
 from salus.api.fhir.rendering import rendered
 from salus.clinical.fhir.search import parse_query
-from salus.clinical.fhir.search.queries import Query
+from salus.clinical.fhir.search.queries import Criterion, Query
 from salus.clinical.fhir.summaries import summarised, with_elements
 from salus.node.bearers import BearerKind
 from salus.node.services.search import Page
@@ -27,6 +27,7 @@ from salus.node.services.show import Shown
 
 PAGE_S: Final = 3600
 PAGE: Final = "_page"
+PEOPLE: Final = ("Patient", "Person", "RelatedPerson")
 WHOLE_CHART: Final = "$everything"
 """Stands where a page's type would, for pages of a chart."""
 
@@ -118,7 +119,8 @@ def _first_page(server: Server, call: Call, kind: str, *, patient: bytes | None)
         page = replace(page, rest=())
     state = PageState(call.access.login.session.key.public, kind, call.query, (), patient or b"")
     pairs = [each for number, each in enumerate(call.query, start=1) if number not in query.ignored]
-    self_link = Link("self", f"{base}/{kind}" + (f"?{urlencode(pairs)}" if pairs and not _names_people(query) else ""))
+    told = urlencode(_told(kind, pairs))
+    self_link = Link("self", f"{base}/{kind}" + (f"?{told}" if told else ""))
     return _reply(server, query, page, [self_link, *_next(server, state, page)])
 
 
@@ -132,9 +134,18 @@ def _count(server: Server, query: Query) -> int:
     return min(asked, server.settings.page_count_max)
 
 
-def _names_people(query: Query) -> bool:
-    """Whether the parameters may say who somebody is: then they stand in no address that this server makes (P4)."""
-    return query.type in ("Patient", "Person", "RelatedPerson") or "identifier" in str(query.filters)
+def _told(kind: str, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The parameters that may stand in an address that this server makes: none by which a person is looked for (P4)."""
+    return [each for each in pairs if not _names_people(kind, each)]
+
+
+def _names_people(kind: str, pair: tuple[str, str]) -> bool:
+    if pair[0].startswith("_") and not pair[0].startswith("_has"):
+        return False
+    return kind in PEOPLE or not all(
+        isinstance(each, Criterion) and each.kind != "string" and "identifier" not in (each.parameter, each.modifier)
+        for each in parse_query(kind, [pair]).filters
+    )
 
 
 def _next(server: Server, state: PageState, page: Page) -> list[Link]:

@@ -34,6 +34,7 @@ MODULES = {
     "backup": "backup",
     "restore": "restore",
     "reindex": "reindex",
+    "leaks": "leaks",
     "network": "network",
 }
 """Where each verb is, in the order in which help lists them."""

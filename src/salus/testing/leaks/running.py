@@ -1,0 +1,102 @@
+"""Running the paths: the same question about both patients, and what differs in the answers."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import quote
+
+from salus.testing.leaks.paths import Path
+from salus.testing.leaks.subjects import Subject, Subjects
+
+PAGES_MAX: Final = 20
+TOLD: Final = ("etag", "location", "last-modified", "content-location", "allow")
+"""Header fields that are compared; others say nothing of a resource."""
+VOLATILE: Final = (
+    re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[0-9.:Z+-]*"),
+    re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"),
+    re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
+    re.compile(r"(_page|_getpages|page|token|ct|_getpagesoffset)=[^\"&\s]+"),
+    re.compile(r"\"versionId\":\s*\"\d+\""),
+)
+"""What changes from one answer to the next, whatever is asked."""
+NEXT: Final = re.compile(r'"relation":\s*"next",\s*"url":\s*"([^"]+)"|"url":\s*"([^"]+)",\s*"relation":\s*"next"')
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server answered; names of header fields in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str = field(repr=False)
+
+
+Ask = Callable[[str, str, Mapping[str, str], str], Answer]
+"""Asks as the reader who may not see the secret: method, path below the base or whole address, fields, body."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A path, and what it leaks; `leak` is empty where it leaks nothing."""
+
+    path: Path
+    leak: str
+    status: int
+
+
+def run(ask: Ask, subjects: Subjects, paths: tuple[Path, ...]) -> Iterator[Finding]:
+    """Ask every path about both patients; yield what each leaks."""
+    for path in paths:
+        first, second = (_asked(ask, path, each, subjects.canary) for each in (subjects.with_secret, subjects.without))
+        yield Finding(path, _leak(path, first, second, subjects), first[0].status)
+
+
+def _asked(ask: Ask, path: Path, subject: Subject, canary: str) -> list[Answer]:
+    fields = {"content-type": "application/fhir+json"} if path.body else {}
+    fields |= {name: _filled(value, subject, canary) for name, value in path.headers.items()}
+    url = quote(_filled(path.url, subject, canary), safe="/?&=:|$_*.,-")
+    answers = [ask(path.method, url, fields, _filled(path.body, subject, canary))]
+    while path.follows and len(answers) < PAGES_MAX:
+        found = NEXT.search(answers[-1].text)
+        if found is None:
+            break
+        answers.append(ask("GET", (found[1] or found[2]).replace("&amp;", "&"), {}, ""))
+    return answers
+
+
+def _filled(text: str, subject: Subject, canary: str) -> str:
+    for name, value in {**subject.names, "canary": canary}.items():
+        text = text.replace("{" + name + "}", value)
+    return text.replace("{{", "{").replace("}}", "}")
+
+
+def _leak(path: Path, first: list[Answer], second: list[Answer], subjects: Subjects) -> str:
+    asked = _filled(path.url + path.body + "".join(path.headers.values()), subjects.with_secret, subjects.canary)
+    told = "".join(each.text for each in first)
+    if subjects.canary in told and subjects.canary not in asked:
+        return f"{path.hint}: its words are in the answer"
+    if len(first) != len(second):
+        return f"{path.hint}: {len(first)} pages, {len(second)} without it"
+    for with_it, without in zip(first, second, strict=True):
+        if with_it.status != without.status:
+            return f"{path.hint}: status {with_it.status}, {without.status} without it"
+        if _plain(with_it, subjects.with_secret) != _plain(without, subjects.without):
+            return f"{path.hint}: the answer differs from that without it"
+    return ""
+
+
+def _plain(answer: Answer, subject: Subject) -> tuple[dict[str, str], str]:
+    """An answer without what differs anyway: ids of the patient's own, times, versions, links."""
+    headers = {name: answer.headers[name] for name in TOLD if name in answer.headers}
+    return {name: _same(value, subject) for name, value in headers.items()}, _same(answer.text, subject)
+
+
+def _same(text: str, subject: Subject) -> str:
+    for name, value in subject.names.items():
+        text = text.replace(value, f"<{name}>")
+    run = subject.names["patient"].partition("-")[2]
+    text = text.replace(run, "<run>")
+    for pattern in VOLATILE:
+        text = pattern.sub("<...>", text)
+    return text

@@ -30,15 +30,15 @@ _HEXADECIMAL: Final = re.compile(rb"[0-9a-f]+")
 def scan_node(folder: Path, needles: Needles) -> Iterator[Finding]:
     """Look at everything in a node's folder; the node must be closed.
 
-    Texts are looked at as a whole and numbers as they are written in decimal. Bytes are looked at in the file, with
+    Texts are looked at as a whole and numbers as they are written in decimal, without a fraction. Bytes are looked at in the file, with
     what is freed and not yet overwritten; a needle that SQLite has cut between two pages is not seen there.
     """
     names = object_names(folder)
     for column, value in values(folder):
         if isinstance(value, str):
             yield from needles.found(column, value.encode(), names=names if column in NAME_COLUMNS else ())
-        elif isinstance(value, int):
-            yield from needles.equal(column, str(value).encode())
+        elif isinstance(value, int | float):
+            yield from needles.equal(column, f"{value:.0f}".encode())
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder).as_posix()
         yield from needles.found(place, place.encode(), names=names)

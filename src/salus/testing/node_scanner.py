@@ -30,8 +30,9 @@ _HEXADECIMAL: Final = re.compile(rb"[0-9a-f]+")
 def scan_node(folder: Path, needles: Needles) -> Iterator[Finding]:
     """Look at everything in a node's folder; the node must be closed.
 
-    Texts are looked at as a whole and numbers as they are written in decimal, without a fraction. Bytes are looked at in the file, with
-    what is freed and not yet overwritten; a needle that SQLite has cut between two pages is not seen there.
+    Texts are looked at as a whole and numbers as they are written in decimal, without a fraction. Bytes are looked at
+    in the file, with what is freed and not yet overwritten; a needle that SQLite has cut between two pages is not seen
+    there.
     """
     names = object_names(folder)
     for column, value in values(folder):

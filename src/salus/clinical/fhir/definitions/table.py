@@ -19,6 +19,7 @@ FORMAT: Final = 1
 """Raised with every change of what stands in the file."""
 PLACE: Final = Path(__file__).with_name("r4.table")
 CORE: Final = "http://hl7.org/fhir/StructureDefinition/"
+RESOURCE_TYPES: Final = "http://hl7.org/fhir/resource-types"
 
 Value = TypeVar("Value", Structure, CodeSystem, ValueSet)
 
@@ -87,9 +88,19 @@ class Definitions:
 
     @cached_property
     def resource_types(self) -> tuple[str, ...]:
-        """The types of resource that can be stored, in the order of the alphabet."""
+        """The types of resource that R4 has and that can be stored, in the order of the alphabet.
+
+        The package that is compiled has one of R4B beside them, SubscriptionStatus.
+        """
+        named = self.code_system(RESOURCE_TYPES)
+        assert named is not None, "R4 lists its types"
+        of_r4 = {each.code for each in named.concepts}
         kinds = self.content.kinds.items()
-        return tuple(sorted(name for name, (kind, is_abstract) in kinds if kind == "resource" and not is_abstract))
+        return tuple(
+            sorted(
+                name for name, (kind, is_abstract) in kinds if kind == "resource" and not is_abstract and name in of_r4
+            )
+        )
 
     @cached_property
     def primitive_types(self) -> frozenset[str]:

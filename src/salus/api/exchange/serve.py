@@ -21,6 +21,7 @@ from typing import Final
 
 import structlog
 import uvicorn
+from starlette.applications import Starlette
 
 from salus.api.exchange.app import Exchange
 from salus.api.exchange.http_protocol import BoundedProtocol
@@ -111,10 +112,19 @@ def run_worker(
 
 
 def server_config(exchange: Exchange) -> uvicorn.Config:
-    """Return how uvicorn serves an exchange: no fields that nobody needs, no words of exceptions in its log."""
+    """Return how uvicorn serves an exchange."""
+    return uvicorn_config(exchange.app(), date_header=False)
+
+
+def uvicorn_config(app: Starlette, *, date_header: bool, certificate: str = "", key: str = "") -> uvicorn.Config:
+    """Return how uvicorn serves an application: no fields that nobody needs, no words of exceptions in its log.
+
+    Args:
+        certificate, key: files in PEM for TLS; empty for none.
+    """
     _shorten_tracebacks()
     return uvicorn.Config(
-        exchange.app(),
+        app,
         http=BoundedProtocol,
         loop="uvloop",
         ws="none",
@@ -123,7 +133,9 @@ def server_config(exchange: Exchange) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        date_header=False,
+        date_header=date_header,
+        ssl_certfile=certificate or None,
+        ssl_keyfile=key or None,
         limit_concurrency=CONNECTIONS_MAX,
         backlog=BACKLOG,
         timeout_keep_alive=KEPT_ALIVE_S,

@@ -6,11 +6,10 @@ import socket
 import threading
 from collections.abc import Iterator
 
-import structlog
 import uvicorn
 
 from salus.api.exchange.http_protocol import BoundedProtocol
-from salus.api.exchange.serve import BACKLOG, CONNECTIONS_MAX, GRACE_S, KEPT_ALIVE_S, Beside
+from salus.api.exchange.serve import Beside, uvicorn_config
 from salus.api.fhir.app import PREFIXES, FhirServer
 from salus.api.fhir.settings import FhirSettings
 from salus.api.smart.app import Smart
@@ -18,8 +17,6 @@ from salus.api.smart.settings import SmartSettings
 from salus.node.assemble import Node
 from salus.node.config import FhirListen
 from salus.node.projections import resources
-
-log = structlog.get_logger("salus.fhir")
 
 
 def fhir_beside(place: FhirListen, listener: socket.socket) -> Beside:
@@ -31,35 +28,13 @@ def fhir_beside(place: FhirListen, listener: socket.socket) -> Beside:
         signing_in = SmartSettings(place.base, aliases=other_bases, providers=place.providers)
         smart = Smart(node, signing_in, lambda pseudonym: resources.patient_id(node, pseudonym))
         settings = FhirSettings(place.base, needs_request_id=place.needs_request_id)
-        with (
-            contextlib.closing(smart),
-            contextlib.closing(FhirServer(node, settings, smart.gate)) as server,
-            _running(_Server(_config(server.app(smart.routes(PREFIXES)), place)), listener),
-        ):
-            yield
+        with contextlib.closing(smart), contextlib.closing(FhirServer(node, settings, smart.gate)) as server:
+            app = server.app(smart.routes(PREFIXES))
+            config = uvicorn_config(app, date_header=True, certificate=place.certificate, key=place.key)
+            with _running(_Server(config), listener):
+                yield
 
     return beside
-
-
-def _config(app: object, place: FhirListen) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        http=BoundedProtocol,
-        loop="uvloop",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=True,
-        ssl_certfile=place.certificate or None,
-        ssl_keyfile=place.key or None,
-        limit_concurrency=CONNECTIONS_MAX,
-        backlog=BACKLOG,
-        timeout_keep_alive=KEPT_ALIVE_S,
-        timeout_graceful_shutdown=GRACE_S,
-    )
 
 
 class _Server(uvicorn.Server):

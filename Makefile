@@ -58,8 +58,11 @@ licences: $(VENV)/.ready-test
 pages: $(VENV)/.ready-test $(VENV)/.ready-definitions
 	$(PYTEST) -q tests/project
 
+# Tables, vectors and a few seeds, without a process or a database: under two minutes.
+FAST := $(addprefix tests/,clinical contracts crypto determinism ledger sdk simulator)
+
 fast: $(VENV)/.ready-test $(VENV)/.ready-definitions
-	$(PYTEST) -q $(SPREAD) -m "not services and not long"
+	$(PYTEST) -q $(SPREAD) -m "not services and not long" $(FAST)
 
 test: check pythons $(VENV)/.ready-definitions $(VENV)/.ready-engine
 	$(PYTEST) $(SPREAD) -m "not long"

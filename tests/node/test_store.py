@@ -84,6 +84,10 @@ REFUSED: dict[str, tuple[Callable[[], list[Write | Deletion]], Fault | Refusal]]
         lambda: [*write(b'{"resourceType":"Observation","id":"n"}')],
         Fault.NO_PATIENT,
     ),
+    "a document of nobody": (
+        lambda: [*write(b'{"resourceType":"Binary","id":"n","contentType":"text/plain","data":"eA=="}')],
+        Fault.NO_PATIENT,
+    ),
     "one of somebody who is not here": (lambda: [*write(observation("zoe"))], Fault.WRONG_PATIENT),
     "a version about somebody else": (lambda: [*write(observation("ben", "known"))], Fault.WRONG_PATIENT),
     "an update of an older version": (

@@ -95,3 +95,15 @@ def test_what_fhir_defines_is_told(here: Hospital) -> None:
     assert ask(here, "nurse", "POST", "/ValueSet/$expand", asked).status == 200
     assert get(here, "/ValueSet/$expand?url=urn:none").status == 404
     assert get(here, f"/CodeSystem/$lookup?system={GENDER}&code=man").status == 404
+
+
+@pytest.mark.promise("R4")
+@pytest.mark.parametrize(
+    "path", ["/Patient/{}/$everything", "/Patient/{}/Observation", "/Patient/{}/$everything?_type=X"]
+)
+def test_a_patient_who_may_not_be_seen_is_as_one_who_never_was(here: Hospital, path: str) -> None:
+    found = resources.find(here.node, "Patient", "ben")
+    assert found is not None
+    file_by_custodian(here.node, found.pseudonym, Provision(type=ProvisionType.DENY, organisations=("RVJ",)))
+    came = [ask(here, "nurse", "GET", path.format(name), x_request_id="same") for name in ("ben", "never")]
+    assert (came[0].status, came[0].text) == (came[1].status, came[1].text) == (404, came[0].text)

@@ -17,7 +17,7 @@ VERSIONS_MAX = 1_000
 def read(server: Server, call: Call) -> Reply:
     """Answer with a resource's newest version. Raises Failure: 404, 410."""
     found = require_found(server, call)
-    return _reply(call, _require_shown(server, call.access, newest(found)))
+    return _reply(call, require_shown(server, call.access, newest(found)))
 
 
 def vread(server: Server, call: Call) -> Reply:
@@ -26,7 +26,7 @@ def vread(server: Server, call: Call) -> Reply:
     version = call.at["version"]
     if not version.isascii() or not version.isdecimal() or not 1 <= int(version[:10]) <= found.version:
         raise not_found()
-    return _reply(call, _require_shown(server, call.access, Wanted(found, int(version))))
+    return _reply(call, require_shown(server, call.access, Wanted(found, int(version))))
 
 
 def history(server: Server, call: Call) -> Reply:
@@ -50,7 +50,8 @@ def require_found(server: Server, call: Call) -> Found:
     return found
 
 
-def _require_shown(server: Server, access: Access, wanted: Wanted) -> Shown:
+def require_shown(server: Server, access: Access, wanted: Wanted) -> Shown:
+    """Return a version that may be shown. Raises Failure: 404 for what may not, 410 for what says that it is gone."""
     shown = show(server.node, server.responder, access.login, [wanted]).get(wanted.key)
     if shown is None:
         raise not_found()

@@ -16,14 +16,15 @@ from salus.api.fhir.bundles import Hit, Link, full_url
 from salus.api.fhir.call import Call, Reply, Server
 from salus.api.fhir.failures import Failure, Issue, not_found, outcome
 from salus.api.fhir.reach import search_within
-from salus.api.fhir.reading import require_found
+from salus.api.fhir.reading import require_found, require_shown
 from salus.api.fhir.rendering import rendered
 from salus.clinical.fhir.search import parse_query
 from salus.clinical.fhir.search.queries import Criterion, Query
 from salus.clinical.fhir.summaries import summarised, with_elements
 from salus.node.bearers import BearerKind
+from salus.node.projections.resources import Found
 from salus.node.services.search import Page
-from salus.node.services.show import Shown
+from salus.node.services.show import Shown, newest
 
 PAGE_S: Final = 3600
 PAGE: Final = "_page"
@@ -57,7 +58,7 @@ def search_compartment(server: Server, call: Call) -> Reply:
     if call.at["kind"] != "Patient":
         words = "expected the compartment of a Patient, came another: search by a reference instead"
         raise Failure(404, Issue("not-supported", "MSG_OP_NOT_ALLOWED", words))
-    found = require_found(server, call)
+    found = _patient(server, call)
     return _first_page(server, call, call.at["within"], patient=found.pseudonym)
 
 
@@ -66,7 +67,7 @@ def everything(server: Server, call: Call) -> Reply:
 
     What the chart refers to in the directory, organisations and people who treat, comes along.
     """
-    found = require_found(server, call)
+    found = _patient(server, call)
     asked = dict(call.query)
     unknown = asked.keys() - {"_count", "_type", "_since", "_format", "_pretty"}
     if unknown:
@@ -103,6 +104,13 @@ def next_page(server: Server, call: Call) -> Reply:
         page = replace(page, included=search.directory_of(page.hits))
     self_link = Link("self", f"{server.settings.base}?{urlencode({PAGE: tokens[0]})}")
     return _reply(server, query, page, [self_link, *_next(server, state, page)])
+
+
+def _patient(server: Server, call: Call) -> Found:
+    """Return the Patient of an address; one who may not be seen is as one who never was. Raises Failure: 404."""
+    found = require_found(server, call)
+    require_shown(server, call.access, newest(found))
+    return found
 
 
 def _first_page(server: Server, call: Call, kind: str, *, patient: bytes | None) -> Reply:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from salus.clinical.fhir import Fault, FhirRejected, Resource
 from salus.clinical.fhir.patients import demographics, person_number
-from salus.clinical.fhir.subjects import PERSONAL
+from salus.clinical.fhir.subjects import SHARED
 from salus.ledger.identifiers import Pseudonym
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
@@ -78,7 +78,7 @@ def owner(node: Node, resource: Resource, beside: Mapping[str, Pseudonym]) -> Ps
         owners.discard(DIRECTORY)  # a Provenance of somebody's record and of an organisation is that person's
     if len(owners) > 1:
         raise _refused(Fault.SEVERAL_PATIENTS, resource, "several people")
-    if not owners and resource.type in PERSONAL:
+    if not owners and resource.type not in SHARED:  # a Binary, a Group: whoever may see it has to be decided
         raise _refused(Fault.NO_PATIENT, resource, "none")
     return next(iter(owners), DIRECTORY)
 

@@ -3,14 +3,13 @@
 import json
 from collections.abc import Iterator
 
+import fhirpy
 import pytest
 import requests
+from fhirclient import client as fhirclient
 
 from tests.api.fhir.fhir_world import ANN, observation
 from tests.api.fhir.served import Backend, Served, served
-
-fhirpy = pytest.importorskip("fhirpy")
-fhirclient = pytest.importorskip("fhirclient.client")
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ APART_S = (0.5, 2.0)
 PACED_S = 8.0
 PACED_CLIENTS = 256
 """So many are in flight at most: past saturation, latency is what is outstanding by the rate."""
-SIGNED_BEFORE = 20_000
+SIGNED_BEFORE = 50_000
 MIXED = ["request", "request", "request", "batch", "request", "request", "note", "request", "choice", "batch"]
 """60 % access requests, 20 % registrations, 10 % choices, 10 % others."""
 SIGNATURES = {"request": 2, "batch": 1, "note": 1, "choice": 1}

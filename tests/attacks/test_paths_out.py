@@ -18,6 +18,7 @@ ABOVE_THE_VAULT = ("src/salus/node", "src/salus/api", "src/salus/portal", "src/s
 OPENERS = {
     "open",
     "open_small",
+    "at_hand",
     "sealed_many",
     "sealed_segment",
     "sealed_segments",
@@ -108,6 +109,8 @@ def has_plaintext(path: Path) -> bool:
             "documents.find_many",
             "node.vault.open",
             "node.vault.open_small",
+            "node.vault.at_hand",
+            "each.let_out",
             "vault.open",
             "vault.open_small",
         }
@@ -122,9 +125,9 @@ DECIDES_FIRST = {
     "own_care.py: open_for_own_staff": (
         *("require_fresh", "hear_in_continuity", "_open", "request", "require_live", "_open"),
     ),
-    "own_care.py: _open": ("judge", "open_judged"),
-    "own_care.py: open_judged": ("write_parts", "_each_part"),
-    "own_care.py: _each_part": ("log", "open"),
+    "own_care.py: _open": ("keep_request", "judge", "open_judged"),
+    "own_care.py: open_judged": ("draft_parts", "_each_part"),
+    "own_care.py: _each_part": ("log", "let_out"),
     "respond.py: Responder.respond": ("require_fresh", "_continue", "_under"),
     "respond.py: Responder._under": ("_take", "work"),
     "respond.py: Responder._respond_under": ("_hear", "_opened"),
@@ -147,6 +150,7 @@ CALLED_BY = {
     "open_judged": {"own_care.py", "respond.py"},
     "respond": {"show.py"},
     "_each_part": {"own_care.py"},
+    "let_out": {"own_care.py"},
     "open_for_own_staff": set(),
 }
 """Who calls the functions through which anything leaves; the last is for a caller outside the node."""

@@ -65,6 +65,9 @@ class NoJournal:
     def line(self, _key: object) -> None:
         return None
 
+    def kept(self, _key: object) -> bytes:
+        return b""
+
     def intent(self, *_: object, **__: object) -> None:
         """Forget."""
 

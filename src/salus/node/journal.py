@@ -2,8 +2,9 @@
 
 Order of a release (DESIGN §6): the intent, the receipt with both signatures, durably, and only then the slot. An intent
 that is found open at start, with its receipt logged, was *possibly released*; one without was *not released*.
-Holds ids, roots and signatures; what a receipt says is sealed in the vault (P4). Each line is sealed under the key of
-its relationship at this node, whichever end this is: a line whose key an erasure destroyed is passed over (P5).
+Holds ids, roots and signatures, and of a response of this node's own interfaces what its receipt says; of a part that
+was offered to another node that is in the vault. Each line is sealed under the key of its relationship at this node,
+whichever end this is: a line whose key an erasure destroyed is passed over (P4, P5).
 """
 
 import fcntl
@@ -55,7 +56,11 @@ _RANK = {
 
 
 class Line(msgspec.Struct, frozen=True, array_like=True):
-    """One line: a part's new state; the receipt comes with LOGGED and stays. Times in seconds."""
+    """One line: a part's new state; the receipt comes with LOGGED and stays. Times in seconds.
+
+    Args:
+        kept: what the receipt says, where that is kept here; it stays in the file, and is read when it is asked for.
+    """
 
     permit: bytes
     part: int
@@ -63,6 +68,7 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
     state: State
     at_s: int
     receipt: bytes
+    kept: bytes = b""
 
 
 class SealedLine(msgspec.Struct, frozen=True, array_like=True):
@@ -79,16 +85,26 @@ class PartKey(NamedTuple):
     part: int
 
 
+class Place(NamedTuple):
+    """Where a line's body is, as it is stored."""
+
+    path: Path
+    start: int
+    size_bytes: int
+
+
 @dataclass(frozen=True)
 class Lines:
     """What was read of one journal file.
 
     Args:
+        places: of each line.
         erased_count: lines whose key was destroyed with their relationship.
         end: offset of the end of the last whole line.
     """
 
     lines: list[Line]
+    places: list[Place]
     erased_count: int
     end: int
 
@@ -129,6 +145,7 @@ class Journal:
         self._broken = ""
         self._unfinished = unfinished
         self._permits: dict[bytes, dict[int, Line]] = {}
+        self._places: dict[PartKey, Place] = {}
         self._pseudonyms: dict[bytes, set[bytes]] = {}
         self._unfinished_parts: set[PartKey] = set()
         self._line_keys: dict[bytes, LineKey] = {}
@@ -145,10 +162,13 @@ class Journal:
         """Note that a part is being offered; not yet durable, since nothing has left that anybody can open."""
         self._begin(Line(key.permit, key.part, pseudonym, State.INTENT, at_s, _EMPTY), durable=False)
 
-    def log(self, key: PartKey, receipt: bytes, *, pseudonym: bytes, at_s: int) -> None:
+    def log(self, key: PartKey, receipt: bytes, *, pseudonym: bytes, at_s: int, kept: bytes = b"") -> None:
         """Write the receipt down, durably: after this, and only after this, the slot may leave.
 
         A part that has its receipt already keeps it; then this waits until that one is durable.
+
+        Args:
+            kept: what the receipt says, for whoever asks for it later; empty where that is kept elsewhere.
 
         Raises:
             NotNow: the file cannot be written, or not be made durable; then the slot must not leave.
@@ -157,7 +177,7 @@ class Journal:
         if known is not None and known.state in RELEASED_STATES:
             self._sync(self._written)
             return
-        self._begin(Line(key.permit, key.part, pseudonym, State.LOGGED, at_s, receipt), durable=True)
+        self._begin(Line(key.permit, key.part, pseudonym, State.LOGGED, at_s, receipt, kept), durable=True)
 
     def note(self, key: PartKey, state: State, *, at_s: int) -> None:
         """Note what became of a part; its receipt, if it has one, stays with it.
@@ -171,6 +191,19 @@ class Journal:
     def line(self, key: PartKey) -> Line | None:
         """Return what is known of a part; None when it was never offered here."""
         return self._permits.get(key.permit, {}).get(key.part)
+
+    def kept(self, key: PartKey) -> bytes:
+        """Return what a part's receipt says; empty where that is not kept here, or its relationship was erased."""
+        place = self._places.get(key)
+        if place is None:
+            return b""
+        with place.path.open("rb") as file:
+            file.seek(place.start)
+            stored = _stored(file.read(place.size_bytes))
+        if isinstance(stored, Line):
+            return stored.kept
+        line_key = self._keys.named([stored.key_name]).get(stored.key_name)
+        return b"" if line_key is None else _opened(stored, line_key, f"{place.path.name}, byte {place.start}").kept
 
     def permit_lines(self, permit: bytes) -> list[Line]:
         """Return the last line of each part of a permit, in the order of the parts."""
@@ -210,8 +243,8 @@ class Journal:
 
     def _read(self, path: Path) -> int:
         found = read_lines(path, self._keys, start=self._read_bytes.get(path, 0))
-        for line in found.lines:
-            self._take(line)
+        for line, place in zip(found.lines, found.places, strict=True):
+            self._take(line, place)
         self._read_bytes[path] = found.end
         return found.end
 
@@ -249,8 +282,9 @@ class Journal:
         key = self._line_keys.get(line.pseudonym)
         frame = b"" if key is None else encode_line(line, key)
         with self._lock:
+            place = Place(self._path, self._size_bytes + _FRAME_BYTES, len(frame) - _FRAME_BYTES)
             self._write(frame)
-            self._take(line)
+            self._take(line, place)
             self._written += 1
             mine = self._written
         if durable:
@@ -299,8 +333,11 @@ class Journal:
             self._broken = f"the release journal could not be made durable ({error.strerror}): start the node again"
             raise NotNow(self._broken) from error
 
-    def _take(self, line: Line) -> None:
+    def _take(self, line: Line, place: Place) -> None:
         key = PartKey(line.permit, line.part)
+        if line.kept:
+            self._places[key] = place
+            line = msgspec.structs.replace(line, kept=_EMPTY)
         parts = self._permits.setdefault(line.permit, {})
         known = parts.get(line.part)
         if known is not None and _RANK[line.state] < _RANK[known.state]:
@@ -344,13 +381,16 @@ def read_lines(path: Path, keys: LineKeys, *, start: int = 0) -> Lines:
     end = frames[-1][1] if frames else start
     stored = [_stored(body) for body, _ in frames]
     known = keys.named(each.key_name for each in stored if isinstance(each, SealedLine))
-    lines = []
-    for each, (_, line_end) in zip(stored, frames, strict=True):
+    lines, places = [], []
+    for each, (body, line_end) in zip(stored, frames, strict=True):
         if isinstance(each, Line):
             lines.append(each)
         elif each.key_name in known:
             lines.append(_opened(each, known[each.key_name], f"{path.name}: the line that ends at byte {line_end}"))
-    return Lines(lines, len(stored) - len(lines), end)
+        else:
+            continue
+        places.append(Place(path, line_end - len(body), len(body)))
+    return Lines(lines, places, len(stored) - len(lines), end)
 
 
 def _stored(body: bytes) -> SealedLine | Line:

@@ -3,8 +3,9 @@
 Nothing here lets anything out; `release` and `own_care` do, and only what was judged to go.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
@@ -33,16 +34,17 @@ from salus.node.services.choices import HeldRules
 from salus.node.services.deposit import METADATA, placed_entries, placed_versions
 from salus.node.services.identify import Identified, identify
 from salus.vault.rows import RecordKey
-from salus.vault.vault import Record
+from salus.vault.vault import AtHand, Record
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A record in scope, and what the rules say of it."""
+    """A record in scope, what the rules say of it, and what opens it where they let it go, after its receipt."""
 
     placed: PlacedEntry
     record: Record
     decision: RecordDecision
+    let_out: Callable[[], Iterator[bytes]] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,12 @@ def wait_for_height(node: Node, height: int) -> None:
 def judge(node: Node, reader: Reader, hearing: Hearing) -> Judgement:
     """Put every record in scope to the whole rules."""
     registered = _registered(node, reader, hearing.terms)
-    judged = _put_to_rules(node, reader, hearing, _in_scope(reader, hearing.terms, registered))
+    placed = _in_scope(reader, hearing.terms, registered)
+    stored = [
+        AtHand(each, partial(node.vault.open, each.record_id, each.version))
+        for each in node.vault.record_many(_keys(placed))
+    ]
+    judged = _put_to_rules(node, reader, hearing, placed, stored)
     sizes = {each.batch_root: each.batch_size for each in registered}
     return Judgement(judged, sum(sizes.values()))
 
@@ -159,26 +166,33 @@ def judge_versions(node: Node, reader: Reader, hearing: Hearing, versions: Seque
     Raises:
         Refused: PERMIT_DEAD when one was registered after the permit was given: ask for a new one.
     """
-    placed = placed_versions(node, hearing.terms.pseudonym, versions)
+    with node.vault.database.reading():
+        known = placed_versions(node, hearing.terms.pseudonym, versions)
+        placed = [each for each in known if not _is_erased(reader, hearing.terms, each)]
+        stored = node.vault.at_hand(_keys(placed))
     if any(_registered_at_s(reader, hearing.terms, each) > hearing.terms.from_s for each in placed):
         raise Refused(Refusal.PERMIT_DEAD, "a record is newer than the permit: ask for a new one")
-    judged = _put_to_rules(
-        node, reader, hearing, [each for each in placed if not _is_erased(reader, hearing.terms, each)]
-    )
+    judged = _put_to_rules(node, reader, hearing, placed, stored)
     return Judgement(judged, len(judged))
 
 
-def _put_to_rules(node: Node, reader: Reader, hearing: Hearing, placed: Sequence[PlacedEntry]) -> list[Judged]:
+def _keys(placed: Sequence[PlacedEntry]) -> list[RecordKey]:
+    return [(each.entry.record, each.entry.version) for each in placed]
+
+
+def _put_to_rules(
+    node: Node, reader: Reader, hearing: Hearing, placed: Sequence[PlacedEntry], stored: Sequence[AtHand]
+) -> list[Judged]:
     request = msgspec.structs.replace(
         access.open_request(hearing.terms, time_s=now_s(node, reader)), person=bytes(hearing.who.certificate)
     )
-    stored = node.vault.record_many([(each.entry.record, each.entry.version) for each in placed])
     judged = []
-    for each, record in zip(placed, stored, strict=True):
-        metadata: CommittedFields = METADATA.decode(record.metadata)
+    for each, here in zip(placed, stored, strict=True):
+        metadata: CommittedFields = METADATA.decode(here.record.metadata)
         facts = record_of(each.entry.record, metadata.values)
         if is_asked_for(hearing.residual.scope, facts):
-            judged.append(Judged(each, record, decision.decide(hearing.terms, hearing.held.rules, request, facts)))
+            said = decision.decide(hearing.terms, hearing.held.rules, request, facts)
+            judged.append(Judged(each, here.record, said, here.open))
     return judged
 
 

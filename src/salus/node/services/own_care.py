@@ -5,7 +5,7 @@ goes on, marked *continuity*; its receipts are anchored when the ledger is back 
 """
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from salus.contracts import access, patients, provisions, records
@@ -26,8 +26,9 @@ from salus.node.assemble import Node
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.journal import PartKey, State
 from salus.node.people import OpenSession
+from salus.node.projections import permits
 from salus.node.services.judge import Hearing, Judgement, hear_residual, judge, now_s, require_live
-from salus.node.services.release import How, part_document, write_parts
+from salus.node.services.release import Draft, How, draft_parts, keep_request
 from salus.node.services.request import Denied, Wish, request
 
 
@@ -68,6 +69,7 @@ def open_for_own_staff(node: Node, session: OpenSession, wish: Wish) -> Denied |
 
 
 def _open(node: Node, reader: Reader, hearing: Hearing, standing: Standing) -> Iterator[Opened]:
+    keep_request(node, hearing.permit, hearing.terms.pseudonym, hearing.committed)
     return open_judged(node, reader, hearing, judge(node, reader, hearing), standing)  # 2
 
 
@@ -82,26 +84,33 @@ def open_judged(
 ) -> Iterator[Opened]:
     """Write the receipts of what was judged, and open what may go; each part's receipt is logged before its records.
 
+    The request of the permit is kept before.
+
     Args:
-        reserve: as for `write_parts`.
+        reserve: as for `draft_parts`.
     """
+    if standing is Standing.CONTINUITY:
+        permits.add_continuity(node, hearing.permit, hearing.terms)
     how = How(provisions.day_of(now_s(node, reader)), node.clock(), standing, Delivery.TLS)
-    written = write_parts(node, hearing, judgement, reader_key=b"", how=how, reserve=reserve)
-    return _each_part(node, hearing, first=written[0].statement.part)
+    drafts = draft_parts(node, hearing, judgement, reader_key=b"", how=how, reserve=reserve)
+    return _each_part(node, hearing, drafts)
 
 
-def _each_part(node: Node, hearing: Hearing, *, first: int) -> Iterator[Opened]:
-    part, part_count = first, first
-    while part <= part_count:
-        kept = part_document(node, hearing.permit, part)
-        assert kept is not None, "every part was written"
-        receipt = Receipt(kept.statement, receipts.sign_as_custodian(kept.statement, node.signing(KeyUse.RECEIPT)), b"")
-        key = PartKey(hearing.permit, part)
-        node.custodian_journal.log(key, encode(receipt), pseudonym=hearing.terms.pseudonym, at_s=node.clock())  # 3
-        for placed in kept.records:
-            yield Opened(placed, b"".join(node.vault.open(placed.entry.record, placed.entry.version)))
+def _each_part(node: Node, hearing: Hearing, drafts: Sequence[Draft]) -> Iterator[Opened]:
+    for draft in drafts:
+        statement = draft.document.statement
+        receipt = Receipt(statement, receipts.sign_as_custodian(statement, node.signing(KeyUse.RECEIPT)), b"")
+        key = PartKey(hearing.permit, statement.part)
+        node.custodian_journal.log(
+            key,
+            encode(receipt),
+            pseudonym=hearing.terms.pseudonym,
+            at_s=node.clock(),
+            kept=encode(draft.document),
+        )  # 3
+        for each in draft.released:
+            yield Opened(each.placed, b"".join(each.let_out()))
         node.custodian_journal.note(key, State.SENT, at_s=node.clock())
-        part, part_count = part + 1, kept.part_count
 
 
 def is_own_direct_care(node: Node, wish: Wish) -> bool:

@@ -20,7 +20,7 @@ from salus.ledger import receipts
 from salus.ledger.encoding import decoder, encode
 from salus.ledger.entries import PlacedEntry, entry_hash
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import OrganisationId, PermitId
+from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
 from salus.ledger.receipts import (
     ChoicesField,
     ConductField,
@@ -107,7 +107,7 @@ def offer_part(node: Node, sender: OrganisationId, ask: PartAsk) -> PartOffer:
         judged = judge(node, reader, hearing) if kept is None and ask.part == 1 else None  # 3
         how = How(provisions.day_of(now_s(node, reader)), node.clock())
     if judged is not None:
-        kept = write_parts(node, hearing, judged, reader_key=ask.reader_key, how=how)[0]
+        kept = _write_parts(node, hearing, judged, reader_key=ask.reader_key, how=how)[0]
     if kept is None:
         raise Refused(Refusal.PART_UNKNOWN, "expected a part that the release has, the first one first")
     key = PartKey(ask.permit, ask.part)
@@ -185,7 +185,15 @@ def release_key_info(chain: str, permit: bytes, reader_key: bytes) -> bytes:
 # Writing
 
 
-def write_parts(
+@dataclass(frozen=True)
+class Draft:
+    """A part as it will be kept, and the records that it lets go."""
+
+    document: PartDocument
+    released: tuple[Judged, ...]
+
+
+def draft_parts(
     node: Node,
     hearing: Hearing,
     judgement: Judgement,
@@ -193,8 +201,8 @@ def write_parts(
     reader_key: bytes,
     how: How,
     reserve: Callable[[int], int] = lambda _count: 1,
-) -> list[PartDocument]:
-    """Write every part's receipt and keep it, with the request, in one durable step; return the parts that are kept.
+) -> list[Draft]:
+    """Write every part's receipt; nothing is kept yet.
 
     Args:
         reserve: given how many parts there are, returns the first one's number: 1, unless the permit has parts already.
@@ -202,7 +210,7 @@ def write_parts(
     """
     parts = _cut([each for each in judgement.records if each.decision.may_go])
     withheld = [each for each in judgement.records if not each.decision.may_go]
-    written = []
+    drafts = []
     first = reserve(len(parts))
     part_count = first + len(parts) - 1
     for number, released in enumerate(parts, start=first):
@@ -218,11 +226,18 @@ def write_parts(
             part_count=part_count,
             records=tuple(each.placed for each in released),
         )
-        written.append(document)
-    if how.standing is Standing.CONTINUITY:
-        permits.add_continuity(node, hearing.permit, hearing.terms)
+        drafts.append(Draft(document, tuple(released)))
+    return drafts
+
+
+def _write_parts(
+    node: Node, hearing: Hearing, judgement: Judgement, *, reader_key: bytes, how: How
+) -> list[PartDocument]:
+    """Keep every part, with the request, in one durable step; return the parts that are kept."""
+    drafts = draft_parts(node, hearing, judgement, reader_key=reader_key, how=how)
+    written = [each.document for each in drafts]
     kept = [
-        Document(Kind.REQUEST, hearing.permit, encode(hearing.committed)),
+        _request_document(hearing.permit, hearing.committed),
         *(Document(Kind.PART, _part_name(hearing.permit, each.statement.part), encode(each)) for each in written),
     ]
     try:
@@ -230,6 +245,15 @@ def write_parts(
     except RecordExists:  # another worker was first: its parts are the ones that are offered
         return [_require_kept(node, hearing.permit, each.statement.part) for each in written]
     return written
+
+
+def keep_request(node: Node, permit: PermitId, pseudonym: Pseudonym, committed: CommittedFields) -> None:
+    """Keep what was asked for under a permit, durably, before anything leaves under it."""
+    documents.keep_many(node.vault, node.chain, pseudonym, [_request_document(permit, committed)])
+
+
+def _request_document(permit: PermitId, committed: CommittedFields) -> Document:
+    return Document(Kind.REQUEST, permit, encode(committed))
 
 
 def _cut(released: list[Judged]) -> list[list[Judged]]:
@@ -343,8 +367,10 @@ def _keys(kept: PartDocument) -> list[RecordKey]:
 
 def part_document(node: Node, permit: PermitId, part: int) -> PartDocument | None:
     """Return what is kept of a part; None when it was never written, or was erased."""
-    content = documents.find(node.vault, Kind.PART, _part_name(permit, part))
-    if content is None:
+    content = node.custodian_journal.kept(PartKey(permit, part)) or documents.find(
+        node.vault, Kind.PART, _part_name(permit, part)
+    )
+    if not content:
         return None
     document: PartDocument = _DOCUMENT.decode(content)
     return document

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from salus.contracts.provisions import Purpose, RoleClass, Verb
+from salus.crypto.signing import SigningKey
 from salus.ledger.identifiers import Pseudonym
 from salus.ledger.receipts import Standing
 from salus.ledger.state import Reader
@@ -20,6 +21,7 @@ from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.people import OpenSession
 from salus.node.services.judge import Hearing, hear_residual, judge_versions, require_live
 from salus.node.services.own_care import hear_in_continuity, is_own_direct_care, open_judged
+from salus.node.services.release import keep_request
 from salus.node.services.request import Denied, Granted, Wish, request
 from salus.vault.rows import RecordKey
 
@@ -29,11 +31,12 @@ HELD_MAX = 4096
 
 @dataclass(frozen=True)
 class Login:
-    """Who uses this node's interfaces, in which role and for what purpose."""
+    """Who uses this node's interfaces, in which role and for what purpose; `ticket` is a bearer ticket's key."""
 
     session: OpenSession
     role_class: RoleClass
     purpose: Purpose
+    ticket: SigningKey | None = field(default=None, repr=False)
 
     @property
     def is_feeding(self) -> bool:
@@ -95,7 +98,7 @@ class Responder:
         """
         if not versions:
             return NOTHING
-        wish = Wish(pseudonym, self._node.organisation, login.role_class, login.purpose, verb)
+        wish = self._wish(login, pseudonym, verb)
         try:
             self._node.require_fresh()
         except NotNow:
@@ -112,9 +115,13 @@ class Responder:
         Raises:
             Refused, NotNow: as `respond`; nothing is counted without the ledger.
         """
-        wish = Wish(pseudonym, self._node.organisation, login.role_class, login.purpose, verb)
+        wish = self._wish(login, pseudonym, verb)
         self._node.require_fresh()
         return self._under(login, wish, lambda held: self._allowed_under(held, versions), frozenset())
+
+    def _wish(self, login: Login, pseudonym: Pseudonym, verb: Verb) -> Wish:
+        here = self._node.organisation
+        return Wish(pseudonym, here, login.role_class, login.purpose, verb, ticket=login.ticket)
 
     def _under(self, login: Login, wish: Wish, work: Callable[[_Held], T], otherwise: T) -> T:
         """Do something under the session permit, once more under a new one when it has died; else, without one."""
@@ -151,6 +158,7 @@ class Responder:
     def _continue(self, login: Login, wish: Wish, versions: Sequence[RecordKey]) -> Response:
         with self._node.engine.snapshot() as reader:
             hearing = hear_in_continuity(self._node, reader, login.session, wish)
+            keep_request(self._node, hearing.permit, wish.pseudonym, hearing.committed)
             return _opened(self._node, reader, hearing, versions, Standing.CONTINUITY)
 
     def _take(self, key: _Key, login: Login, wish: Wish) -> _Held | None:
@@ -163,6 +171,7 @@ class Responder:
         granted = request(self._node, login.session, wish)
         if isinstance(granted, Denied):
             return None
+        keep_request(self._node, granted.permit, wish.pseudonym, granted.residual)
         with self._lock:
             held = self._held.setdefault(key, _Held(granted))  # another thread may have been first: then it is its
             if len(self._held) > HELD_MAX:

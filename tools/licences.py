@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 ALLOWED = frozenset(
-    ["MIT", "MIT-0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "ISC", "PSF-2.0", "MPL-2.0"],
+    ["MIT", "MIT-0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "Apache-2.0", "ISC", "PSF-2.0", "MPL-2.0"],
 )
 # A licence that is fine for these packages and needs a look for any other.
 ALLOWED_FOR = {
@@ -22,7 +22,7 @@ ALLOWED_FOR = {
     "MIT-CMU": {"pillow"},  # permissive; Historical Permission Notice family
 }
 # What the licence file in a package says whose metadata say nothing; read by a person.
-READ = {"fhirpy": "MIT"}
+READ = {"fhirpy": "MIT", "base-64": "MIT"}
 # Free text and classifiers, as packages write them.
 SAYS = {
     "MIT License": "MIT",

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import ipaddress
+import json
 import ssl
 import time
 import uuid
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -28,6 +30,7 @@ from salus.node.config import FhirListen
 from salus.node.people import certify_person
 from salus.node.services.apps import AppKind, NewApp
 from salus.testing.world import HOSPITAL, world
+from tests.api.fhir.fhir_world import ANN, FHIR_JSON, observation
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -69,6 +72,34 @@ class Served:
     def trust(self) -> ssl.SSLContext:
         """What a client trusts."""
         return ssl.create_default_context(cafile=str(self.certificate))
+
+    def token(self, backend: Backend) -> str:
+        """A token for a backend service."""
+        answer = requests.post(backend.token_url, data=backend.form(), verify=str(self.certificate), timeout=10)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["access_token"])
+
+    def put(self, resource: dict) -> None:
+        """Have the feed write a resource under its own id."""
+        answer = requests.put(
+            f"{self.base}/{resource['resourceType']}/{resource['id']}",
+            json=resource,
+            headers=fields(self.token(self.feed)),
+            verify=str(self.certificate),
+            timeout=10,
+        )
+        assert answer.status_code == 201, answer.text
+
+    def put_patient(self, name: str) -> None:
+        """Have the feed write a patient of this id, with five observations."""
+        self.put(json.loads(ANN) | {"id": name, "identifier": [{"system": "urn:h", "value": name}]})
+        for number in range(5):
+            self.put(observation(of=name, id=f"{name}-{number}"))
+
+
+def fields(token: str) -> dict[str, str]:
+    """The header fields of a request with a token."""
+    return {"authorization": f"Bearer {token}", "content-type": FHIR_JSON}
 
 
 @contextlib.contextmanager

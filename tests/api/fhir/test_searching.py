@@ -11,7 +11,7 @@ from salus.contracts.provisions import Provision, ProvisionType
 from salus.node.projections import resources
 from salus.node.projections.search_rows import parameter_number
 from salus.node.services.choices import file_by_custodian
-from tests.api.fhir.fhir_world import Answer, Hospital, Someone, ask, hospital, observation
+from tests.api.fhir.fhir_world import BASE, Answer, Hospital, Someone, ask, hospital, observation
 
 PSY = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "PSY"}
 LOINC = "http://loinc.org"
@@ -139,7 +139,7 @@ def test_what_is_referred_to_and_what_refers_is_sent_along(here: Hospital) -> No
 
 def follow(here: Hospital, answer: Answer, who: str = "nurse") -> Answer | None:
     url = next((each["url"] for each in answer.body["link"] if each["relation"] == "next"), None)
-    return None if url is None else ask(here, who, "GET", "?" + urlsplit(url).query)
+    return None if url is None else ask(here, who, "GET", url.removeprefix(BASE))
 
 
 def test_pages_are_of_one_snapshot_and_the_total_is_told_on_the_first(here: Hospital) -> None:
@@ -162,6 +162,15 @@ def test_a_link_leads_nobody_else_anywhere(here: Hospital) -> None:
     assert stolen is not None
     assert (stolen.status, stolen.detail) == (404, "MSG_NO_EXIST")
     assert ask(here, "nurse", "GET", "?_page=guess").status == 404
+
+
+def test_a_link_is_of_its_type_and_what_a_client_adds_to_it_is_passed_over(here: Hospital) -> None:
+    first = search(here, "Observation?patient=ann&_count=1")
+    page = urlsplit(first.body["link"][1]["url"])
+    assert page.path.endswith("/Observation")
+    assert ids(ask(here, "nurse", "GET", f"/Observation?{page.query}&_count=1000")) == ids(follow(here, first))
+    assert ids(ask(here, "nurse", "GET", f"?{page.query}")) == ids(follow(here, first))
+    assert ask(here, "nurse", "GET", f"/Condition?{page.query}").status == 404
 
 
 def test_parts_of_resources(here: Hospital) -> None:

@@ -9,6 +9,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from salus.api.smart.discovery import CAPABILITIES
+from salus.node.services.apps import AppKind, NewApp
 from tests.api.smart.smart_world import (
     BACK,
     BASE,
@@ -18,6 +19,7 @@ from tests.api.smart.smart_world import (
     Hall,
     allow,
     hidden,
+    public_jwks,
     went_back,
 )
 
@@ -211,6 +213,13 @@ def test_a_backend_service_signs_for_a_token(here: Hall, algorithm: str) -> None
     assert (answer.status_code, given["scope"], "refresh_token" in given) == (200, "system/Observation.rs", False)
     found = here.search(given["access_token"]).json()
     assert (found["may"], found["patient"], found["client"]) == (True, None, here.backend.id)
+
+
+def test_a_backend_service_that_names_no_scope_has_those_it_was_registered_with(here: Hall) -> None:
+    new = NewApp(AppKind.BACKEND, "B", jwks=public_jwks(here.keys), account=here.staff, scopes=["system/Patient.rs"])
+    app = here.smart.apps.add(new).app
+    answer = here.as_backend(here.assertion(iss=app.id, sub=app.id), scope="")
+    assert answer.json()["scope"] == "system/Patient.rs"
 
 
 def test_a_backend_services_tokens_share_one_session(here: Hall) -> None:

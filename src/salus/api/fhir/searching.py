@@ -49,7 +49,9 @@ class PageState(msgspec.Struct, frozen=True, array_like=True):
 
 
 def search_type(server: Server, call: Call) -> Reply:
-    """Answer a search of one type. Raises Failure, FhirRejected."""
+    """Answer a search of one type, or a link to a page of one. Raises Failure, FhirRejected."""
+    if any(name == PAGE for name, _ in call.query):
+        return next_page(server, call)
     return _first_page(server, call, call.at["kind"], patient=call.access.patient)
 
 
@@ -90,19 +92,24 @@ def everything(server: Server, call: Call) -> Reply:
 
 
 def next_page(server: Server, call: Call) -> Reply:
-    """Answer a link to a page. Raises Failure: 404, also for somebody else's and one that has ended."""
+    """Answer a link to a page. Raises Failure: 404, also for somebody else's and one that has ended.
+
+    Whatever else stands in the address is passed over: some clients add a count of theirs to every link.
+    """
     tokens = [value for name, value in call.query if name == PAGE]
     kept = server.bearers.find(BearerKind.PAGE, tokens[0], PageState) if len(tokens) == 1 else None
     if kept is None or kept.value.session != call.access.login.session.key.public:
         raise not_found()
     state = kept.value
+    if call.at.get("kind", state.kind) != state.kind:
+        raise not_found()
     kind = "Patient" if state.kind == WHOLE_CHART else state.kind
     query = _parsed(replace(call, query=state.pairs), kind, server.settings.base)
     search = search_within(server, call.access, "s", patient=state.patient or None)
     page = search.page(query, search.found_rows(state.rows), count=_count(server, query), is_first=False)
     if state.kind == WHOLE_CHART:
         page = replace(page, included=search.directory_of(page.hits))
-    self_link = Link("self", f"{server.settings.base}?{urlencode({PAGE: tokens[0]})}")
+    self_link = Link("self", _page_url(server, state, tokens[0]))
     return _reply(server, query, page, [self_link, *_next(server, state, page)])
 
 
@@ -162,7 +169,13 @@ def _next(server: Server, state: PageState, page: Page) -> list[Link]:
     following = msgspec.structs.replace(state, rows=page.rest)
     until_s = server.node.clock() + PAGE_S
     token = server.bearers.issue(BearerKind.PAGE, following, until_s=until_s, pseudonym=state.patient)
-    return [Link("next", f"{server.settings.base}?{urlencode({PAGE: token})}")]
+    return [Link("next", _page_url(server, state, token))]
+
+
+def _page_url(server: Server, state: PageState, token: str) -> str:
+    """The address of a page, under the type that was searched: there are clients that keep its parameters only."""
+    place = "" if state.kind == WHOLE_CHART else f"/{state.kind}"
+    return f"{server.settings.base}{place}?{urlencode({PAGE: token})}"
 
 
 def _reply(server: Server, query: Query, page: Page, links: Sequence[Link]) -> Reply:

@@ -122,9 +122,8 @@ class TokenEndpoint:
     def _for_backend(self, app: App, form: dict[str, str]) -> Issued:
         if app.kind is not AppKind.BACKEND or "client_assertion" not in form:
             raise OAuthFailure("unauthorized_client", "expected a backend service with an assertion of its own")
-        wanted = [
-            str(each) for each in scopes.resources(_read(form.get("scope", ""))) if each.context is Context.SYSTEM
-        ]
+        named = form.get("scope") or " ".join(app.scopes)  # RFC 6749 3.3: without one, what it was registered with
+        wanted = [str(each) for each in scopes.resources(_read(named)) if each.context is Context.SYSTEM]
         allowed = tuple(each for each in wanted if not app.scopes or each in app.scopes)
         if not allowed:
             raise OAuthFailure("invalid_scope", "expected scopes of the context system that this service may have")

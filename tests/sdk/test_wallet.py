@@ -10,8 +10,9 @@ import pytest
 
 from salus.contracts import CONTRACTS
 from salus.contracts.consent import FileConsent, WithdrawConsent
-from salus.contracts.provisions import gate
+from salus.contracts.provisions import Provision, ProvisionType, gate
 from salus.contracts.residuals import choice_tree
+from salus.contracts.ticket_bearers import Resources, read_bearer
 from salus.ledger import transactions
 from salus.ledger.encoding import encode
 from salus.ledger.identifiers import Digest, OrganisationId, PublicKey
@@ -96,6 +97,30 @@ def test_a_signed_choice_is_a_transaction_with_the_gate_of_its_rules() -> None:
     kept = wallet.keep_choice(made, one, signed, time_s=NOW_S)
     (choice,) = wallet.relationship(kept, chain=CHAIN, custodian=HOSPITAL).choices
     assert (choice.choice, choice.withdrawn_at_s) == (message.choice, 0)
+
+
+TICKET = {"resources": (), "audience": "https://north.example", "uses_max": 2, "expires_at_s": NOW_S + 60}
+
+
+def test_a_signed_ticket_has_the_one_condition_of_its_rules_and_the_key_of_its_bearer() -> None:
+    made, one, _ = both()
+    tree = share([PRACTICE], except_labels=["PSY"])
+    signed = wallet.sign_ticket(made, one, tree, time_s=NOW_S, **TICKET | {"resources": (Resources("*", ("read",)),)})
+    transaction = transactions.decode(signed.raw, chain=CHAIN, messages=MESSAGES)
+    transactions.verify(transaction)
+    assert transaction.messages == (signed.message,)
+    bearer = read_bearer(signed.bearer)
+    assert transaction.body.signers == (wallet.signing_key(made, one).public, bearer.key.public)
+    assert (bearer.claims.exp, bearer.pseudonym) == (signed.message.expires_at_s, one.pseudonym)
+    assert (signed.message.condition,) == gate(tree).may_permit
+    assert choice_tree(signed.residual) == tree
+
+
+def test_a_ticket_of_several_conditions_is_not_signed() -> None:
+    made, one, _ = both()
+    permits = (share([PRACTICE]), share([HOSPITAL]))
+    with pytest.raises(WalletRefuses, match="one condition, came 2"):
+        wallet.sign_ticket(made, one, Provision(ProvisionType.DENY, provisions=permits), time_s=NOW_S, **TICKET)
 
 
 def test_a_withdrawal_is_of_a_choice_in_force_by_this_wallet() -> None:

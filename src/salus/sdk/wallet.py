@@ -6,7 +6,7 @@ or a key file. Never holds a record.
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -22,6 +22,8 @@ from salus.contracts.residuals import (
     commit_choice,
     reason,
 )
+from salus.contracts.ticket_bearers import Resources, new_claims, write_bearer
+from salus.contracts.tickets import IssueTicket, RevokeTicket
 from salus.crypto.derive import branch
 from salus.crypto.hpke import HpkeKey, HpkeSuite
 from salus.crypto.sealing import new_key
@@ -88,6 +90,26 @@ class SignedWithdrawal(msgspec.Struct, frozen=True):
     residual: CommittedFields
 
 
+class SignedTicket(msgspec.Struct, frozen=True):
+    """A ticket: the signed transaction and the rules for the custodian, and `bearer` for whoever is to use it."""
+
+    raw: bytes
+    message: IssueTicket
+    residual: CommittedFields
+    bearer: str
+
+    def __repr__(self) -> str:
+        """Hide the bearer: whoever has it can use it."""
+        return "SignedTicket(…)"
+
+
+class SignedRevocation(msgspec.Struct, frozen=True):
+    """The end of a ticket as it goes to the ledger: the signed transaction with its message."""
+
+    raw: bytes
+    message: RevokeTicket
+
+
 def new_wallet() -> Wallet:
     """Return an empty wallet with a fresh seed."""
     return Wallet(FORMAT, new_key(), ())
@@ -128,8 +150,13 @@ def reading_key(wallet: Wallet, of: Relationship) -> HpkeKey:
     return HpkeKey.from_seed(HpkeSuite.HYBRID, seed)
 
 
-def sign(wallet: Wallet, of: Relationship, *messages: PatientMessage, time_s: int) -> bytes:
+def sign(
+    wallet: Wallet, of: Relationship, *messages: PatientMessage, time_s: int, also: Sequence[SigningKey] = ()
+) -> bytes:
     """Sign messages about one relationship with its key.
+
+    Args:
+        also: keys that sign after it, such as a new ticket's.
 
     Raises:
         WalletRefuses: a message names another pseudonym: one transaction would join two relationships (P7).
@@ -139,7 +166,7 @@ def sign(wallet: Wallet, of: Relationship, *messages: PatientMessage, time_s: in
     return transactions.sign(
         messages,
         chain=of.chain,
-        keys=(signing_key(wallet, of),),
+        keys=(signing_key(wallet, of), *also),
         expires_at_s=time_s + EXPIRY_S,
         nonce=secrets.token_bytes(16),
     )
@@ -195,6 +222,68 @@ def keep_withdrawal(wallet: Wallet, of: Relationship, choice: bytes, *, time_s: 
         msgspec.structs.replace(each, withdrawn_at_s=time_s) if each.choice == choice else each for each in of.choices
     )
     return _replace(wallet, of, choices=tuple(kept))
+
+
+def sign_ticket(
+    wallet: Wallet,
+    of: Relationship,
+    tree: Provision,
+    *,
+    resources: Sequence[Resources],
+    audience: str,
+    uses_max: int,
+    time_s: int,
+    expires_at_s: int,
+    thumbprint: str = "",
+) -> SignedTicket:
+    """Sign a ticket, which lets its holder ask for what the rules permit, until it ends or is revoked.
+
+    Args:
+        tree: the rules; they come down to one condition: who may ask, in which role, for what purpose.
+        resources: what the ticket may be exchanged for at the custodian's server; it only narrows the rules.
+        audience: the base of the custodian's FHIR server.
+        uses_max: how often a permit may be asked for; each lasts a quarter of an hour.
+        time_s, expires_at_s: Unix seconds.
+        thumbprint: of a key of the one program that may show it (RFC 7638); empty for whoever has it.
+
+    Raises:
+        WalletRefuses: the rules have several conditions, or none.
+    """
+    conditions = gate(tree).may_permit
+    if len(conditions) != 1:
+        raise WalletRefuses(f"expected rules with one condition, came {len(conditions)}: sign a ticket for each")
+    claims = new_claims(
+        chain=of.chain,
+        audience=audience,
+        pseudonym=of.pseudonym,
+        resources=tuple(resources),
+        time_s=time_s,
+        expires_at_s=expires_at_s,
+        secret=new_key(),
+        thumbprint=thumbprint,
+    )
+    bearer, key = write_bearer(claims)
+    residual = commit_choice(tree, secret=new_key())
+    message = IssueTicket(
+        pseudonym=of.pseudonym,
+        ticket=PublicKey(key.public),
+        condition=conditions[0],
+        uses_max=uses_max,
+        expires_at_s=expires_at_s,
+        commitment=residual.root(),
+    )
+    return SignedTicket(sign(wallet, of, message, time_s=time_s, also=(key,)), message, residual, bearer)
+
+
+def sign_revocation(wallet: Wallet, of: Relationship, ticket: PublicKey, *, time_s: int) -> SignedRevocation:
+    """Sign the end of a ticket, and of all that were made from it.
+
+    Args:
+        ticket: its public key, by which the ledger knows it.
+    """
+    why = reason("revoked by the patient", new_key())
+    message = RevokeTicket(pseudonym=of.pseudonym, ticket=ticket, commitment=why.root())
+    return SignedRevocation(sign(wallet, of, message, time_s=time_s), message)
 
 
 def open_session(

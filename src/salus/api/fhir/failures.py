@@ -8,6 +8,7 @@ import msgspec
 
 from salus.clinical.fhir import Fault, FhirRejected
 from salus.node.errors import Busy, NotNow, Refusal, Refused
+from salus.node.services.tickets import is_spent
 
 DETAILS_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/operation-outcome"
 RETRY_AFTER: Final = {"retry-after": "2"}
@@ -79,6 +80,7 @@ _OF_REFUSALS: Final = {
     Refusal.RULES_MISSING: _Meaning(403, "suppressed", "MSG_AUTH_REQUIRED"),
     Refusal.TOO_MANY: _Meaning(429, "throttled", "MSG_PARAM_INVALID", {"retry-after": "60"}),
 }
+_TICKET_SPENT: Final = _Meaning(403, "forbidden", "MSG_AUTH_REQUIRED")
 _OTHER_REFUSAL: Final = _Meaning(422, "business-rule", "MSG_PARAM_INVALID")
 
 
@@ -91,7 +93,7 @@ def failure_of(error: FhirRejected | Refused | NotNow) -> Failure:
     if isinstance(error, FhirRejected):
         meaning = _OF_FAULTS.get(error.fault, _SYNTAX)
         return Failure(meaning.status, Issue(meaning.code, meaning.detail, str(error)))
-    meaning = _OF_REFUSALS.get(error.refusal, _OTHER_REFUSAL)
+    meaning = _TICKET_SPENT if is_spent(error) else _OF_REFUSALS.get(error.refusal, _OTHER_REFUSAL)
     return Failure(meaning.status, Issue(meaning.code, meaning.detail, error.words), headers=meaning.headers)
 
 

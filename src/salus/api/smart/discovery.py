@@ -5,6 +5,8 @@ from typing import Final
 from salus.api.smart.client_authentication import ALGORITHMS
 from salus.api.smart.settings import SmartSettings
 from salus.api.smart.signing_keys import ALGORITHM
+from salus.api.smart.ticket_exchange import GRANT_TYPE
+from salus.node.services.tickets import TICKET_TYPES
 
 SMART_PATH: Final = "/.well-known/smart-configuration"
 OPENID_PATH: Final = "/.well-known/openid-configuration"
@@ -58,7 +60,8 @@ def configuration(settings: SmartSettings) -> dict[str, object]:
         "introspection_endpoint": settings.at(INTROSPECT_PATH),
         "revocation_endpoint": settings.at(REVOKE_PATH),
         "management_endpoint": settings.at(MANAGE_PATH),
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", GRANT_TYPE],
+        "smart_permission_ticket_types_supported": list(TICKET_TYPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "code_challenge_methods_supported": ["S256"],

@@ -1,10 +1,13 @@
-"""The token endpoint and its neighbours: tokens for codes, refresh tokens and assertions; introspection; revocation."""
+"""The token endpoint and its neighbours: tokens for codes, refresh tokens, assertions, tickets; introspection; the end.
+
+Who asks shows first that they are themselves; then the grant of its kind says what they get.
+"""
 
 import re
 from collections.abc import Callable
 from typing import Final
 
-from salus.api.smart import scopes
+from salus.api.smart import scopes, ticket_exchange
 from salus.api.smart.answers import OAuthFailure
 from salus.api.smart.client_authentication import ClientAuthentication
 from salus.api.smart.scopes import Context, ScopeUnfit
@@ -49,6 +52,7 @@ class TokenEndpoint:
             "authorization_code": self._for_code,
             "refresh_token": self._for_refresh,
             "client_credentials": self._for_backend,
+            ticket_exchange.GRANT_TYPE: self._for_ticket,
         }
         kind = kinds.get(form.get("grant_type", ""))
         if kind is None:
@@ -129,6 +133,9 @@ class TokenEndpoint:
             raise OAuthFailure("invalid_scope", "expected scopes of the context system that this service may have")
         return self._grants.for_backend(app, allowed)
 
+    def _for_ticket(self, app: App, form: dict[str, str]) -> Issued:
+        return ticket_exchange.exchange(self._node, self._settings, self._grants, app, form)
+
     def _answer(self, issued: Issued) -> dict[str, object]:
         said: dict[str, object] = {
             "access_token": issued.access,
@@ -136,6 +143,8 @@ class TokenEndpoint:
             "expires_in": issued.expires_in_s,
             "scope": " ".join(issued.scopes),
         }
+        if issued.live.login.ticket is not None:
+            said["issued_token_type"] = ticket_exchange.ISSUED_TOKEN_TYPE  # RFC 8693 2.2.1
         if issued.refresh:
             said["refresh_token"] = issued.refresh
         if "openid" in issued.scopes:

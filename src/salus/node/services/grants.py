@@ -20,7 +20,7 @@ from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from salus.contracts.residuals import CertifiedSession
 from salus.crypto.signing import SigningKey
-from salus.ledger.encoding import decoder
+from salus.ledger.encoding import EncodingInvalid, decoder
 from salus.ledger.fields import CommittedFields
 from salus.node import schema
 from salus.node.assemble import Node
@@ -31,6 +31,7 @@ from salus.node.sealed_rows import SealedRows
 from salus.node.services.accounts import PURPOSES, Account, AccountId, Accounts, Footing
 from salus.node.services.apps import App, AppKind, Apps
 from salus.node.services.respond import Login
+from salus.node.services.tickets import ShownTicket, require_in_force
 
 CODE_S: Final = 60
 ACCESS_S: Final = 300
@@ -66,6 +67,16 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
         return "Terms(…)"
 
 
+class TicketTerms(Terms, frozen=True, array_like=True):
+    """Terms of a grant that rests on a patient's ticket: the seed of the ticket's key."""
+
+    ticket: bytes
+
+    def __repr__(self) -> str:
+        """Hide session and ticket."""
+        return "TicketTerms(…)"
+
+
 class CodeTerms(msgspec.Struct, frozen=True, array_like=True):
     """What an authorisation code is bound to."""
 
@@ -81,6 +92,7 @@ class TokenTerms(msgspec.Struct, frozen=True, array_like=True):
 
 
 _TERMS = decoder(Terms)
+_TICKET_TERMS = decoder(TicketTerms)
 _GRANTS, _BEARERS = schema.grants.c, schema.bearers.c
 _WHOLE = (
     *(_GRANTS.grant, _GRANTS.until_s, _GRANTS.sealed, _GRANTS.account),
@@ -210,6 +222,25 @@ class Grants:
             grant = self._begin(Wanted(app, account, (), b"", "", "", ""), until_s=until_s)
         return self._tokens(self.live(grant), scopes)
 
+    def for_ticket(self, app: App, ticket: ShownTicket, scopes: tuple[str, ...]) -> Issued:
+        """Return an access token for a backend service that has shown a patient's ticket, about that patient alone.
+
+        What the same service gets for the same ticket is one grant, so that sessions are few; it ends with the ticket.
+
+        Raises:
+            Refused: GRANT_UNFIT, or what its account's certificate lacks.
+        """
+        account = AccountId(app.account)
+        owner = self._accounts.find(account)
+        if owner is None or owner.pseudonym:
+            raise Refused(Refusal.GRANT_UNFIT, "expected a service that acts for an organisation, not for a patient")
+        grant = self._rows.lookup("ticket", app.id, ticket.key.public)[:16]
+        if not self._lasts(grant, until_s=min(self._node.clock() + ACCESS_S, ticket.until_s)):
+            wanted = Wanted(app, account, scopes, ticket.pseudonym, "", "", "")
+            until_s = min(self._node.clock() + ONLINE_S, ticket.until_s)
+            self._begin(wanted, until_s=until_s, grant=grant, ticket=ticket.key)
+        return self._tokens(self.live(grant), scopes)
+
     def look(self, token: str) -> tuple[Live, tuple[str, ...]]:
         """Return the grant of an access token, and the token's scopes. Raises Refused: GRANT_UNFIT, or why it died."""
         lookup = self._bearers.lookup(BearerKind.ACCESS, token)
@@ -262,7 +293,7 @@ class Grants:
         stands = (columns.account == account) & (columns.ended == 0) & (columns.until_s > self._node.clock())
         with self._node.vault.database.reading() as connection:
             rows = connection.execute(select(schema.grants).where(stands).order_by(columns.until_s.desc())).all()
-        terms = [(row, self._rows.open(_TABLE, row.grant, row.sealed, _TERMS.decode)) for row in rows]
+        terms = [(row, self._rows.open(_TABLE, row.grant, row.sealed, _decode_terms)) for row in rows]
         return [Given(row.grant, each.app, each.scopes, row.until_s) for row, each in terms]
 
     def _of_first_use(self, app: App, taken: "Bearer[CodeTerms] | Bearer[TokenTerms] | None") -> Live:
@@ -293,15 +324,18 @@ class Grants:
         if not live.account.brings_session and self._is_nearly_over(session):
             live, footing = self._renew(live)
         self._accounts.require_footing(footing)
+        if live.login.ticket is not None:
+            require_in_force(self._node, live.login.ticket)
         return live
 
     def _open_anew(
         self, grant: bytes, until_s: int, sealed: bytes, account: bytes, owner: bytes, app: bytes, program: bytes
     ) -> tuple[Live, Footing]:
-        terms: Terms = self._rows.open(_TABLE, grant, sealed, _TERMS.decode)
+        terms = self._rows.open(_TABLE, grant, sealed, _decode_terms)
         found, registered = self._accounts.opened(account, owner), self._apps.opened(app, program)
         session = OpenSession(SigningKey.from_seed(terms.seed), terms.certified, terms.certificate)
-        login = Login(session, found.role_class, PURPOSES[found.role_class])
+        ticket = SigningKey.from_seed(terms.ticket) if isinstance(terms, TicketTerms) else None
+        login = Login(session, found.role_class, PURPOSES[found.role_class], ticket)
         live = Live(grant, terms, registered, found, login, until_s)
         if not found.brings_session and self._is_nearly_over(session):
             return self._renew(live)
@@ -320,14 +354,14 @@ class Grants:
         renewed = dataclasses.replace(live, terms=terms, login=dataclasses.replace(live.login, session=session))
         return renewed, self._accounts.footing_of(live.account, session)
 
-    def _begin(self, wanted: Wanted, *, until_s: int) -> bytes:
+    def _begin(self, wanted: Wanted, *, until_s: int, grant: bytes = b"", ticket: SigningKey | None = None) -> bytes:
         owner = self._accounts.find(wanted.account)
         if owner is None:
             raise Refused(Refusal.GRANT_UNFIT, "the account is gone")
         session = self._accounts.session_of(owner)
         if owner.brings_session:
             until_s = min(until_s, session.certified.session.until_s)
-        grant = secrets.token_bytes(16)
+        grant = grant or secrets.token_bytes(16)
         terms = Terms(
             app=wanted.app.id,
             account=wanted.account,
@@ -338,6 +372,8 @@ class Grants:
             certified=session.certified,
             certificate=session.certificate,
         )
+        if ticket is not None:
+            terms = TicketTerms(**msgspec.structs.asdict(terms), ticket=ticket.seed)
         row = {
             "grant": grant,
             "app": self._rows.lookup("app", wanted.app.id),
@@ -349,16 +385,25 @@ class Grants:
         }
         with self._node.vault.database.writing() as connection:
             connection.execute(delete(schema.grants).where(schema.grants.c.until_s < self._node.clock() - OFFLINE_S))
+            connection.execute(delete(schema.grants).where(schema.grants.c.grant == grant))
             connection.execute(insert(schema.grants).values(row))
         return grant
 
     def _running(self, app: App, account: AccountId) -> bytes | None:
         columns = schema.grants.c
         mine = (columns.app == self._rows.lookup("app", app.id)) & (columns.account == account)
+        owner = select(schema.accounts.c.pseudonym).where(schema.accounts.c.account == account)
+        mine &= columns.pseudonym == owner.scalar_subquery()  # one that rests on a ticket is about somebody else
         lasts = (columns.ended == 0) & (columns.until_s > self._node.clock() + ACCESS_S)
         with self._node.vault.database.reading() as connection:
             found: bytes | None = connection.scalar(select(columns.grant).where(mine & lasts).limit(1))
         return found
+
+    def _lasts(self, grant: bytes, *, until_s: int) -> bool:
+        columns = schema.grants.c
+        lasts = (columns.grant == grant) & (columns.ended == 0) & (columns.until_s >= until_s)
+        with self._node.vault.database.reading() as connection:
+            return connection.scalar(select(columns.grant).where(lasts)) is not None
 
     def _tokens(self, live: Live, scopes: tuple[str, ...], *, nonce: str = "") -> Issued:
         now_s, patient = self._node.clock(), live.terms.patient
@@ -372,6 +417,15 @@ class Grants:
 
     def _issue(self, kind: BearerKind, value: msgspec.Struct, grant: bytes, patient: bytes, *, until_s: int) -> str:
         return self._bearers.issue(kind, value, until_s=until_s, grant=grant, pseudonym=patient)
+
+
+def _decode_terms(data: bytes) -> Terms:
+    """Return a grant's terms; one that rests on a ticket has a field more."""
+    try:
+        terms: Terms = _TERMS.decode(data)
+    except EncodingInvalid:
+        terms = _TICKET_TERMS.decode(data)
+    return terms
 
 
 def challenge_of(verifier: str) -> str:

@@ -73,6 +73,8 @@ class FhirListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         certificate, key: files in PEM for TLS; empty only on loopback, where something else ends TLS.
         needs_request_id: refuse writes without `X-Request-ID`, as NHS APIs do.
         providers: where else people sign in.
+        profiles: a folder of definitions beside FHIR's own, by which whatever claims them is validated; or empty.
+        demanded_profiles: addresses of those that every resource of their type must conform to.
     """
 
     base: str
@@ -82,6 +84,8 @@ class FhirListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str = ""
     needs_request_id: bool = False
     providers: tuple[SignInProvider, ...] = ()
+    profiles: str = ""
+    demanded_profiles: tuple[str, ...] = ()
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -255,7 +259,7 @@ def _checked_fhir(folder: Path, fhir: FhirListen | None) -> FhirListen | None:
         words = "expected certificate and key under [fhir], since it answers beyond this machine"
         raise SettingsUnfit(f"{words}: records leave over TLS only")
     providers = tuple(msgspec.structs.replace(each, **_files(folder, each, "secret", "key")) for each in fhir.providers)
-    return msgspec.structs.replace(fhir, **_files(folder, fhir, "certificate", "key"), providers=providers)
+    return msgspec.structs.replace(fhir, **_files(folder, fhir, "certificate", "key", "profiles"), providers=providers)
 
 
 def _files(folder: Path, settings: msgspec.Struct, *names: str) -> dict[str, str]:

@@ -73,11 +73,11 @@ class Hospital:
 
 
 @contextmanager
-def hospital(folder: Path) -> Iterator[Hospital]:
+def hospital(folder: Path, settings: FhirSettings | None = None) -> Iterator[Hospital]:
     """Start it, with Ann and Ben known and three people signed in: `nurse`, `feed`, and `ann-app` for Ann's record."""
     with world(folder, organisations=(HOSPITAL,), has_index=True) as made:
         node, tokens = made.hospital, Tokens()
-        server = FhirServer(node, FhirSettings(BASE), tokens)
+        server = FhirServer(node, settings or FhirSettings(BASE), tokens)
         with TestClient(server.app(), base_url="https://fhir.rvj.example") as client:
             here = Hospital(node, client, tokens)
             ann, _ = store(node, [Write(parse(ANN)), Write(parse(BEN))])

@@ -145,7 +145,7 @@ def _plan(server: Server, call: Call, entry: RequestEntry, routed: Routed, logic
 def _write(server: Server, call: Call, entry: RequestEntry, logical_id: str) -> Write | Deletion | None:
     match entry.method:
         case "POST" if "id" not in call.at:
-            return writing.creation(call, logical_id)
+            return writing.creation(server, call, logical_id)
         case "PUT" if "id" not in call.at:
             return writing.replacement(server, replace(call, at={**call.at, "id": logical_id}), may_lack_id=True)
         case "PUT":

@@ -61,7 +61,7 @@ def replacement(server: Server, call: Call) -> Write:
     found = the_match(server, call.access, kind, call.query)
     came = read_object(call.body).get("id")
     if found is None and came is None:
-        return writing.creation(call, str(uuid4()))
+        return writing.creation(server, call, str(uuid4()))
     logical_id = found.logical_id if found is not None else str(came)
     if came not in (None, logical_id):
         words = "expected the id of the resource that the search finds, or none, came another: leave it out"

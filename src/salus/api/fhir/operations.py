@@ -19,14 +19,12 @@ from salus.clinical.fhir.definitions.expansion import Expander
 from salus.clinical.fhir.definitions.terminology import Concept
 from salus.clinical.fhir.renaming import instant
 from salus.clinical.fhir.strict_json import JsonObject, read_object
-from salus.clinical.fhir.validation import base_validator
 
 CODES_MAX = 10_000
 
 
 def validate(server: Server, call: Call) -> Reply:
     """Say everything that is wrong with a resource; nothing is stored (`$validate`)."""
-    del server
     content = read_object(call.body)
     profiles = [value for name, value in call.query if name == "profile"]
     if content.get("resourceType") == "Parameters":
@@ -42,7 +40,7 @@ def validate(server: Server, call: Call) -> Reply:
         raise Failure(400, Issue("invalid", "MSG_RESOURCE_TYPE_MISMATCH", words))
     found = [
         Issue(each.code, "MSG_ERROR_PARSING", each.message, each.severity, each.expression)
-        for each in base_validator().validate(content, profiles)
+        for each in server.settings.conformance.issues(content, profiles)
     ]
     fine = Issue("informational", "MSG_UPDATED", "nothing is wrong with it", severity="information")
     return Reply(200, outcome(*(found or [fine])))

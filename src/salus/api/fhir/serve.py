@@ -16,18 +16,20 @@ from salus.api.smart.app import Smart
 from salus.api.smart.settings import SmartSettings
 from salus.node.assemble import Node
 from salus.node.config import FhirListen
+from salus.node.profiles import conformance
 from salus.node.projections import resources
 
 
 def fhir_beside(place: FhirListen, listener: socket.socket) -> Beside:
-    """Return what serves FHIR with a worker's node on a socket that listens already."""
+    """Return what serves FHIR with a worker's node on a socket that listens already. Raises SettingsUnfit."""
+    asked = conformance(place.profiles, place.demanded_profiles)
 
     @contextlib.contextmanager
     def beside(node: Node) -> Iterator[None]:
         other_bases = tuple(place.base.removesuffix(PREFIXES[0]) + each for each in PREFIXES[1:])
         signing_in = SmartSettings(place.base, aliases=other_bases, providers=place.providers)
         smart = Smart(node, signing_in, lambda pseudonym: resources.patient_id(node, pseudonym))
-        settings = FhirSettings(place.base, needs_request_id=place.needs_request_id)
+        settings = FhirSettings(place.base, needs_request_id=place.needs_request_id, conformance=asked)
         with contextlib.closing(smart), contextlib.closing(FhirServer(node, settings, smart.gate)) as server:
             app = server.app(smart.routes(PREFIXES))
             config = uvicorn_config(app, date_header=True, certificate=place.certificate, key=place.key)

@@ -1,6 +1,8 @@
 """What an operator may set of the FHIR server, with the values that fit most nodes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from salus.node.profiles import Conformance, by_fhir_alone
 
 
 @dataclass(frozen=True)
@@ -13,6 +15,7 @@ class FhirSettings:
         body_s: how long the body of one request may take, in seconds.
         body_bytes_max: of one request.
         page_count: how many hits a page has when nobody says; page_count_max: at most.
+        conformance: what is asked of every resource that is written.
         needs_request_id: refuse writes without `X-Request-ID`; else one is made (NHS API standard).
     """
 
@@ -24,3 +27,4 @@ class FhirSettings:
     page_count: int = 20
     page_count_max: int = 1_000
     needs_request_id: bool = False
+    conformance: Conformance = field(default_factory=by_fhir_alone, repr=False)

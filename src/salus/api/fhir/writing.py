@@ -15,7 +15,6 @@ from salus.clinical.fhir.patch import apply_fhirpath_patch, apply_json_patch
 from salus.clinical.fhir.renaming import with_id
 from salus.clinical.fhir.resources import LOGICAL_ID, Resource, from_content
 from salus.clinical.fhir.strict_json import read_object
-from salus.clinical.fhir.validation import base_validator
 from salus.node.projections import resources
 from salus.node.projections.resources import Found
 from salus.node.services.show import Shown, newest, show
@@ -26,7 +25,7 @@ _TAG = 'expected If-Match as a version, W/"3", came something else: send the ETa
 
 def create(server: Server, call: Call) -> Reply:
     """Store a new resource under an id that this server makes. Raises Failure, FhirRejected."""
-    return stored(server, call, creation(call, str(uuid4())))
+    return stored(server, call, creation(server, call, str(uuid4())))
 
 
 def update(server: Server, call: Call) -> Reply:
@@ -45,10 +44,10 @@ def delete(server: Server, call: Call) -> Reply:
     return Reply(204, headers={"etag": version_tag(done.found.version)})
 
 
-def creation(call: Call, logical_id: str) -> Write:
+def creation(server: Server, call: Call, logical_id: str) -> Write:
     """Return what creates the resource that was sent, under an id. Raises Failure, FhirRejected."""
     require_scope(call.access, "c", call.at["kind"])
-    return Write(named(call.body, call.at["kind"], logical_id), after=0)
+    return Write(named(server, call.body, call.at["kind"], logical_id), after=0)
 
 
 def replacement(server: Server, call: Call, *, may_lack_id: bool = False) -> Write:
@@ -59,7 +58,7 @@ def replacement(server: Server, call: Call, *, may_lack_id: bool = False) -> Wri
     """
     kind, logical_id = call.at["kind"], call.at["id"]
     require_scope(call.access, "u", kind)
-    resource = named(call.body, kind, logical_id) if may_lack_id else _named_so(call.body, kind, logical_id)
+    resource = (named if may_lack_id else _named_so)(server, call.body, kind, logical_id)
     found = resources.find(server.node, kind, logical_id)
     after = _expected_version(call)
     if found is None:
@@ -80,7 +79,7 @@ def change(server: Server, call: Call) -> Write:
         raise not_found()
     before = _require_shown(server, call.access, found, "u")
     apply = apply_json_patch if is_json_patch(call.headers) else apply_fhirpath_patch
-    resource = named(apply(before.body, call.body), kind, logical_id)
+    resource = named(server, apply(before.body, call.body), kind, logical_id)
     after = _expected_version(call)
     return Write(resource, found.version if after is None else after)  # else somebody else's change would be lost
 
@@ -103,12 +102,12 @@ def name_of(write: Write | Deletion) -> tuple[str, str]:
     return write.resource.type, write.resource.id or ""
 
 
-def named(body: bytes, kind: str, logical_id: str) -> Resource:
+def named(server: Server, body: bytes, kind: str, logical_id: str) -> Resource:
     """Return the valid resource of a body under an id.
 
     Raises:
         FhirRejected: it cannot be read.
-        Failure: it is of another type, or is not as FHIR R4 has it: 422, with every error.
+        Failure: it is of another type, or is not as FHIR R4 and its profiles have it: 422, with every error.
     """
     content = dict(read_object(body))
     came = content.get("resourceType")
@@ -116,19 +115,19 @@ def named(body: bytes, kind: str, logical_id: str) -> Resource:
         words = f"expected a {kind}, came another type or none: send it to the address of its type"
         raise Failure(400, Issue("invalid", "MSG_RESOURCE_TYPE_MISMATCH", words, expression="resourceType"))
     content["id"] = logical_id
-    require_valid(content)
+    require_valid(server, content)
     return from_content(content, with_id(body, logical_id))
 
 
-def require_valid(content: dict[str, object]) -> None:
-    """Raise Failure, with every error, when a resource is not as FHIR R4 has it."""
-    errors = [each for each in base_validator().validate(content) if each.severity == "error"]
+def require_valid(server: Server, content: dict[str, object]) -> None:
+    """Raise Failure, with every error, when a resource is not as FHIR R4 and its profiles have it."""
+    errors = [each for each in server.settings.conformance.issues(content) if each.severity == "error"]
     if errors:
         issues = [Issue(each.code, "MSG_ERROR_PARSING", each.message, expression=each.expression) for each in errors]
         raise Failure(422, *issues)
 
 
-def _named_so(body: bytes, kind: str, logical_id: str) -> Resource:
+def _named_so(server: Server, body: bytes, kind: str, logical_id: str) -> Resource:
     if not LOGICAL_ID.fullmatch(logical_id):
         raise Failure(400, Issue("value", "MSG_ID_INVALID", "expected an id of 1 to 64 letters, digits, '-' and '.'"))
     came = read_object(body).get("id")
@@ -136,7 +135,7 @@ def _named_so(body: bytes, kind: str, logical_id: str) -> Resource:
         words = "expected the id of the address in the resource, came another or none: send both alike"
         code = "MSG_RESOURCE_ID_MISSING" if came is None else "MSG_RESOURCE_ID_MISMATCH"
         raise Failure(400, Issue("invalid", code, words, expression=f"{kind}.id"))
-    return named(body, kind, logical_id)
+    return named(server, body, kind, logical_id)
 
 
 def require_scope(access: Access, interaction: str, kind: str) -> None:

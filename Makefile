@@ -26,6 +26,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 OTHER_PYTHONS := 3.12 3.13
 TODAY := $(shell date -u +%F)
+APPS := tests/apps/node_modules/.package-lock.json $(VENV)/.ready-browser
 # Hashes are checked and nothing is resolved: the locks are complete. Bytecode is made when it is first needed.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes
 PYTEST := $(BIN)/python -m pytest
@@ -34,7 +35,7 @@ SPREAD := -n $(WORKERS) --dist worksteal
 help:
 	@sed -n '3,$${/^#/!q;s/^#//p}' Makefile
 
-setup: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-engine tests/apps/node_modules/.package-lock.json
+setup: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-engine $(APPS)
 
 demo: $(VENV)/.ready-runtime $(VENV)/.ready-definitions $(if $(NETWORK),$(VENV)/.ready-engine)
 	$(BIN)/salus demo $(if $(EXIT),--exit) $(if $(NETWORK),--network $(NETWORK))
@@ -64,7 +65,7 @@ FAST := $(addprefix tests/,clinical contracts crypto determinism ledger sdk simu
 fast: $(VENV)/.ready-test $(VENV)/.ready-definitions
 	$(PYTEST) -q $(SPREAD) -m "not services and not long" $(FAST)
 
-test: check pythons $(VENV)/.ready-definitions $(VENV)/.ready-engine tests/apps/node_modules/.package-lock.json
+test: check pythons $(VENV)/.ready-definitions $(VENV)/.ready-engine $(APPS)
 	$(PYTEST) $(SPREAD) -m "not long"
 
 long: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-engine pythons
@@ -152,6 +153,15 @@ tests/apps/node_modules/.package-lock.json: tests/apps/package-lock.json require
 	  --ignore-scripts --omit=optional --omit=peer --no-audit --no-fund --loglevel=error
 	touch $@
 
+# The browser of the tests: Debian's Chromium, driven by playwright from its wheel.
+$(VENV)/.ready-browser: requirements/browser.txt $(VENV)/.ready-test
+	$(INSTALL) -r requirements/browser.txt
+	$(BIN)/python -m tools.licences requirements/browser.txt
+	@if command -v chromium >/dev/null; then touch $@; \
+	elif [ "$$(id -u)" = 0 ]; then \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null && touch $@; \
+	else echo "note: chromium is not installed and root is needed for that: its tests are left out" >&2; fi
+
 # The peers that the benchmark measures beside us; without root it says so and the bench leaves them out.
 $(VENV)/.ready-peers: | $(VENV)/.ready-venv
 	@if command -v age >/dev/null && command -v openssl >/dev/null; then touch $@; \
@@ -175,6 +185,7 @@ lock: $(VENV)/.ready-lock
 	  -o requirements/test.txt pyproject.toml
 	$(COMPILE) -o requirements/engine.txt requirements/engine.in
 	$(COMPILE) -o requirements/node.txt requirements/node.in
+	$(COMPILE) -c requirements/test.txt -o requirements/browser.txt requirements/browser.in
 	$(COMPILE) -o requirements/lock.txt requirements/lock.in
 
 clean:

@@ -135,6 +135,9 @@ class FhirServer:
             raise Failure(
                 404, Issue("not-supported", "MSG_UNKNOWN_TYPE", "expected a type of FHIR R4, such as Patient")
             )
+        if kind is not None and not interaction.serves(kind):
+            words = f"expected what can be done with a {kind}, which is made from the ledger: see /metadata"
+            raise Failure(404, Issue("not-supported", "MSG_OP_NOT_ALLOWED", words))
         if self._settings.needs_request_id and interaction.method != "GET" and "x-request-id" not in headers:
             words = "expected X-Request-ID, as every write has here: send a new UUID"
             raise Failure(400, Issue("required", "MSG_PARAM_NO_REPEAT", words))

@@ -9,6 +9,7 @@ from salus.api.fhir.settings import FhirSettings
 from salus.node.assemble import Node
 from salus.node.bearers import Bearers
 from salus.node.services.respond import Login, Responder
+from salus.node.shapes import DERIVED
 
 
 class Access(Protocol):
@@ -132,6 +133,10 @@ class Interaction:
     takes: bool = False
     takes_form: bool = False
     is_open: bool = False
+
+    def serves(self, kind: str) -> bool:
+        """Tell whether it is there for a type: what is made from the ledger has rows of its own, and `$validate`."""
+        return kind == self.kind or kind not in DERIVED or self.code == "$validate"
 
     def at(self, found: Mapping[str, str]) -> dict[str, str]:
         """Return what stands in an address, with the type."""

@@ -7,14 +7,19 @@ from typing import Final
 
 import msgspec
 
+from salus.api.fhir import derived
 from salus.api.fhir.call import Call, Interaction, Reply, Server
 from salus.clinical.fhir.definitions import r4
 from salus.clinical.fhir.renaming import instant
 from salus.clinical.fhir.search.parameters import parameters_of
+from salus.node.shapes import DERIVED
 
 PUBLISHED_S: Final = 1_764_288_000
 _WHOLE_SYSTEM: Final = ("transaction", "batch", "search-system", "history-system")
 _NOT_LISTED: Final = ("capabilities", "next-page")
+CONSENT_MANAGEMENT: Final = "http://hl7.org/fhir/us/consent-management"
+_OF_CONSENT_MANAGEMENT: Final = {"$fileConsent": "file-consent", "$revokeConsent": "revoke-consent"}
+"""Operations that HL7's Scalable Consent Management defines."""
 
 
 def metadata(server: Server, _call: Call) -> Reply:
@@ -25,10 +30,15 @@ def metadata(server: Server, _call: Call) -> Reply:
 @lru_cache(maxsize=4)
 def statement(base: str, interactions: tuple[Interaction, ...]) -> bytes:
     """Return the CapabilityStatement of these interactions, in JSON."""
-    kinds = [{"code": each} for each in _codes(interactions) if each not in _WHOLE_SYSTEM]
+    of_all = [each for each in interactions if not each.kind]
+    kinds = [{"code": each} for each in _codes(of_all) if each not in _WHOLE_SYSTEM]
     operations = {(each.kind, each.code): None for each in interactions if each.code.startswith("$")}
     whole = [{"code": each} for each in _codes(interactions) if each in _WHOLE_SYSTEM]
-    rest = {"mode": "server", "resource": [_resource(kind, kinds, list(operations)) for kind in r4().resource_types]}
+    resources = [
+        _derived(kind, interactions) if kind in DERIVED else _resource(kind, kinds, list(operations))
+        for kind in r4().resource_types
+    ]
+    rest = {"mode": "server", "resource": resources}
     said = {
         "resourceType": "CapabilityStatement",
         "url": f"{base}/metadata",
@@ -72,6 +82,26 @@ def _resource(
     }
 
 
+def _derived(kind: str, interactions: Sequence[Interaction]) -> dict[str, object]:
+    """What is offered of a type that is made from the ledger: rows of its own."""
+    own = [each for each in interactions if each.kind == kind or each.code == "$validate"]
+    operations = dict.fromkeys((each.kind, each.code) for each in own if each.code.startswith("$"))
+    return {
+        "type": kind,
+        "operation": [{"name": name[1:], "definition": _definition(of, name)} for of, name in operations],
+        "interaction": [{"code": each} for each in _codes(own)],
+        "versioning": "versioned",
+        "readHistory": False,
+        "updateCreate": False,
+        "referencePolicy": ["literal", "logical"],
+        "searchParam": [
+            {"name": each.code, "definition": each.url, "type": each.kind} for each in derived.parameters(kind)
+        ],
+    }
+
+
 def _definition(kind: str, name: str) -> str:
-    """The address of FHIR's own definition of an operation."""
+    """The address of the definition of an operation, FHIR's own where no guide defines it."""
+    if name in _OF_CONSENT_MANAGEMENT:
+        return f"{CONSENT_MANAGEMENT}/OperationDefinition/{_OF_CONSENT_MANAGEMENT[name]}"
     return f"http://hl7.org/fhir/OperationDefinition/{kind or 'Resource'}-{name[1:]}"

@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from salus.api.fhir import bundling, conditional, operations, reading, searching, writing
+from salus.api.fhir import bundling, conditional, consents, derived, operations, reading, searching, writing
 from salus.api.fhir.call import Interaction, Level
 from salus.api.fhir.capability import metadata
+from salus.node.shapes import DERIVED
 
 INTERACTIONS: Final = (
     Interaction("capabilities", Level.SYSTEM, "GET", "/metadata", metadata, is_open=True),
@@ -12,6 +13,35 @@ INTERACTIONS: Final = (
     Interaction(
         "$everything", Level.INSTANCE, "GET", "/Patient/{id}/$everything", searching.everything, kind="Patient"
     ),
+    Interaction(
+        "$fileConsent", Level.TYPE, "POST", "/Consent/$fileConsent", consents.file_consent, kind="Consent", takes=True
+    ),
+    Interaction(
+        "$revokeConsent",
+        Level.TYPE,
+        "POST",
+        "/Consent/$revokeConsent",
+        consents.revoke_consent,
+        kind="Consent",
+        takes=True,
+    ),
+    *(
+        each
+        for kind in sorted(DERIVED)
+        for each in (
+            Interaction("read", Level.INSTANCE, "GET", f"/{kind}/{{id}}", derived.read, kind=kind),
+            Interaction("search-type", Level.TYPE, "GET", f"/{kind}", derived.search, kind=kind),
+            Interaction(
+                "search-type", Level.TYPE, "POST", f"/{kind}/_search", derived.search, kind=kind, takes_form=True
+            ),
+            Interaction(
+                "search-type", Level.INSTANCE, "GET", f"/Patient/{{id}}/{kind}", derived.search_compartment(kind)
+            ),
+        )
+    ),
+    Interaction("create", Level.TYPE, "POST", "/Consent", consents.create, kind="Consent", takes=True),
+    Interaction("update", Level.INSTANCE, "PUT", "/Consent/{id}", consents.update, kind="Consent", takes=True),
+    Interaction("delete", Level.INSTANCE, "DELETE", "/Consent/{id}", consents.delete, kind="Consent"),
     Interaction("$validate", Level.TYPE, "POST", "/{kind}/$validate", operations.validate, takes=True),
     Interaction("$validate", Level.INSTANCE, "POST", "/{kind}/{id}/$validate", operations.validate, takes=True),
     Interaction("$meta", Level.INSTANCE, "GET", "/{kind}/{id}/$meta", operations.meta),

@@ -28,7 +28,7 @@ def validate(server: Server, call: Call) -> Reply:
     content = read_object(call.body)
     profiles = [value for name, value in call.query if name == "profile"]
     if content.get("resourceType") == "Parameters":
-        parameters = _named(content)
+        parameters = named_parameters(content)
         profiles += [str(each["valueUri"]) for each in parameters.get("profile", ()) if "valueUri" in each]
         asked = [each.get("resource") for each in parameters.get("resource", ())]
         if len(asked) != 1 or not isinstance(asked[0], dict):
@@ -119,14 +119,14 @@ def _asked(call: Call) -> dict[str, str]:
     """The parameters of an operation, from the address or from Parameters; those with a simple value."""
     asked = dict(call.query)
     if call.body:
-        for name, values in _named(read_object(call.body)).items():
+        for name, values in named_parameters(read_object(call.body)).items():
             simple = [str(value) for each in values for key, value in each.items() if key.startswith("value")]
             asked |= {name: simple[0]} if simple else {}
     return asked
 
 
-def _named(content: JsonObject) -> dict[str, list[Mapping[str, Any]]]:
-    """What stands in a Parameters resource, by name."""
+def named_parameters(content: JsonObject) -> dict[str, list[Mapping[str, Any]]]:
+    """Return what stands in a Parameters resource, by name."""
     named: dict[str, list[Mapping[str, Any]]] = {}
     listed = content.get("parameter")
     for each in listed if isinstance(listed, list) else ():

@@ -17,7 +17,7 @@ VERSIONS_MAX = 1_000
 def read(server: Server, call: Call) -> Reply:
     """Answer with a resource's newest version. Raises Failure: 404, 410."""
     found = require_found(server, call)
-    return _reply(call, require_shown(server, call.access, newest(found)))
+    return shown_as(call, require_shown(server, call.access, newest(found)))
 
 
 def vread(server: Server, call: Call) -> Reply:
@@ -26,7 +26,7 @@ def vread(server: Server, call: Call) -> Reply:
     version = call.at["version"]
     if not version.isascii() or not version.isdecimal() or not 1 <= int(version[:10]) <= found.version:
         raise not_found()
-    return _reply(call, require_shown(server, call.access, Wanted(found, int(version))))
+    return shown_as(call, require_shown(server, call.access, Wanted(found, int(version))))
 
 
 def history(server: Server, call: Call) -> Reply:
@@ -61,7 +61,8 @@ def require_shown(server: Server, access: Access, wanted: Wanted) -> Shown:
     return shown
 
 
-def _reply(call: Call, shown: Shown) -> Reply:
+def shown_as(call: Call, shown: Shown) -> Reply:
+    """Return what answers a read: 304 where the client has this version (3.1.0.2.1)."""
     headers = {"etag": version_tag(shown.version), "last-modified": http_date(shown.updated_s)}
     if call.headers.get("if-none-match") == headers["etag"]:
         return Reply(304, headers=headers)

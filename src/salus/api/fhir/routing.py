@@ -28,7 +28,8 @@ def route(interactions: Sequence[Interaction], method: str, url: str) -> Routed:
         found = _pattern(each.path).fullmatch(path) if each.method == method else None
         if found is not None and not parts.scheme and not parts.netloc:
             at = each.at({name: unquote(value) for name, value in found.groupdict().items()})
-            return Routed(each, at, parameters(parts.query))
+            if each.serves(at.get("kind", "")):
+                return Routed(each, at, parameters(parts.query))
     words = "expected a method and an address that this server has, relative to its base: see /metadata"
     raise Failure(404, Issue("not-supported", "MSG_OP_NOT_ALLOWED", words))
 

@@ -82,13 +82,13 @@ def everything(server: Server, call: Call) -> Reply:
     search = search_within(server, call.access, "s", patient=found.pseudonym)
     types = tuple(each for each in asked.get("_type", "").split(",") if each)
     candidates = search.chart(found.pseudonym, types, query.filters)
-    page = search.page(query, candidates, count=_count(server, query), is_first=True)
+    page = search.page(query, candidates, count=count_of(server, query), is_first=True)
     counted = tuple(each for each in pairs if each[0] == "_count")
     state = PageState(call.access.login.session.key.public, WHOLE_CHART, counted, (), found.pseudonym)
     base = server.settings.base
     self_link = Link("self", f"{base}/Patient/{found.logical_id}/$everything")
     page = replace(page, included=search.directory_of(page.hits))
-    return _reply(server, query, page, [self_link, *_next(server, state, page)])
+    return page_reply(server, query, page, [self_link, *next_links(server, state, page)])
 
 
 def next_page(server: Server, call: Call) -> Reply:
@@ -96,6 +96,18 @@ def next_page(server: Server, call: Call) -> Reply:
 
     Whatever else stands in the address is passed over: some clients add a count of theirs to every link.
     """
+    state, self_link = page_state(server, call)
+    kind = "Patient" if state.kind == WHOLE_CHART else state.kind
+    query = parsed(replace(call, query=state.pairs), kind, server.settings.base)
+    search = search_within(server, call.access, "s", patient=state.patient or None)
+    page = search.page(query, search.found_rows(state.rows), count=count_of(server, query), is_first=False)
+    if state.kind == WHOLE_CHART:
+        page = replace(page, included=search.directory_of(page.hits))
+    return page_reply(server, query, page, [self_link, *next_links(server, state, page)])
+
+
+def page_state(server: Server, call: Call) -> tuple[PageState, Link]:
+    """Return what a link to a page stands for, and the link. Raises Failure: 404."""
     tokens = [value for name, value in call.query if name == PAGE]
     kept = server.bearers.find(BearerKind.PAGE, tokens[0], PageState) if len(tokens) == 1 else None
     if kept is None or kept.value.session != call.access.login.session.key.public:
@@ -103,14 +115,7 @@ def next_page(server: Server, call: Call) -> Reply:
     state = kept.value
     if call.at.get("kind", state.kind) != state.kind:
         raise not_found()
-    kind = "Patient" if state.kind == WHOLE_CHART else state.kind
-    query = _parsed(replace(call, query=state.pairs), kind, server.settings.base)
-    search = search_within(server, call.access, "s", patient=state.patient or None)
-    page = search.page(query, search.found_rows(state.rows), count=_count(server, query), is_first=False)
-    if state.kind == WHOLE_CHART:
-        page = replace(page, included=search.directory_of(page.hits))
-    self_link = Link("self", _page_url(server, state, tokens[0]))
-    return _reply(server, query, page, [self_link, *_next(server, state, page)])
+    return state, Link("self", _page_url(server, state, tokens[0]))
 
 
 def _patient(server: Server, call: Call) -> Found:
@@ -125,33 +130,33 @@ def _first_page(server: Server, call: Call, kind: str, *, patient: bytes | None)
         words = f"expected a scope that allows to search {kind}, came none: ask for it when you sign in"
         raise Failure(403, Issue("forbidden", "MSG_AUTH_REQUIRED", words))
     base = server.settings.base
-    query = _parsed(call, kind, base)
+    query = parsed(call, kind, base)
     search = search_within(server, call.access, "s", patient=patient)
     candidates = search.candidates(query)
-    count = 0 if query.summary == "count" else _count(server, query)
+    count = 0 if query.summary == "count" else count_of(server, query)
     page = search.page(query, candidates, count=count, is_first=True)
     if query.summary == "count" or query.count == 0:
         page = replace(page, rest=())
     state = PageState(call.access.login.session.key.public, kind, call.query, (), patient or b"")
-    pairs = [each for number, each in enumerate(call.query, start=1) if number not in query.ignored]
-    told = urlencode(_told(kind, pairs))
-    self_link = Link("self", f"{base}/{kind}" + (f"?{told}" if told else ""))
-    return _reply(server, query, page, [self_link, *_next(server, state, page)])
+    self_link = Link("self", told_url(base, kind, query, call.query))
+    return page_reply(server, query, page, [self_link, *next_links(server, state, page)])
 
 
-def _parsed(call: Call, kind: str, base: str) -> Query:
+def parsed(call: Call, kind: str, base: str) -> Query:
     is_strict = "handling=strict" in call.headers.get("prefer", "")
     return parse_query(kind, call.query, is_strict=is_strict, base=base)
 
 
-def _count(server: Server, query: Query) -> int:
+def count_of(server: Server, query: Query) -> int:
     asked = server.settings.page_count if query.count is None else query.count
     return min(asked, server.settings.page_count_max)
 
 
-def _told(kind: str, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The parameters that may stand in an address that this server makes: none by which a person is looked for (P4)."""
-    return [each for each in pairs if not _names_people(kind, each)]
+def told_url(base: str, kind: str, query: Query, pairs: Sequence[tuple[str, str]]) -> str:
+    """The address of a search as this server writes it: without what was passed over, or by which people are found."""
+    read = [each for number, each in enumerate(pairs, start=1) if number not in query.ignored]
+    told = urlencode([each for each in read if not _names_people(kind, each)])  # P4
+    return f"{base}/{kind}" + (f"?{told}" if told else "")
 
 
 def _names_people(kind: str, pair: tuple[str, str]) -> bool:
@@ -163,7 +168,7 @@ def _names_people(kind: str, pair: tuple[str, str]) -> bool:
     )
 
 
-def _next(server: Server, state: PageState, page: Page) -> list[Link]:
+def next_links(server: Server, state: PageState, page: Page) -> list[Link]:
     if not page.rest:
         return []
     following = msgspec.structs.replace(state, rows=page.rest)
@@ -178,7 +183,7 @@ def _page_url(server: Server, state: PageState, token: str) -> str:
     return f"{server.settings.base}{place}?{urlencode({PAGE: token})}"
 
 
-def _reply(server: Server, query: Query, page: Page, links: Sequence[Link]) -> Reply:
+def page_reply(server: Server, query: Query, page: Page, links: Sequence[Link]) -> Reply:
     base = server.settings.base
     hits = [Hit(full_url(base, each), _part(query, each)) for each in page.hits]
     hits += [Hit(full_url(base, each), rendered(each), "include") for each in page.included]

@@ -60,7 +60,7 @@ def replacement(server: Server, call: Call, *, may_lack_id: bool = False) -> Wri
     require_scope(call.access, "u", kind)
     resource = (named if may_lack_id else _named_so)(server, call.body, kind, logical_id)
     found = resources.find(server.node, kind, logical_id)
-    after = _expected_version(call)
+    after = expected_version(call)
     if found is None:
         if not may_lack_id:
             _require_feeding(call.access)
@@ -80,7 +80,7 @@ def change(server: Server, call: Call) -> Write:
     before = _require_shown(server, call.access, found, "u")
     apply = apply_json_patch if is_json_patch(call.headers) else apply_fhirpath_patch
     resource = named(server, apply(before.body, call.body), kind, logical_id)
-    after = _expected_version(call)
+    after = expected_version(call)
     return Write(resource, found.version if after is None else after)  # else somebody else's change would be lost
 
 
@@ -92,7 +92,7 @@ def deletion(server: Server, call: Call) -> Deletion:
     if found is None:
         raise not_found()
     _require_visible(server, call.access, found, "d")
-    return Deletion(kind, logical_id, _expected_version(call))
+    return Deletion(kind, logical_id, expected_version(call))
 
 
 def name_of(write: Write | Deletion) -> tuple[str, str]:
@@ -166,7 +166,8 @@ def _require_shown(server: Server, access: Access, found: Found, interaction: st
     return shown
 
 
-def _expected_version(call: Call) -> int | None:
+def expected_version(call: Call) -> int | None:
+    """Return the version that If-Match names; None without it. Raises Failure: 400."""
     tag = call.headers.get("if-match")
     if tag is None:
         return None

@@ -100,11 +100,28 @@ def find_all(node: Node, names: Iterable[tuple[str, str]]) -> list[Found]:
 
 
 def patient_id(node: Node, pseudonym: bytes) -> str:
-    """Return the logical id of a relationship's Patient, the newest where there are several; empty for none."""
+    """Return the logical id of a relationship's Patient; empty for none."""
+    patient = patient_of(node, pseudonym)
+    return "" if patient is None else patient.logical_id
+
+
+def patient_of(node: Node, pseudonym: bytes) -> Found | None:
+    """Return a relationship's Patient, the newest where there are several; None for none."""
     this = (_COLUMNS.pseudonym == pseudonym) & (_COLUMNS.type == "Patient") & (_COLUMNS.deleted == 0)
     with node.vault.database.reading() as connection:
-        found = connection.scalar(select(_COLUMNS.logical_id).where(this).order_by(_COLUMNS.row.desc()).limit(1))
-    return found or ""
+        row = connection.execute(select(schema.resources).where(this).order_by(_COLUMNS.row.desc()).limit(1)).first()
+    return None if row is None else found(row)
+
+
+def names_of(node: Node, records: Iterable[bytes]) -> dict[bytes, str]:
+    """Return `Type/id` of records, by their ids, as far as they are resources here."""
+    wanted = _COLUMNS.record_id.in_(bindparam("records", expanding=True))
+    with node.vault.database.reading() as connection:
+        return {
+            row.record_id: f"{row.type}/{row.logical_id}"
+            for part in in_parts(sorted(records))
+            for row in connection.execute(select(schema.resources).where(wanted), {"records": part})
+        }
 
 
 def fold(connection: Connection, keyed: Keyed, versions: Sequence[NewVersion]) -> dict[RecordKey, int]:

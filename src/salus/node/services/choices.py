@@ -19,6 +19,7 @@ from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
 from salus.ledger.outcomes import TransactionResult
 from salus.ledger.state import Reader
+from salus.ledger.transactions import NotATransaction
 from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
@@ -66,6 +67,31 @@ def take_withdrawal(node: Node, raw: bytes, message: WithdrawConsent, residual: 
     return result
 
 
+def take_signed(
+    node: Node, raw: bytes, residual: CommittedFields, *, only: Pseudonym | None = None
+) -> FileConsent | WithdrawConsent:
+    """Take a choice or a withdrawal, whichever was signed, and return its message.
+
+    Args:
+        only: the one relationship that it may be about, where whoever brings it is bound to one.
+
+    Raises:
+        Refused: CHOICE_UNFIT, or what the ledger says.
+    """
+    try:
+        messages = node.decode(raw).messages
+    except NotATransaction as error:
+        raise Refused(Refusal.CHOICE_UNFIT, str(error)) from error
+    match messages:
+        case (FileConsent() as message,) if only in (None, message.pseudonym):
+            take_choice(node, raw, message, residual)
+            return message
+        case (WithdrawConsent() as message,) if only in (None, message.pseudonym):
+            take_withdrawal(node, raw, message, residual)
+            return message
+    raise Refused(Refusal.CHOICE_UNFIT, "expected one FileConsent or WithdrawConsent, of the patient who is named")
+
+
 def _require_wanted(node: Node, raw: bytes, message: FileConsent | WithdrawConsent) -> None:
     signers = deliveries.signers_of(node, raw)
     with node.engine.snapshot() as reader:
@@ -83,30 +109,37 @@ def _check_choice(message: FileConsent, residual: CommittedFields) -> None:
         raise Refused(Refusal.CHOICE_UNFIT, "expected the gate of these rules: sign the gate that they have")
 
 
-def file_by_custodian(node: Node, pseudonym: Pseudonym, tree: Provision) -> bytes:
-    """File a choice with the key that the custodian holds, visibly so, on today's evidence; return its id."""
+def file_by_custodian(
+    node: Node, pseudonym: Pseudonym, tree: Provision, *, choice: bytes = b"", evidence_on_day: int = 0
+) -> bytes:
+    """File a choice with the key that the custodian holds, visibly so; return its id.
+
+    Args:
+        choice: the one in whose place it is put, 16 bytes; empty for a new one.
+        evidence_on_day: whole day UTC since 1970-01-01 of the patient's evidence; 0 for today.
+    """
     key = custodian_held_key(node, pseudonym)
     residual = residuals.commit_choice(tree, secret=new_key())
     message = FileConsent(
         pseudonym=pseudonym,
-        choice=secrets.token_bytes(16),
+        choice=choice or secrets.token_bytes(16),
         gate=gate(tree),
         commitment=residual.root(),
-        evidence_on_day=day_of(node.clock()),
+        evidence_on_day=evidence_on_day or day_of(node.clock()),
     )
     documents.keep(node.vault, node.chain, pseudonym, Kind.CHOICE, message.commitment, encode(residual))
     node.submit_signed((message,), (key,))
     return message.choice
 
 
-def withdraw_by_custodian(node: Node, pseudonym: Pseudonym, choice: bytes) -> None:
-    """Withdraw a choice with the key that the custodian holds."""
+def withdraw_by_custodian(node: Node, pseudonym: Pseudonym, choice: bytes, *, evidence_on_day: int = 0) -> None:
+    """Withdraw a choice with the key that the custodian holds; `evidence_on_day` as for `file_by_custodian`."""
+    key = custodian_held_key(node, pseudonym)
     why = residuals.reason("withdrawn at the custodian", new_key())
-    message = WithdrawConsent(
-        pseudonym=pseudonym, choice=choice, commitment=why.root(), evidence_on_day=day_of(node.clock())
-    )
+    day = evidence_on_day or day_of(node.clock())
+    message = WithdrawConsent(pseudonym=pseudonym, choice=choice, commitment=why.root(), evidence_on_day=day)
     documents.keep(node.vault, node.chain, pseudonym, Kind.REASON, message.commitment, encode(why))
-    node.submit_signed((message,), (custodian_held_key(node, pseudonym),))
+    node.submit_signed((message,), (key,))
 
 
 @dataclass(frozen=True)
@@ -140,6 +173,11 @@ def rules_for(node: Node, reader: Reader, pseudonym: Pseudonym, *, ticket: Diges
         ticket=tuple(held[each] for each in of_ticket) if set(of_ticket) <= held.keys() else (),
     )
     return HeldRules(rules, tuple(each for _, each in wanted if each not in held), of_ticket)
+
+
+def choice_trees(node: Node, commitments: Sequence[Digest]) -> dict[Digest, Provision]:
+    """Return the rules of choices, in force or not, by commitment, as far as they are held here."""
+    return _held_trees(node, [(Kind.CHOICE, each) for each in commitments])
 
 
 def _held_trees(node: Node, wanted: Sequence[tuple[Kind, Digest]]) -> dict[Digest, Provision]:

@@ -1,0 +1,9 @@
+"""Shapes: what the ledger and the sealed rules say, as FHIR resources; one module for each type.
+
+Nothing here asks who wants to know, and nothing is kept: a shape is made from values whenever somebody may see it.
+"""
+
+from typing import Final
+
+DERIVED: Final = frozenset({"Consent"})
+"""Types of which nothing is stored: a record of one would say something else than the ledger."""

@@ -1,4 +1,4 @@
-"""A SMART app in Chromium: launched by a person and by an EHR, let in, shows records, stops when its access is ended."""
+"""A SMART app in Chromium: launched by a person and by an EHR, let in, shows records, stops when access is ended."""
 
 from collections.abc import Iterator
 
@@ -59,8 +59,8 @@ def expect_nothing(page: Page) -> None:
 def test_a_patient_lets_the_app_in_sees_their_record_and_ends_its_access(at: Clinic, page: Page) -> None:
     page.goto(f"{at.home}/launch.html")
     sign_in(page, "eleanor")
-    expect(page.get_by_role("heading", name="Let Weights in?")).to_be_visible()
-    page.get_by_role("button", name="Let it in", exact=True).click()
+    expect(page.get_by_role("heading", name="Do you want to give Weights access?")).to_be_visible()
+    page.get_by_role("button", name="Give access", exact=True).click()
     expect_weights(page, "Patient")
     end_access(page, at)
     expect_nothing(page)
@@ -70,7 +70,7 @@ def test_a_patient_lets_the_app_in_sees_their_record_and_ends_its_access(at: Cli
 def test_an_ehr_launches_the_app_with_a_patient_in_context(at: Clinic, page: Page) -> None:
     page.goto(at.smart.desk.launch(at.nurse, at.app, at.pseudonym))
     sign_in(page, "nurse")
-    page.get_by_role("button", name="Let it in", exact=True).click()
+    page.get_by_role("button", name="Give access", exact=True).click()
     expect_weights(page, "Practitioner")
     end_access(page, at)
     expect_nothing(page)
@@ -80,22 +80,23 @@ def test_staff_says_which_patient_it_is_about(at: Clinic, page: Page) -> None:
     page.goto(f"{at.home}/launch.html")
     sign_in(page, "nurse")
     page.get_by_label("NHS number").fill(NUMBER)
-    page.get_by_label("Date of birth").fill(BORN)
+    for label, text in zip(("Year", "Month", "Day"), BORN.split("-"), strict=True):
+        page.get_by_label(label).fill(text)
     page.get_by_role("button", name="Continue").click()
-    page.get_by_role("button", name="Let it in", exact=True).click()
+    page.get_by_role("button", name="Give access", exact=True).click()
     expect_weights(page, "Practitioner")
 
 
 def test_what_was_left_out_is_not_shown(at: Clinic, page: Page) -> None:
     page.goto(f"{at.home}/launch.html")
     sign_in(page, "eleanor")
-    page.get_by_label("observation").uncheck()
-    page.get_by_role("button", name="Let it in", exact=True).click()
+    page.get_by_label("test results and measurements").uncheck()
+    page.get_by_role("button", name="Give access", exact=True).click()
     expect(page.get_by_role("status")).to_contain_text("Cannot show anything")
 
 
 def test_an_app_that_is_not_let_in_is_told_so(at: Clinic, page: Page) -> None:
     page.goto(f"{at.home}/launch.html")
     sign_in(page, "eleanor")
-    page.get_by_role("button", name="Do not let it in").click()
+    page.get_by_role("button", name="Do not give access").click()
     expect(page.get_by_role("status")).to_contain_text("the person did not let this app in")

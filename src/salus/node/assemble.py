@@ -57,6 +57,15 @@ class Node:
         with self.vault.database.writing() as connection:
             schema.prepare(connection)
 
+    def title(self) -> str:
+        """Return what people call the organisation; its id while no ledger says."""
+        try:
+            with self.engine.snapshot() as reader:
+                found = membership.member(reader, self.organisation)
+        except Unavailable:
+            found = None
+        return self.organisation if found is None else found.name
+
     def signing(self, use: KeyUse) -> SigningKey:
         """Return the organisation's own signing key for a use."""
         return self.keys.signing(use)

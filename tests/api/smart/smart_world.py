@@ -176,6 +176,12 @@ def hidden(page: Any) -> dict[str, str]:
     return {name: unescape(value) for name, value in found}
 
 
+def born(date: str) -> dict[str, str]:
+    """The fields of a date of birth, as people write it."""
+    year, month, day = date.split("-")
+    return {"day": str(int(day)), "month": str(int(month)), "year": year}
+
+
 def allow(browser: TestClient, page: Any, *, leaving_out: str = "") -> Any:
     """Let the app in, with every box ticked but those of one scope."""
     boxes = re.findall(r'<input type="checkbox" id="\w+" name="(\w+)" value="([^"]*)" checked>', page.text)

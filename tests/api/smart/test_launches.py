@@ -18,6 +18,7 @@ from tests.api.smart.smart_world import (
     NUMBER,
     Hall,
     allow,
+    born,
     hidden,
     public_jwks,
     went_back,
@@ -70,12 +71,12 @@ def test_staff_says_which_patient_it_is_about_and_it_is_in_no_address(here: Hall
     assert here.sign_in(browser, here.staff).headers["location"] == "/oauth/consent"
     assert browser.get("/oauth/consent").headers["location"] == "/oauth/patient"
     page = browser.get("/oauth/patient")
-    wrong = browser.post("/oauth/patient", data={**hidden(page), "number": NUMBER, "born": "1980-02-28"})
+    wrong = browser.post("/oauth/patient", data={**hidden(page), "number": NUMBER, **born("1980-02-28")})
     assert (wrong.status_code, NUMBER in wrong.text) == (400, False)
     for number in ("9990000026", "123", ""):
-        other = browser.post("/oauth/patient", data={**hidden(page), "number": number, "born": BORN})
+        other = browser.post("/oauth/patient", data={**hidden(page), "number": number, **born(BORN)})
         assert other.text == wrong.text
-    chosen = browser.post("/oauth/patient", data={**hidden(page), "number": NUMBER, "born": BORN})
+    chosen = browser.post("/oauth/patient", data={**hidden(page), "number": NUMBER, **born(BORN)})
     assert chosen.headers["location"] == "/oauth/consent"
     code = went_back(allow(browser, browser.get("/oauth/consent")))["code"]
     given = here.redeem(browser, code).json()

@@ -21,6 +21,7 @@ from salus.api.smart.browsers import Browser, Browsers
 from salus.api.smart.client_authentication import ClientAuthentication
 from salus.api.smart.desk import Desk, Manager
 from salus.api.smart.outside import Fetch, OutsideSignIn, fetch
+from salus.api.smart.pages import Pages
 from salus.api.smart.settings import SmartSettings
 from salus.api.smart.signing_keys import SigningKeys
 from salus.api.smart.token_endpoint import PatientId, TokenEndpoint
@@ -57,6 +58,7 @@ class Smart:
     def __init__(self, node: Node, settings: SmartSettings, patient_id: PatientId, *, fetching: Fetch = fetch) -> None:
         rows = SealedRows(node.vault, node.chain)
         self._settings = settings
+        self._pages = Pages(node.title())
         self.apps, self.accounts, bearers = Apps(node, rows), Accounts(node, rows), Bearers(node, rows)
         self.grants = Grants(node, rows, apps=self.apps, accounts=self.accounts, bearers=bearers)
         self.gate = Gate(self.grants)
@@ -101,7 +103,7 @@ class Smart:
             Route(pages.STYLE_PATH, _style, methods=["GET"]),
             *(Route(path, _for_programs(handler), methods=["POST"]) for path, handler in for_programs.items()),
             *(Route(path, _preflight, methods=["OPTIONS"]) for path in for_programs),
-            *(Route(path, _for_people(handler), methods=[method]) for path, handler, method in for_people),
+            *(Route(path, self._for_people(handler), methods=[method]) for path, handler, method in for_people),
         ]
 
     def close(self) -> None:
@@ -190,7 +192,7 @@ class Smart:
     async def choose_patient(self, http: Request) -> Response:
         """A number and a date of birth come."""
         browser, form = await self._own(http)
-        number, born = form.get("number", ""), form.get("born", "")
+        number, born = form.get("number", ""), _date(form)
         try:
             found = await self._run(lambda: self.desk.find_patient(browser.account, number=number, born=born))
         except Refused as refused:
@@ -206,7 +208,7 @@ class Smart:
             return pages.go(PATIENT_PATH)
         if proposal.patient != browser.state.patient:
             await self._run(lambda: self._browsers.change(browser, patient=proposal.patient))
-        return pages.page(
+        return self._pages.page(
             "consent",
             goes_to=browser.asked.redirect_uri,
             app=proposal.app.name,
@@ -239,7 +241,7 @@ class Smart:
         if browser is None or not browser.account:
             return pages.go(SIGN_IN_PATH)
         name, given = await self._run(lambda: self._manager.given_by(browser.account))
-        return pages.page("apps", name=name, given=given, form=browser.state.form)
+        return self._pages.page("apps", name=name, given=given, form=browser.state.form)
 
     async def end_app(self, http: Request) -> Response:
         """Somebody ends an app's access."""
@@ -250,7 +252,7 @@ class Smart:
     async def sign_out(self, http: Request) -> Response:
         """Somebody signs out."""
         browser, _ = await self._own(http)
-        response = pages.message("You are signed out.", status=200)
+        response = self._pages.message("you can close this page", heading="You are signed out", status=200)
         await self._run(lambda: self._browsers.end(response, browser))
         return response
 
@@ -276,7 +278,7 @@ class Smart:
         asked = browser.state.asked
         app = await self._run(lambda: self.apps.find(asked[0].app)) if asked else None
         providers = [(each.name, each.title) for each in self._settings.providers]
-        return pages.page(
+        return self._pages.page(
             "sign_in",
             status=status,
             app=app.name if app is not None else "",
@@ -288,7 +290,7 @@ class Smart:
     async def _patient_page(self, browser: Browser, *, error: str = "") -> Response:
         app = await self._run(lambda: self.desk.require_app(browser.asked))
         status = 400 if error else 200
-        return pages.page("patient", status=status, app=app.name, form=browser.state.form, error=error)
+        return self._pages.page("patient", status=status, app=app.name, form=browser.state.form, error=error)
 
     async def _form(self, http: Request) -> dict[str, str]:
         return await read_form(http, bytes_max=self._settings.body_bytes_max)
@@ -300,24 +302,29 @@ class Smart:
 
         return await self._pool.run(said_plainly)
 
+    def _for_people(self, handler: Handler) -> Handler:
+        async def answer(http: Request) -> Response:
+            try:
+                return await handler(http)
+            except SentBack as sent:
+                return pages.go(sent.location)
+            except OAuthFailure as failure:
+                return self._pages.message(failure.words, status=failure.status)
+            except Refused as refused:
+                return self._pages.message(refused.words, status=429 if refused.refusal is Refusal.TOO_MANY else 403)
+            except NotNow:
+                return self._pages.message("this does not work at this moment: try again in a minute", status=503)
+
+        return answer
+
     def _refusal(self, asked: Asked, error: str, words: str) -> str:
         return authorization.refusal(self._settings, asked.redirect_uri, asked.state, OAuthFailure(error, words))
 
 
-def _for_people(handler: Handler) -> Handler:
-    async def answer(http: Request) -> Response:
-        try:
-            return await handler(http)
-        except SentBack as sent:
-            return pages.go(sent.location)
-        except OAuthFailure as failure:
-            return pages.message(failure.words, status=failure.status)
-        except Refused as refused:
-            return pages.message(refused.words, status=429 if refused.refusal is Refusal.TOO_MANY else 403)
-        except NotNow:
-            return pages.message("This does not work at this moment. Try again in a minute.", status=503)
-
-    return answer
+def _date(form: dict[str, str]) -> str:
+    """The date of three fields, as ISO 8601 writes it; whether there is such a day is for others to say."""
+    day, month, year = (form.get(name, "").strip() for name in ("day", "month", "year"))
+    return f"{year}-{month:0>2}-{day:0>2}"
 
 
 def _for_programs(handler: Handler) -> Handler:

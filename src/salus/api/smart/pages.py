@@ -17,34 +17,46 @@ KEPT_OUT: Final = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+PROBLEM: Final = "There is a problem"
 
 
-def page(template: str, /, *, status: int = 200, goes_to: str = "", **words: object) -> Response:
-    """Render a page.
+class Pages:
+    """The pages of one organisation, whose name each of them bears."""
 
-    Args:
-        goes_to: a URI outside to which its form may lead; browsers stop every other.
-    """
-    body = _TEMPLATES.get_template(f"{template}.html").render(style=STYLE_PATH, **words)
-    policy = [
-        "default-src 'none'",
-        "style-src 'self'",
-        f"form-action 'self' {_source(goes_to)}".rstrip(),
-        "frame-ancestors 'none'",
-        "base-uri 'none'",
-    ]
-    headers = {**KEPT_OUT, "content-security-policy": "; ".join(policy)}
-    return Response(body, status, headers, media_type="text/html; charset=utf-8")
+    def __init__(self, organisation: str) -> None:
+        self._organisation = organisation
 
+    def page(self, template: str, /, *, status: int = 200, goes_to: str = "", **words: object) -> Response:
+        """Render a page.
 
-def message(words: str, *, status: int = 400) -> Response:
-    """Render a page that says one thing."""
-    return page("message", status=status, words=words)
+        Args:
+            goes_to: a URI outside to which its form may lead; browsers stop every other.
+        """
+        known = {"style": STYLE_PATH, "organisation": self._organisation}
+        body = _TEMPLATES.get_template(f"{template}.html").render(known | words)
+        policy = [
+            "default-src 'none'",
+            "style-src 'self'",
+            f"form-action 'self' {_source(goes_to)}".rstrip(),
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        ]
+        headers = {**KEPT_OUT, "content-security-policy": "; ".join(policy)}
+        return Response(body, status, headers, media_type="text/html; charset=utf-8")
+
+    def message(self, words: str, *, heading: str = PROBLEM, status: int = 400) -> Response:
+        """Render a page that says one thing."""
+        return self.page("message", status=status, heading=heading, words=words, is_problem=status >= 400)
 
 
 def go(location: str) -> Response:
     """Send a browser on, with GET."""
     return RedirectResponse(location, 303, KEPT_OUT)
+
+
+def sentence(words: str) -> str:
+    """What a refusal says, as people write it."""
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
 
 
 def _source(uri: str) -> str:
@@ -53,3 +65,6 @@ def _source(uri: str) -> str:
     if not uri:
         return ""
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
+
+
+_TEMPLATES.filters["sentence"] = sentence

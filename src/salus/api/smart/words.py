@@ -5,15 +5,36 @@ from typing import Final
 
 from salus.api.smart.scopes import ANY, Context, Scope, parse, resources
 
-VERBS: Final = (("r", "see"), ("s", "search"), ("c", "add"), ("u", "change"), ("d", "delete"))
+VERBS: Final = (("rs", "see"), ("c", "add"), ("u", "change"), ("d", "delete"))
+KINDS: Final = {
+    ANY: "records of every kind",
+    "AllergyIntolerance": "allergies and reactions",
+    "Appointment": "appointments",
+    "CarePlan": "care plans",
+    "CareTeam": "care teams",
+    "Condition": "conditions and diagnoses",
+    "Consent": "sharing choices",
+    "DiagnosticReport": "test reports",
+    "DocumentReference": "letters and documents",
+    "Encounter": "visits and hospital stays",
+    "Immunization": "vaccinations",
+    "MedicationRequest": "prescriptions",
+    "MedicationStatement": "medicines that are taken",
+    "Observation": "test results and measurements",
+    "Patient": "personal details (name, date of birth, address)",
+    "Procedure": "procedures and operations",
+}
 OTHERS: Final = {
-    "openid": "know that it is you each time",
-    "fhirUser": "know which entry of this organisation you are",
-    "profile": "know which entry of this organisation you are",
+    "openid": "recognise you when you come back",
+    "fhirUser": "know who you are in the records of this organisation",
+    "profile": "know who you are in the records of this organisation",
     "launch": "know which patient you were looking at",
     "launch/patient": "know which patient it is about",
     "online_access": "go on while you are signed in, for up to 12 hours",
     "offline_access": "go on for 90 days, also while you are away",
+    "salus/history": "see who looked at your records, with the proof",
+    "salus/tickets": "see, give and end tickets, by which others may see these records",
+    "salus/ledger": "read which members there are, and what the ledger answered this organisation",
 }
 
 
@@ -25,13 +46,13 @@ def words_of(scopes: tuple[str, ...], *, is_patient: bool) -> list[tuple[str, st
 
 
 def _records(scope: Scope, *, is_patient: bool) -> str:
-    verbs = [verb for letter, verb in VERBS if letter in scope.interactions]
+    verbs = [verb for letters, verb in VERBS if set(letters) & set(scope.interactions)]
     listed = verbs[0] if len(verbs) == 1 else f"{', '.join(verbs[:-1])} and {verbs[-1]}"
-    kind = "all records" if scope.type == ANY else f"records of the kind {_spaced(scope.type)}"
-    about_one = " about you" if is_patient else " about this patient"
-    whose = about_one if scope.context is Context.PATIENT else " that you may see"
+    kind = KINDS.get(scope.type, f"records of the kind {_spaced(scope.type)}")
+    whose = ("your " if is_patient else "this patient’s ") if scope.context is Context.PATIENT else ""
+    limit = "" if whose else " that you may see yourself"
     where = " and ".join(f"{name} is {value}" for name, value in scope.narrowing)
-    return f"{listed} {kind}{whose}" + (f", where {where}" if where else "")
+    return f"{listed} {whose}{kind}{limit}" + (f", where {where}" if where else "")
 
 
 def _spaced(name: str) -> str:

@@ -268,7 +268,7 @@ class Accounts:
         kept = found.account.passwords[0] if found is not None and found.account.passwords else _NO_PASSWORD
         digest = _scrypt(_normal(password)[:PASSWORD_BYTES_MAX], kept)  # 2
         if not hmac.compare_digest(digest, kept.digest) or found is None:
-            raise Refused(Refusal.SIGN_IN_UNFIT, "expected a name and its password: check both")
+            raise Refused(Refusal.SIGN_IN_UNFIT, "this name and this password do not go together: check both")
         return found.id
 
     def sign_in_linked(self, *, issuer: str, subject: str) -> AccountId:

@@ -33,6 +33,7 @@ class BearerKind(IntEnum):
     REFRESH = 4
     LAUNCH = 5
     PAGE = 6
+    HISTORY_PAGE = 7
 
 
 V = TypeVar("V", bound=msgspec.Struct)

@@ -54,7 +54,7 @@ def test_it_claims_every_type_and_what_is_registered(rest: dict) -> None:
     assert [each["type"] for each in rest["resource"]] == list(r4().resource_types)
     registered = {each.code for each in INTERACTIONS if not each.code.startswith("$")}
     claimed = {each["code"] for each in [*rest["interaction"], *rest["resource"][0]["interaction"]]}
-    assert claimed == registered - {"capabilities", "next-page"} | {"batch"}
+    assert claimed == registered - {"capabilities"} | {"batch"}
 
 
 @pytest.mark.parametrize("kind", r4().resource_types)

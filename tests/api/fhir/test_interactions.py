@@ -284,6 +284,7 @@ def test_metadata_says_what_is_registered_to_anybody(here: Hospital) -> None:
         "read",
         "vread",
         "history-instance",
+        "history-type",
         "search-type",
         "create",
         "update",

@@ -16,7 +16,7 @@ from salus.node.shapes import DERIVED
 
 PUBLISHED_S: Final = 1_764_288_000
 _WHOLE_SYSTEM: Final = ("transaction", "batch", "search-system", "history-system")
-_NOT_LISTED: Final = ("capabilities", "next-page")
+_NOT_LISTED: Final = ("capabilities",)
 CONSENT_MANAGEMENT: Final = "http://hl7.org/fhir/us/consent-management"
 _OF_CONSENT_MANAGEMENT: Final = {"$fileConsent": "file-consent", "$revokeConsent": "revoke-consent"}
 """Operations that HL7's Scalable Consent Management defines."""

@@ -2,14 +2,27 @@
 
 from typing import Final
 
-from salus.api.fhir import bundling, conditional, consents, derived, operations, reading, searching, writing
+from salus.api.fhir import (
+    across,
+    bundling,
+    conditional,
+    consents,
+    derived,
+    histories,
+    operations,
+    reading,
+    searching,
+    writing,
+)
 from salus.api.fhir.call import Interaction, Level
 from salus.api.fhir.capability import metadata
 from salus.node.shapes import DERIVED
 
 INTERACTIONS: Final = (
     Interaction("capabilities", Level.SYSTEM, "GET", "/metadata", metadata, is_open=True),
-    Interaction("next-page", Level.SYSTEM, "GET", "/", searching.next_page),
+    Interaction("search-system", Level.SYSTEM, "GET", "/", across.search_system),
+    Interaction("search-system", Level.SYSTEM, "POST", "/_search", across.search_system, takes_form=True),
+    Interaction("history-system", Level.SYSTEM, "GET", "/_history", histories.history_system),
     Interaction(
         "$everything", Level.INSTANCE, "GET", "/Patient/{id}/$everything", searching.everything, kind="Patient"
     ),
@@ -57,10 +70,11 @@ INTERACTIONS: Final = (
     ),
     Interaction("search-type", Level.TYPE, "GET", "/{kind}", searching.search_type),
     Interaction("search-type", Level.TYPE, "POST", "/{kind}/_search", searching.search_type, takes_form=True),
+    Interaction("history-type", Level.TYPE, "GET", "/{kind}/_history", histories.history_type),
     Interaction("read", Level.INSTANCE, "GET", "/{kind}/{id}", reading.read),
     Interaction("vread", Level.INSTANCE, "GET", "/{kind}/{id}/_history/{version}", reading.vread),
-    Interaction("history-instance", Level.INSTANCE, "GET", "/{kind}/{id}/_history", reading.history),
-    Interaction("search-type", Level.INSTANCE, "GET", "/{kind}/{id}/{within}", searching.search_compartment),
+    Interaction("history-instance", Level.INSTANCE, "GET", "/{kind}/{id}/_history", histories.history_instance),
+    Interaction("search-type", Level.INSTANCE, "GET", "/{kind}/{id}/{within}", across.search_compartment),
     Interaction("create", Level.TYPE, "POST", "/{kind}", conditional.create, takes=True),
     Interaction("update", Level.INSTANCE, "PUT", "/{kind}/{id}", writing.update, takes=True),
     Interaction("transaction", Level.SYSTEM, "POST", "/", bundling.bundle, takes=True),

@@ -1,17 +1,12 @@
-"""Read, vread, and the history of one resource (FHIR R4 http.html 3.1.0.2, .3, .10)."""
+"""Read and vread (FHIR R4 http.html 3.1.0.2, .3)."""
 
-from salus.api.fhir import bundles
-from salus.api.fhir.bundles import Link
 from salus.api.fhir.call import Access, Call, Reply, Server
 from salus.api.fhir.failures import Failure, Issue, not_found
 from salus.api.fhir.reach import may_touch
 from salus.api.fhir.rendering import http_date, rendered, version_tag
 from salus.node.projections import resources
 from salus.node.projections.resources import Found
-from salus.node.services.show import Shown, Wanted, newest, show, versions
-
-VERSIONS_MAX = 1_000
-"""How many versions of a resource a history shows, the newest ones; earlier ones are read by their number."""
+from salus.node.services.show import Shown, Wanted, newest, show
 
 
 def read(server: Server, call: Call) -> Reply:
@@ -27,19 +22,6 @@ def vread(server: Server, call: Call) -> Reply:
     if not version.isascii() or not version.isdecimal() or not 1 <= int(version[:10]) <= found.version:
         raise not_found()
     return shown_as(call, require_shown(server, call.access, Wanted(found, int(version))))
-
-
-def history(server: Server, call: Call) -> Reply:
-    """Answer with the versions of a resource that may be shown, the newest first. Raises Failure: 404."""
-    found = require_found(server, call)
-    wanted = list(versions(found))[:VERSIONS_MAX]
-    shown = show(server.node, server.responder, call.access.login, wanted)
-    kept = [shown[each.key] for each in wanted if each.key in shown]
-    if not kept:
-        raise not_found()
-    base, at_s = server.settings.base, server.node.clock()
-    links = [Link("self", f"{base}/{found.type}/{found.logical_id}/_history")]
-    return Reply(200, bundles.history(base, kept, links, total=len(kept), at_s=at_s))
 
 
 def require_found(server: Server, call: Call) -> Found:

@@ -18,7 +18,9 @@ from salus.api.fhir.failures import Failure, Issue, not_found, outcome
 from salus.api.fhir.reach import search_within
 from salus.api.fhir.reading import require_found, require_shown
 from salus.api.fhir.rendering import rendered
+from salus.clinical.fhir import Fault, FhirRejected
 from salus.clinical.fhir.search import parse_query
+from salus.clinical.fhir.search.normal import span_ms
 from salus.clinical.fhir.search.queries import Criterion, Query
 from salus.clinical.fhir.summaries import summarised, with_elements
 from salus.node.bearers import BearerKind
@@ -28,9 +30,12 @@ from salus.node.services.show import Shown, newest
 
 PAGE_S: Final = 3600
 PAGE: Final = "_page"
+NO_LIMIT_MS: Final = 10**15
 PEOPLE: Final = ("Patient", "Person", "RelatedPerson")
 WHOLE_CHART: Final = "$everything"
 """Stands where a page's type would, for pages of a chart."""
+ACROSS: Final = "*"
+"""Stands there for pages of several types."""
 
 
 class PageState(msgspec.Struct, frozen=True, array_like=True):
@@ -55,25 +60,16 @@ def search_type(server: Server, call: Call) -> Reply:
     return _first_page(server, call, call.at["kind"], patient=call.access.patient)
 
 
-def search_compartment(server: Server, call: Call) -> Reply:
-    """Answer a search of one type within a patient's records (FHIR R4 3.1.1.1.1). Raises Failure, FhirRejected."""
-    if call.at["kind"] != "Patient":
-        words = "expected the compartment of a Patient, came another: search by a reference instead"
-        raise Failure(404, Issue("not-supported", "MSG_OP_NOT_ALLOWED", words))
-    found = _patient(server, call)
-    return _first_page(server, call, call.at["within"], patient=found.pseudonym)
-
-
 def everything(server: Server, call: Call) -> Reply:
     """Answer with a patient's whole chart, page by page (`Patient/$everything`). Raises Failure, FhirRejected.
 
     What the chart refers to in the directory, organisations and people who treat, comes along.
     """
-    found = _patient(server, call)
+    found = require_seen(server, call)
     asked = dict(call.query)
-    unknown = asked.keys() - {"_count", "_type", "_since", "_format", "_pretty"}
+    unknown = asked.keys() - {"_count", "_type", "_since", "start", "end", "_format", "_pretty"}
     if unknown:
-        words = "expected _count, _type and _since, came others: leave them out"
+        words = "expected start, end, _since, _type and _count, came others: leave them out"
         raise Failure(400, Issue("not-supported", "MSG_PARAM_UNKNOWN", words))
     pairs = tuple(each for each in call.query if each[0] in ("_count", "_since"))
     named = {"_since": "_lastUpdated", "_count": "_count"}
@@ -81,7 +77,8 @@ def everything(server: Server, call: Call) -> Reply:
     query = parse_query("Patient", asked_for, is_strict=True)
     search = search_within(server, call.access, "s", patient=found.pseudonym)
     types = tuple(each for each in asked.get("_type", "").split(",") if each)
-    candidates = search.chart(found.pseudonym, types, query.filters)
+    care = _care(asked.get("start", ""), asked.get("end", ""))
+    candidates = search.chart(found.pseudonym, types, query.filters, care)
     page = search.page(query, candidates, count=count_of(server, query), is_first=True)
     counted = tuple(each for each in pairs if each[0] == "_count")
     state = PageState(call.access.login.session.key.public, WHOLE_CHART, counted, (), found.pseudonym)
@@ -91,13 +88,23 @@ def everything(server: Server, call: Call) -> Reply:
     return page_reply(server, query, page, [self_link, *next_links(server, state, page)])
 
 
+def _care(start: str, end: str) -> tuple[int, int] | None:
+    """The time of care between two dates, in milliseconds, the last not included; None when neither is given."""
+    spans = [span_ms(each) if each else (-NO_LIMIT_MS, NO_LIMIT_MS) for each in (start, end)]
+    first, last = spans
+    if first is None or last is None:
+        hint = "give it as YYYY-MM-DD, or leave it out"
+        raise FhirRejected(Fault.BAD_PARAMETER, expected="a date as start and as end", came="another", hint=hint)
+    return (first[0], last[1]) if start or end else None
+
+
 def next_page(server: Server, call: Call) -> Reply:
     """Answer a link to a page. Raises Failure: 404, also for somebody else's and one that has ended.
 
     Whatever else stands in the address is passed over: some clients add a count of theirs to every link.
     """
     state, self_link = page_state(server, call)
-    kind = "Patient" if state.kind == WHOLE_CHART else state.kind
+    kind = "Patient" if state.kind in (WHOLE_CHART, ACROSS) else state.kind
     query = parsed(replace(call, query=state.pairs), kind, server.settings.base)
     search = search_within(server, call.access, "s", patient=state.patient or None)
     page = search.page(query, search.found_rows(state.rows), count=count_of(server, query), is_first=False)
@@ -118,8 +125,8 @@ def page_state(server: Server, call: Call) -> tuple[PageState, Link]:
     return state, Link("self", _page_url(server, state, tokens[0]))
 
 
-def _patient(server: Server, call: Call) -> Found:
-    """Return the Patient of an address; one who may not be seen is as one who never was. Raises Failure: 404."""
+def require_seen(server: Server, call: Call) -> Found:
+    """Return the resource of an address; one that may not be seen is as one that never was. Raises Failure: 404."""
     found = require_found(server, call)
     require_shown(server, call.access, newest(found))
     return found
@@ -155,11 +162,12 @@ def count_of(server: Server, query: Query) -> int:
 def told_url(base: str, kind: str, query: Query, pairs: Sequence[tuple[str, str]]) -> str:
     """The address of a search as this server writes it: without what was passed over, or by which people are found."""
     read = [each for number, each in enumerate(pairs, start=1) if number not in query.ignored]
-    told = urlencode([each for each in read if not _names_people(kind, each)])  # P4
+    told = urlencode([each for each in read if not names_people(kind, each)])  # P4
     return f"{base}/{kind}" + (f"?{told}" if told else "")
 
 
-def _names_people(kind: str, pair: tuple[str, str]) -> bool:
+def names_people(kind: str, pair: tuple[str, str]) -> bool:
+    """Tell whether a parameter may be one by which a person is looked for."""
     if pair[0].startswith("_") and not pair[0].startswith("_has"):
         return False
     return kind in PEOPLE or not all(
@@ -179,7 +187,7 @@ def next_links(server: Server, state: PageState, page: Page) -> list[Link]:
 
 def _page_url(server: Server, state: PageState, token: str) -> str:
     """The address of a page, under the type that was searched: there are clients that keep its parameters only."""
-    place = "" if state.kind == WHOLE_CHART else f"/{state.kind}"
+    place = "" if state.kind in (WHOLE_CHART, ACROSS) else f"/{state.kind}"
     return f"{server.settings.base}{place}?{urlencode({PAGE: token})}"
 
 

@@ -75,6 +75,14 @@ class Statements:
             .exists()
         )
 
+    def dated(self, type_name: str, parameters: Sequence[str], from_ms: int, to_ms: int) -> Condition:
+        """Return what a row meets that has a date of some parameters within a time, or no date at all."""
+        at = schema.ranges.alias()
+        numbers = [parameter_number(type_name, each) for each in parameters]
+        of_these = (at.c.row == resources.c.row) & at.c.parameter.in_(numbers)
+        within = of_these & (at.c.low < to_ms) & (at.c.high > from_ms)
+        return select(literal(1)).where(within).exists() | not_(select(literal(1)).where(of_these).exists())
+
     # One value
 
     def _one(self, criterion: Criterion, sought: SoughtPart | SoughtComposite) -> Condition:

@@ -11,28 +11,30 @@ import msgspec
 from sqlalchemy import select
 
 from salus.clinical.fhir import Fault, FhirRejected
+from salus.clinical.fhir.definitions import r4
 from salus.clinical.fhir.search.index import index
+from salus.clinical.fhir.search.parameters import parameters_of
 from salus.clinical.fhir.search.queries import Chain, Criterion, Filter, Has, Include, Query
 from salus.clinical.fhir.search.values import ReferenceValue
-from salus.contracts.provisions import Verb
-from salus.ledger.identifiers import Pseudonym
 from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.projections import resources
 from salus.node.projections.resources import DIRECTORY, Found, found, in_parts
 from salus.node.projections.search_rows import Keyed
 from salus.node.projections.search_statements import Condition, Statements, all_of, any_of, order_of
+from salus.node.services.paging import Pager
 from salus.node.services.respond import Login, Responder
-from salus.node.services.show import Shown, newest, show
-from salus.vault.rows import RecordKey
+from salus.node.services.show import Shown, newest
 
 CANDIDATES_MAX = 10_000
 """How many resources a search may come upon; a wider one has to be narrowed."""
 LINKED_MAX = 1_000
 """How many resources a chain may go through."""
 INCLUDED_MAX = 1_000
-LOOKED_AHEAD_MAX = 100
-"""How many relationships are asked for to find out whether there is another page; beyond, it may turn out empty."""
+ITSELF = "{def}"
+"""Stands in FHIR's compartments for the resource whose compartment it is."""
+NO_CARE = ("_lastUpdated", "birthdate", "death-date")
+"""Dates that say nothing of when care was given."""
 ROUNDS_MAX = 4
 """How often includes are followed from what was included."""
 
@@ -67,13 +69,15 @@ class Search:
 
     def __init__(self, node: Node, responder: Responder, login: Login, reach: Reach) -> None:
         self._node = node
-        self._responder = responder
-        self._login = login
+        self._pager = Pager(node, responder, login)
         self._reach = reach
         self._statements = Statements(Keyed(node.keys.lookup), now_ms=node.clock() * 1000)
 
-    def candidates(self, query: Query) -> list[Found]:
+    def candidates(self, query: Query, focus: Found | None = None) -> list[Found]:
         """Return what a query comes upon, in order, before anything is decided about it.
+
+        Args:
+            focus: the resource in whose compartment it has to be; None for anywhere.
 
         Raises:
             FhirRejected: BAD_PARAMETER, or SEARCH_TOO_LARGE above 10,000.
@@ -81,31 +85,57 @@ class Search:
         order = [
             order_of(query.type, each.parameter, each.kind, is_descending=each.is_descending) for each in query.sort
         ]
-        rows = self._select(query.type, query.filters, order, CANDIDATES_MAX + 1)
+        if not self._reach.may(query.type):
+            return []
+        conditions = self._conditions(query.filters)
+        if focus is not None:
+            conditions.append(self._in_compartment(focus, query.type))
+        rows = self._rows(query.type, conditions, order, CANDIDATES_MAX + 1)
         if len(rows) > CANDIDATES_MAX:
-            raise _too_large(f"a search that comes upon at most {CANDIDATES_MAX:,} resources")
+            raise too_large(f"a search that comes upon at most {CANDIDATES_MAX:,} resources")
         return rows
 
-    def chart(self, pseudonym: bytes, types: Sequence[str], filters: Sequence[Filter]) -> list[Found]:
+    def chart(
+        self, pseudonym: bytes, types: Sequence[str], filters: Sequence[Filter], care: tuple[int, int] | None = None
+    ) -> list[Found]:
         """Return a relationship's resources, the Patient first, before anything is decided about them.
 
         Args:
             types: those that are wanted; none for all.
             filters: of parameters that all types have.
+            care: leave out what has dates of which none is within; Unix milliseconds, the last not included.
         """
+        theirs = [schema.resources.c.pseudonym == pseudonym, *self._conditions(filters)]
+        rows = [
+            row
+            for each in self.types_of(pseudonym, types)
+            for row in self._rows(each, [*theirs, *self._within_care(each, care)], [], CANDIDATES_MAX + 1)
+        ]
+        if len(rows) > CANDIDATES_MAX:
+            raise too_large(f"a chart of at most {CANDIDATES_MAX:,} resources")
+        return rows
+
+    def types_of(self, pseudonym: bytes, types: Sequence[str]) -> list[str]:
+        """Return which of these types a relationship has and may be found, Patient first; none stands for all."""
         columns = schema.resources.c
         with self._node.vault.database.reading() as connection:
             here = connection.scalars(select(columns.type).where(columns.pseudonym == pseudonym).distinct()).all()
-        wanted = sorted(
-            (each for each in here if not types or each in types), key=lambda each: (each != "Patient", each)
-        )
-        theirs = [columns.pseudonym == pseudonym, *self._conditions(filters)]
-        rows = [
-            row for each in wanted if self._reach.may(each) for row in self._rows(each, theirs, [], CANDIDATES_MAX + 1)
-        ]
-        if len(rows) > CANDIDATES_MAX:
-            raise _too_large(f"a chart of at most {CANDIDATES_MAX:,} resources")
-        return rows
+        wanted = [each for each in here if (not types or each in types) and self._reach.may(each)]
+        return sorted(wanted, key=lambda each: (each != "Patient", each))
+
+    def some_of(
+        self, pseudonym: bytes, type_name: str, filters: Sequence[Filter], *, after: int, limit: int
+    ) -> list[Found]:
+        """Return a relationship's resources of one type in the order in which they came, before anything is decided.
+
+        Args:
+            after: the row after which to go on; 0 for the first.
+        """
+        if not self._reach.may(type_name):
+            return []
+        columns = schema.resources.c
+        theirs = [columns.pseudonym == pseudonym, columns.row > after, *self._conditions(filters)]
+        return self._rows(type_name, theirs, [columns.row], limit)
 
     def directory_of(self, hits: Sequence[Shown]) -> list[Shown]:
         """Return what hits refer to in the directory."""
@@ -119,19 +149,12 @@ class Search:
         """Return the next hits out of candidates, with what the query includes.
 
         Args:
-            is_first: whether a total is counted; it is only where all candidates are of one relationship, since each
-                other one would have to be asked for at the ledger.
+            is_first: whether a total is counted, unless the query wants none.
         """
-        hits: list[Shown] = []
-        place = 0
-        while len(hits) < count and place < len(candidates):
-            part = candidates[place : place + max(count - len(hits), 1)]
-            hits += self._shown(part)
-            place += len(part)
-        allowed: dict[Pseudonym, frozenset[RecordKey]] = {}
-        rest = self._from_first_allowed(candidates[place:], allowed)
-        total = self._total(query, hits, rest, allowed) if is_first else None
-        return Page(hits, self.included(query.includes, hits), tuple(each.row for each in rest), total)
+        with_total = is_first and query.total != "none"
+        cut = self._pager.cut([newest(each) for each in candidates], count=count, with_total=with_total)
+        rest = tuple(each.found.row for each in cut.rest)
+        return Page(cut.hits, self.included(query.includes, cut.hits), rest, cut.total)
 
     def found_rows(self, rows: Sequence[int]) -> list[Found]:
         """Return the resources of some rows, in this order, as far as they are still what they were."""
@@ -152,6 +175,20 @@ class Search:
         narrowed = self._reach.narrowed(of.type)
         return not narrowed or bool(self._rows(of.type, [schema.resources.c.row == of.row], [], 1))
 
+    def may(self, type_name: str) -> bool:
+        """Tell whether resources of a type may be found at all."""
+        return self._reach.may(type_name)
+
+    def within_reach(self, type_name: str) -> list[Condition]:
+        """Return what a row of `node_resources` has to meet, of a type that may be found."""
+        within: list[Condition] = []
+        if self._reach.patient is not None:
+            within.append(schema.resources.c.pseudonym.in_((self._reach.patient, DIRECTORY)))
+        narrowed = self._reach.narrowed(type_name)
+        if narrowed:
+            within.append(any_of([all_of(self._conditions(each)) for each in narrowed]))
+        return within
+
     def included(self, includes: Sequence[Include], hits: Sequence[Shown]) -> list[Shown]:
         """Return what is sent with hits: what they refer to and what refers to them, as far as it may be shown."""
         known = {(each.type, each.logical_id) for each in hits}
@@ -164,7 +201,7 @@ class Search:
             known |= {(each.type, each.logical_id) for each in named}
             sent += fresh
             if len(sent) > INCLUDED_MAX:
-                raise _too_large(f"hits with which at most {INCLUDED_MAX:,} resources are sent")
+                raise too_large(f"hits with which at most {INCLUDED_MAX:,} resources are sent")
             if not fresh:
                 break
         return sent
@@ -186,11 +223,26 @@ class Search:
         rows = [each.row for each in self._allowed(wanted.source_type, wanted.filter)]
         return self._statements.referred_by(wanted.source_type, wanted.parameter, rows)
 
+    def _in_compartment(self, focus: Found, type_name: str) -> Condition:
+        """That something is in the compartment of a resource (FHIR R4 2.36); a patient's is the chart."""
+        if focus.type == "Patient":
+            return schema.resources.c.pseudonym == focus.pseudonym
+        codes = r4().compartments[focus.type].parameters.get(type_name, ())
+        reference = Keyed(self._node.keys.lookup).reference(focus.type, focus.logical_id)
+        refers = [self._statements.refers_to(type_name, each, [reference]) for each in codes if each != ITSELF]
+        return any_of([*refers, *([schema.resources.c.row == focus.row] if ITSELF in codes else [])])
+
+    def _within_care(self, type_name: str, care: tuple[int, int] | None) -> list[Condition]:
+        if care is None:
+            return []
+        dates = [each.code for each in parameters_of(type_name).values() if each.kind == "date"]
+        return [self._statements.dated(type_name, [each for each in dates if each not in NO_CARE], *care)]
+
     def _allowed(self, type_name: str, wanted: Filter) -> list[Found]:
         """The resources that a chain goes through, of those that may be seen."""
         linked = self._select(type_name, [wanted], [], LINKED_MAX + 1)
         if len(linked) > LINKED_MAX:
-            raise _too_large(f"a chain through at most {LINKED_MAX:,} resources")
+            raise too_large(f"a chain through at most {LINKED_MAX:,} resources")
         shown = {(each.type, each.logical_id) for each in self._shown(linked)}
         return [each for each in linked if (each.type, each.logical_id) in shown]
 
@@ -204,57 +256,13 @@ class Search:
     ) -> list[Found]:
         columns = schema.resources.c
         within = [columns.type == type_name, columns.deleted == 0, *conditions]
-        if self._reach.patient is not None:
-            within.append(columns.pseudonym.in_((self._reach.patient, DIRECTORY)))
-        narrowed = self._reach.narrowed(type_name)
-        if narrowed:
-            within.append(any_of([all_of(self._conditions(each)) for each in narrowed]))
-        statement = select(schema.resources).where(all_of(within))
+        statement = select(schema.resources).where(all_of([*within, *self.within_reach(type_name)]))
         statement = statement.order_by(*order, columns.updated_s.desc(), columns.row.desc()).limit(limit)  # type: ignore[arg-type]
         with self._node.vault.database.reading() as connection:
             return [found(row) for row in connection.execute(statement)]
 
     def _shown(self, wanted: Sequence[Found]) -> list[Shown]:
-        versions = [newest(each) for each in wanted]
-        shown = show(self._node, self._responder, self._login, versions, Verb.SEARCH)
-        return [shown[each.key] for each in versions if each.key in shown and not shown[each.key].is_deleted]
-
-    def _from_first_allowed(
-        self, rest: Sequence[Found], allowed: dict[Pseudonym, frozenset[RecordKey]]
-    ) -> Sequence[Found]:
-        """Drop what may not be shown before the next hit: that there is another page says that it has one.
-
-        Args:
-            allowed: of the relationships that were asked about, what may be shown of the rest.
-        """
-        for place, each in enumerate(rest):
-            if each.pseudonym not in allowed:
-                if len(allowed) == LOOKED_AHEAD_MAX:
-                    return rest[place:]
-                allowed[each.pseudonym] = self._allowed_of(each.pseudonym, rest)
-            if each.key in allowed[each.pseudonym]:
-                return rest[place:]
-        return ()
-
-    def _total(
-        self,
-        query: Query,
-        hits: Sequence[Shown],
-        rest: Sequence[Found],
-        allowed: dict[Pseudonym, frozenset[RecordKey]],
-    ) -> int | None:
-        relationships = {each.pseudonym for each in rest}
-        if query.total == "none" or len(relationships - {DIRECTORY}) > 1:
-            return None if rest else len(hits)
-        for each in relationships - allowed.keys():
-            allowed[each] = self._allowed_of(each, rest)
-        return len(hits) + sum(each.key in allowed[each.pseudonym] for each in rest)
-
-    def _allowed_of(self, pseudonym: Pseudonym, rest: Sequence[Found]) -> frozenset[RecordKey]:
-        keys = [each.key for each in rest if each.pseudonym == pseudonym]
-        if pseudonym == DIRECTORY:
-            return frozenset(keys)
-        return self._responder.allowed(self._login, pseudonym, Verb.SEARCH, keys)
+        return self._pager.shown([newest(each) for each in wanted])
 
     # Includes
 
@@ -291,6 +299,6 @@ class Search:
         return self._rows(include.source_type, [refers], [], INCLUDED_MAX + 1)
 
 
-def _too_large(expected: str) -> FhirRejected:
+def too_large(expected: str) -> FhirRejected:
     hint = "name a patient, or more that has to hold"
     return FhirRejected(Fault.SEARCH_TOO_LARGE, expected=expected, came="a wider one", hint=hint)

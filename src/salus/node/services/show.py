@@ -3,7 +3,7 @@
 Resources about nobody, the directory, are opened as they are. What is withheld looks like what was never there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from salus.contracts.provisions import Verb
@@ -69,11 +69,6 @@ def show(
 def newest(found: Found) -> Wanted:
     """Return the newest version of a resource."""
     return Wanted(found, found.version)
-
-
-def versions(found: Found) -> Iterator[Wanted]:
-    """Yield every version that a resource had, the newest first."""
-    return (Wanted(found, version) for version in range(found.version, 0, -1))
 
 
 def _updated_s(node: Node, wanted: Sequence[Wanted]) -> dict[RecordKey, int]:

@@ -25,6 +25,7 @@ class Path:
         name: what the path is; hint: what leaks when it does.
         headers: more fields; `content-type` is FHIR's JSON unless it says otherwise.
         follows: whether links to next pages are followed.
+        is_whole: whether it is about all patients at once; then only the secret's words tell that it leaks.
     """
 
     name: str
@@ -34,10 +35,15 @@ class Path:
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     follows: bool = False
+    is_whole: bool = False
 
 
 def _get(name: str, url: str, hint: str = "that there is a secret", **headers: str) -> Path:
     return Path(name, "GET", url, hint, headers={key.replace("_", "-"): value for key, value in headers.items()})
+
+
+def _whole(name: str, url: str) -> Path:
+    return Path(name, "GET", url, "the secret itself", is_whole=True)
 
 
 def _pages(name: str, url: str) -> Path:
@@ -92,9 +98,26 @@ PATHS: Final = (
         "patient={patient}",
         {"content-type": "application/x-www-form-urlencoded"},
     ),
+    _get("search over types", "?_type=Condition,Observation&patient={patient}", "the secret itself"),
+    _get("search over types by id", "?_type=Condition,Observation&_id={secret}", "the secret itself"),
+    _get("search over all types", "?_id={secret},{measured}", "the secret itself"),
+    _get("search over types by label", "?_type=Condition,Observation&patient={patient}&_security=PSY"),
+    _pages("search over types in pages", "?_type=Condition,Observation&patient={patient}&_count=1&_sort=_id"),
+    Path(
+        "posted search over types",
+        "POST",
+        "_search",
+        "the secret itself",
+        "_type=Condition,Observation&patient={patient}",
+        {"content-type": "application/x-www-form-urlencoded"},
+    ),
     _get("compartment", "Patient/{patient}/Condition", "the secret itself"),
     _get("compartment of everything", "Patient/{patient}/*"),
     _get("compartment of an encounter", "Encounter/{encounter}/Condition"),
+    _get("compartment of an encounter with everything", "Encounter/{encounter}/*"),
+    _get(
+        "compartment of a practitioner", "Practitioner/{practitioner}/Encounter?_has:Condition:encounter:_id={secret}"
+    ),
     # Numbers
     _get("count", "Condition?patient={patient}&_summary=count", "by the total"),
     _get("total", "Condition?patient={patient}&_total=accurate&_count=1", "by the total"),
@@ -124,8 +147,14 @@ PATHS: Final = (
     _get("everything of a type", "Patient/{patient}/$everything?_type=Condition", "the secret itself"),
     _get("everything since", "Patient/{patient}/$everything?_since=2000-01-01", "the secret itself"),
     _pages("everything in pages", "Patient/{patient}/$everything?_count=2"),
+    _get("everything of a time", "Patient/{patient}/$everything?start=2019-01-01&end=2021-01-01", "the secret itself"),
     _get("everything of an encounter", "Encounter/{encounter}/$everything"),
     _get("history of the patient", "Patient/{patient}/_history"),
+    _get("history of the secret since", "Condition/{secret}/_history?_since=2000-01-01", "the secret itself"),
+    _get("history of the secret at a time", "Condition/{secret}/_history?_at=2099-01-01", "the secret itself"),
+    _whole("history of the type", "Condition/_history?_count=1000"),
+    _whole("history of the type since", "Observation/_history?_since=2000-01-01&_count=1000"),
+    _whole("history of everything", "_history?_count=1000"),
     _get("last n", "Observation/$lastn?patient={patient}&category=x"),
     _get("graph", "Patient/{patient}/$graphql?query={{Condition{{id}}}}"),
     _get("documents", "Patient/{patient}/$summary"),

@@ -25,17 +25,17 @@ class NameKey:
     def __init__(self, secret: bytes, use: str) -> None:
         self._siv = AESSIV(expand(secret, info=tag_prefix(use), length=KEY_SIZE_BYTES))
 
-    def name(self, content: bytes, *, kind: str) -> str:
+    def seal_name(self, content: bytes, *, kind: str) -> str:
         """Return the name of some bytes, a multiple of 3 less 1: of 32 bytes it has 64 characters."""
         return base64.b64encode(self._siv.encrypt(content, [kind.encode()]), _ALTERNATIVES).decode()
 
-    def content(self, name: str, *, kind: str) -> bytes:
+    def open_name(self, name: str, *, kind: str) -> bytes:
         """Return the bytes of a name. Raises SealBroken for what was not made with this key for this kind."""
         try:
             sealed = base64.b64decode(name.encode(), _ALTERNATIVES, validate=True)
             content = self._siv.decrypt(sealed, [kind.encode()])
         except (InvalidTag, ValueError) as error:
             raise SealBroken("a name that was not made here") from error
-        if self.name(content, kind=kind) != name:  # `+` is read as `-`: one thing has one name
+        if self.seal_name(content, kind=kind) != name:  # `+` is read as `-`: one thing has one name
             raise SealBroken("a name that was written in another way")
         return content

@@ -26,13 +26,13 @@ def name_of(node: Node, kind: str, pseudonym: Pseudonym, local: bytes) -> str:
     """
     assert len(pseudonym) == PSEUDONYM_BYTES
     assert len(local) == LOCAL_BYTES
-    return _key(node).name(pseudonym + local, kind=kind)
+    return _key(node).seal_name(pseudonym + local, kind=kind)
 
 
 def find(node: Node, kind: str, name: str) -> tuple[Pseudonym, bytes] | None:
     """Return what an id stands for; None for one that was not made here for this kind."""
     try:
-        content = _key(node).content(name, kind=kind)
+        content = _key(node).open_name(name, kind=kind)
     except SealBroken:
         return None
     return Pseudonym(content[:PSEUDONYM_BYTES]), content[PSEUDONYM_BYTES:]

@@ -238,6 +238,26 @@ bearers: Final = Table(
 )
 """Codes, tokens and cookies by keyed hashes of them; `used` is 1 where a second use is an attack."""
 
+jobs: Final = Table(
+    "node_jobs",
+    metadata,
+    Column("job", Bytes, primary_key=True),
+    Column("owner", Bytes, nullable=False, index=True),
+    Column("round", BigInteger, nullable=False),
+    Column("until_s", BigInteger, nullable=False, index=True),
+    Column("sealed", Bytes, nullable=False),
+)
+"""Long work of clients by keyed hashes of its names; `round` keeps two who go on with it from doing it twice."""
+
+job_parts: Final = Table(
+    "node_job_parts",
+    metadata,
+    Column("job", Bytes, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("sealed", Bytes, nullable=False),
+)
+"""What a job has made, or has still to do, in numbered parts; they go with it."""
+
 cursors: Final = Table(
     "node_cursors",
     metadata,

@@ -36,6 +36,8 @@ class Someone:
     login: Login
     patient: Pseudonym | None = None
     may_not: str = ""
+    client: str = "app"
+    person: str = "account"
     narrowed: dict = field(default_factory=dict)
 
     def may(self, interaction: str, _resource_type: str) -> bool:

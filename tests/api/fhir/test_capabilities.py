@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from salus.api.fhir.export_requests import MEMBER_FILTER
 from salus.api.fhir.interactions import INTERACTIONS
 from salus.clinical.fhir.definitions import r4
 from salus.clinical.fhir.search import Parameter, parameters_of
@@ -54,7 +55,7 @@ def test_it_claims_every_type_and_what_is_registered(rest: dict) -> None:
     assert [each["type"] for each in rest["resource"]] == list(r4().resource_types)
     registered = {each.code for each in INTERACTIONS if not each.code.startswith("$")}
     claimed = {each["code"] for each in [*rest["interaction"], *rest["resource"][0]["interaction"]]}
-    assert claimed == registered - {"capabilities"} | {"batch"}
+    assert claimed == registered - {"capabilities", "export-job"} | {"batch"}
 
 
 @pytest.mark.parametrize("kind", r4().resource_types)
@@ -89,6 +90,10 @@ def test_every_order_that_there_is_can_be_asked_for(here: Hospital, kind: str) -
 
 def test_every_operation_that_is_claimed_answers(here: Hospital, rest: dict) -> None:
     body = {"resourceType": "Patient", "birthDate": "2020-01-01"}
+    search = {"language": "application/x-fhir-query", "expression": "Patient?_id=ann"}
+    extension = [{"url": MEMBER_FILTER, "valueExpression": search}]
+    group = {"resourceType": "Group", "id": "g", "type": "person", "actual": True, "modifierExtension": extension}
+    assert ask(here, "feed", "PUT", "/Group/g", group).status == 201
     asked = {
         "validate": lambda: ask(here, "nurse", "POST", "/Patient/$validate", body),
         "meta": lambda: ask(here, "nurse", "GET", "/Patient/ann/$meta"),
@@ -102,8 +107,17 @@ def test_every_operation_that_is_claimed_answers(here: Hospital, rest: dict) -> 
         ),
     }
     claimed = {each["name"] for resource in rest["resource"] for each in resource["operation"]}
-    assert claimed - OF_THE_LEDGER == set(asked)
+    assert claimed - OF_THE_LEDGER == {*asked, "export"}
     assert {name: each().status for name, each in asked.items()} == dict.fromkeys(asked, 200)
+    exports = {each["definition"].rpartition("/")[2] for each in rest["operation"]} | {
+        each["definition"].rpartition("/")[2]
+        for resource in rest["resource"]
+        for each in resource["operation"]
+        if each["name"] == "export"
+    }
+    assert exports == {"export", "patient-export", "group-export"}
+    for path in ("/$export", "/Patient/$export", "/Group/g/$export"):
+        assert ask(here, "nurse", "GET", path).status == 202
 
 
 def test_it_is_told_in_xml_too(here: Hospital) -> None:

@@ -37,6 +37,8 @@ from salus.node.assemble import Node
 from salus.node.bearers import Bearers
 from salus.node.errors import NotNow, Refused
 from salus.node.sealed_rows import SealedRows
+from salus.node.services.exports import Exports
+from salus.node.services.jobs import Jobs
 from salus.node.services.respond import Responder
 
 PREFIXES: Final = ("/FHIR/R4", "/fhir")
@@ -44,14 +46,15 @@ REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}")
 CORRELATED: Final = ("x-correlation-id",)
 ANY_ORIGIN: Final = {
     "access-control-allow-origin": "*",
-    "access-control-expose-headers": "etag, last-modified, location, x-request-id, x-correlation-id",
+    "access-control-expose-headers": "etag, last-modified, location, x-request-id, x-correlation-id, "
+    "content-location, x-progress, retry-after, repr-digest, content-range",
 }
 """An app in a browser shows its token itself; nothing is answered because of where somebody comes from, or a cookie."""
 PREFLIGHT: Final = {
     **ANY_ORIGIN,
     "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
     "access-control-allow-headers": "authorization, content-type, accept, prefer, if-match, if-none-match, "
-    "if-none-exist, x-request-id, x-correlation-id",
+    "if-none-exist, if-range, range, x-request-id, x-correlation-id",
     "access-control-max-age": "600",
 }
 QUERY_BYTES_MAX: Final = 16_384
@@ -64,8 +67,9 @@ class FhirServer:
     """The FHIR routes of one node."""
 
     def __init__(self, node: Node, settings: FhirSettings, gate: Gate) -> None:
-        bearers = Bearers(node, SealedRows(node.vault, node.chain))
-        self._server = Server(node, Responder(node), bearers, settings, INTERACTIONS)
+        rows, responder = SealedRows(node.vault, node.chain), Responder(node)
+        exports = Exports(node, responder, Jobs(node, rows, "export"))
+        self._server = Server(node, responder, Bearers(node, rows), exports, settings, INTERACTIONS)
         self._settings = settings
         self._gate = gate
         self._pool = Pool(settings.threads, waiting_max=settings.waiting_max)
@@ -104,7 +108,7 @@ class FhirServer:
         said, shape = _identified(headers), PLAIN  # 1
         try:
             query = tuple(http.query_params.multi_items())
-            shape = wanted(query, headers)
+            shape = PLAIN if interaction.is_alone else wanted(query, headers)
             self._require_fit(http, interaction, headers)
             access = NOBODY if interaction.is_open else await self._pool.run(lambda: self._gate.access(headers))  # 2
             body = await self._body(http, interaction, headers) if interaction.takes else b""
@@ -124,7 +128,7 @@ class FhirServer:
     def _done(self, interaction: Interaction, call: Call, shape: Wanted) -> Reply:
         with plainly():
             reply = interaction.handler(self._server, call)
-        return replace(reply, content=written(reply.content, shape))
+        return reply if reply.media_type else replace(reply, content=written(reply.content, shape))
 
     def _require_fit(self, http: Request, interaction: Interaction, headers: Mapping[str, str]) -> None:
         if len(http.scope["query_string"]) > QUERY_BYTES_MAX:
@@ -187,5 +191,5 @@ def _identified(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _response(reply: Reply, shape: Wanted, said: Mapping[str, str]) -> Response:
     headers = {**said, **ANY_ORIGIN, **reply.headers, "cache-control": "no-store", "x-content-type-options": "nosniff"}
-    media_type = f"{shape.format}; fhirVersion=4.0" if reply.content else None
+    media_type = reply.media_type or (f"{shape.format}; fhirVersion=4.0" if reply.content else None)
     return Response(reply.content, reply.status, headers, media_type=media_type)

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from salus.api.fhir.settings import FhirSettings
 from salus.node.assemble import Node
 from salus.node.bearers import Bearers
+from salus.node.services.exports import Exports
 from salus.node.services.respond import Login, Responder
 from salus.node.shapes import DERIVED
 
@@ -23,6 +24,14 @@ class Access(Protocol):
     def patient(self) -> bytes | None:
         """The pseudonym of the only patient whose records may be touched; None where any may."""
 
+    @property
+    def client(self) -> str:
+        """The id of the app that asks."""
+
+    @property
+    def person(self) -> str:
+        """The account as which it asks."""
+
     def may(self, interaction: str, resource_type: str, /) -> bool:
         """Tell whether an interaction (`c`, `r`, `u`, `d`, `s`) with a type is within the scopes."""
 
@@ -34,6 +43,7 @@ class _Nobody:
     """Who asks where nobody has to sign in: may do nothing."""
 
     patient = None
+    client = person = ""
 
     @property
     def login(self) -> Login:
@@ -70,6 +80,7 @@ class Server:
     node: Node
     responder: Responder
     bearers: Bearers
+    exports: Exports
     settings: FhirSettings
     interactions: tuple["Interaction", ...]
 
@@ -93,11 +104,17 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """What is answered; `content` is a resource in JSON, empty for none."""
+    """What is answered.
+
+    Args:
+        content: a resource in JSON, empty for none.
+        media_type: of a content that is no resource, and goes as it is.
+    """
 
     status: int
     content: bytes = field(default=b"", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = ""
 
 
 class Level(StrEnum):
@@ -122,6 +139,7 @@ class Interaction:
         kind: the type, where the path has it in words.
         takes: whether a resource is sent; takes_form: whether parameters are, in a form.
         is_open: whether it is answered without anybody's having signed in.
+        is_alone: whether it is asked for by itself only, in no bundle, and says itself in which format it answers.
     """
 
     code: str
@@ -133,6 +151,7 @@ class Interaction:
     takes: bool = False
     takes_form: bool = False
     is_open: bool = False
+    is_alone: bool = False
 
     def serves(self, kind: str) -> bool:
         """Tell whether it is there for a type: what is made from the ledger has rows of its own, and `$validate`."""

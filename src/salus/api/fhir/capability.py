@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from salus.api.fhir import derived
-from salus.api.fhir.call import Call, Interaction, Reply, Server
+from salus.api.fhir.call import Call, Interaction, Level, Reply, Server
 from salus.clinical.fhir.definitions import r4
 from salus.clinical.fhir.renaming import instant
 from salus.clinical.fhir.search.parameters import parameters_of
@@ -16,7 +16,10 @@ from salus.node.shapes import DERIVED
 
 PUBLISHED_S: Final = 1_764_288_000
 _WHOLE_SYSTEM: Final = ("transaction", "batch", "search-system", "history-system")
-_NOT_LISTED: Final = ("capabilities",)
+_NOT_LISTED: Final = ("capabilities", "export-job")
+BULK_DATA: Final = "http://hl7.org/fhir/uv/bulkdata"
+_OF_BULK_DATA: Final = ("$export",)
+"""Operations that FHIR Bulk Data Access defines, not FHIR itself."""
 CONSENT_MANAGEMENT: Final = "http://hl7.org/fhir/us/consent-management"
 _OF_CONSENT_MANAGEMENT: Final = {"$fileConsent": "file-consent", "$revokeConsent": "revoke-consent"}
 """Operations that HL7's Scalable Consent Management defines."""
@@ -32,7 +35,10 @@ def statement(base: str, interactions: tuple[Interaction, ...]) -> bytes:
     """Return the CapabilityStatement of these interactions, in JSON."""
     of_all = [each for each in interactions if not each.kind]
     kinds = [{"code": each} for each in _codes(of_all) if each not in _WHOLE_SYSTEM]
-    operations = {(each.kind, each.code): None for each in interactions if each.code.startswith("$")}
+    named = [each for each in interactions if each.code.startswith("$")]
+    operations = {(each.kind, each.code): None for each in named if each.level is not Level.SYSTEM}
+    of_system = dict.fromkeys(each.code for each in named if each.level is Level.SYSTEM)
+    offered = [{"name": each[1:], "definition": _definition("", each)} for each in of_system]
     whole = [{"code": each} for each in _codes(interactions) if each in _WHOLE_SYSTEM]
     resources = [
         _derived(kind, interactions) if kind in DERIVED else _resource(kind, kinds, list(operations))
@@ -51,7 +57,8 @@ def statement(base: str, interactions: tuple[Interaction, ...]) -> bytes:
         "implementation": {"description": "Records of one custodian, each released by a committed permit", "url": base},
         "fhirVersion": "4.0.1",
         "format": ["json", "xml", "application/fhir+json", "application/fhir+xml"],
-        "rest": [rest | ({"interaction": whole} if whole else {})],
+        "instantiates": [f"{BULK_DATA}/CapabilityStatement/bulk-data"],
+        "rest": [rest | ({"interaction": whole} if whole else {}) | ({"operation": offered} if offered else {})],
     }
     return msgspec.json.encode(said)
 
@@ -104,4 +111,6 @@ def _definition(kind: str, name: str) -> str:
     """The address of the definition of an operation, FHIR's own where no guide defines it."""
     if name in _OF_CONSENT_MANAGEMENT:
         return f"{CONSENT_MANAGEMENT}/OperationDefinition/{_OF_CONSENT_MANAGEMENT[name]}"
+    if name in _OF_BULK_DATA:
+        return f"{BULK_DATA}/OperationDefinition/{'-'.join(filter(None, (kind.lower(), name[1:])))}"
     return f"http://hl7.org/fhir/OperationDefinition/{kind or 'Resource'}-{name[1:]}"

@@ -8,6 +8,7 @@ from salus.api.fhir import (
     conditional,
     consents,
     derived,
+    exporting,
     histories,
     operations,
     reading,
@@ -25,6 +26,23 @@ INTERACTIONS: Final = (
     Interaction("history-system", Level.SYSTEM, "GET", "/_history", histories.history_system),
     Interaction(
         "$everything", Level.INSTANCE, "GET", "/Patient/{id}/$everything", searching.everything, kind="Patient"
+    ),
+    *(
+        Interaction("$export", level, method, path, handler, kind=kind, takes=method == "POST", is_alone=True)
+        for level, path, handler, kind in (
+            (Level.SYSTEM, "/$export", exporting.system, ""),
+            (Level.TYPE, "/Patient/$export", exporting.patients, "Patient"),
+            (Level.INSTANCE, "/Group/{id}/$export", exporting.group, "Group"),
+        )
+        for method in ("GET", "POST")
+    ),
+    *(
+        Interaction("export-job", Level.SYSTEM, method, f"/{path}", handler, is_alone=True)
+        for method, path, handler in (
+            ("GET", f"{exporting.STATUS}/{{job}}", exporting.status),
+            ("DELETE", f"{exporting.STATUS}/{{job}}", exporting.cancel),
+            ("GET", f"{exporting.FILES}/{{job}}/{{number}}", exporting.file),
+        )
     ),
     Interaction(
         "$fileConsent", Level.TYPE, "POST", "/Consent/$fileConsent", consents.file_consent, kind="Consent", takes=True

@@ -25,7 +25,8 @@ def route(interactions: Sequence[Interaction], method: str, url: str) -> Routed:
     parts = urlsplit(url)
     path = "/" + parts.path.lstrip("/")
     for each in interactions:
-        found = _pattern(each.path).fullmatch(path) if each.method == method else None
+        is_it = each.method == method and not each.is_alone
+        found = _pattern(each.path).fullmatch(path) if is_it else None
         if found is not None and not parts.scheme and not parts.netloc:
             at = each.at({name: unquote(value) for name, value in found.groupdict().items()})
             if each.serves(at.get("kind", "")):

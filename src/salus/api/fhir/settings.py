@@ -15,6 +15,7 @@ class FhirSettings:
         body_s: how long the body of one request may take, in seconds.
         body_bytes_max: of one request.
         page_count: how many hits a page has when nobody says; page_count_max: at most.
+        exports_max: exports that one client may have; export_s: how long one is kept, in seconds.
         conformance: what is asked of every resource that is written.
         needs_request_id: refuse writes without `X-Request-ID`; else one is made (NHS API standard).
     """
@@ -26,5 +27,7 @@ class FhirSettings:
     body_bytes_max: int = 50_000_000
     page_count: int = 20
     page_count_max: int = 1_000
+    exports_max: int = 8
+    export_s: int = 43_200
     needs_request_id: bool = False
     conformance: Conformance = field(default_factory=by_fhir_alone, repr=False)

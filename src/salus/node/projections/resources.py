@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
 
 from salus.contracts.record_metadata import classes_of, ids_of
 from salus.ledger.fields import CommittedFields
@@ -97,6 +97,31 @@ def find_all(node: Node, names: Iterable[tuple[str, str]]) -> list[Found]:
             for type_name, logical_id in names
         ]
     return [found(row) for row in rows if row is not None]
+
+
+def find_records(node: Node, records: Sequence[RecordId]) -> dict[RecordId, Found]:
+    """Return the resources of these records that this node has, by record."""
+    rows: dict[RecordId, Found] = {}
+    with node.vault.database.reading() as connection:
+        for part in in_parts(records):
+            for row in connection.execute(select(schema.resources).where(_COLUMNS.record_id.in_(part))):
+                rows[RecordId(row.record_id)] = found(row)
+    return rows
+
+
+def patients_after(node: Node, pseudonym: bytes, limit: int) -> list[Pseudonym]:
+    """Return the relationships that have a Patient here, in order, after one of them; empty begins."""
+    these = (_COLUMNS.pseudonym > pseudonym) & (_COLUMNS.type == "Patient") & (_COLUMNS.deleted == 0)
+    in_order = select(_COLUMNS.pseudonym).where(these).distinct().order_by(_COLUMNS.pseudonym).limit(limit)
+    with node.vault.database.reading() as connection:
+        return [Pseudonym(each) for each in connection.scalars(in_order)]
+
+
+def count_patients(node: Node) -> int:
+    """Return how many relationships have a Patient here."""
+    these = (_COLUMNS.type == "Patient") & (_COLUMNS.deleted == 0)
+    with node.vault.database.reading() as connection:
+        return connection.scalar(select(func.count(_COLUMNS.pseudonym.distinct())).where(these)) or 0
 
 
 def patient_id(node: Node, pseudonym: bytes) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from salus.clinical.fhir import Fault, FhirRejected, Resource
 from salus.clinical.fhir.patients import demographics, person_number
+from salus.clinical.fhir.strict_json import read_object
 from salus.clinical.fhir.subjects import SHARED
 from salus.ledger.identifiers import Pseudonym
 from salus.node.assemble import Node
@@ -78,9 +79,15 @@ def owner(node: Node, resource: Resource, beside: Mapping[str, Pseudonym]) -> Ps
         owners.discard(DIRECTORY)  # a Provenance of somebody's record and of an organisation is that person's
     if len(owners) > 1:
         raise _refused(Fault.SEVERAL_PATIENTS, resource, "several people")
-    if not owners and resource.type not in SHARED:  # a Binary, a Group: whoever may see it has to be decided
+    if not owners and not _is_nobodys(resource):  # a Binary, a list of people: who may see it has to be decided
         raise _refused(Fault.NO_PATIENT, resource, "none")
     return next(iter(owners), DIRECTORY)
+
+
+def _is_nobodys(resource: Resource) -> bool:
+    """Tell whether a resource is about no patient: by its type, or a Group that says by a search who is in it."""
+    is_search = resource.type == "Group" and "member" not in read_object(resource.body)
+    return is_search or resource.type in SHARED
 
 
 def _named(node: Node, reference: str, beside: Mapping[str, Pseudonym], resource: Resource) -> Pseudonym:

@@ -360,9 +360,10 @@ def test_a_token_that_the_service_ended_is_over_and_the_ticket_may_be_shown_agai
 
 
 def test_a_services_own_token_is_none_of_a_ticket(here: Clinic) -> None:
-    here.token(here.ticket())
+    fresh = service(here.node, here.smart, "Fresh")
+    assert here.exchange(here.ticket().bearer, fresh).status_code == 200
     form = {"grant_type": "client_credentials", "scope": "system/*.rs", "client_assertion_type": ASSERTION}
-    own = here.client.post("/oauth/token", data=form | {"client_assertion": here.service.assertion(here.node)}).json()
+    own = here.client.post("/oauth/token", data=form | {"client_assertion": fresh.assertion(here.node)}).json()
     assert here.smart.grants.look(own["access_token"])[0].login.ticket is None
     assert "patient" not in own
 
@@ -376,10 +377,13 @@ def test_a_service_has_no_more_by_a_ticket_than_it_was_registered_for(here: Clin
 
 def test_who_acts_for_a_patient_is_given_nothing_for_a_ticket(here: Clinic) -> None:
     person = service(here.node, here.smart, "Own")
-    account = here.smart.accounts.add_patient(here.ann.pseudonym, name="Ann")
+    ben = enrol(here.node, NhsNumber("9990000026"), BORN)
+    account = here.smart.accounts.add_patient(ben, name="Ben")
     jwks = msgspec.json.encode({"keys": [person.key.as_dict(private=False)]})
-    app = here.smart.apps.add(NewApp(AppKind.BACKEND, "Ann's", jwks=jwks, account=account)).app
-    assert here.refused(here.ticket().bearer, dataclasses.replace(person, app=app))[1] == "invalid_grant"
+    app = here.smart.apps.add(NewApp(AppKind.BACKEND, "Ben's", jwks=jwks, account=account)).app
+    status, error, words = here.refused(here.ticket().bearer, dataclasses.replace(person, app=app))
+    assert (status, error) == (400, "invalid_grant")
+    assert "not for a patient" in words
 
 
 FORMS: dict[str, tuple[dict[str, str], str]] = {

@@ -1,4 +1,4 @@
-"""Serving FHIR, and signing in for it, beside a worker's exchange: on a socket and in threads of its own."""
+"""Serving FHIR, the native API, and signing in for both, beside a worker's exchange: on a socket of its own."""
 
 import asyncio
 import contextlib
@@ -12,6 +12,7 @@ from salus.api.exchange.http_protocol import BoundedProtocol
 from salus.api.exchange.serve import Beside, uvicorn_config
 from salus.api.fhir.app import PREFIXES, FhirServer
 from salus.api.fhir.settings import FhirSettings
+from salus.api.native.app import NativeApi
 from salus.api.smart.app import Smart
 from salus.api.smart.settings import SmartSettings
 from salus.node.assemble import Node
@@ -30,8 +31,13 @@ def fhir_beside(place: FhirListen, listener: socket.socket) -> Beside:
         signing_in = SmartSettings(place.base, aliases=other_bases, providers=place.providers)
         smart = Smart(node, signing_in, lambda pseudonym: resources.patient_id(node, pseudonym))
         settings = FhirSettings(place.base, needs_request_id=place.needs_request_id, conformance=asked)
-        with contextlib.closing(smart), contextlib.closing(FhirServer(node, settings, smart.gate)) as server:
-            app = server.app(smart.routes(PREFIXES))
+        native = NativeApi(node, signing_in, smart.gate)
+        with (
+            contextlib.closing(smart),
+            contextlib.closing(native),
+            contextlib.closing(FhirServer(node, settings, smart.gate)) as server,
+        ):
+            app = server.app([*smart.routes(PREFIXES), *native.routes()])
             config = uvicorn_config(app, date_header=True, certificate=place.certificate, key=place.key)
             with _running(_Server(config), listener):
                 yield

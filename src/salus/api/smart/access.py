@@ -29,6 +29,8 @@ class Access:
         patient: the pseudonym of the only patient whose records may be touched, as soon as one scope is about the
             patient in context; None where any may.
         client: the id of the app; person: of the account, in hexadecimal.
+        about: the pseudonym of the patient in context, whatever the scopes; empty where there is none.
+        others: the scopes that are for no resources.
     """
 
     login: Login = field(repr=False)
@@ -36,6 +38,8 @@ class Access:
     patient: bytes | None
     client: str
     person: str
+    about: bytes = b""
+    others: frozenset[str] = frozenset()
 
     def may(self, interaction: str, resource_type: str) -> bool:
         """Tell whether an interaction (`c`, `r`, `u`, `d`, `s`) with a type is within the scopes."""
@@ -86,6 +90,8 @@ class Gate:
             patient=patient if any(each.is_about_one for each in usable) else None,
             client=live.app.id,
             person=live.terms.account.hex(),
+            about=patient,
+            others=frozenset(granted) - {str(each) for each in of_resources},
         )
 
 

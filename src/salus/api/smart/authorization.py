@@ -96,6 +96,7 @@ def possible(asked: Asked, app: App, account: Account) -> tuple[str, ...]:
     contexts = {Context.PATIENT} if own else {Context.PATIENT, Context.USER}
     of_resources = {str(each) for each in scopes.resources(asked.scopes) if each.context in contexts}
     others = set(asked.scopes) - {str(each) for each in scopes.resources(asked.scopes)}
+    others.discard(scopes.LEDGER if own else scopes.HISTORY)  # which only staff, and only patients, can give
     return tuple(
         each for each in asked.scopes if each in of_resources | others and (not app.scopes or each in app.scopes)
     )
@@ -104,7 +105,7 @@ def possible(asked: Asked, app: App, account: Account) -> tuple[str, ...]:
 def needs_patient(wanted: tuple[str, ...]) -> bool:
     """Tell whether scopes make sense only with a patient in context."""
     is_about_one = any(each.context is Context.PATIENT for each in scopes.resources(wanted))
-    return is_about_one or scopes.LAUNCH_PATIENT in wanted
+    return is_about_one or bool({scopes.LAUNCH_PATIENT, scopes.TICKETS} & set(wanted))
 
 
 def accepted(settings: SmartSettings, asked: Asked, code: str) -> str:

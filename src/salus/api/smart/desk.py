@@ -156,7 +156,7 @@ class Desk:
 
     def _possible(self, asked: Asked, app: App, owner: Account) -> tuple[str, ...]:
         possible = authorization.possible(asked, app, owner)
-        if not scopes.resources(possible) and not set(possible) & set(scopes.IDENTITY):
+        if not scopes.resources(possible) and not set(possible) & {*scopes.IDENTITY, *scopes.NATIVE}:
             raise self._back(asked, "invalid_scope", "nothing of this can be given by whoever signed in")
         return possible
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from salus.api.smart.client_authentication import ALGORITHMS
+from salus.api.smart.scopes import NATIVE
 from salus.api.smart.settings import SmartSettings
 from salus.api.smart.signing_keys import ALGORITHM
 from salus.api.smart.ticket_exchange import GRANT_TYPE
@@ -47,6 +48,7 @@ SCOPES: Final = [
     "patient/*.cruds",
     "user/*.cruds",
     "system/*.rs",
+    *NATIVE,
 ]
 
 

@@ -24,7 +24,12 @@ LAUNCH: Final = "launch"
 LAUNCH_PATIENT: Final = "launch/patient"
 ONLINE: Final = "online_access"
 OFFLINE: Final = "offline_access"
-_OTHERS: Final = frozenset({*IDENTITY, LAUNCH, LAUNCH_PATIENT, ONLINE, OFFLINE})
+HISTORY: Final = "salus/history"
+TICKETS: Final = "salus/tickets"
+LEDGER: Final = "salus/ledger"
+NATIVE: Final = (HISTORY, TICKETS, LEDGER)
+"""Of the native API, which FHIR has no word for (docs/native.md)."""
+_OTHERS: Final = frozenset({*IDENTITY, LAUNCH, LAUNCH_PATIENT, ONLINE, OFFLINE, *NATIVE})
 _V1: Final = {"read": "rs", "write": "cud", ANY: INTERACTIONS}
 _SCOPE: Final = re.compile(r"(patient|user|system)/(\*|[A-Z][A-Za-z]{1,63})\.(c?r?u?d?s?|read|write|\*)(?:\?(.+))?")
 _PARAMETER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")

@@ -127,7 +127,9 @@ class TokenEndpoint:
         if app.kind is not AppKind.BACKEND or "client_assertion" not in form:
             raise OAuthFailure("unauthorized_client", "expected a backend service with an assertion of its own")
         named = form.get("scope") or " ".join(app.scopes)  # RFC 6749 3.3: without one, what it was registered with
-        wanted = [str(each) for each in scopes.resources(_read(named)) if each.context is Context.SYSTEM]
+        asked = _read(named)
+        wanted = [str(each) for each in scopes.resources(asked) if each.context is Context.SYSTEM]
+        wanted += [each for each in asked if each == scopes.LEDGER]
         allowed = tuple(each for each in wanted if not app.scopes or each in app.scopes)
         if not allowed:
             raise OAuthFailure("invalid_scope", "expected scopes of the context system that this service may have")

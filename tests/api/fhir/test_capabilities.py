@@ -55,7 +55,7 @@ def test_it_claims_every_type_and_what_is_registered(rest: dict) -> None:
     assert [each["type"] for each in rest["resource"]] == list(r4().resource_types)
     registered = {each.code for each in INTERACTIONS if not each.code.startswith("$")}
     claimed = {each["code"] for each in [*rest["interaction"], *rest["resource"][0]["interaction"]]}
-    assert claimed == registered - {"capabilities", "export-job"} | {"batch"}
+    assert claimed == registered - {"capabilities", "bulk-job"} | {"batch"}
 
 
 @pytest.mark.parametrize("kind", r4().resource_types)
@@ -115,7 +115,7 @@ def test_every_operation_that_is_claimed_answers(here: Hospital, rest: dict) -> 
         for each in resource["operation"]
         if each["name"] == "export"
     }
-    assert exports == {"export", "patient-export", "group-export"}
+    assert exports == {"export", "patient-export", "group-export", "urn:salus:operation:import"}
     for path in ("/$export", "/Patient/$export", "/Group/g/$export"):
         assert ask(here, "nurse", "GET", path).status == 202
 

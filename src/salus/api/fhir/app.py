@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from salus.api.exchange.pool import Pool
 from salus.api.fhir.bodies import read_body
+from salus.api.fhir.bulk import NDJSON
 from salus.api.fhir.call import NOBODY, Call, Gate, Interaction, Reply, Server
 from salus.api.fhir.failures import Failure, Issue, failure_of, outcome
 from salus.api.fhir.interactions import INTERACTIONS
@@ -58,6 +59,7 @@ PREFLIGHT: Final = {
     "access-control-max-age": "600",
 }
 QUERY_BYTES_MAX: Final = 16_384
+NDJSON_TYPES: Final = (NDJSON, "application/ndjson", "application/x-ndjson")
 PLAIN: Final = Wanted(Format.JSON)
 
 log = structlog.get_logger("salus.fhir")
@@ -68,8 +70,8 @@ class FhirServer:
 
     def __init__(self, node: Node, settings: FhirSettings, gate: Gate) -> None:
         rows, responder = SealedRows(node.vault, node.chain), Responder(node)
-        exports = Exports(node, responder, Jobs(node, rows, "export"))
-        self._server = Server(node, responder, Bearers(node, rows), exports, settings, INTERACTIONS)
+        exports, imports = Exports(node, responder, Jobs(node, rows, "export")), Jobs(node, rows, "import")
+        self._server = Server(node, responder, Bearers(node, rows), exports, imports, settings, INTERACTIONS)
         self._settings = settings
         self._gate = gate
         self._pool = Pool(settings.threads, waiting_max=settings.waiting_max)
@@ -112,6 +114,7 @@ class FhirServer:
             self._require_fit(http, interaction, headers)
             access = NOBODY if interaction.is_open else await self._pool.run(lambda: self._gate.access(headers))  # 2
             body = await self._body(http, interaction, headers) if interaction.takes else b""
+            body = await self._lines(http, headers) if interaction.takes_lines else body
             query += await self._form(http, headers) if interaction.takes_form else ()
             call = Call(access, interaction.at(http.path_params), query, headers, body)
             reply = await self._pool.run(lambda: self._done(interaction, call, shape))  # 3, 4
@@ -153,6 +156,12 @@ class FhirServer:
         if form is Format.JSON:
             return body
         return await self._pool.run(lambda: write_exact(read_xml(body, in_order=in_order)))
+
+    async def _lines(self, http: Request, headers: Mapping[str, str]) -> bytes:
+        if headers.get("content-type", "").partition(";")[0].strip().lower() not in NDJSON_TYPES:
+            words = "expected resources as application/fhir+ndjson, one a line: say so in Content-Type"
+            raise Failure(415, Issue("not-supported", "MSG_CANT_PARSE_CONTENT", words))
+        return await read_body(http, timeout_s=self._settings.body_s, bytes_max=self._settings.body_bytes_max)
 
     async def _form(self, http: Request, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":

@@ -9,6 +9,7 @@ from salus.api.fhir.settings import FhirSettings
 from salus.node.assemble import Node
 from salus.node.bearers import Bearers
 from salus.node.services.exports import Exports
+from salus.node.services.jobs import Jobs
 from salus.node.services.respond import Login, Responder
 from salus.node.shapes import DERIVED
 
@@ -81,6 +82,7 @@ class Server:
     responder: Responder
     bearers: Bearers
     exports: Exports
+    imports: Jobs
     settings: FhirSettings
     interactions: tuple["Interaction", ...]
 
@@ -137,7 +139,7 @@ class Interaction:
             operation its name with the dollar.
         path: below the base, with `{kind}`, `{id}` and `{version}` as they stand in FHIR's own table.
         kind: the type, where the path has it in words.
-        takes: whether a resource is sent; takes_form: whether parameters are, in a form.
+        takes: whether a resource is sent; takes_form: parameters in a form; takes_lines: resources as NDJSON.
         is_open: whether it is answered without anybody's having signed in.
         is_alone: whether it is asked for by itself only, in no bundle, and says itself in which format it answers.
     """
@@ -150,6 +152,7 @@ class Interaction:
     kind: str = ""
     takes: bool = False
     takes_form: bool = False
+    takes_lines: bool = False
     is_open: bool = False
     is_alone: bool = False
 

@@ -16,10 +16,12 @@ from salus.node.shapes import DERIVED
 
 PUBLISHED_S: Final = 1_764_288_000
 _WHOLE_SYSTEM: Final = ("transaction", "batch", "search-system", "history-system")
-_NOT_LISTED: Final = ("capabilities", "export-job")
+_NOT_LISTED: Final = ("capabilities", "bulk-job")
 BULK_DATA: Final = "http://hl7.org/fhir/uv/bulkdata"
 _OF_BULK_DATA: Final = ("$export",)
 """Operations that FHIR Bulk Data Access defines, not FHIR itself."""
+_OWN: Final = {"$import": "urn:salus:operation:import"}
+"""Operations that no guide defines yet; docs/fhir.md says what they do."""
 CONSENT_MANAGEMENT: Final = "http://hl7.org/fhir/us/consent-management"
 _OF_CONSENT_MANAGEMENT: Final = {"$fileConsent": "file-consent", "$revokeConsent": "revoke-consent"}
 """Operations that HL7's Scalable Consent Management defines."""
@@ -113,4 +115,6 @@ def _definition(kind: str, name: str) -> str:
         return f"{CONSENT_MANAGEMENT}/OperationDefinition/{_OF_CONSENT_MANAGEMENT[name]}"
     if name in _OF_BULK_DATA:
         return f"{BULK_DATA}/OperationDefinition/{'-'.join(filter(None, (kind.lower(), name[1:])))}"
+    if name in _OWN:
+        return _OWN[name]
     return f"http://hl7.org/fhir/OperationDefinition/{kind or 'Resource'}-{name[1:]}"

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from salus.api.fhir.bulk import NDJSON
 from salus.api.fhir.call import Access, Call, Server
 from salus.api.fhir.failures import Failure, Issue
 from salus.api.fhir.operations import named_parameters
@@ -22,7 +23,6 @@ from salus.node.projections import resources
 from salus.node.services.exports import Asked, query_of
 from salus.node.services.show import newest
 
-NDJSON: Final = "application/fhir+ndjson"
 FORMATS: Final = (NDJSON, "application/ndjson", "ndjson")
 FILTERS_MAX: Final = 32
 PATIENTS_MAX: Final = 10_000

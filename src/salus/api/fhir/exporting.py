@@ -15,8 +15,8 @@ from typing import Final
 import msgspec
 
 from salus.api.fhir import export_requests
+from salus.api.fhir.bulk import NDJSON, owner_of, status_reply
 from salus.api.fhir.call import Call, Reply, Server
-from salus.api.fhir.export_requests import NDJSON
 from salus.api.fhir.failures import Issue, not_found, outcome
 from salus.api.fhir.ranges import ranged
 from salus.api.fhir.reach import search_within
@@ -56,8 +56,7 @@ def status(server: Server, call: Call) -> Reply:
     job = _require_job(server, call)
     export = server.exports.go_on(job, _search(server, call), call.access.login)
     if not export.is_complete:
-        tenths = min(9, 10 * export.done // max(export.total, 1))
-        return Reply(202, headers={"x-progress": f"about {10 * tenths} % done", "retry-after": "1"})
+        return status_reply(export.done, export.total)
     headers = {"expires": format_datetime(datetime.fromtimestamp(job.until_s, UTC), usegmt=True)}
     return Reply(200, _manifest(server, call, export), headers, media_type="application/json")
 
@@ -84,13 +83,9 @@ def file(server: Server, call: Call) -> Reply:
 def _begun(server: Server, call: Call, asked: Asked) -> Reply:
     settings = server.settings
     until_s = server.node.clock() + settings.export_s
-    owner, search = _owner(call), _search(server, call)
+    owner, search = owner_of(call), _search(server, call)
     name = server.exports.begin(owner, asked, search, until_s=until_s, jobs_max=settings.exports_max)
     return Reply(202, headers={"content-location": f"{settings.base}/{STATUS}/{name}"})
-
-
-def _owner(call: Call) -> str:
-    return f"{call.access.client}/{call.access.person}"
 
 
 def _search(server: Server, call: Call) -> Search:
@@ -99,7 +94,7 @@ def _search(server: Server, call: Call) -> Search:
 
 def _require_job(server: Server, call: Call) -> Job[Export]:
     """Return the export of an address; somebody else's is as one that never was. Raises Failure: 404."""
-    job = server.exports.find(_owner(call), call.at["job"])
+    job = server.exports.find(owner_of(call), call.at["job"])
     if job is None:
         raise not_found()
     return job

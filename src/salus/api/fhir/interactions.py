@@ -10,6 +10,7 @@ from salus.api.fhir import (
     derived,
     exporting,
     histories,
+    importing,
     operations,
     reading,
     searching,
@@ -37,13 +38,17 @@ INTERACTIONS: Final = (
         for method in ("GET", "POST")
     ),
     *(
-        Interaction("export-job", Level.SYSTEM, method, f"/{path}", handler, is_alone=True)
+        Interaction("bulk-job", Level.SYSTEM, method, f"/{path}", handler, is_alone=True)
         for method, path, handler in (
             ("GET", f"{exporting.STATUS}/{{job}}", exporting.status),
             ("DELETE", f"{exporting.STATUS}/{{job}}", exporting.cancel),
             ("GET", f"{exporting.FILES}/{{job}}/{{number}}", exporting.file),
+            ("GET", f"{importing.STATUS}/{{job}}", importing.status),
+            ("DELETE", f"{importing.STATUS}/{{job}}", importing.cancel),
+            ("GET", f"{importing.FILES}/{{job}}/{{number}}", importing.report),
         )
     ),
+    Interaction("$import", Level.SYSTEM, "POST", "/$import", importing.begin, takes_lines=True, is_alone=True),
     Interaction(
         "$fileConsent", Level.TYPE, "POST", "/Consent/$fileConsent", consents.file_consent, kind="Consent", takes=True
     ),

@@ -14,6 +14,7 @@ from salus.contracts.provisions import Provision, ProvisionType
 from salus.node.projections import resources
 from salus.node.services.choices import file_by_custodian
 from salus.testing.leaks import LABEL, PATHS, Answer, Finding, Subjects, run, set_up
+from salus.testing.leaks import Path as LeakPath
 from tests.api.fhir.fhir_world import Hospital, hospital
 from tests.api.fhir.served import served
 
@@ -70,6 +71,15 @@ def test_there_are_at_least_sixty_paths_each_with_a_name_of_its_own() -> None:
 def test_our_server_leaks_on_no_path(findings: dict[str, Finding], name: str) -> None:
     assert findings[name].leak == ""
     assert findings[name].status < 500
+
+
+@pytest.mark.parametrize(
+    "path", [each for each in PATHS if each.body.startswith(("{", "["))], ids=lambda each: each.name
+)
+def test_what_a_row_sends_can_be_read(subjects: Subjects, path: LeakPath) -> None:
+    sent: list[str] = []
+    list(run(lambda *asked: sent.append(asked[3]) or Answer(200, {}, ""), subjects, (path,)))
+    assert [json.loads(each) for each in sent]
 
 
 NOT_OFFERED = {

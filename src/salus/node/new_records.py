@@ -1,6 +1,7 @@
 """What is to be deposited: a record's name among those of its patient, its bytes, and the facts that rules read."""
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from salus.clinical.fhir.resources import Resource
@@ -46,12 +47,17 @@ def new_record(resource: Resource, *, after: int | None = None) -> NewRecord:
     return NewRecord(name or resource.body, resource.body, _facts(resource, name), after)
 
 
-def _facts(resource: Resource, name: bytes) -> Facts:
-    metadata = resource.metadata
-    for what, texts in (("codes", metadata.codes), ("labels", metadata.labels)):
+def require_bounded(codes: Sequence[str], labels: Sequence[str]) -> None:
+    """Raise Refused, RECORD_UNFIT, when a record has more codes or labels than rules can know of."""
+    for what, texts in (("codes", codes), ("labels", labels)):
         if len(texts) > record_metadata.LIST_MAX:  # leaving some out would let the record past a deny that names them
             words = f"expected at most {record_metadata.LIST_MAX} {what} in a record, came {len(texts)}: divide it"
             raise Refused(Refusal.RECORD_UNFIT, words)
+
+
+def _facts(resource: Resource, name: bytes) -> Facts:
+    metadata = resource.metadata
+    require_bounded(metadata.codes, metadata.labels)
     return Facts(
         classes=(metadata.resource_type,),
         codes=metadata.codes,

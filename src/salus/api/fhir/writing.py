@@ -17,6 +17,7 @@ from salus.clinical.fhir.resources import LOGICAL_ID, Resource, from_content
 from salus.clinical.fhir.strict_json import read_object
 from salus.node.projections import resources
 from salus.node.projections.resources import Found
+from salus.node.services.owners import of_nobody_here
 from salus.node.services.show import Shown, newest, show
 from salus.node.services.store import Deletion, Stored, Write, store
 
@@ -47,7 +48,9 @@ def delete(server: Server, call: Call) -> Reply:
 def creation(server: Server, call: Call, logical_id: str) -> Write:
     """Return what creates the resource that was sent, under an id. Raises Failure, FhirRejected."""
     require_scope(call.access, "c", call.at["kind"])
-    return Write(named(server, call.body, call.at["kind"], logical_id), after=0)
+    resource = named(server, call.body, call.at["kind"], logical_id)
+    _require_hosts(server, call.access, resource)
+    return Write(resource, after=0)
 
 
 def replacement(server: Server, call: Call, *, may_lack_id: bool = False) -> Write:
@@ -59,6 +62,7 @@ def replacement(server: Server, call: Call, *, may_lack_id: bool = False) -> Wri
     kind, logical_id = call.at["kind"], call.at["id"]
     require_scope(call.access, "u", kind)
     resource = (named if may_lack_id else _named_so)(server, call.body, kind, logical_id)
+    _require_hosts(server, call.access, resource)
     found = resources.find(server.node, kind, logical_id)
     after = expected_version(call)
     if found is None:
@@ -80,6 +84,7 @@ def change(server: Server, call: Call) -> Write:
     before = _require_shown(server, call.access, found, "u")
     apply = apply_json_patch if is_json_patch(call.headers) else apply_fhirpath_patch
     resource = named(server, apply(before.body, call.body), kind, logical_id)
+    _require_hosts(server, call.access, resource)
     after = expected_version(call)
     return Write(resource, found.version if after is None else after)  # else somebody else's change would be lost
 
@@ -148,6 +153,23 @@ def require_scope(access: Access, interaction: str, kind: str) -> None:
 def _require_feeding(access: Access) -> None:
     if not access.login.is_feeding:
         raise not_found()
+
+
+def _require_hosts(server: Server, access: Access, resource: Resource) -> None:
+    """Raise FhirRejected where a resource is put beside one that its writer may not see: as if that never was."""
+    for reference in (*resource.subjects, *resource.hosts):
+        kind, _, logical_id = "/".join(reference.split("/")[-2:]).partition("/")
+        found = resources.find(server.node, kind, logical_id) if kind not in ("Patient", "") else None
+        if found is not None and found.pseudonym and not _is_visible(server, access, found):
+            raise of_nobody_here(resource)
+
+
+def _is_visible(server: Server, access: Access, found: Found) -> bool:
+    try:
+        _require_visible(server, access, found, "r")
+    except Failure:
+        return False
+    return True
 
 
 def _require_visible(server: Server, access: Access, found: Found, interaction: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from salus.clinical.fhir.faults import Fault, FhirRejected
 from salus.clinical.fhir.metadata import RecordMetadata, derive
 from salus.clinical.fhir.strict_json import JsonObject, read_object
-from salus.clinical.fhir.subjects import attachments, stated_nhs_number, subjects
+from salus.clinical.fhir.subjects import attachments, hosts, stated_nhs_number, subjects
 from salus.clinical.nhs_number import NhsNumber
 
 RESOURCE_BYTES_MAX = 50_000_000
@@ -29,6 +29,7 @@ class Resource:
         id: the logical id at its source; None when it has none.
         body: the bytes received, the record itself.
         subjects: references to the patient it is about, as written; of a Patient, to itself.
+        hosts: references to what it belongs to, of a type that need not name a patient, such as a Binary.
         nhs_number: the NHS number that it states for its patient; None when it states none.
         attachments: addresses of documents it points to.
         metadata: the facts by which a sharing choice decides.
@@ -38,6 +39,7 @@ class Resource:
     id: str | None
     body: bytes
     subjects: tuple[str, ...]
+    hosts: tuple[str, ...]
     nhs_number: NhsNumber | None
     attachments: tuple[str, ...]
     metadata: RecordMetadata
@@ -66,6 +68,7 @@ def from_content(content: JsonObject, body: bytes) -> Resource:
         id=id_of(content),
         body=body,
         subjects=subjects(content),
+        hosts=hosts(content),
         nhs_number=stated_nhs_number(content),
         attachments=attachments(content),
         metadata=derive(content),

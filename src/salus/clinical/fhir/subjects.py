@@ -43,17 +43,34 @@ PERSONAL = frozenset(
     )
 )
 
-# Types that are about no one person, wherever they stand: the directory of a server, not a chart.
+# Types that are about no one person, wherever they stand: the directory of a server, not a chart. By R4's definitions
+# none of their references leads to a Patient.
 SHARED = frozenset(
     (
-        *("ActivityDefinition", "CapabilityStatement", "CodeSystem", "CompartmentDefinition", "ConceptMap"),
-        *("Endpoint", "GraphDefinition", "HealthcareService", "ImplementationGuide", "InsurancePlan", "Library"),
-        *("Location", "Measure", "Medication", "MedicationKnowledge", "MessageDefinition", "NamingSystem"),
-        *("OperationDefinition", "Organization", "OrganizationAffiliation", "PlanDefinition", "Practitioner"),
-        *("PractitionerRole", "Questionnaire", "SearchParameter", "StructureDefinition", "StructureMap"),
-        *("Substance", "TerminologyCapabilities", "ValueSet"),
+        *("ActivityDefinition", "CapabilityStatement", "CatalogEntry", "ChargeItemDefinition", "CodeSystem"),
+        *("CompartmentDefinition", "ConceptMap", "DeviceDefinition", "EffectEvidenceSynthesis", "Endpoint"),
+        *("EventDefinition", "Evidence", "EvidenceVariable", "ExampleScenario", "GraphDefinition"),
+        *("HealthcareService", "ImplementationGuide", "InsurancePlan", "Library", "Location", "Measure"),
+        *("Medication", "MedicationKnowledge", "MedicinalProduct", "MedicinalProductAuthorization"),
+        *("MedicinalProductContraindication", "MedicinalProductIndication", "MedicinalProductIngredient"),
+        *("MedicinalProductInteraction", "MedicinalProductManufactured", "MedicinalProductPackaged"),
+        *("MedicinalProductPharmaceutical", "MedicinalProductUndesirableEffect", "MessageDefinition"),
+        *("NamingSystem", "ObservationDefinition", "OperationDefinition", "Organization"),
+        *("OrganizationAffiliation", "PlanDefinition", "Practitioner", "PractitionerRole", "Questionnaire"),
+        *("ResearchDefinition", "ResearchElementDefinition", "ResearchStudy", "RiskEvidenceSynthesis"),
+        *("SearchParameter", "SpecimenDefinition", "StructureDefinition", "StructureMap", "Substance"),
+        *("SubstanceNucleicAcid", "SubstancePolymer", "SubstanceProtein", "SubstanceReferenceInformation"),
+        *("SubstanceSourceMaterial", "SubstanceSpecification", "TerminologyCapabilities", "TestReport"),
+        *("TestScript", "ValueSet"),
     )
 )
+
+# Types that are in somebody's chart where they name a patient, and in the directory where they do not: a device in a
+# store room, the diary of a clinic.
+EITHER = frozenset(("Device", "Schedule"))
+
+# Where a type that names no patient says to what it belongs, and so to whom.
+HOST_PATHS: Mapping[str, str] = {"Binary": "securityContext", "DeviceMetric": "source", "Slot": "schedule"}
 
 ATTACHMENT_PATHS = ("content.attachment.url", "content.url", "presentedForm.url", "payload.contentAttachment.url")
 
@@ -70,6 +87,13 @@ def subjects(content: Mapping[str, object]) -> tuple[str, ...]:
         return (f"Patient/{own_id}",) if own_id else ()
     found = (unversioned(reference) for path in paths_of(kind) for reference in texts(content, f"{path}.reference"))
     return tuple(dict.fromkeys(each for each in found if kind == "Provenance" or may_be_patient(each)))
+
+
+def hosts(content: Mapping[str, object]) -> tuple[str, ...]:
+    """The references to what a resource belongs to that names no patient itself, without versions."""
+    path = HOST_PATHS.get(str(content["resourceType"]))
+    found = texts(content, f"{path}.reference") if path is not None else ()
+    return tuple(dict.fromkeys(unversioned(each) for each in found if not may_be_patient(each)))
 
 
 def paths_of(kind: str) -> tuple[str, ...]:

@@ -3,12 +3,13 @@
 Never guesses: a personal record that names nobody, or somebody who is not here, is refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from typing import Final
 
 from salus.clinical.fhir import Fault, FhirRejected, Resource
 from salus.clinical.fhir.patients import demographics, person_number
 from salus.clinical.fhir.strict_json import read_object
-from salus.clinical.fhir.subjects import SHARED
+from salus.clinical.fhir.subjects import EITHER, SHARED
 from salus.ledger.identifiers import Pseudonym
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
@@ -17,6 +18,7 @@ from salus.node.projections.resources import DIRECTORY
 from salus.node.services import enrol
 
 BORN_UNKNOWN = ""
+NOBODY: Final[frozenset[Pseudonym]] = frozenset()
 
 
 def recognise(node: Node, patient: Resource) -> Pseudonym | None:
@@ -63,16 +65,22 @@ def _mixed_up() -> FhirRejected:
     return FhirRejected(Fault.WRONG_PATIENT, expected=expected, came=came, hint=hint)
 
 
-def owner(node: Node, resource: Resource, beside: Mapping[str, Pseudonym]) -> Pseudonym:
+def owner(
+    node: Node, resource: Resource, beside: Mapping[str, Pseudonym], *, attached_by: Set[Pseudonym] = NOBODY
+) -> Pseudonym:
     """Return whose a resource is that is no Patient; DIRECTORY where it is about nobody.
 
     Args:
         beside: owners of what is written together with it, by `Type/id`.
+        attached_by: owners of those of them whose attachment it is.
 
     Raises:
         FhirRejected: NO_PATIENT or WRONG_PATIENT: it names nobody and has to, or somebody unknown, or two people.
     """
-    owners = {_named(node, reference, beside, resource) for reference in resource.subjects}
+    named = resource.subjects or resource.hosts
+    owners = {_named(node, reference, beside, resource) for reference in named}
+    if not named and resource.type == "Binary":
+        owners |= attached_by or _known(node, resource)
     if resource.nhs_number is not None:
         owners.add(_numbered(node, resource))
     if len(owners) > 1:
@@ -87,7 +95,12 @@ def owner(node: Node, resource: Resource, beside: Mapping[str, Pseudonym]) -> Ps
 def _is_nobodys(resource: Resource) -> bool:
     """Tell whether a resource is about no patient: by its type, or a Group that says by a search who is in it."""
     is_search = resource.type == "Group" and "member" not in read_object(resource.body)
-    return is_search or resource.type in SHARED
+    return is_search or resource.type in SHARED | EITHER
+
+
+def _known(node: Node, resource: Resource) -> Set[Pseudonym]:
+    found = resources.find(node, resource.type, resource.id) if resource.id is not None else None
+    return {found.pseudonym} if found is not None else NOBODY
 
 
 def _named(node: Node, reference: str, beside: Mapping[str, Pseudonym], resource: Resource) -> Pseudonym:
@@ -96,7 +109,7 @@ def _named(node: Node, reference: str, beside: Mapping[str, Pseudonym], resource
         return beside[name]
     found = resources.find(node, *name.split("/")) if name.count("/") == 1 else None
     if found is None or found.is_deleted:
-        raise _refused(Fault.WRONG_PATIENT, resource, "somebody who is not here")
+        raise of_nobody_here(resource)
     return found.pseudonym
 
 
@@ -104,8 +117,13 @@ def _numbered(node: Node, resource: Resource) -> Pseudonym:
     assert resource.nhs_number is not None, "asked for where there is a number"
     found = enrol.find(node, resource.nhs_number)
     if found is None:
-        raise _refused(Fault.WRONG_PATIENT, resource, "somebody who is not here")
+        raise of_nobody_here(resource)
     return found
+
+
+def of_nobody_here(resource: Resource) -> FhirRejected:
+    """Return the refusal of a resource that names, or belongs to, what is not here."""
+    return _refused(Fault.WRONG_PATIENT, resource, "somebody who is not here")
 
 
 def _refused(fault: Fault, resource: Resource, came: str) -> FhirRejected:

@@ -5,14 +5,17 @@ of its patient, and never changes: a version that names somebody else is refused
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import msgspec
 
 from salus.clinical.fhir import Fault, FhirRejected, Resource
-from salus.contracts.record_metadata import facts_of
+from salus.clinical.fhir.subjects import HOST_PATHS
+from salus.contracts.record_metadata import Facts, facts_of
 from salus.ledger.identifiers import Pseudonym
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
-from salus.node.new_records import NewRecord, new_record
+from salus.node.new_records import NewRecord, new_record, require_bounded
 from salus.node.projections import resources
 from salus.node.projections.resources import Found
 from salus.node.services.deposit import METADATA, ChartDeposit, deposit_charts
@@ -74,7 +77,7 @@ def store(node: Node, writes: Sequence[Write | Deletion], *, only: bytes | None 
     enrolled = {name: known_patient(node, patient)[0] for name, patient in newcomers.items()}  # 3
     charts: dict[Pseudonym, list[tuple[int, NewRecord]]] = {}
     for place, (write, whose) in enumerate(zip(writes, owners, strict=True)):
-        charts.setdefault(enrolled.get(whose, whose), []).append((place, _new_record(node, write)))
+        charts.setdefault(enrolled.get(whose, whose), []).append((place, _new_record(node, write, writes)))
     deposits = [ChartDeposit(whose, [record for _, record in records]) for whose, records in charts.items()]
     filed = deposit_charts(node, deposits)  # 4
     is_new = {
@@ -90,6 +93,7 @@ def store(node: Node, writes: Sequence[Write | Deletion], *, only: bytes | None 
 def _owners(node: Node, writes: Sequence[Write | Deletion], newcomers: dict[Pseudonym, Resource]) -> list[Pseudonym]:
     """Whose each write is; who is not known here yet has a name for the time being, noted in `newcomers`."""
     beside: dict[str, Pseudonym] = {}
+    attached_by: dict[str, set[Pseudonym]] = {}
     for write in writes:
         if isinstance(write, Write) and write.resource.type == "Patient":
             known = recognise(node, write.resource)
@@ -98,12 +102,20 @@ def _owners(node: Node, writes: Sequence[Write | Deletion], newcomers: dict[Pseu
                 newcomers[known] = write.resource
             beside[f"Patient/{write.resource.id}"] = known
     rest = [write for write in writes if isinstance(write, Write) and write.resource.type != "Patient"]
-    for write in sorted(rest, key=lambda each: each.resource.type == "Provenance"):  # it is its targets'
-        beside[f"{write.resource.type}/{write.resource.id}"] = owner(node, write.resource, beside)
+    for write in sorted(rest, key=lambda each: _place_in_order(each.resource)):
+        name = f"{write.resource.type}/{write.resource.id}"
+        beside[name] = owner(node, write.resource, beside, attached_by=attached_by.get(name, set()))
+        for url in write.resource.attachments:
+            attached_by.setdefault(url, set()).add(beside[name])
     return [
         beside[f"{write.resource.type}/{write.resource.id}"] if isinstance(write, Write) else _deleted(node, write)
         for write in writes
     ]
+
+
+def _place_in_order(resource: Resource) -> int:
+    """After what it belongs to; a Provenance is its targets', whatever they are."""
+    return 2 if resource.type == "Provenance" else 1 if resource.type in HOST_PATHS else 0
 
 
 def _deleted(node: Node, deletion: Deletion) -> Pseudonym:
@@ -134,12 +146,44 @@ def _of_somebody_else(write: Write | Deletion, came: str) -> FhirRejected:
     return FhirRejected(Fault.WRONG_PATIENT, expected=expected, came=came, hint=hint)
 
 
-def _new_record(node: Node, write: Write | Deletion) -> NewRecord:
+def _new_record(node: Node, write: Write | Deletion, beside: Sequence[Write | Deletion]) -> NewRecord:
     if isinstance(write, Write):
-        return new_record(write.resource, after=write.after)
-    found = _require_found(node, write)
-    facts = facts_of(METADATA.decode(node.vault.record(*found.key).metadata))
-    return NewRecord(f"{write.type}/{write.logical_id}".encode(), b"", facts, write.after)
+        new = new_record(write.resource, after=write.after)
+        return new if write.resource.type != "Binary" else replace(new, facts=_as_part(node, write, new.facts, beside))
+    return NewRecord(
+        f"{write.type}/{write.logical_id}".encode(), b"", _facts(node, _require_found(node, write)), write.after
+    )
+
+
+def _as_part(node: Node, binary: Write, own: Facts, beside: Sequence[Write | Deletion]) -> Facts:
+    """What rules read of a Binary: what they read of the documents that it belongs to, and its own labels."""
+    name = "/".join(_name(binary))
+    documents = [
+        new_record(each.resource).facts
+        for each in beside
+        if isinstance(each, Write)
+        and (name in each.resource.attachments or "/".join(_name(each)) in binary.resource.hosts)
+    ]
+    hosts = [found for host in binary.resource.hosts if (found := resources.find(node, *host.split("/")[-2:]))]
+    before = resources.find(node, *_name(binary))
+    documents += [_facts(node, each) for each in hosts] if not documents else []
+    documents += [_facts(node, before)] if not documents and not binary.resource.subjects and before is not None else []
+    if not documents:
+        return own
+    codes = tuple(sorted({*own.codes, *(code for each in documents for code in each.codes)}))
+    labels = tuple(sorted({*own.labels, *(label for each in documents for label in each.labels)}))
+    require_bounded(codes, labels)
+    return msgspec.structs.replace(
+        own,
+        codes=codes,
+        labels=labels,
+        period_from_s=min(each.period_from_s for each in documents),
+        period_to_s=max(each.period_to_s for each in documents),
+    )
+
+
+def _facts(node: Node, found: Found) -> Facts:
+    return facts_of(METADATA.decode(node.vault.record(*found.key).metadata))
 
 
 def _name(write: Write | Deletion) -> tuple[str, str]:

@@ -14,6 +14,14 @@ CONDITION: Final = (
     '"identifier":[{"system":"urn:salus:leaks","value":"{canary}"}]}'
 )
 NAMED: Final = CONDITION.replace('"resourceType":"Condition"', '"resourceType":"Condition","id":"{secret}"')
+PROVENANCE: Final = (
+    '{"resourceType":"Provenance","target":[{"reference":"Condition/{secret}"}],"recorded":"2020-01-01T00:00:00Z",'
+    '"agent":[{"who":{"display":"x"}}]}'
+)
+FILE: Final = (
+    '{"resourceType":"Binary","contentType":"text/plain","data":"eA==",'
+    '"securityContext":{"reference":"Condition/{secret}"}}'
+)
 BATCH: Final = '{"resourceType":"Bundle","type":"{kind}","entry":[{entry}]}'
 
 
@@ -156,7 +164,7 @@ PATHS: Final = (
     _whole("history of the type since", "Observation/_history?_since=2000-01-01&_count=1000"),
     _whole("history of everything", "_history?_count=1000"),
     _get("last n", "Observation/$lastn?patient={patient}&category=x"),
-    _get("graph", "Patient/{patient}/$graphql?query={{Condition{{id}}}}"),
+    _get("graph", "Patient/{patient}/$graphql?query={Condition{id}}"),
     _get("documents", "Patient/{patient}/$summary"),
     _bundle("batch of a read", "batch", '{"request":{"method":"GET","url":"Condition/{secret}"}}'),
     _bundle("batch of a search", "batch", '{"request":{"method":"GET","url":"Condition?patient={patient}"}}'),
@@ -192,4 +200,6 @@ PATHS: Final = (
         body=CONDITION,
         headers={"if-none-exist": "identifier=urn:salus:leaks|{canary}&patient={patient}"},
     ),
+    Path("a provenance of it", "POST", "Provenance", body=PROVENANCE),
+    Path("a file beside it", "POST", "Binary", body=FILE),
 )

@@ -68,7 +68,7 @@ def _asked(ask: Ask, path: Path, subject: Subject, canary: str) -> list[Answer]:
 def _filled(text: str, subject: Subject, canary: str) -> str:
     for name, value in {**subject.names, "canary": canary}.items():
         text = text.replace("{" + name + "}", value)
-    return text.replace("{{", "{").replace("}}", "}")
+    return text
 
 
 def _leak(path: Path, first: list[Answer], second: list[Answer], subjects: Subjects) -> str:

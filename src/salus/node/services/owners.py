@@ -7,9 +7,10 @@ from collections.abc import Mapping, Set
 from typing import Final
 
 from salus.clinical.fhir import Fault, FhirRejected, Resource
+from salus.clinical.fhir.elements import texts
 from salus.clinical.fhir.patients import demographics, person_number
 from salus.clinical.fhir.strict_json import read_object
-from salus.clinical.fhir.subjects import EITHER, SHARED
+from salus.clinical.fhir.subjects import EITHER, SHARED, unversioned
 from salus.ledger.identifiers import Pseudonym
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
@@ -93,9 +94,17 @@ def owner(
 
 
 def _is_nobodys(resource: Resource) -> bool:
-    """Tell whether a resource is about no patient: by its type, or a Group that says by a search who is in it."""
-    is_search = resource.type == "Group" and "member" not in read_object(resource.body)
-    return is_search or resource.type in SHARED | EITHER
+    """Tell whether a resource is about no patient.
+
+    By its type; or a Group that says by a search who is in it, a Schedule of nothing but what is in the directory.
+    """
+    if resource.type == "Group":
+        return "member" not in read_object(resource.body)
+    if resource.type == "Schedule":
+        actors = read_object(resource.body)["actor"]
+        named = [unversioned(each) for each in texts({"actor": actors}, "actor.reference")]
+        return len(named) == len(actors) and all(each.split("/")[-2:][0] in SHARED for each in named)
+    return resource.type in SHARED | EITHER
 
 
 def _known(node: Node, resource: Resource) -> Set[Pseudonym]:

@@ -132,12 +132,12 @@ def _require_found(node: Node, deletion: Deletion) -> Found:
 def _require_fit(node: Node, write: Write | Deletion, whose: Pseudonym) -> None:
     kind, _ = name = _name(write)
     known = resources.find(node, *name)
-    if known is not None and known.pseudonym != whose:
-        raise _of_somebody_else(write, "one about somebody else than its earlier versions")
     version = known.version if known is not None else 0
     if write.after is not None and write.after != version:
         words = f"expected version {write.after} as the newest of this {kind}, it has {version}: read it again"
         raise Refused(Refusal.VERSION_UNFIT, words)
+    if known is not None and known.pseudonym != whose:
+        raise _of_somebody_else(write, "one about somebody else than its earlier versions")
 
 
 def _of_somebody_else(write: Write | Deletion, came: str) -> FhirRejected:

@@ -143,7 +143,7 @@ CALLED_BY = {
     "accept_part": {"answer.py"},
     "stream_record": {"answer.py"},
     "judge": {"release.py", "own_care.py"},
-    "decide": {"judge.py"},
+    "decide": {"judge.py", "consult.py"},
     "_offer": {"release.py"},
     "_slots": {"release.py"},
     "judge_versions": {"respond.py"},
@@ -153,7 +153,10 @@ CALLED_BY = {
     "let_out": {"own_care.py"},
     "open_for_own_staff": set(),
 }
-"""Who calls the functions through which anything leaves; the last is for a caller outside the node."""
+"""Who calls the functions through which anything leaves; the last is for a caller outside the node.
+
+`consult` decides of a record that nobody asked for, and opens none.
+"""
 
 
 def called(node: ast.AST) -> list[str]:

@@ -23,8 +23,8 @@ VALUES = {
     "uri": "urn:x",
 }
 TOGETHER = 30
-OF_THE_LEDGER = {"fileConsent", "revokeConsent"}
-"""Operations that change what the ledger says: test_consents asks them."""
+OF_THE_LEDGER = {"consult", "fileConsent", "revokeConsent"}
+"""Operations on what the ledger says: test_consents and test_consulting ask them."""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_it_claims_every_type_and_what_is_registered(rest: dict) -> None:
     assert [each["type"] for each in rest["resource"]] == list(r4().resource_types)
     registered = {each.code for each in INTERACTIONS if not each.code.startswith("$")}
     claimed = {each["code"] for each in [*rest["interaction"], *rest["resource"][0]["interaction"]]}
-    assert claimed == registered - {"capabilities", "bulk-job"} | {"batch"}
+    assert claimed == registered - {"capabilities", "bulk-job", "cds-services"} | {"batch"}
 
 
 @pytest.mark.parametrize("kind", r4().resource_types)

@@ -16,11 +16,11 @@ from salus.node.shapes import DERIVED
 
 PUBLISHED_S: Final = 1_764_288_000
 _WHOLE_SYSTEM: Final = ("transaction", "batch", "search-system", "history-system")
-_NOT_LISTED: Final = ("capabilities", "bulk-job")
+_NOT_LISTED: Final = ("capabilities", "bulk-job", "cds-services")
 BULK_DATA: Final = "http://hl7.org/fhir/uv/bulkdata"
 _OF_BULK_DATA: Final = ("$export",)
 """Operations that FHIR Bulk Data Access defines, not FHIR itself."""
-_OWN: Final = {"$import": "urn:salus:operation:import"}
+_OWN: Final = {"$import": "urn:salus:operation:import", "$consult": "urn:salus:operation:consult"}
 """Operations that no guide defines yet; docs/fhir.md says what they do."""
 CONSENT_MANAGEMENT: Final = "http://hl7.org/fhir/us/consent-management"
 _OF_CONSENT_MANAGEMENT: Final = {"$fileConsent": "file-consent", "$revokeConsent": "revoke-consent"}

@@ -7,6 +7,7 @@ from salus.api.fhir import (
     bundling,
     conditional,
     consents,
+    consulting,
     derived,
     exporting,
     histories,
@@ -75,6 +76,9 @@ INTERACTIONS: Final = (
             ),
         )
     ),
+    Interaction("$consult", Level.TYPE, "POST", "/Consent/$consult", consulting.decide, kind="Consent", takes=True),
+    Interaction("cds-services", Level.SYSTEM, "GET", "/cds-services", consulting.services, is_open=True),
+    Interaction("cds-services", Level.SYSTEM, "POST", f"/cds-services/{consulting.HOOK}", consulting.hook, takes=True),
     Interaction("create", Level.TYPE, "POST", "/Consent", consents.create, kind="Consent", takes=True),
     Interaction("update", Level.INSTANCE, "PUT", "/Consent/{id}", consents.update, kind="Consent", takes=True),
     Interaction("delete", Level.INSTANCE, "DELETE", "/Consent/{id}", consents.delete, kind="Consent"),

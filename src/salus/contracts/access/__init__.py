@@ -16,6 +16,7 @@ from salus.contracts.access.messages import (
     RequestAccess,
     ReviewEmergency,
 )
+from salus.contracts.access.order import decide_request
 from salus.contracts.access.queries import (
     PermitDead,
     Versions,
@@ -71,6 +72,7 @@ __all__ = [
     "Versions",
     "challenge",
     "commit_releases",
+    "decide_request",
     "emergency",
     "granted",
     "open_request",

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from salus.contracts import consent, membership, patients, provisions, records, tickets
+from salus.contracts import membership, patients, tickets
 from salus.contracts.access.messages import (
     AccessDenied,
     AccessPermitted,
@@ -14,6 +14,7 @@ from salus.contracts.access.messages import (
     RequestAccess,
     ReviewEmergency,
 )
+from salus.contracts.access.order import decide_request
 from salus.contracts.access.queries import open_request, permit_id, unreviewed, versions
 from salus.contracts.access.rejections import Rejection
 from salus.contracts.access.state import (
@@ -29,8 +30,7 @@ from salus.contracts.access.state import (
     Unreviewed,
     Verdict,
 )
-from salus.contracts.patients import Relationship
-from salus.contracts.provisions import Purpose, Request, RoleClass
+from salus.contracts.provisions import Purpose
 from salus.contracts.tickets import Ticket
 from salus.ledger.contract import Context, Rejected
 from salus.ledger.identifiers import EMPTY, OrganisationId, PermitId, PublicKey
@@ -84,7 +84,9 @@ def request_access(context: Context, message: RequestAccess) -> AccessPermitted 
     relationship = patients.require_custodian(context, message.pseudonym, message.custodian)  # 4
     _check_duration(context, message)  # 5
     ticket = _usable_ticket(context, message, session_key)  # 6
-    decision = _decide(context, message, relationship, session_key, ticket)  # 7
+    decision = decide_request(  # 7
+        context, message, relationship, ticket, session_key=session_key, time_s=context.time_s, step=context.step
+    )
     if isinstance(decision, DenialReason):
         return _deny(context, message, decision)
     return _permit(context, message, decision, session_key, ticket)  # 8, 9
@@ -113,84 +115,6 @@ def _usable_ticket(context: Context, message: RequestAccess, session_key: Public
         raise Rejected(Rejection.TICKET_NOT_USED, "expected UseTicket for this session key as the message before")
     context.step(len(ticket.conditions))
     return ticket if tickets.may_permit(ticket, open_request(message, time_s=context.time_s)) else None
-
-
-def _decide(
-    context: Context,
-    message: RequestAccess,
-    relationship: Relationship,
-    session_key: PublicKey,
-    ticket: Ticket | None,
-) -> Basis | DenialReason:
-    """Decide in the order of DESIGN §5: standing, policies' forbids, emergency, patient's deny, permits, default."""
-    request = open_request(message, time_s=context.time_s)
-    standing = _standing(context, message, relationship)  # 1
-    if standing is not None:
-        return standing
-    forbids = _forbids(context, message.custodian, request)  # 2
-    if forbids is not None:
-        return forbids
-    if message.purpose is Purpose.BTG:
-        return _decide_emergency(context, message, session_key)  # 3
-    current = consent.choices(context, message.pseudonym)
-    context.step(consent.steps(current))
-    if consent.surely_denies(current, request):  # 4
-        return DenialReason.PATIENT_DENIES
-    if consent.may_permit(current, request):  # 5
-        return Basis.CHOICE
-    if ticket is not None:
-        return Basis.TICKET
-    return _decide_by_default(context, message.custodian, request)  # 6
-
-
-def _standing(context: Context, message: RequestAccess, relationship: Relationship) -> DenialReason | None:
-    requester = membership.require_organisation(context, message.requester)
-    custodian = membership.require_organisation(context, message.custodian)
-    is_own = message.requester == message.custodian
-    if not is_own and membership.is_suspended(requester, time_s=context.time_s):
-        return DenialReason.REQUESTER_SUSPENDED
-    if not is_own and membership.is_suspended(custodian, time_s=context.time_s):
-        return DenialReason.CUSTODIAN_SUSPENDED
-    if relationship.closed_at_s:
-        return DenialReason.RELATIONSHIP_CLOSED
-    if records.is_erased(context, message.pseudonym):
-        return DenialReason.RELATIONSHIP_ERASED
-    return None if message.role_class in requester.role_classes else DenialReason.ROLE_NOT_HELD
-
-
-def _forbids(context: Context, custodian: OrganisationId, request: Request) -> DenialReason | None:
-    for organisation, reason in (
-        (membership.NETWORK_POLICY, DenialReason.NETWORK_POLICY_FORBIDS),
-        (custodian, DenialReason.CUSTODIAN_POLICY_FORBIDS),
-    ):
-        policy = membership.policy(context, organisation)
-        context.step(sum(provisions.steps(gate) for gate in policy.gates))
-        if any(provisions.surely_denies(gate, request) for gate in policy.gates):
-            return reason
-    return None
-
-
-def _decide_emergency(context: Context, message: RequestAccess, session_key: PublicKey) -> Basis | DenialReason:
-    network = membership.network(context)
-    if message.role_class is not RoleClass.CLINICAL:
-        return DenialReason.EMERGENCY_NOT_CLINICAL
-    if unreviewed(context, session_key) >= network.unreviewed_per_session_max:
-        return DenialReason.EMERGENCIES_UNREVIEWED
-    if unreviewed(context, message.requester) >= network.unreviewed_per_organisation_max:
-        return DenialReason.EMERGENCIES_UNREVIEWED
-    return Basis.EMERGENCY
-
-
-def _decide_by_default(context: Context, custodian: OrganisationId, request: Request) -> Basis | DenialReason:
-    if request.organisation == custodian and tickets.is_direct_care(request):
-        return Basis.OWN_STAFF
-    if request.purpose is Purpose.PATRQT and request.role_class is RoleClass.PATIENT_SIDE:
-        return Basis.PATIENT
-    for organisation in (membership.NETWORK_POLICY, custodian):
-        gates = membership.policy(context, organisation).gates
-        if any(provisions.may_permit(gate, request) for gate in gates):
-            return Basis.POLICY
-    return DenialReason.NOTHING_PERMITS
 
 
 def _deny(context: Context, message: RequestAccess, reason: DenialReason) -> AccessDenied:

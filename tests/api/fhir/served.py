@@ -24,6 +24,7 @@ from salus.api.exchange.serve import listen
 from salus.api.fhir.serve import fhir_beside
 from salus.api.smart.app import Smart
 from salus.api.smart.settings import SmartSettings
+from salus.contracts.genesis import Genesis
 from salus.contracts.provisions import RoleClass
 from salus.node.assemble import Node
 from salus.node.config import FhirListen
@@ -67,6 +68,7 @@ class Served:
     certificate: Path
     clinical: Backend
     feed: Backend
+    genesis: Genesis
 
     @property
     def trust(self) -> ssl.SSLContext:
@@ -103,19 +105,18 @@ def fields(token: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def served(folder: Path) -> Iterator[Served]:
-    """Serve a hospital's records on loopback until the block ends."""
+def served(folder: Path, **more: object) -> Iterator[Served]:
+    """Serve a hospital's records on loopback until the block ends; `more` are settings of `[fhir]`."""
     with world(folder, organisations=(HOSPITAL,), has_index=True) as made, contextlib.ExitStack() as stack:
         node = made.hospital
         listener = stack.enter_context(listen("127.0.0.1", 0))
         port = listener.getsockname()[1]
         base = f"https://127.0.0.1:{port}/FHIR/R4"
         certificate, key = self_signed(folder)
-        place = FhirListen(base, port=port, certificate=str(certificate), key=str(key))
+        place = FhirListen(base, port=port, certificate=str(certificate), key=str(key), **more)  # type: ignore[arg-type]
         stack.enter_context(fhir_beside(place, listener)(node))
-        yield Served(
-            node, base, certificate, _backend(node, base, RoleClass.CLINICAL), _backend(node, base, RoleClass.SYSTEM)
-        )
+        clinical, feed = (_backend(node, base, each) for each in (RoleClass.CLINICAL, RoleClass.SYSTEM))
+        yield Served(node, base, certificate, clinical, feed, made.genesis)
 
 
 def self_signed(folder: Path) -> tuple[Path, Path]:

@@ -17,13 +17,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from salus.crypto.chunks import LengthWrong, cut, joined
-from salus.crypto.derive import hkdf
+from salus.crypto.derive import expand, extract, hkdf
 from salus.crypto.hashing import Bytes, leaf_hash, tag_prefix
 from salus.crypto.merkle import Frontier, inclusion_path
 from salus.crypto.seal_format import (
     HEAD_SIZE_BYTES,
     HEADER_SIZE_BYTES,
     NONCE_SIZE_BYTES,
+    ONE_SHOT_SIZE_MAX_BYTES,
     STREAM_PREFIX_SIZE_BYTES,
     STREAM_SALT_SIZE_BYTES,
     STREAM_SIZE_MAX_BYTES,
@@ -69,6 +70,8 @@ __all__ = [
 ]
 
 KEY_SIZE_BYTES: Final = 32
+_COMMITMENT: Final = tag_prefix("salus/seal/commitment/1")
+_ONE_SHOT: Final = tag_prefix("salus/seal/one-shot/1")
 WRAPPED_KEY_SIZE_BYTES: Final = NONCE_SIZE_BYTES + KEY_SIZE_BYTES + TAG_SIZE_BYTES
 
 
@@ -94,11 +97,12 @@ class Opener:
             SealBroken: no header of ours, or another key.
         """
         header = Header.parse(head)
-        if not hmac.compare_digest(header.commitment, key_commitment(data_key)):
+        extracted = _extracted(data_key)
+        if not hmac.compare_digest(header.commitment, _expanded(extracted, _COMMITMENT)):
             raise SealBroken("this data key is not the one that the header commits to")
         bound = header.encode() + associated
         if header.suite == SUITE_ONE_SHOT:
-            return cls(header, AESGCM(one_shot_key(data_key)), b"", bound)
+            return cls(header, AESGCM(_expanded(extracted, _ONE_SHOT)), b"", bound)
         salt, prefix = parse_stream_header(head[HEADER_SIZE_BYTES:HEAD_SIZE_BYTES])
         return cls(header, _stream_cipher(data_key, salt=salt, bound=bound), prefix, b"")
 
@@ -157,17 +161,17 @@ def new_key() -> bytes:
 
 def key_commitment(data_key: bytes) -> bytes:
     """What the header says of the data key, 32 bytes: nobody can find two keys with one commitment."""
-    return _derived(data_key, "salus/seal/commitment/1")
+    return _expanded(_extracted(data_key), _COMMITMENT)
 
 
 def one_shot_key(data_key: bytes) -> bytes:
     """The AES-256-GCM key of suite 1."""
-    return _derived(data_key, "salus/seal/one-shot/1")
+    return _expanded(_extracted(data_key), _ONE_SHOT)
 
 
 def stream_key(data_key: bytes) -> bytes:
     """The key of suite 2: what Tink calls the initial keying material of AesGcmHkdfStreaming."""
-    return _derived(data_key, "salus/seal/stream/1")
+    return _expanded(_extracted(data_key), tag_prefix("salus/seal/stream/1"))
 
 
 def seal(data_key: bytes, plaintext: Bytes, associated: bytes) -> bytes:
@@ -185,6 +189,9 @@ def seal(data_key: bytes, plaintext: Bytes, associated: bytes) -> bytes:
 def open_sealed(data_key: bytes, sealed: Bytes, associated: bytes) -> bytes:
     """The plaintext of a whole sealed object; raises `SealBroken`, and then returns nothing of it."""
     whole = segments(sealed)  # checks the size that the header claims before any room is made for it
+    if len(sealed) <= sealed_size(ONE_SHOT_SIZE_MAX_BYTES):  # of one segment: nothing to put together
+        (segment,) = whole
+        return Opener.of(data_key, segment, associated).open(0, segment)
     return joined(open_stream(data_key, whole, associated), Header.parse(sealed).size_bytes)
 
 
@@ -310,6 +317,11 @@ def _key_cipher(kek: bytes) -> AESGCM:
     return AESGCM(kek)
 
 
-def _derived(data_key: bytes, purpose: str) -> bytes:
+def _extracted(data_key: bytes) -> bytes:
+    """The half of HKDF that all keys and the commitment of one data key share."""
     assert len(data_key) == KEY_SIZE_BYTES, f"a data key has {KEY_SIZE_BYTES} bytes, got {len(data_key)}"
-    return hkdf(data_key, salt=b"", info=tag_prefix(purpose), length=KEY_SIZE_BYTES)
+    return extract(data_key, salt=b"")
+
+
+def _expanded(extracted: bytes, info: bytes) -> bytes:
+    return expand(extracted, info=info, length=KEY_SIZE_BYTES)

@@ -4,6 +4,7 @@ Organisations with an HSM keep them there instead, behind the same five values. 
 """
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,10 @@ from salus.crypto.signing import SEED_SIZE_BYTES, SigningKey
 
 SIGNING_USES = (KeyUse.TRANSACTION, KeyUse.HTTP, KeyUse.TICKET, KeyUse.RECEIPT, KeyUse.CONSENSUS)
 KEYS_FORMAT = 1
+
+
+_signing_key = lru_cache(len(SIGNING_USES) + 1)(SigningKey.from_seed)
+"""Making a key pair of a seed takes as long as a signature."""
 
 
 class KeysUnfit(Exception):
@@ -47,7 +52,7 @@ class OrganisationKeys(msgspec.Struct, frozen=True, array_like=True):
             KeyUse.RECEIPT: self.receipt_seed,
             KeyUse.CONSENSUS: self.consensus_seed,
         }
-        return SigningKey.from_seed(seeds[use])
+        return _signing_key(seeds[use])
 
     def hpke(self) -> HpkeKey:
         """Return the key to which others seal what they send."""

@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DatabaseError, InterfaceError, InternalError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from salus.vault.errors import Damaged, Unavailable
@@ -22,6 +23,8 @@ CONNECT_TIMEOUT_S: Final = 5
 # How long PostgreSQL may stay silent on an open connection before it counts as gone.
 _SILENCE_MAX_MS: Final = 15_000
 _PAUSE_S: Final = 0.01
+_ASKED_AFTER_S: Final = 1.0
+_USED_AT_S: Final = "salus_used_at_s"
 _WAIT_BRIEFLY: Final = "PRAGMA busy_timeout = 250"
 _WAIT_AS_EVER: Final = "PRAGMA busy_timeout = 30000"  # BUSY_TIMEOUT_S
 _WRITES: Final = "salus_writes"
@@ -34,9 +37,11 @@ class Database:
         """Prepare to connect to `sqlite:////path/file` or `postgresql+psycopg://…`; nothing is opened yet."""
         self._engine = _sqlite(url) if url.startswith("sqlite") else _postgresql(url)
         self._writing_engine = self._engine.execution_options(**{_WRITES: True})
-        self._snapshot_engine = self._engine
+        self._reading_engine = self._snapshot_engine = self._engine
         self._mine = threading.local()
         if self._engine.dialect.name == "postgresql":
+            # Statements of READ COMMITTED see what is committed when each begins, in a transaction or without one.
+            self._reading_engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
             self._snapshot_engine = self._engine.execution_options(isolation_level="REPEATABLE READ")
 
     @contextmanager
@@ -46,7 +51,7 @@ class Database:
         if outer is not None:
             yield outer
             return
-        with _world_failures(), self._engine.connect() as connection:  # begins by itself, and ends by a rollback
+        with _world_failures(), self._reading_engine.connect() as connection:  # a rollback ends what it began
             self._mine.connection = connection
             try:
                 yield connection
@@ -113,7 +118,25 @@ def _postgresql(url: str) -> Engine:
         "tcp_user_timeout": _SILENCE_MAX_MS,
         "options": f"-c synchronous_commit=on -c lock_timeout={BUSY_TIMEOUT_S}s",
     }
-    return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)
+    engine = create_engine(url, hide_parameters=True, connect_args=arguments)
+    event.listen(engine, "checkin", _note_time)
+    event.listen(engine, "checkout", partial(_ask_if_idle, engine.dialect))
+    return engine
+
+
+def _note_time(_connection: object, record: Any) -> None:
+    record.info[_USED_AT_S] = time.monotonic()
+
+
+def _ask_if_idle(dialect: Any, connection: object, record: Any, _proxy: object) -> None:
+    """See whether a connection that was idle still answers; the pool makes others where it does not."""
+    now_s = time.monotonic()
+    if now_s - record.info.get(_USED_AT_S, now_s) < _ASKED_AFTER_S:
+        return  # asking takes a round trip, as long as what it is wanted for
+    try:
+        dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error as error:
+        raise InvalidatePoolError from error
 
 
 def _sqlite(url: str) -> Engine:

@@ -7,7 +7,7 @@ backups do not bring back what was erased. Knows nothing of who may read: that i
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from salus.crypto.merkle import inclusion_path
-from salus.crypto.sealing import SealBroken, open_stream, wrap
+from salus.crypto.sealing import SealBroken, open_sealed, open_stream, wrap
 from salus.vault import rows, schema
 from salus.vault.database import Database
 from salus.vault.deposits import (
@@ -32,7 +32,7 @@ from salus.vault.drivers.object_driver import ObjectDriver
 from salus.vault.errors import Damaged, NoSuchRecord, NoSuchRelationship, RecordExists
 from salus.vault.key_backups import export_keys
 from salus.vault.keys import KeyTable, Renewal
-from salus.vault.reading import Reading
+from salus.vault.reading import Reading, check_segment
 from salus.vault.root_files import RootFiles
 from salus.vault.rows import Locked, RecordKey
 from salus.vault.staging import FIRST_SECOND, Staging, delete_claimed
@@ -166,9 +166,13 @@ class Vault:
             answers[sealed.row.key] = deposited(sealed.row, sealed.content_salt, is_new=True)
         return [answers[key] for key in keys]
 
-    def register(self, versions: Sequence[RecordKey]) -> None:
-        """Note that the ledger has these (record id, version); unknown ones are passed over."""
-        with self.database.writing() as connection:
+    def register(self, versions: Sequence[RecordKey], within: Connection | None = None) -> None:
+        """Note that the ledger has these (record id, version); unknown ones are passed over.
+
+        Args:
+            within: a transaction of the caller's on this database; None begins one.
+        """
+        with nullcontext(within) if within is not None else self.database.writing() as connection:
             rows.mark_registered(connection, versions)
 
     def record(self, record_id: bytes, version: int) -> Record:
@@ -393,7 +397,11 @@ class Vault:
 
     def _opened(self, found: Unlocked) -> Iterator[bytes]:
         try:
-            segments = self.reading.segments(found.row, sealed=found.sealed)
+            if found.sealed is not None:  # a small one, of one segment
+                check_segment(found.row, 0, found.sealed)
+                yield open_sealed(found.data_key, found.sealed, found.row.associated)
+                return
+            segments = self.reading.segments(found.row)
             yield from open_stream(found.data_key, segments, found.row.associated)
         except SealBroken as error:
             raise Damaged("object", str(error)).of_record(*found.row.key) from error

@@ -38,6 +38,7 @@ from salus.node.assemble import Node
 from salus.node.bearers import Bearers
 from salus.node.errors import NotNow, Refused
 from salus.node.sealed_rows import SealedRows
+from salus.node.services.deposit_together import Depositor
 from salus.node.services.exports import Exports
 from salus.node.services.jobs import Jobs
 from salus.node.services.respond import Responder
@@ -70,8 +71,16 @@ class FhirServer:
 
     def __init__(self, node: Node, settings: FhirSettings, gate: Gate) -> None:
         rows, responder = SealedRows(node.vault, node.chain), Responder(node)
-        exports, imports = Exports(node, responder, Jobs(node, rows, "export")), Jobs(node, rows, "import")
-        self._server = Server(node, responder, Bearers(node, rows), exports, imports, settings, INTERACTIONS)
+        self._server = Server(
+            node=node,
+            responder=responder,
+            depositor=Depositor(node),
+            bearers=Bearers(node, rows),
+            exports=Exports(node, responder, Jobs(node, rows, "export")),
+            imports=Jobs(node, rows, "import"),
+            settings=settings,
+            interactions=INTERACTIONS,
+        )
         self._settings = settings
         self._gate = gate
         self._pool = Pool(settings.threads, waiting_max=settings.waiting_max)
@@ -112,12 +121,16 @@ class FhirServer:
             query = tuple(http.query_params.multi_items())
             shape = PLAIN if interaction.is_alone else wanted(query, headers)
             self._require_fit(http, interaction, headers)
-            access = NOBODY if interaction.is_open else await self._pool.run(lambda: self._gate.access(headers))  # 2
-            body = await self._body(http, interaction, headers) if interaction.takes else b""
-            body = await self._lines(http, headers) if interaction.takes_lines else body
-            query += await self._form(http, headers) if interaction.takes_form else ()
-            call = Call(access, interaction.at(http.path_params), query, headers, body)
-            reply = await self._pool.run(lambda: self._done(interaction, call, shape))  # 3, 4
+            call = Call(NOBODY, interaction.at(http.path_params), query, headers)
+            if interaction.takes or interaction.takes_lines or interaction.takes_form:
+                call = await self._pool.run(partial(self._asked, interaction, call))  # 2: before anything is read
+                body = await self._body(http, interaction, headers) if interaction.takes else b""
+                body = await self._lines(http, headers) if interaction.takes_lines else body
+                query += await self._form(http, headers) if interaction.takes_form else ()
+                call = replace(call, query=query, body=body)
+                reply = await self._pool.run(partial(self._done, interaction, call, shape))  # 3, 4
+            else:
+                reply = await self._pool.run(partial(self._asked_and_done, interaction, call, shape))  # 2, 3, 4
         except (FhirRejected, Refused, NotNow) as error:
             reply = _refusal(failure_of(error), shape)
         except Failure as failure:
@@ -127,6 +140,12 @@ class FhirServer:
             reply = _refusal(Failure(400, issue), shape)
         log.info("fhir.answered", interaction=interaction.code, status=reply.status, request=said["x-request-id"])
         return _response(reply, shape, said)
+
+    def _asked(self, interaction: Interaction, call: Call) -> Call:
+        return call if interaction.is_open else replace(call, access=self._gate.access(call.headers))
+
+    def _asked_and_done(self, interaction: Interaction, call: Call, shape: Wanted) -> Reply:
+        return self._done(interaction, self._asked(interaction, call), shape)
 
     def _done(self, interaction: Interaction, call: Call, shape: Wanted) -> Reply:
         with plainly():

@@ -89,7 +89,9 @@ def _together(server: Server, call: Call, entries: Sequence[RequestEntry]) -> li
     order = sorted(range(len(planned)), key=lambda place: METHODS.index(planned[place].entry.method))
     writes = [(place, write) for place in order if (write := planned[place].write) is not None]
     require_once([writing.name_of(write) for _, write in writes])
-    stored = store(server.node, [write for _, write in writes], only=call.access.patient)  # 3
+    stored = store(
+        server.node, [write for _, write in writes], only=call.access.patient, depositor=server.depositor
+    )  # 3
     answers = {place: _written(server, write, each) for (place, write), each in zip(writes, stored, strict=True)}
     for place in order:
         match = there[place]

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from salus.api.fhir.settings import FhirSettings
 from salus.node.assemble import Node
 from salus.node.bearers import Bearers
+from salus.node.services.deposit_together import Depositor
 from salus.node.services.exports import Exports
 from salus.node.services.jobs import Jobs
 from salus.node.services.respond import Login, Responder
@@ -80,6 +81,7 @@ class Server:
 
     node: Node
     responder: Responder
+    depositor: Depositor
     bearers: Bearers
     exports: Exports
     imports: Jobs

@@ -51,7 +51,7 @@ def delete(server: Server, call: Call) -> Reply:
     write = deletion(server, call)
     if write is None:
         return Reply(204)
-    (stored,) = store(server.node, [write], only=call.access.patient)
+    (stored,) = store(server.node, [write], only=call.access.patient, depositor=server.depositor)
     return Reply(204, headers={"etag": version_tag(stored.found.version)})
 
 

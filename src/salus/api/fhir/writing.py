@@ -41,7 +41,7 @@ def patch(server: Server, call: Call) -> Reply:
 
 def delete(server: Server, call: Call) -> Reply:
     """Mark a resource as gone; again is the same (3.1.0.7.1). Raises Failure."""
-    (done,) = store(server.node, [deletion(server, call)], only=call.access.patient)
+    (done,) = store(server.node, [deletion(server, call)], only=call.access.patient, depositor=server.depositor)
     return Reply(204, headers={"etag": version_tag(done.found.version)})
 
 
@@ -201,7 +201,7 @@ def expected_version(call: Call) -> int | None:
 
 def stored(server: Server, call: Call, write: Write) -> Reply:
     """Store one resource and answer as its writer prefers."""
-    (done,) = store(server.node, [write], only=call.access.patient)
+    (done,) = store(server.node, [write], only=call.access.patient, depositor=server.depositor)
     shown = as_shown(done, write)
     is_created = done.is_new and done.found.version == 1
     headers = {

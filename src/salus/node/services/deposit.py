@@ -57,6 +57,11 @@ _RECORD_IDS: BindParameter[bytes] = bindparam("record_ids", expanding=True)
 _PLACED_VERSIONS = select(schema.entries.c.record_id, schema.entries.c.version, schema.entries.c.placed).where(
     (schema.entries.c.pseudonym == bindparam("pseudonym")) & schema.entries.c.record_id.in_(_RECORD_IDS)
 )
+_PLACED_VERSION = select(schema.entries.c.placed).where(
+    (schema.entries.c.pseudonym == bindparam("pseudonym"))
+    & (schema.entries.c.record_id == bindparam("record_id"))
+    & (schema.entries.c.version == bindparam("version"))
+)
 _ROOTS: BindParameter[bytes] = bindparam("roots", expanding=True)
 _MARK_COMMITTED = update(schema.batches).where(schema.batches.c.batch_root.in_(_ROOTS)).values(committed=1)
 _VERSIONS = select(schema.entries.c.record_id, schema.entries.c.version).where(schema.entries.c.batch_root.in_(_ROOTS))
@@ -211,7 +216,7 @@ def _mark(node: Node, batches: Sequence[Batch]) -> None:
     with node.vault.database.writing() as connection:
         connection.execute(_MARK_COMMITTED, roots)
         versions = connection.execute(_VERSIONS, roots).all()
-    node.vault.register([(record, version) for record, version in versions])
+        node.vault.register([(record, version) for record, version in versions], connection)
 
 
 def redrive(node: Node, *, age_s: int = 0) -> int:
@@ -253,6 +258,10 @@ def placed_versions(node: Node, pseudonym: Pseudonym, versions: Sequence[RecordK
     """Return the index entries of record versions of a relationship, in the order asked for; unknown ones left out."""
     found = {}
     with node.vault.database.reading() as connection:
+        if len(versions) == 1:  # as in vault/rows: a list is written into the statement anew each time
+            ((record_id, version),) = versions
+            one = {"pseudonym": pseudonym, "record_id": record_id, "version": version}
+            return [PLACED.decode(each) for each in connection.scalars(_PLACED_VERSION, one)]
         for record_ids in _in_parts(sorted({record for record, _ in versions})):
             for row in connection.execute(_PLACED_VERSIONS, {"pseudonym": pseudonym, "record_ids": record_ids}):
                 found[row.record_id, row.version] = row.placed

@@ -2,7 +2,7 @@
 
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -21,7 +21,7 @@ from salus.ledger.encoding import decoder, encode
 from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
 from salus.node import documents, schema
 from salus.node.assemble import Node
-from salus.node.documents import Kind
+from salus.node.documents import Document, Kind
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.vault.errors import RecordExists
 from salus.vault.vault import EPOCH_S
@@ -79,10 +79,12 @@ def enrol(
         raise Refused(Refusal.ALREADY_ENROLLED, "this person has a relationship here: use it")
     fresh = RelationshipSecret(new_key(), new_key(), _written(number), date_of_birth)
     name = _claim(node, fresh, pseudonym=pseudonym, may_continue=key is None)  # 2
-    secret: RelationshipSecret = _SECRET.decode(_keep_once(node, name, Kind.SECRET, encode(fresh)))  # 3
+    wanted = {Kind.SECRET: encode(fresh)} | ({} if key else {Kind.PSEUDONYM_KEY: SigningKey.generate().seed})
+    kept = _keep_once(node, name, wanted)  # 3
+    secret: RelationshipSecret = _SECRET.decode(kept[Kind.SECRET])
     holder = Holder.PATIENT if key is not None else Holder.CUSTODIAN
     if key is None:
-        key = SigningKey.from_seed(_keep_once(node, name, Kind.PSEUDONYM_KEY, SigningKey.generate().seed))
+        key = SigningKey.from_seed(kept[Kind.PSEUDONYM_KEY])
     message = Enrol(
         pseudonym=name,
         custodian=node.organisation,
@@ -219,12 +221,20 @@ def _claimed(lookup: bytes) -> Select[tuple[Any]]:
     return select(schema.enrolments.c.pseudonym).where(schema.enrolments.c.lookup == lookup)
 
 
-def _keep_once(node: Node, pseudonym: Pseudonym, kind: Kind, content: bytes) -> bytes:
-    """Keep a document unless there is one; return the one that is kept."""
-    with suppress(RecordExists):  # of another worker, or of an attempt that was cut off
-        documents.keep(node.vault, node.chain, pseudonym, kind, pseudonym, content)
-    kept = documents.find(node.vault, kind, pseudonym)
-    assert kept is not None, "what was kept is there"
+def _keep_once(node: Node, pseudonym: Pseudonym, wanted: Mapping[Kind, bytes]) -> dict[Kind, bytes]:
+    """Keep documents of a pseudonym where there are none; return those that are kept."""
+    fresh = [Document(kind, pseudonym, content) for kind, content in wanted.items()]
+    try:
+        documents.keep_many(node.vault, node.chain, pseudonym, fresh)
+    except RecordExists:  # of another worker, or of an attempt that was cut off, who may have kept one of them only
+        for each in fresh:
+            with suppress(RecordExists):
+                documents.keep_many(node.vault, node.chain, pseudonym, [each])
+    else:
+        return dict(wanted)
+    found = documents.find_many(node.vault, [(kind, pseudonym) for kind in wanted])
+    kept = {kind: content for kind, content in zip(wanted, found, strict=True) if content is not None}
+    assert kept.keys() == wanted.keys(), "what was kept is there"
     return kept
 
 

@@ -21,7 +21,7 @@ from salus.ledger.encoding import EncodingInvalid
 from salus.ledger.entries import PlacedEntry, entry_hash
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import OrganisationId, PermitId
-from salus.ledger.machine import read_leaf, read_meta
+from salus.ledger.machine import Meta, read_leaf, read_meta
 from salus.ledger.outcomes import decode_leaf
 from salus.ledger.state import Reader
 from salus.node import documents, people
@@ -132,9 +132,18 @@ def require_live(node: Node, reader: Reader, permit: PermitId, sender: Organisat
 
 def now_s(node: Node, reader: Reader) -> int:
     """Return the later of block time and local clock: neither a slow clock nor a slow chain prolongs a permit (R3)."""
+    return max(node.clock(), _meta(reader).time_s)
+
+
+def height_of(reader: Reader) -> int:
+    """Return the height of the state that is read."""
+    return _meta(reader).height
+
+
+def _meta(reader: Reader) -> Meta:
     meta = read_meta(reader)
     assert meta is not None, "a node reads a ledger that has begun"
-    return max(node.clock(), meta.time_s)
+    return meta
 
 
 def wait_for_height(node: Node, height: int) -> None:

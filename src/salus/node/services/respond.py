@@ -19,7 +19,7 @@ from salus.ledger.state import Reader
 from salus.node.assemble import Node
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.people import OpenSession
-from salus.node.services.judge import Hearing, hear_residual, judge_versions, require_live
+from salus.node.services.judge import Hearing, hear_residual, height_of, judge_versions, now_s, require_live
 from salus.node.services.own_care import hear_in_continuity, is_own_direct_care, open_judged
 from salus.node.services.release import keep_request
 from salus.node.services.request import Denied, Granted, Wish, request
@@ -59,11 +59,12 @@ class Response:
 
 @dataclass
 class _Held:
-    """A permit, and how many parts were written under it."""
+    """A permit, how many parts were written under it, and what was last heard of it, by height and second."""
 
     granted: Granted
     part_count: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    heard: tuple[tuple[int, int], Hearing] | None = None
 
     def reserve(self, count: int) -> int:
         """Return the number of the first of so many new parts."""
@@ -151,9 +152,16 @@ class Responder:
         return frozenset((each.record, each.version) for each in placed)
 
     def _hear(self, reader: Reader, held: _Held) -> Hearing:
+        """Hear the request against current state: the same state in the same second gives the same hearing (R3)."""
         node, granted = self._node, held.granted
+        moment = height_of(reader), now_s(node, reader)
+        heard = held.heard
+        if heard is not None and heard[0] == moment:
+            return heard[1]
         terms = require_live(node, reader, granted.permit, node.organisation)
-        return hear_residual(node, reader, granted.permit, terms, granted.residual)
+        hearing = hear_residual(node, reader, granted.permit, terms, granted.residual)
+        held.heard = moment, hearing
+        return hearing
 
     def _continue(self, login: Login, wish: Wish, versions: Sequence[RecordKey]) -> Response:
         with self._node.engine.snapshot() as reader:

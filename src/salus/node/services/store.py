@@ -18,7 +18,8 @@ from salus.node.errors import Refusal, Refused
 from salus.node.new_records import NewRecord, new_record, require_bounded
 from salus.node.projections import resources
 from salus.node.projections.resources import Found
-from salus.node.services.deposit import METADATA, ChartDeposit, deposit_charts
+from salus.node.services.deposit import METADATA, ChartDeposit
+from salus.node.services.deposit_together import Depositor
 from salus.node.services.owners import known_patient, owner, recognise
 
 
@@ -51,7 +52,13 @@ class Stored:
     is_new: bool
 
 
-def store(node: Node, writes: Sequence[Write | Deletion], *, only: bytes | None = None) -> list[Stored]:
+def store(
+    node: Node,
+    writes: Sequence[Write | Deletion],
+    *,
+    only: bytes | None = None,
+    depositor: Depositor | None = None,
+) -> list[Stored]:
     """Store resources and deletions, all or none, each patient's as one batch.
 
     1. Find out whose each is; patients first, so that what names them finds them.
@@ -61,6 +68,7 @@ def store(node: Node, writes: Sequence[Write | Deletion], *, only: bytes | None 
 
     Args:
         only: the one relationship that may be written to, where whoever writes is bound to one.
+        depositor: of the worker, where several threads write at one time.
 
     Raises:
         FhirRejected: it names nobody and has to, somebody who is not here, or somebody else than before.
@@ -79,7 +87,7 @@ def store(node: Node, writes: Sequence[Write | Deletion], *, only: bytes | None 
     for place, (write, whose) in enumerate(zip(writes, owners, strict=True)):
         charts.setdefault(enrolled.get(whose, whose), []).append((place, _new_record(node, write, writes)))
     deposits = [ChartDeposit(whose, [record for _, record in records]) for whose, records in charts.items()]
-    filed = deposit_charts(node, deposits)  # 4
+    filed = (depositor or Depositor(node)).deposit_charts(deposits)  # 4
     is_new = {
         place: each.is_new
         for records, of_chart in zip(charts.values(), filed, strict=True)

@@ -35,9 +35,6 @@ OTHERS: Final = {
     "salus/history": "see who looked at your records, with the proof",
     "salus/tickets": "see, give and end tickets, by which others may see these records",
     "salus/ledger": "read which members there are, and what the ledger answered this organisation",
-    "salus/history": "see who looked at your records, with the proof",
-    "salus/tickets": "see, give and end tickets, by which others may see these records",
-    "salus/ledger": "read which members there are, and what the ledger answered this organisation",
 }
 
 

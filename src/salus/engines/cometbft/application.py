@@ -206,19 +206,26 @@ class Application:
         terms = self._terms(self._chain.store, request.time_ns // SECOND_NS)
         size_bytes_max = request.size_bytes_max
         chosen = proposals.prepare(self._checker.decode(request.raws), terms, size_bytes_max=size_bytes_max)
-        # Only what is chosen is verified; what is left takes its turns anew.
-        block = proposals.prepare(self._checker.verify(chosen), terms, size_bytes_max=size_bytes_max)
+        verified = self._checker.verify(chosen)
+        # Only what is chosen is verified; where a signature does not hold, what is left takes its turns anew.
+        block = chosen if verified == chosen else proposals.prepare(verified, terms, size_bytes_max=size_bytes_max)
         return messages.prepared(tuple(each.raw for each in block))
 
     def _process(self, request: messages.ProcessProposal) -> bytes:
         terms = self._terms(self._chain.store, request.time_ns // SECOND_NS)
-        decoded = self._checker.decode(request.raws)
-        # What is refused for anything else costs no check of a signature.
-        words = proposals.why_refused(decoded, terms) or proposals.why_refused(self._checker.verify(decoded), terms)
+        words = self._why_refused(self._checker.decode(request.raws), terms)
         if words:
             self._refused_proposals += 1
             log.warning("ledger.proposal_refused height=%d reason=%s", request.height, words)
         return messages.processed(messages.REJECT if words else messages.ACCEPT)
+
+    def _why_refused(self, decoded: Sequence[Checked], terms: Terms) -> str:
+        """What is refused for anything else costs no check of a signature; what all holds is judged once."""
+        words = proposals.why_refused(decoded, terms)
+        if words:
+            return words
+        verified = self._checker.verify(decoded)
+        return "" if verified == decoded else proposals.why_refused(verified, terms)
 
     def _finalize(self, request: messages.FinalizeBlock) -> bytes:
         if request.height != self._chain.meta.height + 1:

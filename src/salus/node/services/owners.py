@@ -7,7 +7,7 @@ from collections.abc import Mapping, Set
 from typing import Final
 
 from salus.clinical.fhir import Fault, FhirRejected, Resource
-from salus.clinical.fhir.elements import texts
+from salus.clinical.fhir.elements import texts, values
 from salus.clinical.fhir.patients import demographics, person_number
 from salus.clinical.fhir.strict_json import read_object
 from salus.clinical.fhir.subjects import EITHER, SHARED, unversioned
@@ -101,9 +101,9 @@ def _is_nobodys(resource: Resource) -> bool:
     if resource.type == "Group":
         return "member" not in read_object(resource.body)
     if resource.type == "Schedule":
-        actors = read_object(resource.body)["actor"]
-        named = [unversioned(each) for each in texts({"actor": actors}, "actor.reference")]
-        return len(named) == len(actors) and all(each.split("/")[-2:][0] in SHARED for each in named)
+        body = read_object(resource.body)
+        actors, named = values(body, "actor"), [unversioned(each) for each in texts(body, "actor.reference")]
+        return 0 < len(named) == len(actors) and all(each.split("/")[-2:][0] in SHARED for each in named)
     return resource.type in SHARED | EITHER
 
 

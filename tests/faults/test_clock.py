@@ -10,7 +10,7 @@ from salus.ledger.outcomes import NOT_A_TRANSACTION
 from salus.testing.world import unix_now_s
 from tests.engines.cometbft.network import wait_until
 from tests.faults.conftest import Evidence
-from tests.faults.network import FourValidators, Load, height_of, outcome, publish
+from tests.faults.network import FourValidators, Load, has_header, height_of, outcome, publish
 
 pytestmark = [pytest.mark.services, pytest.mark.long, pytest.mark.promise("L3")]
 
@@ -25,6 +25,7 @@ def test_a_wrong_clock_moves_no_block_time(four: FourValidators, evidence: Evide
     wrong, honest = four.all[3], four.all[0]
     wrong.settings.fault = f"clock {ahead_s}"
     four.start()
+    wait_until(lambda: has_header(honest, 2), "a header with a time by votes: the first one's is that of the genesis")
     off_ms = []
     with Load(four.all[:3]) as load:
         began = height_of(honest)

@@ -83,6 +83,7 @@ def test_what_a_row_sends_can_be_read(subjects: Subjects, path: LeakPath) -> Non
 
 
 NOT_OFFERED = {
+    "sharing choices", "sharing choices in the chart", "audit trail", "audit trail of it",
     "read as another type", "version that never was", "unknown operation", "below it", "search by text",
     "search by content", "search by filter", "everything of an encounter", "history of the patient", "last n",
     "graph", "documents", "read when newer", "search without the label",

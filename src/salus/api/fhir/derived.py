@@ -25,11 +25,14 @@ from salus.clinical.fhir.search.queries import Criterion, Query
 from salus.clinical.fhir.search.sought import SoughtReference
 from salus.node import derived_names
 from salus.node.projections import resources
-from salus.node.services import consents
+from salus.node.services import audit_events, consents
 from salus.node.services.derived import Derived, Make, may_see
 from salus.node.services.search import Page
 
-_MADE_BY: Final[dict[str, Make]] = {"Consent": consents.consents_of}
+_MADE_BY: Final[dict[str, Make]] = {
+    "Consent": consents.consents_of,
+    "AuditEvent": audit_events.audit_events_of,
+}
 _MATCHED: Final = ("token", "date", "reference", "string", "uri")
 """Kinds of parameters by which such a type is searched."""
 NOBODY: Final = b""

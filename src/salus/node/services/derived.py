@@ -19,7 +19,7 @@ class Derived:
     """A resource that was made from the ledger.
 
     Args:
-        number: of its newest event in the log, by which it is newer or older than another.
+        number: which nothing else of its type and patient has, and which it keeps while nothing new happens to it.
         is_active: whether it still holds; of what happened once it always does.
     """
 

@@ -5,5 +5,5 @@ Nothing here asks who wants to know, and nothing is kept: a shape is made from v
 
 from typing import Final
 
-DERIVED: Final = frozenset({"Consent"})
+DERIVED: Final = frozenset({"Consent", "AuditEvent"})
 """Types of which nothing is stored: a record of one would say something else than the ledger."""

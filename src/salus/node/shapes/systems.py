@@ -16,6 +16,7 @@ ACTOR: Final = "urn:salus:actor"
 """Who acted for a patient: `patient`, `delegate`, `custodian`."""
 CERTIFICATE: Final = "urn:salus:certificate"
 RECORD: Final = "urn:salus:record"
+CHAIN: Final = "urn:salus:chain"
 
 
 def organisation(code: str) -> dict[str, object]:

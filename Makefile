@@ -10,6 +10,7 @@
 #   make mutation        mutations alone (CHUNK=tree: one chunk; EACH=all: every one)     hours; result in docs/results/
 #   make bench           the budget table
 #   make bench-network   the same of four validators, beside applications in Go; about ten minutes
+#   make bench-fhir      the FHIR server beside HAPI; needs Java 17, Maven, wrk, PostgreSQL 15; about twenty minutes
 #   make docs            write the generated pages again
 #   make lock            renew requirements/ (needs the package index)
 #   make setup           what a developer needs
@@ -18,7 +19,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint types rings licences pages fast long faults mutation bench docs lock pythons clean
+.PHONY: help setup demo test check lint types rings licences pages fast long faults mutation bench bench-network bench-fhir docs lock pythons clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -86,7 +87,10 @@ bench: $(VENV)/.ready-test $(VENV)/.ready-definitions | $(VENV)/.ready-peers
 	$(BIN)/python -m bench
 
 bench-network: $(VENV)/.ready-test $(VENV)/.ready-engine
-	$(BIN)/python -m bench network state_sync
+	$(BIN)/python -m bench network state_sync --write
+
+bench-fhir: $(VENV)/.ready-test $(VENV)/.ready-definitions
+	$(BIN)/python -m bench fhir --write
 
 docs: $(VENV)/.ready-test $(VENV)/.ready-definitions
 	$(PYTEST) -q -m docs --write-docs

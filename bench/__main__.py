@@ -14,7 +14,9 @@ from bench.measure import Line
 ROOT = Path(__file__).resolve().parent.parent
 BENCHES = ("ledger", "release", "deposit", "sealing", "proofs", "sizes", "command", "fhir_validation")
 NETWORK = ("network", "state_sync")
-"""Measured by itself, since it needs four validators and the whole machine."""
+FHIR = ("fhir",)
+APART = {NETWORK: "-network", FHIR: "-fhir"}
+"""Measured by themselves, since they need the whole machine: four validators, or another server and PostgreSQL 15."""
 
 
 def machine() -> dict[str, str]:
@@ -40,7 +42,7 @@ def table(lines: list[Line], described: dict[str, str]) -> str:
         [
             "# Budgets",
             "",
-            "Written by `make bench` or `make bench-network`; raw numbers of the same run are in `docs/results/`.",
+            "Written by `make bench`, `make bench-network` or `make bench-fhir`; raw numbers: `docs/results/`.",
             "Where the time of a release and a deposit goes: [profile](results/2026-11-28-where-the-time-goes.md).",
             "",
             *about,
@@ -64,7 +66,7 @@ def main(arguments: list[str]) -> int:
     page = table(lines, described)
     print(page)
     if "--write" in arguments:
-        _keep(page, lines, described, suffix="-network" if tuple(names) == NETWORK else "")
+        _keep(page, lines, described, suffix=APART.get(tuple(names), ""))
     return 0
 
 
@@ -74,6 +76,8 @@ def _keep(page: str, lines: list[Line], described: dict[str, str], *, suffix: st
     raw = {"machine": described, "lines": [line.__dict__ for line in lines]}
     place = ROOT / "docs" / "results" / f"{described['when'][:10]}-bench{suffix}.json"
     place.write_text(json.dumps(raw, indent=1, ensure_ascii=False) + "\n")
+    if suffix == APART[FHIR]:
+        place.with_suffix(".svg").write_text(importlib.import_module("bench.fhir").chart(lines))
 
 
 def _read(path: str) -> str:

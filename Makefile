@@ -27,7 +27,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 OTHER_PYTHONS := 3.12 3.13
 TODAY := $(shell date -u +%F)
-APPS := tests/apps/node_modules/.package-lock.json $(VENV)/.ready-browser
+APPS := tests/apps/node_modules/.package-lock.json $(VENV)/.ready-browser $(VENV)/.ready-schemathesis .venv-sekmet/.ready-sekmet
 # Hashes are checked and nothing is resolved: the locks are complete. Bytecode is made when it is first needed.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes
 PYTEST := $(BIN)/python -m pytest
@@ -69,10 +69,11 @@ fast: $(VENV)/.ready-test $(VENV)/.ready-definitions
 test: check pythons $(VENV)/.ready-definitions $(VENV)/.ready-engine $(APPS)
 	$(PYTEST) $(SPREAD) -m "not long"
 
-long: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-engine pythons
+long: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-engine $(APPS) pythons
 	mkdir -p docs/results
 	{ git log -1 --format='commit %H'; uname -srm; nproc; $(BIN)/python -V; \
-	  $(PYTEST) $(SPREAD) -m long -o faulthandler_timeout=7200; } 2>&1 | tee docs/results/$(TODAY)-long.txt
+	  $(PYTEST) $(SPREAD) -m long -o faulthandler_timeout=7200 \
+	    --openapi-page docs/results/$(TODAY)-schemathesis.md; } 2>&1 | tee docs/results/$(TODAY)-long.txt
 
 faults: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-engine
 	mkdir -p docs/results
@@ -166,6 +167,22 @@ $(VENV)/.ready-browser: requirements/browser.txt $(VENV)/.ready-test
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null && touch $@; \
 	else echo "note: chromium is not installed and root is needed for that: its tests are left out" >&2; fi
 
+# SEKMET, a hospital that tests FHIR servers: in a venv of its own, for what it brings must not come near the runtime.
+.venv-sekmet/.ready-sekmet: requirements/sekmet.txt
+	$(MAKE) --no-print-directory VENV=.venv-sekmet .venv-sekmet/.ready-venv
+	.venv-sekmet/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes \
+	  -r requirements/sekmet.txt
+	.venv-sekmet/bin/python -m tools.licences requirements/sekmet.txt
+	touch $@
+
+# What sends whatever the OpenAPI documents allow, and what they do not: a program with packages of its own.
+$(VENV)/.ready-schemathesis: requirements/schemathesis.txt | $(VENV)/.ready-venv
+	$(PYTHON) -m venv $(VENV)/schemathesis
+	$(VENV)/schemathesis/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
+	  --require-hashes -r requirements/schemathesis.txt
+	$(VENV)/schemathesis/bin/python -m tools.licences requirements/schemathesis.txt
+	touch $@
+
 # The peers that the benchmark measures beside us; without root it says so and the bench leaves them out.
 $(VENV)/.ready-peers: | $(VENV)/.ready-venv
 	@if command -v age >/dev/null && command -v openssl >/dev/null; then touch $@; \
@@ -190,7 +207,9 @@ lock: $(VENV)/.ready-lock
 	$(COMPILE) -o requirements/engine.txt requirements/engine.in
 	$(COMPILE) -o requirements/node.txt requirements/node.in
 	$(COMPILE) -c requirements/test.txt -o requirements/browser.txt requirements/browser.in
+	$(COMPILE) -o requirements/sekmet.txt requirements/sekmet.in
+	$(COMPILE) -o requirements/schemathesis.txt requirements/schemathesis.in
 	$(COMPILE) -o requirements/lock.txt requirements/lock.in
 
 clean:
-	rm -rf $(VENV) .venv-3.* build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-3.* .venv-sekmet build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

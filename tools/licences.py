@@ -22,7 +22,7 @@ ALLOWED_FOR = {
     "MIT-CMU": {"pillow"},  # permissive; Historical Permission Notice family
 }
 # What the licence file in a package says whose metadata say nothing; read by a person.
-READ = {"fhirpy": "MIT", "base-64": "MIT"}
+READ = {"fhirpy": "MIT", "fhirpathpy": "MIT", "base-64": "MIT"}
 # Free text and classifiers, as packages write them.
 SAYS = {
     "MIT License": "MIT",

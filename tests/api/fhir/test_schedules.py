@@ -1,4 +1,4 @@
-"""Schedules and slots: of whoever they name, and of nobody where they name only what is in the directory."""
+"""Schedules, slots, answers to appointments: of whoever they name, and of nobody where all is in the directory."""
 
 from collections.abc import Iterator
 
@@ -60,6 +60,16 @@ def test_a_slot_and_its_schedule_come_in_one_transaction_in_any_order(here: Hosp
         ],
     }
     assert ask(here, "nurse", "POST", "", bundle).status == 200
+
+
+def test_a_doctors_answer_is_in_the_record_of_whose_appointment_it_is(here: Hospital) -> None:
+    participants = [{"actor": each, "status": "needs-action"} for each in (BEN, DOCTOR)]
+    appointment = {"resourceType": "Appointment", "id": "a1", "status": "proposed", "participant": participants}
+    answer = {"resourceType": "AppointmentResponse", "id": "r1", "actor": DOCTOR, "participantStatus": "accepted"}
+    assert put(here, appointment) == 201
+    assert put(here, answer | {"appointment": {"reference": "Appointment/a1"}}) == 201
+    assert ask(here, "nurse", "GET", "/AppointmentResponse/r1").status == 200
+    assert ask(here, "ann-app", "GET", "/AppointmentResponse/r1").status == 404
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,12 @@ SHARED = frozenset(
 EITHER = frozenset(("Device", "Schedule"))
 
 # Where a type that names no patient says to what it belongs, and so to whom.
-HOST_PATHS: Mapping[str, str] = {"Binary": "securityContext", "DeviceMetric": "source", "Slot": "schedule"}
+HOST_PATHS: Mapping[str, str] = {
+    "AppointmentResponse": "appointment",
+    "Binary": "securityContext",
+    "DeviceMetric": "source",
+    "Slot": "schedule",
+}
 
 ATTACHMENT_PATHS = ("content.attachment.url", "content.url", "presentedForm.url", "payload.contentAttachment.url")
 

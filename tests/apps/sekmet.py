@@ -1,0 +1,65 @@
+"""SEKMET, a small hospital that tests FHIR servers, as a program of its own beside a served node."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from salus.api.exchange.serve import listen
+from tests.api.fhir.served import Served
+from tests.conftest import ROOT, absent
+
+PLACE = ROOT / ".venv-sekmet"
+PROGRAM = PLACE / "bin" / "sekmet"
+PEER = "salus"
+TIMEOUT_S = 600
+
+
+@dataclass(frozen=True)
+class Sekmet:
+    """SEKMET with our server as its peer."""
+
+    folder: Path
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run one of its verbs."""
+        settings = str(self.folder / "settings.yaml")
+        return subprocess.run(
+            [PROGRAM, *command, "-c", settings], cwd=self.folder, capture_output=True, text=True, timeout=TIMEOUT_S
+        )
+
+    def scenarios(self, *names: str) -> list[dict]:
+        """Play scenarios; what became of each, with its steps."""
+        done = self.run("scenario", "run", *names, "--peer", PEER, "--report-dir", "played")
+        reports = sorted((self.folder / "played").glob("*/results.json"))
+        assert reports, done.stdout + done.stderr
+        found: list[dict] = json.loads(reports[-1].read_text(encoding="utf-8"))
+        return found
+
+
+def library() -> set[str]:
+    """The names of the scenarios that SEKMET comes with."""
+    return {each.stem for each in PLACE.glob("lib/*/site-packages/sekmet/scenarios/library/*.yaml")}
+
+
+def sekmet(folder: Path, here: Served) -> Sekmet:
+    """Tell SEKMET where the server is; it signs in as a clinical system."""
+    if not PROGRAM.is_file():
+        absent("SEKMET is not installed: run `make setup`")
+    folder.mkdir()
+    with listen("127.0.0.1", 0) as probe:
+        port = probe.getsockname()[1]
+    key = folder / "key.pem"
+    key.write_bytes(here.clinical.key.as_pem(private=True))
+    auth = {"type": "smart", "client_id": here.clinical.app, "private_key_path": str(key), "kid": "k", "alg": "ES384"}
+    peer = {"base_url": here.base, "verify_tls": False, "auth": auth | {"scope": "system/*.cruds"}}
+    settings = {
+        "base_url": f"http://127.0.0.1:{port}/fhir",
+        "host": "127.0.0.1",
+        "port": port,
+        "data_dir": str(folder / "data"),
+        "own_private_key_path": str(folder / "own.pem"),
+        "peers": {PEER: peer},
+    }
+    (folder / "settings.yaml").write_text(json.dumps(settings), encoding="utf-8")  # YAML has JSON in it
+    return Sekmet(folder)

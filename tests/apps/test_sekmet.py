@@ -1,0 +1,70 @@
+"""SEKMET plays its scenarios, a TestScript and a load against the server; what it cannot play has its reason here."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api.fhir.served import served
+from tests.apps.sekmet import PEER, Sekmet, library, sekmet
+
+pytestmark = pytest.mark.services
+
+PLAYED = [
+    "adt_admit_transfer_discharge",
+    "adt_merge_update",
+    "appointment_book_cancel",
+    "billing_claim",
+    "clinical_documentation",
+    "conformance_smoke",
+    "lab_order_to_result",
+    "medication_order_dispense",
+    "rad_order_imaging_report",
+]
+NOT_PLAYED = {
+    "bulk_export_group": "it makes a Group that lists people: a group is a search here (decision 0026)",
+    "lab_order_peer_fills": "it wants a laboratory that answers orders: this is a record server",
+    "messaging_adt_orders": "FHIR messaging is not offered",
+    "subscription_backport_roundtrip": "subscriptions are not there yet",
+    "subscription_roundtrip": "subscriptions are not there yet",
+}
+
+
+@pytest.fixture(scope="module")
+def player(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sekmet]:
+    folder = tmp_path_factory.mktemp("sekmet")
+    with served(folder) as here:
+        yield sekmet(folder / "player", here)
+
+
+@pytest.fixture(scope="module")
+def played(player: Sekmet) -> list[dict]:
+    return player.scenarios(*PLAYED)
+
+
+def test_every_scenario_passes_or_has_its_reason_not_to_be_played(played: list[dict]) -> None:
+    faults = {
+        f"{Path(each['file']).stem} {step['index']}": step["message"]
+        for each in played
+        for step in each["steps"]
+        if step["status"] in ("failed", "error", "warning")
+    }
+    assert faults == {}
+    assert [(Path(each["file"]).stem, each["status"]) for each in played] == [(name, "passed") for name in PLAYED]
+    assert library() == {*PLAYED, *NOT_PLAYED}
+
+
+@pytest.mark.long
+def test_a_run_is_played_again_as_a_test_script(player: Sekmet, played: list[dict]) -> None:
+    run = next(each["run_id"] for each in played if Path(each["file"]).stem == "conformance_smoke")
+    player.run("testscript", "export", run, "--out", "scripts/smoke.json")
+    done = player.run("testscript", "run", "scripts/smoke.json", "--peer", PEER, "--report-dir", "scripted")
+    assert "1/1 TestScripts passed" in done.stdout, done.stdout
+
+
+@pytest.mark.long
+def test_under_load_no_journey_fails(player: Sekmet) -> None:
+    limits = ("--max-error-rate", "0", "--max-iteration-failure", "0")
+    done = player.run("load", "run", PLAYED[0], "--peer", PEER, "--users", "4", "--duration", "20", *limits)
+    assert done.returncode == 0, done.stdout
+    assert "failed journeys 0.0%" in done.stdout

@@ -119,6 +119,33 @@ def test_each_row_catches_each_leak_that_is_planted_in_it(subjects: Subjects, na
     assert nothing.leak == ""
 
 
+MANIFEST = '{"output":[{"type":"Condition","url":"https://x/1","count":COUNT}]}'
+IN_EXPORTS = {
+    "words in a file": lambda canary: (MANIFEST.replace("COUNT", "1"), f'{{"id":"{canary}"}}'),
+    "a line more": lambda _: (MANIFEST.replace("COUNT", "1"), '{"id":"a"}\n{"id":"a"}'),
+    "another count": lambda _: (MANIFEST.replace("COUNT", "2"), '{"id":"a"}'),
+    "a file more": lambda _: (MANIFEST.replace("]}", ',{"type":"Condition","url":"u"}]}').replace("COUNT", "1"), ""),
+}
+
+
+@pytest.mark.parametrize("planted", IN_EXPORTS)
+def test_what_leaks_in_an_export_is_caught(subjects: Subjects, planted: str) -> None:
+    path = next(each for each in PATHS if each.awaits and not each.is_whole)
+    plain, leaking = (MANIFEST.replace("COUNT", "1"), '{"id":"a"}'), IN_EXPORTS[planted](subjects.canary)
+    served = iter((leaking, plain, plain, plain))
+    now: list[tuple[str, str]] = []
+
+    def ask(method: str, url: str, *_: object) -> Answer:
+        if "$export" in url:
+            now[:] = [next(served)]
+            return Answer(202, {"content-location": "https://x/status"}, "")
+        return Answer(200, {}, now[0][0] if url == "https://x/status" and method == "GET" else now[0][1])
+
+    (finding,) = run(ask, subjects, (path,))
+    (nothing,) = run(ask, subjects, (path,))
+    assert (bool(finding.leak), nothing.leak) == (True, "")
+
+
 @pytest.mark.services
 def test_the_verb_runs_it_against_a_server_at_an_address(tmp_path: Path) -> None:
     with served(tmp_path) as here:

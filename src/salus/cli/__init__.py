@@ -34,6 +34,7 @@ MODULES = {
     "backup": "backup",
     "restore": "restore",
     "reindex": "reindex",
+    "fhir": "fhir",
     "leaks": "leaks",
     "network": "network",
 }

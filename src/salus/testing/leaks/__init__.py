@@ -7,8 +7,9 @@ the server decides; who runs it arranges beforehand that the reader may not see 
 Part of the shipped test kit: `salus leaks --base URL` runs it.
 """
 
+from salus.testing.leaks.awaiting import Answer, Ask
 from salus.testing.leaks.paths import PATHS, Path
-from salus.testing.leaks.running import Answer, Ask, Finding, run
+from salus.testing.leaks.running import Finding, run
 from salus.testing.leaks.subjects import LABEL, Subjects, set_up
 
 __all__ = ["LABEL", "PATHS", "Answer", "Ask", "Finding", "Path", "Subjects", "run", "set_up"]

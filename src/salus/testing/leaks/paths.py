@@ -33,6 +33,7 @@ class Path:
         name: what the path is; hint: what leaks when it does.
         headers: more fields; `content-type` is FHIR's JSON unless it says otherwise.
         follows: whether links to next pages are followed.
+        awaits: whether it begins an export, which is waited for and fetched.
         is_whole: whether it is about all patients at once; then only the secret's words tell that it leaks.
     """
 
@@ -43,6 +44,7 @@ class Path:
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     follows: bool = False
+    awaits: bool = False
     is_whole: bool = False
 
 
@@ -56,6 +58,11 @@ def _whole(name: str, url: str) -> Path:
 
 def _pages(name: str, url: str) -> Path:
     return Path(name, "GET", url, "by the number of pages", follows=True)
+
+
+def _export(name: str, wanted: str, *, is_whole: bool = False) -> Path:
+    fields = {"prefer": "respond-async", "accept": "application/fhir+json"}
+    return Path(name, "GET", wanted, "the secret itself", headers=fields, awaits=True, is_whole=is_whole)
 
 
 def _bundle(name: str, kind: str, entry: str) -> Path:
@@ -157,6 +164,15 @@ PATHS: Final = (
     _pages("everything in pages", "Patient/{patient}/$everything?_count=2"),
     _get("everything of a time", "Patient/{patient}/$everything?start=2019-01-01&end=2021-01-01", "the secret itself"),
     _get("everything of an encounter", "Encounter/{encounter}/$everything"),
+    _export("export of the server", "$export?_type=Condition", is_whole=True),
+    _export("export of all patients", "Patient/$export?_type=Condition", is_whole=True),
+    _export("export of a patient", "Patient/$export?patient=Patient/{patient}"),
+    _export("export of a type", "Patient/$export?patient=Patient/{patient}&_type=Condition"),
+    _export("export of some elements", "Patient/$export?patient=Patient/{patient}&_type=Condition&_elements=code"),
+    _export("export by code", "Patient/$export?patient=Patient/{patient}&_typeFilter=Condition?code={canary}"),
+    _export("export by label", "Patient/$export?patient=Patient/{patient}&_typeFilter=Condition?_security=PSY"),
+    _export("export since", "Patient/$export?patient=Patient/{patient}&_since=2000-01-01T00:00:00Z"),
+    _export("export in one's order", "Patient/$export?patient=Patient/{patient}&organizeOutputBy=Patient"),
     _get("history of the patient", "Patient/{patient}/_history"),
     _get("history of the secret since", "Condition/{secret}/_history?_since=2000-01-01", "the secret itself"),
     _get("history of the secret at a time", "Condition/{secret}/_history?_at=2099-01-01", "the secret itself"),

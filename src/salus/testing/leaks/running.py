@@ -1,11 +1,12 @@
 """Running the paths: the same question about both patients, and what differs in the answers."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from salus.testing.leaks.awaiting import Answer, Ask, awaited
 from salus.testing.leaks.paths import Path
 from salus.testing.leaks.subjects import Subject, Subjects
 
@@ -21,19 +22,6 @@ VOLATILE: Final = (
 )
 """What changes from one answer to the next, whatever is asked."""
 NEXT: Final = re.compile(r'"relation":\s*"next",\s*"url":\s*"([^"]+)"|"url":\s*"([^"]+)",\s*"relation":\s*"next"')
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a server answered; names of header fields in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    text: str = field(repr=False)
-
-
-Ask = Callable[[str, str, Mapping[str, str], str], Answer]
-"""Asks as the reader who may not see the secret: method, path below the base or whole address, fields, body."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +45,8 @@ def _asked(ask: Ask, path: Path, subject: Subject, canary: str) -> list[Answer]:
     fields |= {name: _filled(value, subject, canary) for name, value in path.headers.items()}
     url = quote(_filled(path.url, subject, canary), safe="/?&=:|$_*.,-")
     answers = [ask(path.method, url, fields, _filled(path.body, subject, canary))]
+    if path.awaits:
+        return awaited(ask, answers[0])
     while path.follows and len(answers) < PAGES_MAX:
         found = NEXT.search(answers[-1].text)
         if found is None:

@@ -13,6 +13,7 @@ from salus.api.fhir.call import Access
 from salus.api.fhir.failures import Failure, Issue
 from salus.api.fhir.settings import FhirSettings
 from salus.clinical.fhir.resources import parse
+from salus.contracts.genesis import Genesis
 from salus.contracts.provisions import Purpose, RoleClass
 from salus.ledger.identifiers import Pseudonym
 from salus.node.assemble import Node
@@ -67,6 +68,7 @@ class Hospital:
     node: Node
     client: TestClient
     tokens: Tokens
+    genesis: Genesis
 
     def login(self, name: str, role_class: RoleClass, purpose: Purpose = Purpose.TREAT) -> Login:
         person = certify_person(self.node, name=name, role=name, registration=name, role_class=role_class)
@@ -81,7 +83,7 @@ def hospital(folder: Path, settings: FhirSettings | None = None) -> Iterator[Hos
         node, tokens = made.hospital, Tokens()
         server = FhirServer(node, settings or FhirSettings(BASE), tokens)
         with TestClient(server.app(), base_url="https://fhir.rvj.example") as client:
-            here = Hospital(node, client, tokens)
+            here = Hospital(node, client, tokens, made.genesis)
             ann, _ = store(node, [Write(parse(ANN)), Write(parse(BEN))])
             nurse = here.login("nurse", RoleClass.CLINICAL)
             tokens.people |= {

@@ -23,8 +23,8 @@ VALUES = {
     "uri": "urn:x",
 }
 TOGETHER = 30
-OF_THE_LEDGER = {"consult", "fileConsent", "revokeConsent"}
-"""Operations on what the ledger says: test_consents and test_consulting ask them."""
+OF_THE_LEDGER = {"audit-proof", "consult", "fileConsent", "revokeConsent"}
+"""Operations on what the ledger says: test_consents, test_consulting and test_proving ask them."""
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,13 @@ def test_every_operation_that_is_claimed_answers(here: Hospital, rest: dict) -> 
         for each in resource["operation"]
         if each["name"] == "export"
     }
-    assert exports == {"export", "patient-export", "group-export", "urn:salus:operation:import"}
+    assert exports == {
+        "export",
+        "patient-export",
+        "group-export",
+        "urn:salus:operation:import",
+        "urn:salus:operation:verify",
+    }
     for path in ("/$export", "/Patient/$export", "/Group/g/$export"):
         assert ask(here, "nurse", "GET", path).status == 202
 

@@ -20,7 +20,12 @@ _NOT_LISTED: Final = ("capabilities", "bulk-job", "cds-services")
 BULK_DATA: Final = "http://hl7.org/fhir/uv/bulkdata"
 _OF_BULK_DATA: Final = ("$export",)
 """Operations that FHIR Bulk Data Access defines, not FHIR itself."""
-_OWN: Final = {"$import": "urn:salus:operation:import", "$consult": "urn:salus:operation:consult"}
+_OWN: Final = {
+    "$import": "urn:salus:operation:import",
+    "$consult": "urn:salus:operation:consult",
+    "$audit-proof": "urn:salus:operation:audit-proof",
+    "$verify": "urn:salus:operation:verify",
+}
 """Operations that no guide defines yet; docs/fhir.md says what they do."""
 CONSENT_MANAGEMENT: Final = "http://hl7.org/fhir/us/consent-management"
 _OF_CONSENT_MANAGEMENT: Final = {"$fileConsent": "file-consent", "$revokeConsent": "revoke-consent"}

@@ -13,6 +13,7 @@ from salus.api.fhir import (
     histories,
     importing,
     operations,
+    proving,
     reading,
     searching,
     writing,
@@ -76,6 +77,10 @@ INTERACTIONS: Final = (
             ),
         )
     ),
+    Interaction(
+        "$audit-proof", Level.INSTANCE, "GET", "/AuditEvent/{id}/$audit-proof", proving.audit_proof, kind="AuditEvent"
+    ),
+    Interaction("$verify", Level.SYSTEM, "POST", "/$verify", proving.verify, takes=True),
     Interaction("$consult", Level.TYPE, "POST", "/Consent/$consult", consulting.decide, kind="Consent", takes=True),
     Interaction("cds-services", Level.SYSTEM, "GET", "/cds-services", consulting.services, is_open=True),
     Interaction("cds-services", Level.SYSTEM, "POST", f"/cds-services/{consulting.HOOK}", consulting.hook, takes=True),

@@ -19,16 +19,20 @@ from salus.ledger.encoding import decoder
 from salus.ledger.entries import entry_hash
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import PermitId
+from salus.ledger.machine import read_leaf
+from salus.ledger.outcomes import decode_leaf
 from salus.ledger.receipts import ConductField, Field, ReleasedField, WithheldField, decode_field, decode_receipt
 from salus.node import derived_names, documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.projections import resources
 from salus.node.projections.resources import Found
-from salus.node.services import consents
+from salus.node.services import consents, own_history, own_proofs
 from salus.node.services.deposit import placed_entries
 from salus.node.services.derived import Derived
+from salus.node.services.own_history import ReceiptName
 from salus.node.services.release import part_document
+from salus.node.services.respond import Login
 from salus.node.services.show import Shown
 from salus.node.shapes.audit_events import Asker, AuditFacts, decision_event, release_event
 
@@ -63,6 +67,26 @@ def audit_events_of(node: Node, pseudonym: bytes) -> list[Derived]:
     events = [each for event, asked, choices in _requests(trail) for each in _events(chart, event, asked, choices)]
     events.reverse()
     return sorted(events, key=lambda each: -each.shown.updated_s)
+
+
+def proof_of(node: Node, login: Login, event: Derived) -> bytes:
+    """Return the file that proves an event: of a decision the outcome, of a release or its refusal the receipt.
+
+    Raises:
+        Refused: SESSION_UNFIT for anybody but the patient; NOT_YOURS for a receipt that is not anchored yet.
+        NotNow: the ledger signs no header now.
+    """
+    found = derived_names.find(node, KIND, event.shown.logical_id)
+    assert found is not None, "what is shown has a name that was made here"
+    pseudonym, local = found
+    index, part = int.from_bytes(local[:8], "big"), int.from_bytes(local[8:12], "big")
+    if not part:
+        return own_proofs.proof_of_leaf(node, index)
+    with node.engine.snapshot() as reader:
+        leaf = read_leaf(reader, index)
+    assert leaf is not None, "what is shown was read from there"
+    wanted = ReceiptName(permit_of(decode_leaf(leaf)).hex(), part)
+    return own_history.receipt_file(node, login, pseudonym, wanted)
 
 
 def _names(node: Node, patient: Found) -> dict[bytes, str]:

@@ -13,7 +13,7 @@ from salus.contracts.membership import LedgerAccess
 from salus.engines.base import Unavailable
 from salus.engines.headers import newest_header, read_header, read_transaction
 from salus.engines.proving import prove_signed
-from salus.ledger.bundles import FORMAT, OutcomeBundle
+from salus.ledger.bundles import FORMAT, OutcomeBundle, encode_bundle
 from salus.ledger.comet.commit import encode_signed_header
 from salus.ledger.identifiers import Digest, OrganisationId
 from salus.ledger.machine import read_meta, stored_result
@@ -71,13 +71,20 @@ def proofs(node: Node, member: OrganisationId, name: Digest) -> tuple[OutcomeBun
         NotNow: no header came in time.
     """
     result = outcome(node, member, name)  # 1
+    return _proved(node, range(result.first_leaf, result.first_leaf + len(result.leaves)))  # 2, 3
+
+
+def proof_of_leaf(node: Node, index: int) -> bytes:
+    """Return a file with one outcome and its proof, by its place in the log; asks nobody whose it is. Raises NotNow."""
+    (bundle,) = _proved(node, range(index, index + 1))
+    return encode_bundle(bundle)
+
+
+def _proved(node: Node, indexes: range) -> tuple[OutcomeBundle, ...]:
     try:
-        signed = prove_signed(node.engine, ()).signed  # 2
-        with node.engine.snapshot() as reader:  # 3
-            return tuple(
-                OutcomeBundle(FORMAT, signed, prove_outcome(reader, index, signed.state))
-                for index in range(result.first_leaf, result.first_leaf + len(result.leaves))
-            )
+        signed = prove_signed(node.engine, ()).signed
+        with node.engine.snapshot() as reader:
+            return tuple(OutcomeBundle(FORMAT, signed, prove_outcome(reader, each, signed.state)) for each in indexes)
     except Unavailable as error:
         raise NotNow(f"the ledger gives no proof now ({error}): try later") from error
 

@@ -86,7 +86,7 @@ NOT_OFFERED = {
     "sharing choices", "sharing choices in the chart", "audit trail", "audit trail of it",
     "read as another type", "version that never was", "unknown operation", "below it", "search by text",
     "search by content", "search by filter", "everything of an encounter", "history of the patient", "last n",
-    "graph", "documents", "read when newer", "search without the label",
+    "graph", "documents", "read when newer", "search without the label", "subscriptions", "how subscriptions are",
 }  # fmt: skip
 """Rows that find nothing here even where nothing is withheld: it is not offered, or leaves the secret out."""
 

@@ -75,6 +75,8 @@ class FhirListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         providers: where else people sign in.
         profiles: a folder of definitions beside FHIR's own, by which whatever claims them is validated; or empty.
         demanded_profiles: addresses of those that every resource of their type must conform to.
+        hook_networks: networks that are not public and to which subscriptions may tell, such as `10.1.2.0/24`.
+        hook_authorities: a file in PEM of who else signs certificates of their endpoints; or empty.
     """
 
     base: str
@@ -86,6 +88,8 @@ class FhirListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     providers: tuple[SignInProvider, ...] = ()
     profiles: str = ""
     demanded_profiles: tuple[str, ...] = ()
+    hook_networks: tuple[str, ...] = ()
+    hook_authorities: str = ""
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -259,7 +263,9 @@ def _checked_fhir(folder: Path, fhir: FhirListen | None) -> FhirListen | None:
         words = "expected certificate and key under [fhir], since it answers beyond this machine"
         raise SettingsUnfit(f"{words}: records leave over TLS only")
     providers = tuple(msgspec.structs.replace(each, **_files(folder, each, "secret", "key")) for each in fhir.providers)
-    return msgspec.structs.replace(fhir, **_files(folder, fhir, "certificate", "key", "profiles"), providers=providers)
+    return msgspec.structs.replace(
+        fhir, **_files(folder, fhir, "certificate", "key", "profiles", "hook_authorities"), providers=providers
+    )
 
 
 def _files(folder: Path, settings: msgspec.Struct, *names: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from salus.contracts.provisions import EARLIEST_S, LATEST_S
 from salus.contracts.record_metadata import Facts
 from salus.ledger.identifiers import RecordId
 from salus.node.errors import Refusal, Refused
-from salus.node.shapes import DERIVED
+from salus.node.shapes import APART
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ def new_record(resource: Resource, *, after: int | None = None) -> NewRecord:
         Refused: RECORD_UNFIT: it has more codes or labels than rules can know of, or is of a type that is made from the
             ledger: a record of one would say something else.
     """
-    if resource.type in DERIVED:
-        words = f"expected a record, came a {resource.type}, which is made from the ledger: file it there"
+    if resource.type in APART:
+        words = f"expected a record, came a {resource.type}, which is none: send it to its own address"
         raise Refused(Refusal.RECORD_UNFIT, words)
     name = f"{resource.type}/{resource.id}".encode() if resource.id else b""
     return NewRecord(name or resource.body, resource.body, _facts(resource, name), after)

@@ -258,6 +258,67 @@ job_parts: Final = Table(
 )
 """What a job has made, or has still to do, in numbered parts; they go with it."""
 
+subscriptions: Final = Table(
+    "node_subscriptions",
+    metadata,
+    Column("subscription", Bytes, primary_key=True),
+    Column("owner", Bytes, nullable=False, index=True),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+    Column("status", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("updated_s", BigInteger, nullable=False),
+    Column("until_s", BigInteger, nullable=False),
+    Column("told", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_s", BigInteger, nullable=False, index=True),
+    Column("leased_until_s", BigInteger, nullable=False),
+    Column("error", String(32), nullable=False),
+    Column("sealed", Bytes, nullable=False),
+)
+"""What clients are told of when it changes; `told` counts events, `next_s` is when to try again or to say it lives.
+
+`owner` is a keyed hash of app and account; `pseudonym` is empty where it is not bound to one patient.
+"""
+
+OFF: Final = 3
+"""`status` of a subscription that is told nothing."""
+
+changes: Final = Table(
+    "node_changes",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("record_id", Bytes, nullable=False),
+    Column("version", BigInteger, nullable=False),
+)
+"""Record versions that were placed while anybody subscribed, until it is found out to whom they matter."""
+
+subscription_events: Final = Table(
+    "node_subscription_events",
+    metadata,
+    Column("place", Integer, primary_key=True),
+    Column("subscription", Bytes, nullable=False, index=True),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+    Column("record_id", Bytes, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("at_s", BigInteger, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("told_s", BigInteger, nullable=False),
+)
+"""What a subscription is told: `number` is 0 until it is first sent, `told_s` is 0 until it was received."""
+
+subscription_attempts: Final = Table(
+    "node_subscription_attempts",
+    metadata,
+    Column("attempt", Integer, primary_key=True),
+    Column("subscription", Bytes, nullable=False, index=True),
+    Column("at_s", BigInteger, nullable=False, index=True),
+    Column("kind", String(20), nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("outcome", String(32), nullable=False),
+)
+"""The log of deliveries: numbers of events, and what came of it: `received`, a status, or the step that failed."""
+
 cursors: Final = Table(
     "node_cursors",
     metadata,

@@ -17,7 +17,7 @@ from salus.engines.base import Unavailable as LedgerUnavailable
 from salus.node.assemble import Node
 from salus.node.errors import NotNow, Refused
 from salus.node.http_peers import node_peers
-from salus.node.services import anchor, deposit, enrol, erase, jobs, statements, take_over
+from salus.node.services import anchor, deposit, enrol, erase, jobs, statements, subscriptions, take_over
 from salus.vault.errors import Rejected, Unavailable
 
 log = structlog.get_logger("salus.upkeep")
@@ -52,6 +52,7 @@ TASKS: Final = (
     Task("tombstones", 60, erase.follow_tombstones),
     Task("renew_root", 60, lambda node: node.vault.renew_root_if_due()),
     Task("sweep", 600, lambda node: node.vault.sweep()),
+    Task("sweep_subscriptions", 600, subscriptions.sweep),
     Task("jobs", 600, jobs.sweep),
 )
 """Anchors are due within 5 s of a release (R5)."""

@@ -20,6 +20,7 @@ from salus.node.assemble import Node
 from salus.node.people import certify_person, open_session
 from salus.node.services.respond import Login
 from salus.node.services.store import Write, store
+from salus.node.services.subscriptions import NO_TENURE, Tenure
 from salus.testing.world import HOSPITAL, world
 
 BASE = "https://fhir.rvj.example/FHIR/R4"
@@ -39,6 +40,7 @@ class Someone:
     may_not: str = ""
     client: str = "app"
     person: str = "account"
+    tenure: Tenure = NO_TENURE
     narrowed: dict = field(default_factory=dict)
 
     def may(self, interaction: str, _resource_type: str) -> bool:

@@ -42,6 +42,7 @@ from salus.node.services.deposit_together import Depositor
 from salus.node.services.exports import Exports
 from salus.node.services.jobs import Jobs
 from salus.node.services.respond import Responder
+from salus.node.services.subscriptions import Subscriptions
 
 PREFIXES: Final = ("/FHIR/R4", "/fhir")
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}")
@@ -71,13 +72,14 @@ class FhirServer:
 
     def __init__(self, node: Node, settings: FhirSettings, gate: Gate) -> None:
         rows, responder = SealedRows(node.vault, node.chain), Responder(node)
-        self._server = Server(
+        self.server = Server(
             node=node,
             responder=responder,
             depositor=Depositor(node),
             bearers=Bearers(node, rows),
             exports=Exports(node, responder, Jobs(node, rows, "export")),
             imports=Jobs(node, rows, "import"),
+            subscriptions=Subscriptions(node, rows),
             settings=settings,
             interactions=INTERACTIONS,
         )
@@ -149,7 +151,7 @@ class FhirServer:
 
     def _done(self, interaction: Interaction, call: Call, shape: Wanted) -> Reply:
         with plainly():
-            reply = interaction.handler(self._server, call)
+            reply = interaction.handler(self.server, call)
         return reply if reply.media_type else replace(reply, content=written(reply.content, shape))
 
     def _require_fit(self, http: Request, interaction: Interaction, headers: Mapping[str, str]) -> None:

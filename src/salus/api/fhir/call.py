@@ -12,7 +12,8 @@ from salus.node.services.deposit_together import Depositor
 from salus.node.services.exports import Exports
 from salus.node.services.jobs import Jobs
 from salus.node.services.respond import Login, Responder
-from salus.node.shapes import DERIVED
+from salus.node.services.subscriptions import NO_TENURE, Subscriptions, Tenure
+from salus.node.shapes import APART
 
 
 class Access(Protocol):
@@ -34,6 +35,10 @@ class Access(Protocol):
     def person(self) -> str:
         """The account as which it asks."""
 
+    @property
+    def tenure(self) -> Tenure:
+        """On what something rests that outlives the token."""
+
     def may(self, interaction: str, resource_type: str, /) -> bool:
         """Tell whether an interaction (`c`, `r`, `u`, `d`, `s`) with a type is within the scopes."""
 
@@ -46,6 +51,7 @@ class _Nobody:
 
     patient = None
     client = person = ""
+    tenure = NO_TENURE
 
     @property
     def login(self) -> Login:
@@ -85,6 +91,7 @@ class Server:
     bearers: Bearers
     exports: Exports
     imports: Jobs
+    subscriptions: Subscriptions
     settings: FhirSettings
     interactions: tuple["Interaction", ...]
 
@@ -159,8 +166,8 @@ class Interaction:
     is_alone: bool = False
 
     def serves(self, kind: str) -> bool:
-        """Tell whether it is there for a type: what is made from the ledger has rows of its own, and `$validate`."""
-        return kind == self.kind or kind not in DERIVED or self.code == "$validate"
+        """Tell whether it is there for a type: what is no record has rows of its own, and `$validate`."""
+        return kind == self.kind or kind not in APART or self.code == "$validate"
 
     def at(self, found: Mapping[str, str]) -> dict[str, str]:
         """Return what stands in an address, with the type."""

@@ -12,7 +12,8 @@ from salus.api.fhir.call import Call, Interaction, Level, Reply, Server
 from salus.clinical.fhir.definitions import r4
 from salus.clinical.fhir.renaming import instant
 from salus.clinical.fhir.search.parameters import parameters_of
-from salus.node.shapes import DERIVED
+from salus.clinical.fhir.subscriptions import IG
+from salus.node.shapes import APART
 
 PUBLISHED_S: Final = 1_764_288_000
 _WHOLE_SYSTEM: Final = ("transaction", "batch", "search-system", "history-system")
@@ -30,6 +31,8 @@ _OWN: Final = {
 CONSENT_MANAGEMENT: Final = "http://hl7.org/fhir/us/consent-management"
 _OF_CONSENT_MANAGEMENT: Final = {"$fileConsent": "file-consent", "$revokeConsent": "revoke-consent"}
 """Operations that HL7's Scalable Consent Management defines."""
+_OF_SUBSCRIPTIONS: Final = {"$status": "backport-subscription-status", "$events": "backport-subscription-events"}
+"""Operations that HL7's Subscriptions R5 Backport defines."""
 
 
 def metadata(server: Server, _call: Call) -> Reply:
@@ -48,7 +51,7 @@ def statement(base: str, interactions: tuple[Interaction, ...]) -> bytes:
     offered = [{"name": each[1:], "definition": _definition("", each)} for each in of_system]
     whole = [{"code": each} for each in _codes(interactions) if each in _WHOLE_SYSTEM]
     resources = [
-        _derived(kind, interactions) if kind in DERIVED else _resource(kind, kinds, list(operations))
+        _apart(kind, interactions) if kind in APART else _resource(kind, kinds, list(operations))
         for kind in r4().resource_types
     ]
     rest = {"mode": "server", "resource": resources}
@@ -96,8 +99,8 @@ def _resource(
     }
 
 
-def _derived(kind: str, interactions: Sequence[Interaction]) -> dict[str, object]:
-    """What is offered of a type that is made from the ledger: rows of its own."""
+def _apart(kind: str, interactions: Sequence[Interaction]) -> dict[str, object]:
+    """What is offered of a type that is no record: rows of its own."""
     own = [each for each in interactions if each.kind == kind or each.code == "$validate"]
     operations = dict.fromkeys((each.kind, each.code) for each in own if each.code.startswith("$"))
     return {
@@ -115,7 +118,9 @@ def _derived(kind: str, interactions: Sequence[Interaction]) -> dict[str, object
 
 
 def _definition(kind: str, name: str) -> str:
-    """The address of the definition of an operation, FHIR's own where no guide defines it."""
+    """The address of the definition of an operation, FHIR's own or of FHIR Bulk Data Access."""
+    if name in _OF_SUBSCRIPTIONS:
+        return f"{IG}/OperationDefinition/{_OF_SUBSCRIPTIONS[name]}"
     if name in _OF_CONSENT_MANAGEMENT:
         return f"{CONSENT_MANAGEMENT}/OperationDefinition/{_OF_CONSENT_MANAGEMENT[name]}"
     if name in _OF_BULK_DATA:

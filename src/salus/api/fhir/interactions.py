@@ -16,10 +16,12 @@ from salus.api.fhir import (
     proving,
     reading,
     searching,
+    subscribing,
     writing,
 )
 from salus.api.fhir.call import Interaction, Level
 from salus.api.fhir.capability import metadata
+from salus.api.fhir.subscribing import KIND
 from salus.node.shapes import DERIVED
 
 INTERACTIONS: Final = (
@@ -76,6 +78,22 @@ INTERACTIONS: Final = (
                 "search-type", Level.INSTANCE, "GET", f"/Patient/{{id}}/{kind}", derived.search_compartment(kind)
             ),
         )
+    ),
+    *(
+        Interaction(name, level, "GET", f"/Subscription{place}/{name}", handler, kind=KIND)
+        for name, level, place, handler in (
+            ("$status", Level.TYPE, "", subscribing.status),
+            ("$status", Level.INSTANCE, "/{id}", subscribing.status),
+            ("$events", Level.INSTANCE, "/{id}", subscribing.events),
+        )
+    ),
+    Interaction("create", Level.TYPE, "POST", "/Subscription", subscribing.create, kind=KIND, takes=True),
+    Interaction("read", Level.INSTANCE, "GET", "/Subscription/{id}", subscribing.read, kind=KIND),
+    Interaction("update", Level.INSTANCE, "PUT", "/Subscription/{id}", subscribing.update, kind=KIND, takes=True),
+    Interaction("delete", Level.INSTANCE, "DELETE", "/Subscription/{id}", subscribing.delete, kind=KIND),
+    Interaction("search-type", Level.TYPE, "GET", "/Subscription", subscribing.search, kind=KIND),
+    Interaction(
+        "search-type", Level.TYPE, "POST", "/Subscription/_search", subscribing.search, kind=KIND, takes_form=True
     ),
     Interaction(
         "$audit-proof", Level.INSTANCE, "GET", "/AuditEvent/{id}/$audit-proof", proving.audit_proof, kind="AuditEvent"

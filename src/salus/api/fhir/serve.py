@@ -11,12 +11,14 @@ import uvicorn
 from salus.api.exchange.http_protocol import BoundedProtocol
 from salus.api.exchange.serve import Beside, uvicorn_config
 from salus.api.fhir.app import PREFIXES, FhirServer
+from salus.api.fhir.notifying import Notifier
 from salus.api.fhir.settings import FhirSettings
 from salus.api.native.app import NativeApi
 from salus.api.smart.app import Smart
 from salus.api.smart.settings import SmartSettings
 from salus.node.assemble import Node
 from salus.node.config import FhirListen
+from salus.node.hooks import hooks_of
 from salus.node.profiles import conformance
 from salus.node.projections import resources
 
@@ -24,18 +26,20 @@ from salus.node.projections import resources
 def fhir_beside(place: FhirListen, listener: socket.socket) -> Beside:
     """Return what serves FHIR with a worker's node on a socket that listens already. Raises SettingsUnfit."""
     asked = conformance(place.profiles, place.demanded_profiles)
+    hooks = hooks_of(place.hook_networks, place.hook_authorities)
 
     @contextlib.contextmanager
     def beside(node: Node) -> Iterator[None]:
         other_bases = tuple(place.base.removesuffix(PREFIXES[0]) + each for each in PREFIXES[1:])
         signing_in = SmartSettings(place.base, aliases=other_bases, providers=place.providers)
         smart = Smart(node, signing_in, lambda pseudonym: resources.patient_id(node, pseudonym))
-        settings = FhirSettings(place.base, needs_request_id=place.needs_request_id, conformance=asked)
+        settings = FhirSettings(place.base, needs_request_id=place.needs_request_id, hooks=hooks, conformance=asked)
         native = NativeApi(node, signing_in, smart.gate)
         with (
             contextlib.closing(smart),
             contextlib.closing(native),
             contextlib.closing(FhirServer(node, settings, smart.gate)) as server,
+            contextlib.closing(Notifier(server.server, smart.gate, smart.keys.sign_bytes)),
         ):
             app = server.app([*smart.routes(PREFIXES), *native.routes()])
             config = uvicorn_config(app, date_header=True, certificate=place.certificate, key=place.key)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from salus.node.hooks import Hooks
 from salus.node.profiles import Conformance, by_fhir_alone
 
 
@@ -16,6 +17,7 @@ class FhirSettings:
         body_bytes_max: of one request.
         page_count: how many hits a page has when nobody says; page_count_max: at most.
         exports_max: exports that one client may have; export_s: how long one is kept, in seconds.
+        hooks: where what clients subscribed to may be sent.
         conformance: what is asked of every resource that is written.
         needs_request_id: refuse writes without `X-Request-ID`; else one is made (NHS API standard).
     """
@@ -30,4 +32,5 @@ class FhirSettings:
     exports_max: int = 8
     export_s: int = 43_200
     needs_request_id: bool = False
+    hooks: Hooks = field(default_factory=Hooks, repr=False)
     conformance: Conformance = field(default_factory=by_fhir_alone, repr=False)

@@ -5,7 +5,7 @@ looked up as they are at this moment (R3). Nothing of a token is believed becaus
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,8 +14,9 @@ from salus.api.smart import scopes
 from salus.api.smart.scopes import Narrowing, Scope
 from salus.node.answer import plainly
 from salus.node.errors import Refused
-from salus.node.services.grants import Grants
+from salus.node.services.grants import Grants, Live
 from salus.node.services.respond import Login
+from salus.node.services.subscriptions import NO_TENURE, Tenure
 
 BEARER: Final = re.compile(r"[Bb]earer +([A-Za-z0-9\-_]{20,64})")
 CHALLENGE: Final = 'Bearer realm="salus"'
@@ -31,6 +32,7 @@ class Access:
         client: the id of the app; person: of the account, in hexadecimal.
         about: the pseudonym of the patient in context, whatever the scopes; empty where there is none.
         others: the scopes that are for no resources.
+        tenure: on what something rests that outlives the token.
     """
 
     login: Login = field(repr=False)
@@ -40,6 +42,7 @@ class Access:
     person: str
     about: bytes = b""
     others: frozenset[str] = frozenset()
+    tenure: Tenure = NO_TENURE
 
     def may(self, interaction: str, resource_type: str) -> bool:
         """Tell whether an interaction (`c`, `r`, `u`, `d`, `s`) with a type is within the scopes."""
@@ -81,18 +84,27 @@ class Gate:
                 live, granted = self._grants.look(found[1])
         except Refused as refused:
             raise _refused("the access token has ended, or what it rests on: ask for a new one", challenge) from refused
-        of_resources = scopes.resources(granted)
-        patient = live.terms.patient
-        usable = of_resources if patient else tuple(each for each in of_resources if not each.is_about_one)
-        return Access(
-            login=live.login,
-            scopes=usable,
-            patient=patient if any(each.is_about_one for each in usable) else None,
-            client=live.app.id,
-            person=live.terms.account.hex(),
-            about=patient,
-            others=frozenset(granted) - {str(each) for each in of_resources},
-        )
+        return _access(live, granted)
+
+    def again(self, tenure: Tenure) -> Access:
+        """Return what a grant still lets its holder do, with the scopes that a token of it had. Raises Refused."""
+        return _access(self._grants.carried_on(tenure.grant), tenure.scopes)
+
+
+def _access(live: Live, granted: Sequence[str]) -> Access:
+    of_resources = scopes.resources(granted)
+    patient = live.terms.patient
+    usable = of_resources if patient else tuple(each for each in of_resources if not each.is_about_one)
+    return Access(
+        login=live.login,
+        scopes=usable,
+        patient=patient if any(each.is_about_one for each in usable) else None,
+        client=live.app.id,
+        person=live.terms.account.hex(),
+        about=patient,
+        tenure=Tenure(live.grant, tuple(granted)),
+        others=frozenset(granted) - {str(each) for each in of_resources},
+    )
 
 
 def _refused(words: str, challenge: str) -> Failure:

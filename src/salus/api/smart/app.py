@@ -62,10 +62,10 @@ class Smart:
         self.apps, self.accounts, bearers = Apps(node, rows), Accounts(node, rows), Bearers(node, rows)
         self.grants = Grants(node, rows, apps=self.apps, accounts=self.accounts, bearers=bearers)
         self.gate = Gate(self.grants)
-        self._keys = SigningKeys(node, rows)
+        self.keys = SigningKeys(node, rows)
         clients = ClientAuthentication(node, self.apps, audience=settings.at(discovery.TOKEN_PATH))
         self._tokens = TokenEndpoint(
-            node, settings, grants=self.grants, clients=clients, keys=self._keys, patient_id=patient_id
+            node, settings, grants=self.grants, clients=clients, keys=self.keys, patient_id=patient_id
         )
         self._browsers = Browsers(node, bearers, issuer=settings.issuer)
         self.desk = Desk(node, settings, apps=self.apps, accounts=self.accounts, grants=self.grants, bearers=bearers)
@@ -116,7 +116,7 @@ class Smart:
 
     async def jwks(self, _http: Request) -> Response:
         """The public keys."""
-        return as_json(await self._run(self._keys.jwks), headers={"cache-control": "public, max-age=3600"})
+        return as_json(await self._run(self.keys.jwks), headers={"cache-control": "public, max-age=3600"})
 
     async def token(self, http: Request) -> Response:
         """Tokens (RFC 6749 3.2)."""

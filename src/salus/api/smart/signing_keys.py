@@ -6,6 +6,7 @@ interfaces and the number of its month, so that all workers have the same one an
 
 import base64
 import warnings
+from collections.abc import Callable
 from typing import Final
 
 from joserfc import jwt
@@ -33,6 +34,11 @@ class SigningKeys:
         """Return a JWT of these claims, signed with this month's key."""
         key = self._key(self._period())
         return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key, algorithms=[ALGORITHM])
+
+    def sign_bytes(self, made: Callable[[str], bytes]) -> bytes:
+        """Return a signature by this month's key over what is made with its id in the JWK Set."""
+        period = self._period()
+        return self._rows.signing_key(period).sign(made(str(self._key(period).kid)))
 
     def jwks(self) -> dict[str, object]:
         """Return the public keys of the month before, this one and the next, as a JWK Set (RFC 7517)."""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, insert
 
 from salus.node import schema
 from salus.node.assemble import Node
-from salus.node.projections import resources
+from salus.node.projections import changes, resources
 from salus.node.projections.resources import NewVersion
 from salus.node.projections.search_rows import AnyRow, Keyed, RangeRow, TextRow, TokenRow, rows_of
 
@@ -17,12 +17,18 @@ _DECODER = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 _TABLES: dict[type[AnyRow], Table] = {TokenRow: schema.tokens, TextRow: schema.texts, RangeRow: schema.ranges}
 
 
-def take_in(connection: Connection, node: Node, versions: Sequence[NewVersion]) -> None:
-    """Fold new record versions into the index, in the transaction that places them."""
+def take_in(connection: Connection, node: Node, versions: Sequence[NewVersion], *, is_change: bool = True) -> None:
+    """Fold new record versions into the index, in the transaction that places them.
+
+    Args:
+        is_change: whether subscribers are told; not when the index is made again.
+    """
     if not node.has_index or not versions:
         return
     keyed = Keyed(node.keys.lookup)
     newest = resources.fold(connection, keyed, versions)
+    if is_change:
+        changes.note(connection, newest.values())
     rows: dict[Table, list[dict[str, Any]]] = {}
     for each in versions:
         number = newest.get(each.key)

@@ -60,6 +60,8 @@ _OF_A_RELATIONSHIP = (
     schema.sign_ins,
     schema.grants,
     schema.bearers,
+    schema.subscriptions,
+    schema.subscription_events,
 )
 
 

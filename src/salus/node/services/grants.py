@@ -215,12 +215,7 @@ class Grants:
         Raises:
             Refused: GRANT_UNFIT, or what its account's certificate lacks.
         """
-        account = AccountId(app.account)
-        grant = self._running(app, account)
-        if grant is None:
-            until_s = self._node.clock() + ONLINE_S
-            grant = self._begin(Wanted(app, account, (), b"", "", "", ""), until_s=until_s)
-        return self._tokens(self.live(grant), scopes)
+        return self._tokens(self.live(self._of_backend(app)), scopes)
 
     def for_ticket(self, app: App, ticket: ShownTicket, scopes: tuple[str, ...]) -> Issued:
         """Return an access token for a backend service that has shown a patient's ticket, about that patient alone.
@@ -265,6 +260,24 @@ class Grants:
         if row is None:
             raise Refused(Refusal.GRANT_UNFIT, "what it rested on is gone: authorise anew")
         return self._stands(row)
+
+    def carried_on(self, grant: bytes) -> Live:
+        """Return a grant if it stands; where a backend service's is over its time, the one that it has now.
+
+        Raises:
+            Refused: it was ended, it is over and not followed by another, or what it rested on is gone.
+        """
+        with self._node.vault.database.reading() as connection:
+            row = connection.execute(_BY_GRANT, {"name": grant}).one_or_none()
+        if row is None:
+            raise Refused(Refusal.GRANT_UNFIT, "what it rested on is gone: authorise anew")
+        if row.ended or row.until_s > self._node.clock():
+            return self._stands(row)
+        over, _ = self._open(*(row[:7]))
+        is_own = over.app.kind is AppKind.BACKEND and over.app.account == over.terms.account
+        if not is_own or over.terms.patient or over.login.ticket is not None:
+            raise Refused(Refusal.GRANT_UNFIT, "what it rested on has ended: authorise anew")
+        return self.live(self._of_backend(over.app))
 
     def is_of(self, grant: bytes, app: App) -> bool:
         """Tell whether a grant was given to an app, whatever became of it."""
@@ -388,6 +401,12 @@ class Grants:
             connection.execute(delete(schema.grants).where(schema.grants.c.grant == grant))
             connection.execute(insert(schema.grants).values(row))
         return grant
+
+    def _of_backend(self, app: App) -> bytes:
+        """The grant of a backend service, begun where there is none that lasts."""
+        account = AccountId(app.account)
+        until_s = self._node.clock() + ONLINE_S
+        return self._running(app, account) or self._begin(Wanted(app, account, (), b"", "", "", ""), until_s=until_s)
 
     def _running(self, app: App, account: AccountId) -> bytes | None:
         columns = schema.grants.c

@@ -32,7 +32,7 @@ def reindex(node: Node) -> Iterator[int]:
         whose = DIRECTORY if relationship == nobodys else Pseudonym(relationship)
         versions = [found for each in newest.values() if (found := _version(node, whose, each)) is not None]
         with node.vault.database.writing() as connection:
-            search_index.take_in(connection, node, versions)
+            search_index.take_in(connection, node, versions, is_change=False)
         yield len(versions)
 
 

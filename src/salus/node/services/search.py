@@ -95,6 +95,13 @@ class Search:
             raise too_large(f"a search that comes upon at most {CANDIDATES_MAX:,} resources")
         return rows
 
+    def among(self, query: Query, rows: Sequence[int]) -> list[Found]:
+        """Return which of some rows a query finds, before anything is decided about them. Raises as `candidates`."""
+        if not self._reach.may(query.type):
+            return []
+        these = schema.resources.c.row.in_(rows)
+        return self._rows(query.type, [these, *self._conditions(query.filters)], [schema.resources.c.row], len(rows))
+
     def chart(
         self, pseudonym: bytes, types: Sequence[str], filters: Sequence[Filter], care: tuple[int, int] | None = None
     ) -> list[Found]:

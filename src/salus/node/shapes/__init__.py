@@ -7,3 +7,5 @@ from typing import Final
 
 DERIVED: Final = frozenset({"Consent", "AuditEvent"})
 """Types of which nothing is stored: a record of one would say something else than the ledger."""
+APART: Final = DERIVED | {"Subscription"}
+"""Types that are no records: those, and what clients ask to be told, which is theirs alone."""

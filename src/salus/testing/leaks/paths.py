@@ -179,6 +179,9 @@ PATHS: Final = (
     _whole("history of the type", "Condition/_history?_count=1000"),
     _whole("history of the type since", "Observation/_history?_since=2000-01-01&_count=1000"),
     _whole("history of everything", "_history?_count=1000"),
+    # What others are told
+    _whole("subscriptions", "Subscription?_count=1000"),
+    _whole("how subscriptions are", "Subscription/$status"),
     _get("sharing choices", "Consent?patient={patient}", "that a choice names what there is to hide"),
     _get("sharing choices in the chart", "Patient/{patient}/Consent"),
     _get("audit trail", "AuditEvent?patient={patient}", "by what was released, or kept back"),

@@ -307,6 +307,31 @@ def test_a_backend_service_has_no_more_than_it_was_registered_for(here: Hall) ->
     assert both["scope"] == "system/Patient.rs"
 
 
+@pytest.mark.parametrize(
+    ("most", "asked", "given"),
+    [
+        ("system/*.cruds", "system/*.rs", "system/*.rs"),
+        ("system/*.cruds", "system/Patient.read", "system/Patient.rs"),
+        ("system/*.read", "system/*.read", "system/*.rs"),
+        ("system/Condition.rs", "system/Condition.r?code=a", "system/Condition.r?code=a"),
+        ("system/Condition.rs?code=a", "system/Condition.r?code=a", "system/Condition.r?code=a"),
+        ("system/Condition.rs?code=a", "system/Condition.rs", ""),
+        ("system/Condition.rs?code=a", "system/Condition.rs?code=b", ""),
+        ("system/Condition.rs", "system/Condition.cruds", ""),
+        ("system/Condition.rs", "system/Patient.rs", ""),
+        ("system/Condition.rs", "system/*.rs", ""),
+        ("user/*.cruds", "system/*.rs", ""),
+    ],
+)
+def test_a_backend_service_may_ask_for_less_than_it_was_registered_for(
+    here: Hall, most: str, asked: str, given: str
+) -> None:
+    new = NewApp(AppKind.BACKEND, "B", jwks=public_jwks(here.keys), account=here.staff, scopes=[most])
+    app = here.smart.apps.add(new).app
+    said = here.as_backend(here.assertion(iss=app.id, sub=app.id), scope=asked).json()
+    assert said.get("scope", "") == given
+
+
 def test_ways_of_showing_oneself_are_not_mixed_and_a_kind_of_app_has_its_own(here: Hall) -> None:
     app, secret = here.confidential.app, here.confidential.secret
     client = here.client()

@@ -97,9 +97,7 @@ def possible(asked: Asked, app: App, account: Account) -> tuple[str, ...]:
     of_resources = {str(each) for each in scopes.resources(asked.scopes) if each.context in contexts}
     others = set(asked.scopes) - {str(each) for each in scopes.resources(asked.scopes)}
     others.discard(scopes.LEDGER if own else scopes.HISTORY)  # which only staff, and only patients, can give
-    return tuple(
-        each for each in asked.scopes if each in of_resources | others and (not app.scopes or each in app.scopes)
-    )
+    return tuple(each for each in scopes.bounded(asked.scopes, app.scopes) if each in of_resources | others)
 
 
 def needs_patient(wanted: tuple[str, ...]) -> bool:

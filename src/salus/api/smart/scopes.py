@@ -69,6 +69,12 @@ class Scope:
         """Whether it is about the patient in context, and about nobody where there is none."""
         return self.context is Context.PATIENT
 
+    def is_within(self, other: "Scope") -> bool:
+        """Tell whether another scope lets through whatever this one does."""
+        is_narrower = not other.narrowing or other.narrowing == self.narrowing
+        is_of_it = self.context is other.context and other.type in (ANY, self.type) and is_narrower
+        return is_of_it and set(self.interactions) <= set(other.interactions)
+
     def covers(self, interaction: str, resource_type: str) -> bool:
         """Tell whether it is about an interaction with a type."""
         return self.type in (ANY, resource_type) and interaction in self.interactions
@@ -106,6 +112,22 @@ def read(text: str) -> tuple[str, ...]:
         except ScopeUnfit:
             continue
     return tuple(known)
+
+
+def bounded(wanted: Sequence[str], most: Sequence[str]) -> tuple[str, ...]:
+    """Return which of the scopes that were read are within those that an operator gave at most; all where none were.
+
+    `system/Patient.rs` is within `system/*.cruds`.
+    """
+    if not most:
+        return tuple(wanted)
+    given = read(" ".join(most))
+    whole = resources(given)
+    return tuple(
+        each
+        for each in wanted
+        if each in given or (each not in _OTHERS and any(parse(each).is_within(of) for of in whole))
+    )
 
 
 @lru_cache(4096)

@@ -130,7 +130,7 @@ class TokenEndpoint:
         asked = _read(named)
         wanted = [str(each) for each in scopes.resources(asked) if each.context is Context.SYSTEM]
         wanted += [each for each in asked if each == scopes.LEDGER]
-        allowed = tuple(each for each in wanted if not app.scopes or each in app.scopes)
+        allowed = scopes.bounded(wanted, app.scopes)
         if not allowed:
             raise OAuthFailure("invalid_scope", "expected scopes of the context system that this service may have")
         return self._grants.for_backend(app, allowed)

@@ -2,17 +2,20 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from salus.node import config
 from salus.node.config import (
     Bucket,
+    FhirListen,
     LedgerSettings,
     Listen,
     NetworkSettings,
     NodeSettings,
     PersonLimits,
     SettingsUnfit,
+    SignInProvider,
     ledger_toml,
     network_toml,
     node_toml,
@@ -61,6 +64,19 @@ def test_what_one_person_may_do(tmp_path: Path) -> None:
     assert config.read_node(written(tmp_path / "ra1", fewer)).person_limits == PersonLimits(5, 200, 48)
     with pytest.raises(SettingsUnfit, match="emergencies_max"):
         config.read_node(written(tmp_path / "ra1", text.replace("emergencies_max = 12", "emergencies_max = 0")))
+
+
+def test_a_fhir_server_is_written_as_it_is_read(tmp_path: Path) -> None:
+    """`salus network` commands write `node.toml` anew: nothing of another table may get lost or unreadable."""
+    outside = SignInProvider("cis2", "CIS2", "https://is", "me", "https://is/a", "https://is/t", "https://is/k")
+    both = (outside, msgspec.structs.replace(outside, name="nhs-login", levels=("P5", "P9")))
+    fhir = FhirListen(
+        "https://fhir.rvj.example/FHIR/R4", needs_request_id=True, providers=both, demanded_profiles=("u",)
+    )
+    bucket = Bucket("b", "https://s3", "keys.toml")
+    folder = written(tmp_path / "ra1", node_toml(msgspec.structs.replace(SETTINGS, fhir=fhir, bucket=bucket)))
+    found = config.read_node(folder)
+    assert (found.fhir, found.bucket and found.bucket.name) == (fhir, "b")
 
 
 def test_other_databases_and_stores(tmp_path: Path) -> None:

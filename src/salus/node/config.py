@@ -378,7 +378,7 @@ def node_toml(settings: NodeSettings) -> str:
         "[person_limits]",
         *_table(settings.person_limits),
         "",
-        *(["[fhir]", *_table(settings.fhir)] if settings.fhir is not None else _NO_FHIR),
+        *(_fhir_tables(settings.fhir) if settings.fhir is not None else _NO_FHIR),
     ]
     if settings.bucket is not None:
         lines += ["", "[bucket]", *_table(settings.bucket)]
@@ -432,13 +432,25 @@ def _database(folder: Path, url: str) -> str:
     return f"sqlite:///{_beside(folder, path)}"
 
 
+def _fhir_tables(fhir: FhirListen) -> list[str]:
+    providers = (["", "[[fhir.providers]]", *_table(each)] for each in fhir.providers)
+    return ["[fhir]", *_table(fhir), *(line for each in providers for line in each)]
+
+
 def _table(values: msgspec.Struct) -> list[str]:
+    """Return the lines of what is plain; a struct, or several, have tables of their own."""
     found = {name: getattr(values, name) for name in values.__struct_fields__}
-    plain = {name: value for name, value in found.items() if isinstance(value, str | int | tuple)}
+    plain = {name: value for name, value in found.items() if isinstance(value, str | int) or _is_texts(value)}
     return [f"{name} = {_value(value)}" for name, value in plain.items()]
 
 
+def _is_texts(value: object) -> bool:
+    return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
+
+
 def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, tuple):
         return f"[{', '.join(_text(each) for each in value)}]"
     return _text(value) if isinstance(value, str) else str(value)

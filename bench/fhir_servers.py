@@ -59,7 +59,9 @@ def ours(postgres: Postgres, *, workers: int) -> Iterator[Server]:
             listen=Listen(port=node_port, workers=workers),
             fhir=FhirListen(base, port=fhir_port),
         )
-        processes = stack.enter_context(NetworkProcesses(folder, log=folder / "log"))
+        processes = stack.enter_context(
+            NetworkProcesses(folder, log=postgres.folder.parent / f"{postgres.folder.name}-salus.log")
+        )
         engine = stack.enter_context(ledger_client(config.read_node(place), founded.genesis.chain))
         node = stack.enter_context(open_node(place, engine=engine))
         smart = stack.enter_context(closing(Smart(node, SmartSettings(base), lambda _pseudonym: "")))
@@ -89,7 +91,7 @@ def hapi(postgres: Postgres, *, validates: bool, caches: bool = False) -> Iterat
         "HAPI_SEARCH_CACHE": "1" if caches else "",
     }
     command = [str(HAPI / "run"), *(["--validate"] if validates else [])]
-    with (postgres.folder.parent / f"{name}.log").open("w") as log:
+    with (postgres.folder.parent / f"{postgres.folder.name}-{name}.log").open("w") as log:
         child = subprocess.Popen(command, env=os.environ | where, stdout=log, stderr=log)
     try:
         base = f"http://127.0.0.1:{port}/fhir"

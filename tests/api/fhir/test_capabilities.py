@@ -104,6 +104,7 @@ def test_every_operation_that_is_claimed_answers(here: Hospital, rest: dict) -> 
         "validate": lambda: ask(here, "nurse", "POST", "/Patient/$validate", body),
         "meta": lambda: ask(here, "nurse", "GET", "/Patient/ann/$meta"),
         "everything": lambda: ask(here, "nurse", "GET", "/Patient/ann/$everything"),
+        "docref": lambda: ask(here, "nurse", "GET", "/DocumentReference/$docref?patient=ann"),
         "expand": lambda: ask(here, "nurse", "GET", "/ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/list-mode"),
         "validate-code": lambda: ask(
             here, "nurse", "GET", "/ValueSet/$validate-code?url=http://hl7.org/fhir/ValueSet/list-mode&code=x"

@@ -118,9 +118,11 @@ def _apart(kind: str, interactions: Sequence[Interaction]) -> dict[str, object]:
 
 
 def _definition(kind: str, name: str) -> str:
-    """The address of the definition of an operation, FHIR's own or of FHIR Bulk Data Access."""
+    """The address of the definition of an operation, FHIR's own where no guide defines it."""
     if name in _OF_SUBSCRIPTIONS:
         return f"{IG}/OperationDefinition/{_OF_SUBSCRIPTIONS[name]}"
+    if name == "$docref":
+        return "http://hl7.org/fhir/us/core/OperationDefinition/docref"
     if name in _OF_CONSENT_MANAGEMENT:
         return f"{CONSENT_MANAGEMENT}/OperationDefinition/{_OF_CONSENT_MANAGEMENT[name]}"
     if name in _OF_BULK_DATA:

@@ -9,6 +9,7 @@ from salus.api.fhir import (
     consents,
     consulting,
     derived,
+    documents,
     exporting,
     histories,
     importing,
@@ -115,6 +116,7 @@ INTERACTIONS: Final = (
             ("ValueSet", "$validate-code", operations.validate_code),
             ("CodeSystem", "$validate-code", operations.validate_code),
             ("CodeSystem", "$lookup", operations.lookup),
+            ("DocumentReference", "$docref", documents.docref),
         )
         for method in ("GET", "POST")
     ),

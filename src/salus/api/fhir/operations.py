@@ -54,7 +54,7 @@ def meta(server: Server, call: Call) -> Reply:
 
 def expand(server: Server, call: Call) -> Reply:
     """Answer with the codes of a value set that FHIR R4 defines (`ValueSet/$expand`). Raises Failure: 404, 422."""
-    asked = _asked(call)
+    asked = simple_parameters(call)
     url = asked.get("url", "")
     value_set = r4().value_set(url)
     if value_set is None:
@@ -85,7 +85,7 @@ def expand(server: Server, call: Call) -> Reply:
 
 def validate_code(_server: Server, call: Call) -> Reply:
     """Tell whether a code is in a value set or a code system (`$validate-code`). Raises Failure: 404, 422."""
-    asked = _asked(call)
+    asked = simple_parameters(call)
     system, code = asked.get("system", ""), asked.get("code", "")
     if call.at["kind"] == "ValueSet":
         if r4().value_set(asked.get("url", "")) is None:
@@ -105,7 +105,7 @@ def validate_code(_server: Server, call: Call) -> Reply:
 
 def lookup(_server: Server, call: Call) -> Reply:
     """Answer with what a code of a system that FHIR defines means (`CodeSystem/$lookup`). Raises Failure: 404."""
-    asked = _asked(call)
+    asked = simple_parameters(call)
     system = r4().code_system(asked.get("system", ""))
     concept = _concept(asked.get("system", ""), asked.get("code", ""))
     if system is None or concept is None:
@@ -115,8 +115,8 @@ def lookup(_server: Server, call: Call) -> Reply:
     )
 
 
-def _asked(call: Call) -> dict[str, str]:
-    """The parameters of an operation, from the address or from Parameters; those with a simple value."""
+def simple_parameters(call: Call) -> dict[str, str]:
+    """Return the parameters of an operation, from the address or from Parameters; those with a simple value."""
     asked = dict(call.query)
     if call.body:
         for name, values in named_parameters(read_object(call.body)).items():

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
+from joserfc.jwk import ECKey
 from sqlalchemy import insert, select
 
 from salus.clinical.fhir.resources import parse
@@ -34,7 +36,7 @@ from salus.node.services.apps import AppKind, Apps, NewApp
 from salus.node.services.audit import history
 from salus.node.services.deposit import deposit
 from salus.node.services.enrol import enrol
-from salus.node.services.grants import ACCESS_S, Grants, Issued, TokenTerms, Wanted, challenge_of
+from salus.node.services.grants import ACCESS_S, OFFLINE_S, ONLINE_S, Grants, Issued, TokenTerms, Wanted, challenge_of
 from salus.node.services.respond import Responder
 from salus.node.services.take_over import take_over
 from salus.sdk.history_check import all_faults, check_history
@@ -418,3 +420,29 @@ def test_a_grant_ends_with_the_session_that_a_device_certified(desk: Desk) -> No
     issued = desk.tokens(account)
     desk.later_s[0] = 3601
     assert refusal(lambda: desk.grants.refresh(desk.app, issued.refresh, ())) is Refusal.GRANT_UNFIT
+
+
+@pytest.mark.promise("R3")
+def test_what_rests_on_a_backends_grant_is_carried_on_by_the_next_unless_it_was_ended(desk: Desk) -> None:
+    account = desk.staff()
+    key = ECKey.generate_key("P-384", {"kid": "k", "use": "sig", "alg": "ES384"})
+    jwks = msgspec.json.encode({"keys": [key.as_dict(private=False)]})
+    app = desk.apps.add(NewApp(AppKind.BACKEND, "Feed", jwks=jwks, account=account, scopes=("system/*.rs",))).app
+    first = desk.grants.for_backend(app, ("system/*.rs",)).live.grant
+    assert desk.grants.carried_on(first).grant == first
+    desk.later_s[0] = ONLINE_S + 10
+    second = desk.grants.carried_on(first)
+    assert (second.grant != first, second.app.id) == (True, app.id)
+    assert desk.grants.carried_on(first).grant == second.grant
+    desk.grants.end(first)
+    assert refusal(lambda: desk.grants.carried_on(first)) is Refusal.GRANT_UNFIT
+    desk.apps.remove(app.id)
+    assert refusal(lambda: desk.grants.carried_on(second.grant)) is Refusal.GRANT_UNFIT
+
+
+@pytest.mark.promise("R3")
+def test_what_rests_on_a_persons_grant_ends_with_it(desk: Desk) -> None:
+    grant = desk.tokens(desk.staff()).live.grant
+    assert desk.grants.carried_on(grant).grant == grant
+    desk.later_s[0] = OFFLINE_S + 10
+    assert refusal(lambda: desk.grants.carried_on(grant)) is Refusal.GRANT_UNFIT

@@ -388,6 +388,8 @@ REFUSED: dict[str, dict] = {
     "an unknown parameter": {"criteria": "Observation?colour=red"},
     "how hits are shown": {"criteria": "Observation?_count=3"},
     "an unknown type": {"criteria": "Nothing?_id=1"},
+    "an end that has been": {"end": "2020-01-01T00:00:00Z"},
+    "an end that is no time": {"end": "soon"},
 }
 CHANNELS: dict[str, dict] = {
     "another channel": {"type": "email"},

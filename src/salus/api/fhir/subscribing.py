@@ -30,6 +30,7 @@ from salus.node.services.subscriptions import State, Subscription, Terms
 KIND = "Subscription"
 TOPIC = "SubscriptionTopic/"
 EVENTS_MAX = 100
+SOON_S = 60
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -159,6 +160,9 @@ def _terms(server: Server, call: Call, logical_id: str) -> tuple[Terms, values.A
     query = query_of(server.settings.base, asked)
     if query != Query(asked.type, filters=query.filters) or asked.type not in r4().resource_types:
         words = "expected a search of one type, by what resources have: leave out how hits are shown"
+        raise Failure(422, Issue("value", "MSG_PARAM_INVALID", words))
+    if asked.until_s is not None and asked.until_s < server.node.clock() + SOON_S:
+        words = f"expected an end that is at least {SOON_S} seconds away, or none"
         raise Failure(422, Issue("value", "MSG_PARAM_INVALID", words))
     for scope in ("s", "r"):
         require_scope(call.access, scope, asked.type)

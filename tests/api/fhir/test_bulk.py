@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
+from starlette.testclient import TestClient
 
 from salus.api.fhir import exporting
+from salus.api.fhir.app import FhirServer
+from salus.api.fhir.settings import FhirSettings
 from salus.contracts.provisions import Provision, ProvisionType, Verb
 from salus.ledger.identifiers import Pseudonym
 from salus.node import schema
@@ -19,8 +23,8 @@ from salus.node.projections import resources
 from salus.node.services import exports
 from salus.node.services.choices import file_by_custodian
 from salus.node.services.erase import erase
-from salus.node.services.jobs import sweep
-from tests.api.fhir.fhir_world import Answer, Hospital, Someone, ask, hospital, observation
+from salus.node.services.jobs import Jobs, sweep
+from tests.api.fhir.fhir_world import BASE, Answer, Hospital, Someone, ask, hospital, observation
 
 PSY = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "PSY"}
 TAG = {"system": "urn:cohorts", "code": "asthma"}
@@ -194,7 +198,7 @@ def test_who_says_no_to_export_is_absent_and_each_release_has_a_receipt(fresh: H
 
 
 @pytest.mark.promise("R3", "R4")
-def test_what_is_withdrawn_erased_or_deleted_before_the_file_is_fetched_stays_in(fresh: Hospital) -> None:
+def test_what_is_withdrawn_erased_or_deleted_before_the_file_is_fetched_is_left_out(fresh: Hospital) -> None:
     manifest = manifest_of(fresh, begun(fresh, "/Patient/$export?_type=Observation"))
     (output,) = manifest["output"]
     first = fetched(fresh, output["url"])
@@ -211,6 +215,29 @@ def test_what_is_withdrawn_erased_or_deleted_before_the_file_is_fetched_stays_in
 @pytest.mark.promise("R4")
 def test_a_member_by_what_is_withheld_is_none(here: Hospital) -> None:
     assert exported(here, "/Group/labelled/$export") == {}
+
+
+@pytest.mark.promise("R4")
+def test_what_was_deleted_since_is_told_as_far_as_it_may_be_seen(fresh: Hospital) -> None:
+    since = "_since=2020-01-01T00:00:00Z"
+    deny(fresh, "ben", organisations=("RVJ",))
+    gone = ("Observation/o-ann", "Observation/o-ben", "Observation/hidden", "Practitioner/dr", "Patient/dan")
+    for name in gone:
+        assert ask(fresh, "feed", "DELETE", f"/{name}").status == 204
+    manifest = manifest_of(fresh, begun(fresh, f"/$export?{since}"))
+    (deleted,) = manifest["deleted"]
+    lines = [json.loads(line) for line in fetched(fresh, deleted["url"]).text.splitlines()]
+    assert {each["type"] for each in lines} == {"transaction"}
+    told = [each["entry"][0]["request"] for each in lines]
+    assert {each["method"] for each in told} == {"DELETE"}
+    assert sorted(each["url"] for each in told) == ["Observation/o-ann", "Patient/dan", "Practitioner/dr"]
+    assert (deleted["type"], deleted["count"]) == ("Bundle", 3)
+    for path in ("/$export", f"/Patient/$export?{since}&_type=Observation&_typeFilter=Observation%3F_id%3Do-ann"):
+        assert "deleted" not in manifest_of(fresh, begun(fresh, path))
+    status = begun(fresh, f"/Patient/$export?{since}&_type=Observation")
+    (deleted,) = manifest_of(fresh, status)["deleted"]
+    assert ask(fresh, "feed", "PUT", "/Observation/o-ann", observation(id="o-ann")).status in (200, 201)
+    assert fetched(fresh, deleted["url"]).text == ""  # it is there again
 
 
 def test_the_manifest_says_what_there_is_and_how_long(here: Hospital) -> None:
@@ -341,6 +368,14 @@ def test_an_export_is_its_clients_alone(here: Hospital) -> None:
     assert ask(here, "nurse", "GET", file).status == 200
 
 
+@pytest.mark.promise("R3", "R4")
+@pytest.mark.parametrize(("who", "want"), [("narrow", ["cat", "dan"]), ("ann-app", ["ann"]), ("blind", [])])
+def test_a_token_of_the_same_client_with_less_gets_less(here: Hospital, who: str, want: list[str]) -> None:
+    (output,) = manifest_of(here, begun(here, "/Patient/$export?_type=Patient"))["output"]
+    answer = fetched(here, output["url"], who)
+    assert sorted(json.loads(line)["id"] for line in answer.text.splitlines()) == want
+
+
 @pytest.mark.promise("R4")
 @pytest.mark.parametrize(
     "number",
@@ -361,6 +396,38 @@ def test_a_file_is_there_once_the_export_is_complete(here: Hospital, monkeypatch
     assert ask(here, "nurse", "GET", file).status == 404
     manifest_of(here, status)
     assert ask(here, "nurse", "GET", file).status == 200
+
+
+def test_an_export_goes_on_in_another_process(here: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a kill: nothing of it is anywhere but in the database."""
+    monkeypatch.setattr(exports, "PEOPLE_PER_STEP", 2)
+    status = begun(here, "/Patient/$export?_type=Patient")
+    assert ask(here, "nurse", "GET", status).status == 202
+    server = FhirServer(here.node, FhirSettings(BASE), here.tokens)
+    with TestClient(server.app(), base_url="https://fhir.rvj.example") as client:
+        there = replace(here, client=client)
+        (output,) = manifest_of(there, status)["output"]
+        lines = fetched(there, output["url"]).text.splitlines()
+    server.close()
+    assert sorted(json.loads(line)["id"] for line in lines) == list(PEOPLE)
+
+
+def test_of_two_who_go_on_at_once_the_work_of_one_is_kept(here: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "PEOPLE_PER_STEP", 2)
+    status = begun(here, "/Patient/$export?_type=Patient")
+    keep, waiting = Jobs.keep, [1]
+
+    def overtaken(self: Jobs, *asked: Any, **named: Any) -> bool:
+        if waiting:
+            waiting.clear()
+            assert ask(here, "nurse", "GET", status).status == 202  # meanwhile another poll does the same step
+        return keep(self, *asked, **named)
+
+    monkeypatch.setattr(Jobs, "keep", overtaken)
+    assert ask(here, "nurse", "GET", status).status == 202
+    (output,) = manifest_of(here, status)["output"]
+    names = [json.loads(line)["id"] for line in fetched(here, output["url"]).text.splitlines()]
+    assert (output["count"], sorted(names)) == (5, list(PEOPLE))
 
 
 def test_an_export_that_was_cancelled_or_is_past_its_time_is_gone(here: Hospital) -> None:

@@ -100,6 +100,7 @@ def _asked(
         filters=_type_filters([value for name, value in pairs if name == "_typeFilter"], types),
         members=tuple(_require_plain(each) for each in members),
         times=tuple(_time(said, name, prefix) for name, prefix in (("_since", "ge"), ("_until", "le")) if name in said),
+        tells_gone="_since" in said,
         elements=_elements(said.get("_elements", "")),
         is_organised="organizeOutputBy" in said,
         is_paged=said.get("allowPartialManifests") == "true",

@@ -109,14 +109,17 @@ def _manifest(server: Server, call: Call, export: Export) -> bytes:
     if page < 1 or (page > 1 and (first >= len(export.files) or not asked.is_paged)):
         raise not_found()
     files = f"{base}/{FILES}/{name}"
-    shown = enumerate(export.files[first : first + size], start=first + 1)
+    shown = list(enumerate(export.files[first : first + size], start=first + 1))
+    gone = [_output(files, number, head) for number, head in shown if head.is_gone]
     manifest: dict[str, object] = {
         "transactionTime": instant(asked.at_s),
         "request": asked.address,
         "requiresAccessToken": True,
-        "output": [_output(files, number, head) for number, head in shown],
+        "output": [_output(files, number, head) for number, head in shown if not head.is_gone],
         "error": [{"type": "OperationOutcome", "url": f"{files}/{NOTES}"}] if asked.notes else [],
     }
+    if gone:
+        manifest["deleted"] = gone
     if asked.is_organised:
         manifest["outputOrganizedBy"] = "Patient"
     if first + size < len(export.files):
@@ -127,7 +130,7 @@ def _manifest(server: Server, call: Call, export: Export) -> bytes:
 def _output(files: str, number: int, head: FileHead) -> dict[str, object]:
     said: dict[str, object] = {} if head.type == MIXED else {"type": head.type}
     said |= {"url": f"{files}/{number}", "count": head.count}
-    return said | ({"continuesInFile": f"{files}/{number + 1}"} if head.continues else {})
+    return said | ({"continuesInFile": f"{files}/{head.goes_on}"} if head.goes_on else {})
 
 
 def _as_file(call: Call, content: bytes) -> Reply:
@@ -140,6 +143,9 @@ def _as_file(call: Call, content: bytes) -> Reply:
 def _lines(server: Server, asked: Asked, records: Sequence[Exported]) -> list[bytes]:
     lines, patient = [], b""
     for each in records:
+        if each.shown.is_deleted:
+            lines.append(_line(_deletion(each)))
+            continue
         content = rendered(each.shown)
         names = _elements_of(asked, each.shown.type)
         if names:
@@ -162,6 +168,13 @@ def _header(server: Server, first: Exported) -> bytes:
     name = first.shown.logical_id if is_patient else resources.patient_id(server.node, first.pseudonym)
     reference = {"reference": f"Patient/{name}"}
     said = {"resourceType": "Parameters", "parameter": [{"name": "header", "valueReference": reference}]}
+    return msgspec.json.encode(said)
+
+
+def _deletion(exported: Exported) -> bytes:
+    """What says that a resource was deleted (2.0.0, `deleted`)."""
+    url = f"{exported.shown.type}/{exported.shown.logical_id}"
+    said = {"resourceType": "Bundle", "type": "transaction", "entry": [{"request": {"method": "DELETE", "url": url}}]}
     return msgspec.json.encode(said)
 
 

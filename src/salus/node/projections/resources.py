@@ -110,18 +110,18 @@ def find_records(node: Node, records: Sequence[RecordId]) -> dict[RecordId, Foun
 
 
 def patients_after(node: Node, pseudonym: bytes, limit: int) -> list[Pseudonym]:
-    """Return the relationships that have a Patient here, in order, after one of them; empty begins."""
-    these = (_COLUMNS.pseudonym > pseudonym) & (_COLUMNS.type == "Patient") & (_COLUMNS.deleted == 0)
+    """Return the relationships that have, or had, a Patient here, in order, after one of them; empty begins."""
+    these = (_COLUMNS.pseudonym > pseudonym) & (_COLUMNS.type == "Patient")
     in_order = select(_COLUMNS.pseudonym).where(these).distinct().order_by(_COLUMNS.pseudonym).limit(limit)
     with node.vault.database.reading() as connection:
         return [Pseudonym(each) for each in connection.scalars(in_order)]
 
 
 def count_patients(node: Node) -> int:
-    """Return how many relationships have a Patient here."""
-    these = (_COLUMNS.type == "Patient") & (_COLUMNS.deleted == 0)
+    """Return how many relationships have, or had, a Patient here."""
+    count = select(func.count(_COLUMNS.pseudonym.distinct())).where(_COLUMNS.type == "Patient")
     with node.vault.database.reading() as connection:
-        return connection.scalar(select(func.count(_COLUMNS.pseudonym.distinct())).where(these)) or 0
+        return connection.scalar(count) or 0
 
 
 def patient_id(node: Node, pseudonym: bytes) -> str:

@@ -12,6 +12,7 @@ Whoever says no to export is absent: in no file, no count, no error.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -40,6 +41,8 @@ FILE_PEOPLE_MAX: Final = 200
 """Each relationship of a file takes a permit and a receipt when it is fetched, before its first byte goes."""
 FILE_BYTES_MAX: Final = 16_000_000
 """A file is read whole before it goes, for its checksum; a larger record is a file of its own."""
+GONE: Final = "Bundle"
+"""The type of a file that names what was deleted: a transaction that deletes it in each line."""
 MIXED: Final = ""
 """Stands for the type of a file that holds one patient's records after the other's."""
 
@@ -53,7 +56,7 @@ class Asked(msgspec.Struct, frozen=True, array_like=True):
         types: none for all that may be read.
         filters: searches of a type, `Type?…` in UTF-8; a resource of a type that is in one meets one of them.
         members: searches all of which a relationship meets by what may be exported of it; none lets all in.
-        times: parameters that all types have, in UTF-8: `_lastUpdated=ge…`.
+        times: parameters that all types have, in UTF-8: `_lastUpdated=ge…`; tells_gone: what was deleted since, too.
         elements: names of the only elements wanted; none for all.
         is_organised: one patient after the other instead of one type after the other.
         is_paged: whether the manifest may come in pages.
@@ -69,6 +72,7 @@ class Asked(msgspec.Struct, frozen=True, array_like=True):
     filters: tuple[bytes, ...]
     members: tuple[bytes, ...]
     times: tuple[bytes, ...]
+    tells_gone: bool
     elements: tuple[str, ...]
     is_organised: bool
     is_paged: bool
@@ -82,15 +86,17 @@ class FileHead(msgspec.Struct, frozen=True, array_like=True):
 
     Args:
         type: of all its resources; MIXED for several.
-        last: the relationship of its last record; `continues` whether the next file goes on with it.
+        is_gone: whether it names what was deleted.
+        last: the relationship of its last record; `goes_on` the number of the file that goes on with it, or 0.
     """
 
     type: str
+    is_gone: bool
     count: int
     people: int
     size_bytes: int
     last: bytes
-    continues: bool
+    goes_on: int
 
 
 class Export(msgspec.Struct, frozen=True, array_like=True):
@@ -113,7 +119,11 @@ class Export(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Listed(msgspec.Struct, frozen=True, array_like=True):
-    """A record version in a file: by what it is found and opened, and nothing that it says."""
+    """A record version in a file: by what it is found and opened, and nothing that it says.
+
+    Args:
+        is_gone: whether this version says that the resource was deleted.
+    """
 
     type: str
     logical_id: str
@@ -122,6 +132,7 @@ class Listed(msgspec.Struct, frozen=True, array_like=True):
     pseudonym: bytes
     updated_s: int
     row: int
+    is_gone: bool
 
 
 class FileList(msgspec.Struct, frozen=True, array_like=True):
@@ -183,7 +194,7 @@ class Exports:
         if found is None:
             return None
         here = resources.find_records(self._node, [RecordId(each.record) for each in found.listed])
-        versions = [_version(each) for each in found.listed if not _is_gone(each, here)]
+        versions = [_version(each) for each in found.listed if _stands(each, here)]
         wanted = [each for each in versions if search.meets(each.found)]
         shown = show(self._node, self._responder, login, wanted, Verb.EXPORT)
         return [Exported(each.found.pseudonym, shown[each.key]) for each in wanted if each.key in shown]
@@ -193,9 +204,10 @@ class Exports:
         self._jobs.drop(job)
 
 
-def _is_gone(listed: Listed, here: dict[RecordId, Found]) -> bool:
+def _stands(listed: Listed, here: dict[RecordId, Found]) -> bool:
+    """Tell whether a resource is still what it was listed as: there, or gone."""
     now = here.get(RecordId(listed.record))
-    return now is None or now.is_deleted
+    return now is not None and now.is_deleted == listed.is_gone
 
 
 def _version(listed: Listed) -> Wanted:
@@ -207,7 +219,7 @@ def _version(listed: Listed) -> Wanted:
         type=listed.type,
         logical_id=listed.logical_id,
         updated_s=listed.updated_s,
-        is_deleted=False,
+        is_deleted=listed.is_gone,
     )
     return Wanted(found, listed.version)
 
@@ -250,7 +262,7 @@ class _Step:
     def _with_directory(self, export: Export) -> Export:
         kind = export.directory[0]
         rows = self._some(DIRECTORY, kind, export.directory_row)
-        self._list(rows)
+        self._list(rows if export.directory_row else [*rows, *self._gone(DIRECTORY, kind)])
         is_through = len(rows) < RECORDS_PER_LOOK
         return msgspec.structs.replace(
             export,
@@ -279,6 +291,7 @@ class _Step:
             while rows := self._some(pseudonym, kind, row):
                 self._list(self._allowed(pseudonym, rows))
                 row = rows[-1].row
+            self._list(self._allowed(pseudonym, self._gone(pseudonym, kind)))
 
     def _some(self, pseudonym: Pseudonym, kind: str, after: int) -> list[Found]:
         """The next resources of a type that are wanted, in order: of each of its filters so many, or of the type."""
@@ -289,6 +302,17 @@ class _Step:
             found = self._search.some_of(pseudonym, kind, wanted, after=after, limit=RECORDS_PER_LOOK)
             rows |= {each.row: each for each in found}
         return [rows[row] for row in sorted(rows)][:RECORDS_PER_LOOK]
+
+    def _gone(self, pseudonym: Pseudonym, kind: str) -> list[Found]:
+        """What was deleted since the time that is asked for; of a type with filters nobody can tell any more."""
+        if not self._asked.tells_gone or kind in self._filters:
+            return []
+        gone: list[Found] = []
+        row, look = 0, partial(self._search.some_of, limit=RECORDS_PER_LOOK, is_deleted=True)
+        while rows := look(pseudonym, kind, self._times, after=row):
+            gone += rows
+            row = rows[-1].row
+        return gone
 
     def _allowed(self, pseudonym: Pseudonym, rows: Sequence[Found]) -> list[Found]:
         """What may be exported at this moment; nothing where the rules of a choice are not held here."""
@@ -331,10 +355,10 @@ class _Files:
 
     def append(self, found: Found, size_bytes: int) -> None:
         """List one record version in the file of its type, or in the one for all."""
-        kind = MIXED if self._job.state.asked.is_organised else found.type
-        place = next((at for at in reversed(range(len(self._heads))) if self._heads[at].type == kind), None)
+        kind = GONE if found.is_deleted else MIXED if self._job.state.asked.is_organised else found.type
+        place = self._place(kind, is_gone=found.is_deleted)
         if place is None or not _has_room(self._heads[place], found.pseudonym, size_bytes):
-            place = self._begin(kind, found.pseudonym, before=place)
+            place = self._begin(kind, found, before=place)
         head = self._heads[place]
         self._heads[place] = msgspec.structs.replace(
             head,
@@ -345,13 +369,18 @@ class _Files:
         )
         self._listed(place + 1).append(_listed(found))
 
-    def _begin(self, kind: str, pseudonym: bytes, *, before: int | None) -> int:
-        if before is not None and kind == MIXED:
-            continues = self._heads[before].last == pseudonym
-            self._heads[before] = msgspec.structs.replace(self._heads[before], continues=continues)
-        self._heads.append(FileHead(kind, 0, 0, 0, b"", continues=False))
-        self._lists[len(self._heads)] = []
-        return len(self._heads) - 1
+    def _place(self, kind: str, *, is_gone: bool) -> int | None:
+        """Where the newest file of a kind is; None where there is none."""
+        places = reversed(range(len(self._heads)))
+        return next((at for at in places if (self._heads[at].type, self._heads[at].is_gone) == (kind, is_gone)), None)
+
+    def _begin(self, kind: str, found: Found, *, before: int | None) -> int:
+        self._heads.append(FileHead(kind, found.is_deleted, 0, 0, 0, b"", goes_on=0))
+        number = len(self._heads)
+        self._lists[number] = []
+        if before is not None and kind == MIXED and self._heads[before].last == found.pseudonym:
+            self._heads[before] = msgspec.structs.replace(self._heads[before], goes_on=number)
+        return number - 1
 
     def _listed(self, number: int) -> list[Listed]:
         if number not in self._lists:
@@ -387,4 +416,5 @@ def _listed(found: Found) -> Listed:
         pseudonym=found.pseudonym,
         updated_s=found.updated_s,
         row=found.row,
+        is_gone=found.is_deleted,
     )

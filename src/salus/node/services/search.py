@@ -131,18 +131,26 @@ class Search:
         return sorted(wanted, key=lambda each: (each != "Patient", each))
 
     def some_of(
-        self, pseudonym: bytes, type_name: str, filters: Sequence[Filter], *, after: int, limit: int
+        self,
+        pseudonym: bytes,
+        type_name: str,
+        filters: Sequence[Filter],
+        *,
+        after: int,
+        limit: int,
+        is_deleted: bool = False,
     ) -> list[Found]:
         """Return a relationship's resources of one type in the order in which they came, before anything is decided.
 
         Args:
             after: the row after which to go on; 0 for the first.
+            is_deleted: those of which the newest version says that they are gone, instead of the others.
         """
         if not self._reach.may(type_name):
             return []
         columns = schema.resources.c
         theirs = [columns.pseudonym == pseudonym, columns.row > after, *self._conditions(filters)]
-        return self._rows(type_name, theirs, [columns.row], limit)
+        return self._rows(type_name, theirs, [columns.row], limit, is_deleted=is_deleted)
 
     def directory_of(self, hits: Sequence[Shown]) -> list[Shown]:
         """Return what hits refer to in the directory."""
@@ -259,10 +267,16 @@ class Search:
         return self._rows(type_name, self._conditions(filters), order, limit)
 
     def _rows(
-        self, type_name: str, conditions: Sequence[Condition], order: Sequence[object], limit: int
+        self,
+        type_name: str,
+        conditions: Sequence[Condition],
+        order: Sequence[object],
+        limit: int,
+        *,
+        is_deleted: bool = False,
     ) -> list[Found]:
         columns = schema.resources.c
-        within = [columns.type == type_name, columns.deleted == 0, *conditions]
+        within = [columns.type == type_name, columns.deleted == int(is_deleted), *conditions]
         statement = select(schema.resources).where(all_of([*within, *self.within_reach(type_name)]))
         statement = statement.order_by(*order, columns.updated_s.desc(), columns.row.desc()).limit(limit)  # type: ignore[arg-type]
         with self._node.vault.database.reading() as connection:

@@ -17,7 +17,17 @@ from salus.engines.base import Unavailable as LedgerUnavailable
 from salus.node.assemble import Node
 from salus.node.errors import NotNow, Refused
 from salus.node.http_peers import node_peers
-from salus.node.services import anchor, deposit, enrol, erase, jobs, statements, subscriptions, take_over
+from salus.node.services import (
+    anchor,
+    deposit,
+    enrol,
+    erase,
+    jobs,
+    member_directory,
+    statements,
+    subscriptions,
+    take_over,
+)
 from salus.vault.errors import Rejected, Unavailable
 
 log = structlog.get_logger("salus.upkeep")
@@ -52,6 +62,7 @@ TASKS: Final = (
     Task("tombstones", 60, erase.follow_tombstones),
     Task("renew_root", 60, lambda node: node.vault.renew_root_if_due()),
     Task("sweep", 600, lambda node: node.vault.sweep()),
+    Task("members", 600, member_directory.publish),
     Task("sweep_subscriptions", 600, subscriptions.sweep),
     Task("jobs", 600, jobs.sweep),
 )

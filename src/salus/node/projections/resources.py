@@ -138,6 +138,14 @@ def patient_of(node: Node, pseudonym: bytes) -> Found | None:
     return None if row is None else found(row)
 
 
+def directory_of(node: Node, types: Sequence[str], beginning: str) -> list[tuple[str, str]]:
+    """Return type and id of what the directory has of some types, by the beginning of their ids."""
+    ours = (_COLUMNS.pseudonym == DIRECTORY) & _COLUMNS.type.in_(types) & (_COLUMNS.deleted == 0)
+    these = select(_COLUMNS.type, _COLUMNS.logical_id).where(ours & _COLUMNS.logical_id.startswith(beginning))
+    with node.vault.database.reading() as connection:
+        return [(row.type, row.logical_id) for row in connection.execute(these)]
+
+
 def names_of(node: Node, records: Iterable[bytes]) -> dict[bytes, str]:
     """Return `Type/id` of records, by their ids, as far as they are resources here."""
     wanted = _COLUMNS.record_id.in_(bindparam("records", expanding=True))

@@ -21,6 +21,7 @@ from salus.node.projections.resources import Found
 from salus.node.services.deposit import METADATA, ChartDeposit
 from salus.node.services.deposit_together import Depositor
 from salus.node.services.owners import known_patient, owner, recognise
+from salus.node.shapes import members
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def store(
     *,
     only: bytes | None = None,
     depositor: Depositor | None = None,
+    is_ledger: bool = False,
 ) -> list[Stored]:
     """Store resources and deletions, all or none, each patient's as one batch.
 
@@ -69,6 +71,7 @@ def store(
     Args:
         only: the one relationship that may be written to, where whoever writes is bound to one.
         depositor: of the worker, where several threads write at one time.
+        is_ledger: whether what the ledger knows of its members is written, which nobody else writes.
 
     Raises:
         FhirRejected: it names nobody and has to, somebody who is not here, or somebody else than before.
@@ -76,6 +79,8 @@ def store(
         NotNow: the ledger is away: what is durable is registered when it is back.
     """
     assert node.has_index, "what is named by type and id is found by the index"
+    if not is_ledger:
+        _require_not_published(writes)
     newcomers: dict[Pseudonym, Resource] = {}
     owners = _owners(node, writes, newcomers)  # 1
     for write, whose in zip(writes, owners, strict=True):
@@ -96,6 +101,13 @@ def store(
     found = resources.find_all(node, [_name(write) for write in writes])
     assert len(found) == len(writes), "what was deposited is in the index"
     return [Stored(each, is_new[place]) for place, each in enumerate(found)]
+
+
+def _require_not_published(writes: Sequence[Write | Deletion]) -> None:
+    for kind, logical_id in map(_name, writes):
+        if kind in members.TYPES and logical_id.startswith(members.PREFIX):
+            words = f"expected an id without {members.PREFIX}: the ledger says what its members are"
+            raise Refused(Refusal.RECORD_UNFIT, words)
 
 
 def _owners(node: Node, writes: Sequence[Write | Deletion], newcomers: dict[Pseudonym, Resource]) -> list[Pseudonym]:

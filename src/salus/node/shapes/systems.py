@@ -17,6 +17,7 @@ ACTOR: Final = "urn:salus:actor"
 CERTIFICATE: Final = "urn:salus:certificate"
 RECORD: Final = "urn:salus:record"
 CHAIN: Final = "urn:salus:chain"
+CONNECTION: Final = "urn:salus:connection"
 
 
 def organisation(code: str) -> dict[str, object]:

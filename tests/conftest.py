@@ -20,8 +20,9 @@ OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--write-docs` writes generated pages instead of comparing them."""
+    """`--write-docs` writes generated pages instead of comparing them; `--openapi-page` that of the long fuzzing."""
     parser.addoption("--write-docs", action="store_true", help="write generated pages instead of comparing them")
+    parser.addoption("--openapi-page", help="write what schemathesis came to, to this file")
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from salus.api.fhir.failures import Failure, Issue
+from salus.api.fhir.interactions import INTERACTIONS
 from salus.api.native import app as native_app
 from salus.api.native.call import Operation
 from salus.api.native.operations import OPERATIONS
@@ -242,7 +243,7 @@ def test_the_document_has_the_routes_and_no_others(here: Office, said: dict[str,
         for method in route.methods or ()
         if method not in ("HEAD", "OPTIONS") and "{rest:path}" not in route.path
     }
-    assert served == documented | {("/api/openapi.json", "GET")}
+    assert served == documented | {("/api/openapi.json", "GET"), ("/api/fhir/openapi.json", "GET")}
     assert said["openapi"] == "3.1.0"
     assert {each.scope for each in OPERATIONS} == {"", *NATIVE}
 
@@ -261,6 +262,13 @@ def test_what_is_away_is_said_to_be(
     assert answer.status_code == status
     assert status in operation.statuses
     assert (answer.json()["refusal"], bool(answer.headers["retry-after"])) == (0, True)
+
+
+def test_the_fhir_servers_document_has_what_is_registered(here: Office) -> None:
+    fhir = here.ask("", "GET", "/api/fhir/openapi.json").json()
+    documented = {(path, method.upper()) for path, each in fhir["paths"].items() for method in each}
+    assert documented == {(each.path, each.method) for each in INTERACTIONS}
+    assert fhir["servers"] == [{"url": "https://north.example/FHIR/R4"}]
 
 
 # What it shows to whom

@@ -17,8 +17,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from salus.api.exchange.pool import Pool
+from salus.api.fhir import openapi
 from salus.api.fhir.bodies import read_body
 from salus.api.fhir.failures import Failure
+from salus.api.fhir.interactions import INTERACTIONS
 from salus.api.native.call import FILE, Call, Operation
 from salus.api.native.openapi import DOCUMENT_PATH, PREFIX, all_paths, document
 from salus.api.native.operations import OPERATIONS
@@ -78,13 +80,16 @@ class NativeApi:
         self._node = node
         self._settings = settings
         self._gate = gate
-        self._said = document(settings.issuer, OPERATIONS)
+        self._documents = {
+            DOCUMENT_PATH: document(settings.issuer, OPERATIONS),
+            openapi.DOCUMENT_PATH: openapi.document(settings.base, INTERACTIONS),
+        }
         self._pool = Pool(THREADS, waiting_max=WAITING_MAX)
 
     def routes(self) -> list[Route]:
         """Return the routes; whatever else is asked for below `/api` is answered in the same shape."""
         return [
-            Route(DOCUMENT_PATH, self._document, methods=["GET"]),
+            *(Route(path, self._document, methods=["GET"]) for path in self._documents),
             *(Route(PREFIX + each.path, self._route(each), methods=[each.method]) for each in OPERATIONS),
             *(Route(path, _preflight, methods=["OPTIONS"]) for path in all_paths(OPERATIONS)),
             Route("/api/{rest:path}", _unknown, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
@@ -94,8 +99,8 @@ class NativeApi:
         """Let running work finish."""
         self._pool.close()
 
-    async def _document(self, _http: Request) -> Response:
-        return Response(self._said, headers=HEADERS, media_type="application/json")
+    async def _document(self, http: Request) -> Response:
+        return Response(self._documents[http.url.path], headers=HEADERS, media_type="application/json")
 
     def _route(self, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
         async def answer(http: Request) -> Response:

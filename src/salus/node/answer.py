@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from salus.contracts import membership
-from salus.contracts.consent import FileConsent, WithdrawConsent
 from salus.contracts.tickets import AttenuateTicket, IssueTicket
 from salus.engines.base import Unavailable as LedgerUnavailable
 from salus.ledger.contract import Rejected
@@ -104,9 +103,4 @@ def _take_choice(node: Node, ask: ChoiceDelivery) -> Done:
     message = transaction.messages[0]
     if len(transaction.messages) == 1 and isinstance(message, IssueTicket | AttenuateTicket):
         return Done(tickets.take_ticket(node, ask.raw, message, ask.residual).code)
-    if len(transaction.messages) == 1 and isinstance(message, WithdrawConsent):
-        return Done(choices.take_withdrawal(node, ask.raw, message, ask.residual).code)
-    if len(transaction.messages) != 1 or not isinstance(message, FileConsent):
-        words = "expected one FileConsent, WithdrawConsent, IssueTicket or AttenuateTicket"
-        raise Refused(Refusal.CHOICE_UNFIT, words)
-    return Done(choices.take_choice(node, ask.raw, message, ask.residual).code)
+    return Done(choices.take_signed(node, ask.raw, ask.residual).result.code)

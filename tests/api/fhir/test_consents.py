@@ -31,6 +31,13 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
         ).status
         assisted(made, "ann")
         assisted(made, "ben")
+        dan = {
+            "resourceType": "Patient",
+            "id": "dan",
+            "birthDate": "1960-01-01",
+            "identifier": [{"system": "urn:h", "value": "4"}],
+        }
+        assert ask(made, "feed", "PUT", "/Patient/dan", dan).status == 201
         yield made
 
 
@@ -244,6 +251,20 @@ def test_a_scope_that_narrows_holds_for_consents(here: Hospital) -> None:
         ("PUT", f"/Consent/{made}"),
     ):
         assert ask(here, "none", method, path, deny_psy() if method[0] == "P" else None).status == 403
+
+
+@pytest.mark.promise("R4")
+def test_whom_a_rule_lets_see_consents_by_name_sees_them(here: Hospital) -> None:
+    pseudonym = pseudonym_of(here, "dan")
+    classes = ("Consent",)
+    named = Provision(type=ProvisionType.PERMIT, role_classes=(RoleClass.CLINICAL,), classes=classes)
+    everything = Provision(type=ProvisionType.PERMIT, role_classes=(RoleClass.CLINICAL,))
+    seen = []
+    for tree in (everything, named, Provision(type=ProvisionType.DENY, classes=classes, provisions=())):
+        choices.file_by_custodian(here.node, pseudonym, tree)
+        answer = get(here, "nurse", "/Consent?patient=dan")
+        seen.append((answer.body["total"], get(here, "nurse", "/AuditEvent?patient=dan").body["total"]))
+    assert seen == [(0, 0), (2, 0), (0, 0)]  # a permit for all says nothing of it, and a denial ends it
 
 
 # Attacks

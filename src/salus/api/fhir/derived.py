@@ -112,7 +112,7 @@ def _visible(server: Server, access: Access, kind: str, patient: bytes, interact
     """Everything of a type and a patient that may be seen, the newest first."""
     if patient == NOBODY or access.patient not in (None, patient):
         return []
-    if not may_see(server.node, server.responder, access.login, patient):
+    if not may_see(server.node, server.responder, access.login, patient, kind):
         return []
     narrowings = access.narrowings(interaction, kind)
     of_patient = _MADE_BY[kind](server.node, patient)

@@ -67,10 +67,16 @@ def take_withdrawal(node: Node, raw: bytes, message: WithdrawConsent, residual: 
     return result
 
 
-def take_signed(
-    node: Node, raw: bytes, residual: CommittedFields, *, only: Pseudonym | None = None
-) -> FileConsent | WithdrawConsent:
-    """Take a choice or a withdrawal, whichever was signed, and return its message.
+@dataclass(frozen=True)
+class Taken:
+    """A choice or a withdrawal that was taken, and what the ledger said."""
+
+    message: FileConsent | WithdrawConsent
+    result: TransactionResult
+
+
+def take_signed(node: Node, raw: bytes, residual: CommittedFields, *, only: Pseudonym | None = None) -> Taken:
+    """Take a choice or a withdrawal, whichever was signed.
 
     Args:
         only: the one relationship that it may be about, where whoever brings it is bound to one.
@@ -84,11 +90,9 @@ def take_signed(
         raise Refused(Refusal.CHOICE_UNFIT, str(error)) from error
     match messages:
         case (FileConsent() as message,) if only in (None, message.pseudonym):
-            take_choice(node, raw, message, residual)
-            return message
+            return Taken(message, take_choice(node, raw, message, residual))
         case (WithdrawConsent() as message,) if only in (None, message.pseudonym):
-            take_withdrawal(node, raw, message, residual)
-            return message
+            return Taken(message, take_withdrawal(node, raw, message, residual))
     raise Refused(Refusal.CHOICE_UNFIT, "expected one FileConsent or WithdrawConsent, of the patient who is named")
 
 

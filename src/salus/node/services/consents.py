@@ -123,7 +123,7 @@ def take(node: Node, raw: bytes, residual: bytes, *, only: bytes) -> Derived:
         opened = choices.RESIDUAL.decode(residual)
     except EncodingInvalid as error:
         raise Refused(Refusal.CHOICE_UNFIT, "expected the rules or the reason as the SDK encodes them") from error
-    message = choices.take_signed(node, raw, opened, only=Pseudonym(only))
+    message = choices.take_signed(node, raw, opened, only=Pseudonym(only)).message
     return require(node, message.pseudonym, message.choice)
 
 

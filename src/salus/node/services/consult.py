@@ -20,7 +20,7 @@ from salus.ledger.identifiers import Digest, OrganisationId, Pseudonym, PublicKe
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
 from salus.node.members import read_time_s
-from salus.node.services import choices, enrol
+from salus.node.services import choices, consents, enrol
 from salus.node.services.derived import is_patient, may_see
 from salus.node.services.respond import Login, Responder
 from salus.node.shapes.systems import RESOURCE_TYPES
@@ -137,7 +137,7 @@ def require_consulting(login: Login) -> None:
 
 def may_consult(node: Node, responder: Responder, login: Login, patient: bytes) -> bool:
     """Tell whether somebody may know what the rules of this patient say. Raises Refused, NotNow: as `may_see`."""
-    return login.is_feeding or may_see(node, responder, login, patient)
+    return login.is_feeding or may_see(node, responder, login, patient, consents.KIND)
 
 
 def patient_numbered(node: Node, digits: str) -> bytes | None:

@@ -286,12 +286,15 @@ class _Step:
         return True
 
     def _take(self, pseudonym: Pseudonym) -> None:
+        rows: list[Found] = []
         for kind in self._search.types_of(pseudonym, self._asked.types):
             row = 0
-            while rows := self._some(pseudonym, kind, row):
-                self._list(self._allowed(pseudonym, rows))
-                row = rows[-1].row
-            self._list(self._allowed(pseudonym, self._gone(pseudonym, kind)))
+            while some := self._some(pseudonym, kind, row):
+                rows += some
+                row = some[-1].row
+            rows += self._gone(pseudonym, kind)
+        for part in range(0, len(rows), RECORDS_PER_LOOK):
+            self._list(self._allowed(pseudonym, rows[part : part + RECORDS_PER_LOOK]))
 
     def _some(self, pseudonym: Pseudonym, kind: str, after: int) -> list[Found]:
         """The next resources of a type that are wanted, in order: of each of its filters so many, or of the type."""

@@ -11,14 +11,17 @@ from pathlib import Path
 import pytest
 import requests
 
+from salus.api.fhir import notifying
 from salus.contracts.provisions import Provision, ProvisionType, Verb
 from salus.crypto.signing import verify
+from salus.engines.base import Unavailable as LedgerUnavailable
 from salus.node import schema
-from salus.node.projections import resources
+from salus.node.projections import changes, resources
 from salus.node.sealed_rows import SealedRows
 from salus.node.services.choices import file_by_custodian
 from salus.node.services.subscription_events import Events
 from salus.node.services.subscriptions import Subscriptions
+from salus.vault.errors import Unavailable as VaultUnavailable
 from tests.api.fhir.fhir_world import FHIR_JSON, observation
 from tests.api.fhir.receiver import Receiver, Told, receiver
 from tests.api.fhir.served import Served, fields, self_signed, served
@@ -305,6 +308,26 @@ def test_what_was_not_received_comes_again_under_its_number(on: Scene) -> None:
         ("event-notification", 1, "received"),
         ("event-notification", 2, "received"),
     ]
+
+
+def test_a_database_and_a_ledger_that_are_away_for_a_moment_lose_nothing(
+    on: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = on.patient()
+    on.listening(on.topic(ann))
+    away: list[Exception] = [VaultUnavailable("away"), LedgerUnavailable("away")]
+    oldest, tellable = changes.oldest, notifying.tellable
+    monkeypatch.setattr(notifying, "POSTPONED_S", 1)
+    monkeypatch.setattr(changes, "oldest", lambda *given: failing(away, 2) or oldest(*given))
+    monkeypatch.setattr(notifying, "tellable", lambda *given: failing(away, 1) or tellable(*given))
+    on.note(ann, f"{ann}-a")
+    assert (on.at.next().numbers, away) == ([1], [])
+
+
+def failing(away: list[Exception], left: int) -> None:
+    """Fail with the first of them while so many are left."""
+    if len(away) == left:
+        raise away.pop(0)
 
 
 def test_an_endpoint_that_is_gone_is_told_no_more(on: Scene) -> None:

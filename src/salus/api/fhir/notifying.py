@@ -9,8 +9,9 @@ Before anything may be told nobody is connected to: also that somebody knocks wo
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final, Protocol
 from uuid import uuid4
 
@@ -22,6 +23,7 @@ from salus.api.fhir.rendering import rendered
 from salus.api.fhir.subscribing import asked_of, event, query_of, status_of
 from salus.clinical.fhir import FhirRejected
 from salus.clinical.fhir.subscriptions import Asked, Status, notification
+from salus.node.answer import plainly
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.hooks import Hook, HookAway, HookUnfit, Message, Sign, signed_fields
 from salus.node.projections import changes
@@ -78,12 +80,10 @@ class Notifier:
                 for each in done:
                     each.result()
                 running -= done
-                try:
+                with _later(), plainly():
                     self._find_events()
                     due = self._server.subscriptions.lease_due(limit=DELIVERIES - len(running))
                     running |= {self._pool.submit(self._deliver, each) for each in due}
-                except NotNow as error:
-                    log.warning("subscriptions.postponed", error=type(error).__name__)
         except BaseException as error:
             log.error("subscriptions.failed", error=type(error).__name__)
             raise
@@ -105,10 +105,11 @@ class Notifier:
         if not fit:
             return []
         try:
-            access = self._gate.again(subscription.terms.tenure)
-            search = search_within(self._server, access, "s", patient=access.patient)
-            query = query_of(self._server.settings.base, asked)
-            return search.among(query, [each.found.row for each in fit])
+            with plainly():
+                access = self._gate.again(subscription.terms.tenure)
+                search = search_within(self._server, access, "s", patient=access.patient)
+                query = query_of(self._server.settings.base, asked)
+                return search.among(query, [each.found.row for each in fit])
         except Refused as refused:
             self._refused(subscription, refused)
         except FhirRejected:
@@ -118,9 +119,15 @@ class Notifier:
     # From events to notifications
 
     def _deliver(self, subscription: Subscription) -> None:
+        """Tell what a subscription has to tell; what cannot even be noted now is so when the lease is over."""
+        with _later(), plainly():
+            self._try(subscription)
+
+    def _try(self, subscription: Subscription) -> None:
         try:
-            access = self._gate.again(subscription.terms.tenure)
-            self._tell(subscription, access, asked_of(self._server.settings.base, subscription))
+            with plainly():
+                access = self._gate.again(subscription.terms.tenure)
+                self._tell(subscription, access, asked_of(self._server.settings.base, subscription))
         except Refused as refused:
             self._refused(subscription, refused)
         except NotNow:
@@ -252,6 +259,15 @@ class Notifier:
         self._events.log(subscription, Attempt(self._server.node.clock(), kind, first, last, outcome))
         name = subscription.id.hex()
         log.info("subscriptions.told", subscription=name, kind=kind, count=len(numbers), outcome=outcome)
+
+
+@contextmanager
+def _later() -> Iterator[None]:
+    """Leave what cannot be done now, since the database or the ledger is away, for the next time."""
+    try:
+        yield
+    except NotNow as error:
+        log.warning("subscriptions.postponed", error=type(error).__name__)
 
 
 def _is_asked_for(asked: Asked, change: Change) -> bool:

@@ -7,14 +7,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, literal, select
+from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, literal, select
 
 from salus.node import schema
 from salus.node.errors import NotNow
 from salus.node.projections.resources import Found, found, in_parts
 
 TOGETHER: Final = 200
-_CHANGES = schema.changes.c
+_CHANGES, _RESOURCES = schema.changes.c, schema.resources.c
+_ROWS: BindParameter[int] = bindparam("rows", expanding=True)
+_ANYBODY = select(literal(1)).where(schema.subscriptions.c.status != schema.OFF).exists()
+_NOTE = insert(schema.changes).from_select(
+    ["record_id", "version"],
+    select(_RESOURCES.record_id, _RESOURCES.version).where(_RESOURCES.row.in_(_ROWS) & _ANYBODY),
+)
 
 
 @dataclass(frozen=True)
@@ -28,11 +34,8 @@ class Change:
 
 def note(connection: Connection, rows: Collection[int]) -> None:
     """Note the resources of these rows as changed, where anybody subscribed; in the transaction that places them."""
-    resources, subscriptions = schema.resources.c, schema.subscriptions.c
-    anybody = select(literal(1)).where(subscriptions.status != schema.OFF).exists()
     for part in in_parts(list(rows)):
-        changed = select(resources.record_id, resources.version).where(resources.row.in_(part) & anybody)
-        connection.execute(insert(schema.changes).from_select(["record_id", "version"], changed))
+        connection.execute(_NOTE, {"rows": part})
 
 
 def oldest(connection: Connection) -> tuple[list[int], list[Change]]:

@@ -161,7 +161,7 @@ max_num_outbound_peers = 0
 pex = false
 addr_book_strict = false
 allow_duplicate_ip = true
-flush_throttle_timeout = "10ms"
+flush_throttle_timeout = "3ms"
 max_packet_msg_payload_size = 65536
 send_rate = 100000000
 recv_rate = 100000000
@@ -184,7 +184,7 @@ timeout_precommit_delta = "500ms"
 timeout_commit = "100ms"
 create_empty_blocks = true
 create_empty_blocks_interval = "2s"
-peer_gossip_sleep_duration = "10ms"
+peer_gossip_sleep_duration = "5ms"
 
 [storage]
 discard_abci_responses = true

@@ -180,3 +180,17 @@ def test_whoever_reads_events_is_among_them(here: Hospital) -> None:
         if agent(each, PARTICIPATION, "IRCP")["who"].get("reference") == "Patient/ben"
     ]
     assert {each["outcomeDesc"] for each in own if profile(each) == "AuthZconsent"} == {"patient"}
+
+
+def test_a_decision_names_the_choices_that_were_in_force_then(here: Hospital) -> None:
+    (choice,) = get(here, "ann", "/Consent?status=active").body["entry"]
+    name = choice["resource"]["id"]
+    assert ask(here, "ann", "DELETE", f"/Consent/{name}").status == 204
+    assert get(here, "nurse", "/Observation/psy").status == 200
+    decisions = [
+        each["entity"][1]["what"]
+        for each in events(here, "ann", "&agent-name=nurse&action=E")
+        if profile(each) == "AuthZconsent"
+    ]
+    nothing = {"display": "no sharing choice: policies decide"}
+    assert decisions == [nothing, {"reference": f"Consent/{name}"}, nothing]

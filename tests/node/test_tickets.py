@@ -12,7 +12,7 @@ from salus.contracts.access import Basis
 from salus.contracts.decision import RecordDecision, Source
 from salus.contracts.patients import Holder, RotatePseudonymKey
 from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass, gate
-from salus.contracts.residuals import commit_choice
+from salus.contracts.residuals import commit_choice, reason
 from salus.contracts.tickets import AttenuateTicket, IssueTicket, RevokeTicket
 from salus.crypto.sealing import new_key
 from salus.crypto.signing import SigningKey
@@ -223,6 +223,40 @@ def test_a_ticket_that_was_revoked_takes_its_permits_and_descendants_with_it(on:
     assert error.value.refusal is Refusal.PERMIT_DEAD
     for ticket in (wider, narrower):
         assert refused(on, ticket) == (Refusal.LEDGER_REJECTED, tickets.Rejection.TICKET_REVOKED)
+
+
+def revocation(on: Scene, ticket: SigningKey, key: SigningKey, why: str = "changed my mind") -> Answer:
+    """What a device delivers to end a ticket, signed by a key."""
+    words = reason(why, new_key())
+    message = RevokeTicket(pseudonym=on.pseudonym, ticket=PublicKey(ticket.public), commitment=words.root())
+    return deliver(on, sign(on, [message], [key]), words)
+
+
+@pytest.mark.promise("R3")
+def test_a_device_delivers_the_end_of_a_ticket_and_a_stranger_does_not(on: Scene) -> None:
+    ticket = issued(on)
+    granted = asked(on, ticket)
+    for stranger in (SigningKey.generate(), ticket):
+        came = revocation(on, ticket, stranger)
+        assert isinstance(came, RefusedAnswer)
+        assert came.refusal is Refusal.CHOICE_UNFIT
+    assert revocation(on, ticket, on.key) == Done(DONE)
+    with pytest.raises(Refused) as error:
+        received(on, granted)
+    assert error.value.refusal is Refusal.PERMIT_DEAD
+
+
+def test_an_end_whose_reason_opens_nothing_is_not_taken(on: Scene) -> None:
+    ticket = issued(on)
+    message = RevokeTicket(pseudonym=on.pseudonym, ticket=PublicKey(ticket.public), commitment=Digest(bytes(32)))
+    came = deliver(on, sign(on, [message], [on.key]), reason("other", new_key()))
+    assert isinstance(came, RefusedAnswer)
+    assert is_good(on, ticket)
+
+
+def is_good(on: Scene, ticket: SigningKey) -> bool:
+    """Whether a ticket still gets a permit."""
+    return isinstance(request(on.outsider, on.session(OUTSIDER), on.wish(ticket=ticket)), Granted)
 
 
 @pytest.mark.promise("R1")

@@ -11,7 +11,7 @@ import pytest
 from salus.contracts import CONTRACTS
 from salus.contracts.consent import FileConsent, WithdrawConsent
 from salus.contracts.provisions import Provision, ProvisionType, gate
-from salus.contracts.residuals import choice_tree
+from salus.contracts.residuals import choice_tree, reason_words
 from salus.contracts.ticket_bearers import Resources, read_bearer
 from salus.ledger import transactions
 from salus.ledger.encoding import encode
@@ -114,6 +114,16 @@ def test_a_signed_ticket_has_the_one_condition_of_its_rules_and_the_key_of_its_b
     assert (bearer.claims.exp, bearer.pseudonym) == (signed.message.expires_at_s, one.pseudonym)
     assert (signed.message.condition,) == gate(tree).may_permit
     assert choice_tree(signed.residual) == tree
+
+
+def test_a_signed_revocation_is_of_one_ticket_and_says_why() -> None:
+    made, one, _ = both()
+    signed = wallet.sign_revocation(made, one, PublicKey(bytes(32)), time_s=NOW_S)
+    transaction = transactions.decode(signed.raw, chain=CHAIN, messages=MESSAGES)
+    transactions.verify(transaction)
+    assert transaction.messages == (signed.message,)
+    assert signed.residual.root() == signed.message.commitment
+    assert reason_words(signed.residual) == "revoked by the patient"
 
 
 def test_a_ticket_of_several_conditions_is_not_signed() -> None:

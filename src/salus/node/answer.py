@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from salus.contracts import membership
-from salus.contracts.tickets import AttenuateTicket, IssueTicket
+from salus.contracts.tickets import AttenuateTicket, IssueTicket, RevokeTicket
 from salus.engines.base import Unavailable as LedgerUnavailable
 from salus.ledger.contract import Rejected
 from salus.ledger.identifiers import OrganisationId
@@ -103,4 +103,6 @@ def _take_choice(node: Node, ask: ChoiceDelivery) -> Done:
     message = transaction.messages[0]
     if len(transaction.messages) == 1 and isinstance(message, IssueTicket | AttenuateTicket):
         return Done(tickets.take_ticket(node, ask.raw, message, ask.residual).code)
+    if len(transaction.messages) == 1 and isinstance(message, RevokeTicket):
+        return Done(tickets.take_revocation(node, ask.raw, message, ask.residual).code)
     return Done(choices.take_signed(node, ask.raw, ask.residual).result.code)

@@ -104,10 +104,11 @@ class SignedTicket(msgspec.Struct, frozen=True):
 
 
 class SignedRevocation(msgspec.Struct, frozen=True):
-    """The end of a ticket as it goes to the ledger: the signed transaction with its message."""
+    """The end of a ticket as it goes to the custodian: the signed transaction with its message, and why."""
 
     raw: bytes
     message: RevokeTicket
+    residual: CommittedFields
 
 
 def new_wallet() -> Wallet:
@@ -283,7 +284,7 @@ def sign_revocation(wallet: Wallet, of: Relationship, ticket: PublicKey, *, time
     """
     why = reason("revoked by the patient", new_key())
     message = RevokeTicket(pseudonym=of.pseudonym, ticket=ticket, commitment=why.root())
-    return SignedRevocation(sign(wallet, of, message, time_s=time_s), message)
+    return SignedRevocation(sign(wallet, of, message, time_s=time_s), message, why)
 
 
 def open_session(

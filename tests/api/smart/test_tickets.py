@@ -314,7 +314,7 @@ def test_a_revoked_ticket_ends_its_token_in_mid_session(here: Clinic, by: str) -
     assert here.ids(token) == ["laboratory", "plain"]
     if by == "the patient":
         revoked = wallet.sign_revocation(here.mine, here.ann, signed.message.ticket, time_s=here.node.clock())
-        assert here.world.engine.submit(revoked.raw).code == DONE
+        assert answer(here.node, "", ChoiceDelivery(revoked.raw, revoked.residual)) == Done(DONE)
     else:
         revoke_by_custodian(here.node, here.ann.pseudonym, signed.message.ticket)
     assert here.get(token, "/Observation").status_code == 401

@@ -73,6 +73,28 @@ def take_ticket(node: Node, raw: bytes, message: NewTicket, residual: CommittedF
     return node.submit_raw(raw)  # 4
 
 
+def take_revocation(node: Node, raw: bytes, message: RevokeTicket, residual: CommittedFields) -> TransactionResult:
+    """Submit what ends a ticket, and keep why.
+
+    1. It is for a patient here, signed by a key that acts for them; the words open the commitment.
+    2. Submit what the patient signed: the end of a ticket waits for nothing (R3).
+    3. Keep the words. Who hears that this failed sends the same again: it has one outcome.
+
+    Raises:
+        Refused: CHOICE_UNFIT, or what the ledger says.
+    """
+    signers = deliveries.signers_of(node, raw)  # 1
+    with node.engine.snapshot() as reader:
+        relationship = deliveries.relationship_here(node, reader, message.pseudonym)
+        keys = patients.acting_keys(relationship, time_s=read_time_s(reader, node.clock))
+    if not any(key in signers for key in keys):
+        raise Refused(Refusal.CHOICE_UNFIT, "expected the signature of a key that acts for the patient")
+    deliveries.require_reason_behind(message.commitment, residual)
+    result = node.submit_raw(raw)  # 2
+    documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, encode(residual))  # 3
+    return result
+
+
 def _require_wanted(node: Node, raw: bytes, message: NewTicket) -> None:
     signers = deliveries.signers_of(node, raw)
     with node.engine.snapshot() as reader:

@@ -6,7 +6,7 @@ import pytest
 
 from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass, Verb
 from salus.node.services.choices import file_by_custodian
-from tests.api.fhir.fhir_world import Answer, Hospital, ask, hospital, observation
+from tests.api.fhir.fhir_world import Answer, Hospital, Someone, ask, hospital, observation
 from tests.api.fhir.ledger_people import assisted, pseudonym_of
 
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -100,6 +100,15 @@ def test_it_is_told_to_the_patient_and_the_custodians_systems_only(here: Hospita
     for who, patient in (("ann", "ben"), ("ann", "never"), ("feed", "never")):
         answer = consulted(here, who, patient)
         assert (answer.status, answer.detail) == (404, "MSG_NO_EXIST")
+
+
+@pytest.mark.promise("R4")
+def test_a_session_of_one_patient_asks_of_no_other_also_where_a_token_names_none(here: Hospital) -> None:
+    here.tokens.people["loose"] = Someone(here.tokens.people["ann"].login)
+    assert told(consulted(here, "loose", "ann"))["decision"] == "permit"
+    assert consulted(here, "loose", "ben").status == 401
+    for kind in ("Consent", "AuditEvent"):
+        assert ask(here, "loose", "GET", f"/{kind}?patient=ben").status == 401
 
 
 def hooked(here: Hospital, who: str = "feed", **context: object) -> Answer:

@@ -20,6 +20,7 @@ class Sekmet:
     """SEKMET with our server as its peer."""
 
     folder: Path
+    here: Served
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run one of its verbs."""
@@ -28,9 +29,9 @@ class Sekmet:
             [PROGRAM, *command, "-c", settings], cwd=self.folder, capture_output=True, text=True, timeout=TIMEOUT_S
         )
 
-    def scenarios(self, *names: str) -> list[dict]:
-        """Play scenarios; what became of each, with its steps."""
-        done = self.run("scenario", "run", *names, "--peer", PEER, "--report-dir", "played")
+    def scenarios(self, *asked: str) -> list[dict]:
+        """Play scenarios, with options after their names; what became of each, with its steps."""
+        done = self.run("scenario", "run", *asked, "--peer", PEER, "--report-dir", "played")
         reports = sorted((self.folder / "played").glob("*/results.json"))
         assert reports, done.stdout + done.stderr
         found: list[dict] = json.loads(reports[-1].read_text(encoding="utf-8"))
@@ -53,6 +54,7 @@ def sekmet(folder: Path, here: Served) -> Sekmet:
     key.write_bytes(here.clinical.key.as_pem(private=True))
     auth = {"type": "smart", "client_id": here.clinical.app, "private_key_path": str(key), "kid": "k", "alg": "ES384"}
     peer = {"base_url": here.base, "verify_tls": False, "auth": auth | {"scope": "system/*.cruds"}}
+    peer["roles"] = ["lab-filler"]  # `laboratory` plays it
     settings = {
         "base_url": f"http://127.0.0.1:{port}/fhir",
         "host": "127.0.0.1",
@@ -62,4 +64,4 @@ def sekmet(folder: Path, here: Served) -> Sekmet:
         "peers": {PEER: peer},
     }
     (folder / "settings.yaml").write_text(json.dumps(settings), encoding="utf-8")  # YAML has JSON in it
-    return Sekmet(folder)
+    return Sekmet(folder, here)

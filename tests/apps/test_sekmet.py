@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.fhir.served import served
+from tests.apps.laboratory import laboratory
 from tests.apps.sekmet import PEER, Sekmet, library, sekmet
 
 pytestmark = pytest.mark.services
@@ -20,26 +21,26 @@ PLAYED = [
     "lab_order_to_result",
     "medication_order_dispense",
     "rad_order_imaging_report",
+    "subscription_backport_roundtrip",
+    "subscription_roundtrip",
 ]
+WITH_LABORATORY = "lab_order_peer_fills"
 NOT_PLAYED = {
     "bulk_export_group": "it makes a Group that lists people: a group is a search here (decision 0026)",
-    "lab_order_peer_fills": "it wants a laboratory that answers orders: this is a record server",
     "messaging_adt_orders": "FHIR messaging is not offered",
-    "subscription_backport_roundtrip": "subscriptions are not there yet",
-    "subscription_roundtrip": "subscriptions are not there yet",
 }
 
 
 @pytest.fixture(scope="module")
 def player(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sekmet]:
     folder = tmp_path_factory.mktemp("sekmet")
-    with served(folder) as here:
+    with served(folder, hook_networks=("127.0.0.0/8",)) as here:
         yield sekmet(folder / "player", here)
 
 
 @pytest.fixture(scope="module")
 def played(player: Sekmet) -> list[dict]:
-    return player.scenarios(*PLAYED)
+    return player.scenarios(*PLAYED, "--var", f"topic={player.here.base}/SubscriptionTopic/updated")
 
 
 def test_every_scenario_passes_or_has_its_reason_not_to_be_played(played: list[dict]) -> None:
@@ -51,7 +52,14 @@ def test_every_scenario_passes_or_has_its_reason_not_to_be_played(played: list[d
     }
     assert faults == {}
     assert [(Path(each["file"]).stem, each["status"]) for each in played] == [(name, "passed") for name in PLAYED]
-    assert library() == {*PLAYED, *NOT_PLAYED}
+    assert library() == {*PLAYED, WITH_LABORATORY, *NOT_PLAYED}
+
+
+@pytest.mark.long
+def test_an_order_is_answered_by_a_laboratory_beside_the_server(player: Sekmet) -> None:
+    with laboratory(player.here):
+        (played,) = player.scenarios(WITH_LABORATORY)
+    assert [(each["name"], each["status"]) for each in played["steps"] if each["status"] != "passed"] == []
 
 
 @pytest.mark.long

@@ -116,11 +116,11 @@ def test_no_node_starts_without_the_folder(tmp_path: Path) -> None:
 
 def test_the_settings_of_a_node_name_folder_and_profiles(tmp_path: Path) -> None:
     own = NodeSettings("RA1", "genesis", "keys", "ledger", "socket", ("a", "b"))
-    said = f'[fhir]\nbase = "https://x/FHIR/R4"\nprofiles = "uk"\ndemanded_profiles = ["{BORN}"]\n'
+    said = f'[fhir]\nbase = "https://x/FHIR/R4"\nprofiles = "uk"\ndemanded_profiles = ["{BORN}"]\nentries_max = 9\n'
     (tmp_path / NODE_FILE).write_text(node_toml(own) + said)
     fhir = read_node(tmp_path).fhir
     assert fhir is not None
-    assert (fhir.profiles, fhir.demanded_profiles) == (str(tmp_path / "uk"), (BORN,))
+    assert (fhir.profiles, fhir.demanded_profiles, fhir.entries_max) == (str(tmp_path / "uk"), (BORN,), 9)
 
 
 def test_uk_core_is_loaded_but_for_one_file(shared_data: Path) -> None:

@@ -72,6 +72,7 @@ class FhirListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         base: the address under which clients know it, `https://…/FHIR/R4`, without a slash at its end.
         certificate, key: files in PEM for TLS; empty only on loopback, where something else ends TLS.
         needs_request_id: refuse writes without `X-Request-ID`, as NHS APIs do.
+        body_bytes_max, entries_max: of one request, of one bundle of requests; page_count_max: hits on one page.
         providers: where else people sign in.
         profiles: a folder of definitions beside FHIR's own, by which whatever claims them is validated; or empty.
         demanded_profiles: addresses of those that every resource of their type must conform to.
@@ -85,6 +86,9 @@ class FhirListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     certificate: str = ""
     key: str = ""
     needs_request_id: bool = False
+    body_bytes_max: Annotated[int, Meta(ge=1_000, le=50_000_000)] = 50_000_000
+    entries_max: Annotated[int, Meta(ge=1, le=10_000)] = 10_000
+    page_count_max: Annotated[int, Meta(ge=1, le=1_000)] = 1_000
     providers: tuple[SignInProvider, ...] = ()
     profiles: str = ""
     demanded_profiles: tuple[str, ...] = ()

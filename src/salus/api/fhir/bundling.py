@@ -42,7 +42,7 @@ class _Planned:
 
 def bundle(server: Server, call: Call) -> Reply:
     """Do a bundle of requests. Raises Failure, FhirRejected, Refused, NotNow: nothing of a transaction is stored."""
-    asked = read_request_bundle(call.body)
+    asked = read_request_bundle(call.body, entries_max=server.settings.entries_max)
     if asked.kind == "batch":
         return _answer("batch-response", [_alone(server, call, each) for each in asked.entries])
     return _answer("transaction-response", _together(server, call, asked.entries))

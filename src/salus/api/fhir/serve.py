@@ -33,7 +33,15 @@ def fhir_beside(place: FhirListen, listener: socket.socket) -> Beside:
         other_bases = tuple(place.base.removesuffix(PREFIXES[0]) + each for each in PREFIXES[1:])
         signing_in = SmartSettings(place.base, aliases=other_bases, providers=place.providers)
         smart = Smart(node, signing_in, lambda pseudonym: resources.patient_id(node, pseudonym))
-        settings = FhirSettings(place.base, needs_request_id=place.needs_request_id, hooks=hooks, conformance=asked)
+        settings = FhirSettings(
+            place.base,
+            needs_request_id=place.needs_request_id,
+            body_bytes_max=place.body_bytes_max,
+            entries_max=place.entries_max,
+            page_count_max=place.page_count_max,
+            hooks=hooks,
+            conformance=asked,
+        )
         native = NativeApi(node, signing_in, smart.gate)
         with (
             contextlib.closing(smart),

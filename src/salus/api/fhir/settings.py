@@ -14,7 +14,7 @@ class FhirSettings:
         base: the address under which clients know the server, without a slash at its end.
         threads: requests that are answered at one time; waiting_max: those that may wait for a thread.
         body_s: how long the body of one request may take, in seconds.
-        body_bytes_max: of one request.
+        body_bytes_max: of one request; entries_max: of one bundle of requests.
         page_count: how many hits a page has when nobody says; page_count_max: at most.
         exports_max: exports that one client may have; export_s: how long one is kept, in seconds.
         hooks: where what clients subscribed to may be sent.
@@ -27,6 +27,7 @@ class FhirSettings:
     waiting_max: int = 64
     body_s: float = 30.0
     body_bytes_max: int = 50_000_000
+    entries_max: int = 10_000
     page_count: int = 20
     page_count_max: int = 1_000
     exports_max: int = 8

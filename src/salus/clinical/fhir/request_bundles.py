@@ -57,12 +57,12 @@ class RequestBundle:
     entries: tuple[RequestEntry, ...]
 
 
-def read_request_bundle(source: bytes) -> RequestBundle:
+def read_request_bundle(source: bytes, *, entries_max: int = ENTRIES_MAX) -> RequestBundle:
     """Read a bundle of requests.
 
     Raises:
-        FhirRejected: NOT_A_BUNDLE, BUNDLE_TYPE, TOO_LARGE above 10,000 entries, BAD_ENTRY, and what makes the bytes
-            unreadable; placed at the entry.
+        FhirRejected: NOT_A_BUNDLE, BUNDLE_TYPE, TOO_LARGE above `entries_max` entries, BAD_ENTRY, and what makes the
+            bytes unreadable; placed at the entry.
     """
     entries = unparsed_entries(source)
     envelope = outside(source, entries)
@@ -73,8 +73,8 @@ def read_request_bundle(source: bytes) -> RequestBundle:
         hint = "give the bundle one of these types"
         raise FhirRejected(Fault.BUNDLE_TYPE, expected="a batch or transaction", came="another type", hint=hint)
     raw = each_raw(entries)
-    if len(raw) > ENTRIES_MAX:
-        expected, hint = f"at most {ENTRIES_MAX:,} entries", "send several bundles, or import as NDJSON"
+    if len(raw) > entries_max:
+        expected, hint = f"at most {entries_max:,} entries", "send several bundles, or import as NDJSON"
         raise FhirRejected(Fault.TOO_LARGE, expected=expected, came=f"{len(raw):,}", hint=hint)
     return RequestBundle(str(kind), tuple(_entry(bytes(each), f"entry {n}") for n, each in enumerate(raw, start=1)))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ import msgspec
 
 from salus.clinical.fhir.faults import Fault, FhirRejected
 
+DIGITS_MAX = 1_000
 DEPTH_MAX = 64  # the deepest official R4 example has 21 levels
 KEY_SHOWN = re.compile(r"[A-Za-z_]{1,64}")  # what may be a FHIR element name; any other key could hold anything
 
@@ -67,13 +69,19 @@ def each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
-    keys = [key for key, _ in pairs]
-    repeated = next(key for key in keys if keys.count(key) > 1)
+    repeated = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
     shown = f"'{repeated}' twice" if KEY_SHOWN.fullmatch(repeated) else "a key twice"
     raise FhirRejected(Fault.DUPLICATE_KEY, expected="each key once in an object", came=shown, hint="keep one of them")
 
 
-READER = json.JSONDecoder(object_pairs_hook=each_key_once)
+def bounded(literal: str) -> float:
+    """A number with a fraction or an exponent; XML, in which the same resource is answered, has a limit, too."""
+    if len(literal) > DIGITS_MAX:
+        raise not_json(f"a number of more than {DIGITS_MAX:,} digits")
+    return float(literal)
+
+
+READER = json.JSONDecoder(object_pairs_hook=each_key_once, parse_float=bounded)
 
 
 def depth(value: dict[str, Any]) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from salus.clinical.fhir.exact_json import refuse_deep
 from salus.clinical.fhir.faults import FhirRejected
 from salus.clinical.fhir.patch.limits import (
     COPIED_VALUES_MAX,
@@ -101,6 +102,7 @@ class Document:
     def copy(self, operation: dict[str, Any]) -> None:
         """`copy`."""
         value = self.get(pointer(operation, "from"))
+        refuse_deep(value)  # copies of copies double, and what counts and copies goes down level by level
         self.copied += values_in(value)
         if self.copied > COPIED_VALUES_MAX:
             raise bad_patch(f"copies of at most {COPIED_VALUES_MAX:,} values", "more")
@@ -108,7 +110,9 @@ class Document:
 
     def test(self, operation: dict[str, Any]) -> None:
         """`test`."""
-        if not same(self.get(pointer(operation, "path")), value_of(operation)):
+        value = self.get(pointer(operation, "path"))
+        refuse_deep(value)
+        if not same(value, value_of(operation)):
             raise unfit("the value that the patch tests for", "another", HINT)
 
     def get(self, path: tuple[str, ...]) -> Any:

@@ -6,6 +6,7 @@ from salus.clinical.fhir.faults import Fault, FhirRejected
 
 PARAMETERS_MAX = 64
 VALUES_MAX = 256
+ALL_VALUES_MAX = 320  # of all parameters together: each is a condition of a statement
 VALUE_CHARS_MAX = 2_000
 CHAIN_MAX = 3
 ALTERNATIVES_MAX = 40  # of types in a chain: a subject can be any of few, a focus of all

@@ -18,6 +18,7 @@ from salus.clinical.fhir.definitions import r4
 from salus.clinical.fhir.faults import Fault, FhirRejected
 from salus.clinical.fhir.search.filters import filter_of, targets_of
 from salus.clinical.fhir.search.limits import (
+    ALL_VALUES_MAX,
     COUNT_MAX,
     ELEMENTS_MAX,
     INCLUDES_MAX,
@@ -52,6 +53,7 @@ def parse_query(type_name: str, pairs: Iterable[tuple[str, str]], *, is_strict: 
     """
     given = list(pairs)
     at_most(len(given), PARAMETERS_MAX, "parameters")
+    at_most(len(given) + sum(value.count(",") for _, value in given), ALL_VALUES_MAX, "values in all parameters")
     query = Query(type_name)
     for number, (name, value) in enumerate(given, start=1):
         try:

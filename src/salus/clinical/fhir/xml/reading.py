@@ -16,7 +16,7 @@ from xml.parsers import expat
 
 from salus.clinical.fhir.exact_json import ExactDecimal
 from salus.clinical.fhir.faults import Fault, FhirRejected
-from salus.clinical.fhir.strict_json import DEPTH_MAX
+from salus.clinical.fhir.strict_json import DEPTH_MAX, DIGITS_MAX
 from salus.clinical.fhir.xml.faults import forbidden, not_fhir, not_xml
 from salus.clinical.fhir.xml.layouts import XHTML, Child, Layout, Layouts, layouts
 
@@ -28,7 +28,6 @@ NARRATIVE_DEPTH_MAX: Final = 64
 INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 WHOLE_NUMBERS: Final = frozenset({"integer", "positiveInt", "unsignedInt"})
-DIGITS_MAX: Final = 1000
 DIV: Final = re.compile(rb"<div(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
 
 Json = dict[str, Any]

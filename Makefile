@@ -8,6 +8,7 @@
 #   make long            kill harness, simulator, determinism, mutations                  hours; result in docs/results/
 #   make faults          four real validators, and every fault of the matrix               about an hour; result in docs/results/
 #   make mutation        mutations alone (CHUNK=tree: one chunk; EACH=all: every one)     hours; result in docs/results/
+#   make conformance     HL7's validator over everything that the FHIR server says      needs Java and Maven; result in docs/results/
 #   make bench           the budget table
 #   make bench-network   the same of four validators, beside applications in Go; about ten minutes
 #   make bench-fhir      the FHIR server beside HAPI; needs Java 17, Maven, wrk, PostgreSQL 15; about twenty minutes
@@ -19,7 +20,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint types rings licences pages fast long faults mutation bench bench-network bench-fhir docs lock pythons clean
+.PHONY: help setup demo test check lint types rings licences pages fast long faults conformance mutation bench bench-network bench-fhir docs lock pythons clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -78,6 +79,9 @@ long: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-engine $(APP
 faults: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-engine
 	mkdir -p docs/results
 	$(PYTEST) -q tests/faults -o faulthandler_timeout=3600 --faults-page docs/results/$(TODAY)-faults.md
+
+conformance: $(VENV)/.ready-test $(VENV)/.ready-definitions
+	$(PYTEST) -q tests/conformance -o faulthandler_timeout=3600 --conformance-page docs/results/$(TODAY)-conformance.md
 
 mutation: $(VENV)/.ready-test
 	mkdir -p docs/results

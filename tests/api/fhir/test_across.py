@@ -134,8 +134,8 @@ def test_what_one_of_the_types_does_not_know_is_passed_over_in_all(here: Hospita
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("?_type=Patient,Condition&identifier=urn:h|1", "_type=Patient%2CCondition"),
-        ("?_type=Condition,Encounter&patient=ben", "_type=Condition%2CEncounter&patient=ben"),
+        ("?_type=Patient,Condition&identifier=urn:h|1", "_type=Patient,Condition"),
+        ("?_type=Condition,Encounter&patient=ben", "_type=Condition,Encounter&patient=ben"),
     ],
 )
 def test_no_address_that_is_made_says_who_was_looked_for(here: Hospital, query: str, told: str) -> None:

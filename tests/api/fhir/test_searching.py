@@ -184,6 +184,7 @@ def test_parts_of_resources(here: Hospital) -> None:
 def test_unknown_parameters_are_told_and_refused_when_the_client_is_strict(here: Hospital) -> None:
     answer = search(here, "Observation?patient=ben&colour=red")
     assert (ids(answer), answer.body["entry"][-1]["search"]["mode"]) == (["b1"], "outcome")
+    assert answer.body["entry"][-1]["fullUrl"].startswith("urn:uuid:")
     strict = ask(here, "nurse", "GET", "/Observation?colour=red", prefer="handling=strict")
     assert (strict.status, strict.detail) == (400, "MSG_PARAM_UNKNOWN")
 

@@ -131,4 +131,4 @@ def _told_url(url: str, kinds: Sequence[str], ignored: Sequence[int], pairs: Seq
     """The address of a search as this server writes it: nothing by which people are found stands in it (P4)."""
     read = [each for number, each in enumerate(pairs, start=1) if number not in ignored]
     told = [each for each in read if each[0] == "_type" or not any(names_people(kind, each) for kind in kinds)]
-    return f"{url}?{urlencode(told)}" if told else url
+    return f"{url}?{urlencode(told, safe=',')}" if told else url

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
+from uuid import uuid4
 
 import msgspec
 
@@ -162,7 +163,7 @@ def count_of(server: Server, query: Query) -> int:
 def told_url(base: str, kind: str, query: Query, pairs: Sequence[tuple[str, str]]) -> str:
     """The address of a search as this server writes it: without what was passed over, or by which people are found."""
     read = [each for number, each in enumerate(pairs, start=1) if number not in query.ignored]
-    told = urlencode([each for each in read if not names_people(kind, each)])  # P4
+    told = urlencode([each for each in read if not names_people(kind, each)], safe=",")  # P4
     return f"{base}/{kind}" + (f"?{told}" if told else "")
 
 
@@ -198,7 +199,7 @@ def page_reply(server: Server, query: Query, page: Page, links: Sequence[Link]) 
     if query.ignored:
         words = f"passed over {len(query.ignored)} parameters that this server does not know: see its metadata"
         issue = Issue("not-supported", "MSG_PARAM_UNKNOWN", words, severity="warning")
-        hits.append(Hit("", outcome(issue), "outcome"))
+        hits.append(Hit(uuid4().urn, outcome(issue), "outcome"))
     return Reply(200, bundles.searchset(hits, links, total=page.total, at_s=server.node.clock()))
 
 

@@ -100,7 +100,7 @@ def test_a_line_that_is_refused_is_in_the_report_with_its_number_and_keeps_no_ot
         {"resourceType": "Colour", "id": "c"},
         {"resourceType": "Consent", "id": "c"},
         patient("dan"),
-        observation("dan", id="q1", status="amended"),  # the same twice: one after the other
+        observation("dan", id="q1", status="amended"),  # the same twice: a version each
         b"\xff\xfe",
     )
     said = done(here, begun(here, body))
@@ -114,7 +114,9 @@ def test_a_line_that_is_refused_is_in_the_report_with_its_number_and_keeps_no_ot
         "line 7": "MSG_OP_NOT_ALLOWED",
         "line 10": "MSG_ID_INVALID",
     }
-    assert ask(here, "nurse", "GET", "/Observation/q1").body["status"] == "amended"
+    amended = ask(here, "nurse", "GET", "/Observation/q1").body
+    assert (amended["status"], amended["meta"]["versionId"]) == ("amended", "2")
+    assert ask(here, "nurse", "GET", "/Observation/q1/_history/1").body["status"] == "final"
     assert ask(here, "nurse", "GET", "/Observation/q2").status == 404
 
 
@@ -125,6 +127,13 @@ def test_a_report_repeats_nothing_that_came(here: Hospital) -> None:
     answer = ask(here, "feed", "GET", error["url"].partition("/FHIR/R4")[2])
     assert len(answer.text.splitlines()) == 3
     assert "canary" not in answer.text
+
+
+def test_patients_come_first_however_many_steps_there_are(here: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "LINES_PER_STEP", 1)
+    provenance = PROVENANCE | {"id": "pf", "target": [{"reference": "Observation/of"}]}
+    body = sent(provenance, observation("flo", id="of"), patient("flo"))
+    assert done(here, begun(here, body))["extension"] == {"stored": 3, "unchanged": 0, "refused": 0}
 
 
 def test_it_goes_step_by_step_and_what_was_cut_off_goes_on(here: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:

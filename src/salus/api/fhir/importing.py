@@ -131,19 +131,16 @@ def _require_job(server: Server, call: Call) -> Job[Import]:
 
 
 def _steps(body: bytes) -> Iterator[Lines]:
-    """The lines of a body, patients first; each step names a resource once and is not large."""
+    """The lines of a body, patients first, in steps that are not large; of two of one name the later one is later."""
     lines = [Line(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
-    headed = sorted(((_head(line), line) for line in lines), key=lambda it: _ORDER.get(it[0].resourceType, 1))
+    lines.sort(key=lambda line: _ORDER.get(_head(line).resourceType, 1))
     step: list[Line] = []
-    names: set[tuple[str, str]] = set()
     size_bytes = 0
-    for head, line in headed:
-        name = (head.resourceType, head.id)
-        if step and (name in names or len(step) == LINES_PER_STEP or size_bytes + len(line.body) > BYTES_PER_STEP):
+    for line in lines:
+        if step and (len(step) == LINES_PER_STEP or size_bytes + len(line.body) > BYTES_PER_STEP):
             yield Lines(tuple(step))
-            step, names, size_bytes = [], set(), 0
+            step, size_bytes = [], 0
         step.append(line)
-        names.add(name)
         size_bytes += len(line.body)
     if step:
         yield Lines(tuple(step))

@@ -78,9 +78,10 @@ CHUNKS = {
         (*tests_of("ledger", "second_verifier"), *tests_of("sdk", "history_check verify")),
     ),
     "rules": Chunk(
-        under(CONTRACTS, "patients records.py consent.py tickets access __init__.py membership"),
+        under(CONTRACTS, "patients records.py consent.py tickets ticket_bearers.py access __init__.py membership"),
         tests_of("contracts", "scenarios outcomes"),
-        tests_of("contracts", "governance decisions coverage sizes permit_life payer machine genesis spec_pages"),
+        tests_of("contracts", "governance decisions coverage sizes permit_life payer machine genesis")
+        + tests_of("contracts", "spec_pages ticket_bearers"),
     ),
     "decision": Chunk(
         under(CONTRACTS, "decision.py gathering.py evidence.py residuals.py record_metadata.py genesis.py adoption.py"),

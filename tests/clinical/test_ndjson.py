@@ -74,4 +74,5 @@ def peak_bytes(count: int) -> int:
 
 def test_memory_does_not_grow_with_the_file() -> None:
     peak_bytes(100)
-    assert peak_bytes(5_000) < peak_bytes(500) + 20_000
+    long, short = (min(peak_bytes(count) for _ in range(3)) for count in (5_000, 500))  # other threads allocate, too
+    assert long < short + 20_000

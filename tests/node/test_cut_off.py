@@ -156,7 +156,7 @@ def test_what_is_committed_and_not_marked_is_marked(two: World, monkeypatch: pyt
     # Found by the kill harness, seed 974537: redrive placed the records again, and failed for ever.
     pseudonym = enrol(two.hospital, kept_nhs_number(1), BORN)
     with monkeypatch.context() as patched:
-        patched.setattr(type(two.hospital.vault), "register", lambda _vault, _versions: None)
+        patched.setattr(type(two.hospital.vault), "register", lambda *_: None)
         filed(two.hospital, pseudonym, observation("a"))
     redrive(two.hospital)
     assert redrive(two.hospital) == 0

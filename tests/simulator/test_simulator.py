@@ -101,8 +101,8 @@ FAULTS = {
     "an erased relationship takes batches": Fault(records, "_check_not_erased", nothing, (301, 305)),
     "a used-up ticket is used": Fault(tickets.handlers, "_check_usable", nothing, (501, 503)),
     "own staff needs no direct care": Fault(tickets, "is_direct_care", lambda _real: lambda _request: True, (601,)),
-    "standing is not looked at": Fault(access.handlers, "_standing", nothing, (601,)),
-    "policies forbid nothing": Fault(access.handlers, "_forbids", nothing, (601,)),
+    "standing is not looked at": Fault(access.order, "_standing", nothing, (601,)),
+    "policies forbid nothing": Fault(access.order, "_forbids", nothing, (601,)),
     "a member's key enrols a person": Fault(patients.handlers, "_check_unknown", nothing, (201, 204)),
     "half of the members carry a proposal": Fault(
         membership.actions, "is_super_majority", lambda _real: lambda count, *, of: 2 * count > of, (105, 106)

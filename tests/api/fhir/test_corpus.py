@@ -13,7 +13,7 @@ import pytest
 from salus.clinical.fhir.exact_json import read_exact, write_exact
 from salus.clinical.fhir.subjects import HOST_PATHS
 from salus.clinical.fhir.xml import read_xml
-from salus.node.shapes import DERIVED
+from salus.node.shapes import APART
 from tests.api.fhir.fhir_world import Answer, Hospital, ask, hospital
 from tests.clinical.xml.test_xml import literals
 
@@ -66,12 +66,12 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
 
 def examples(folder: Path) -> dict[str, tuple[bytes, Any]]:
     """The single resources, by the names of their files: bytes as they are published, and the value."""
-    found: dict[str, tuple[bytes, Any]] = {}  # without what is made from the ledger: nobody stores that
+    found: dict[str, tuple[bytes, Any]] = {}  # without what is no record, and is sent or made in ways of its own
     for path in sorted((folder / "r4-examples").glob("*.json")):
         found[path.stem] = path.read_bytes(), read_exact(path.read_bytes())
     for path in sorted((folder / "uk-core").glob("*.xml")):
         found[path.stem] = path.read_bytes(), read_xml(path.read_bytes())
-    return {name: each for name, each in found.items() if each[1]["resourceType"] not in DERIVED}
+    return {name: each for name, each in found.items() if each[1]["resourceType"] not in APART}
 
 
 def put(here: Hospital, body: bytes, value: Any) -> Answer:

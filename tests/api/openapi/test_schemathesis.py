@@ -34,7 +34,7 @@ EXAMPLES = {"native": 10, "fhir": 5}
 """Of each operation, beside what covers its parameters one by one: a minute's worth in all on a machine that does
 nothing else; on one that does, it ends after `SHORT_S`.
 """
-SHORT_S = {"native": 60, "fhir": 100}
+SHORT_S = {"native": 20, "fhir": 40}
 LONG_S = {"native": 600, "fhir": 3000}
 TOKEN_S = 4 * 3600
 KINDS = ["Patient", "Observation", "Condition", "Group", "Bundle", "Binary", "Organization", "Nothing"]

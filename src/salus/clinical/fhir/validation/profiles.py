@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from salus.clinical.fhir.definitions import UNBOUNDED, Definitions, Element, ElementType, Structure
 from salus.clinical.fhir.definitions.tree import children, names
+from salus.clinical.fhir.validation.compiled import Compiled
 from salus.clinical.fhir.validation.constraints import Part, merged, tree_of
 from salus.clinical.fhir.validation.fields import Check, Json
 from salus.clinical.fhir.validation.invariants import invariant_check
@@ -68,19 +69,21 @@ class Profiles:
     def __init__(self, definitions: Definitions, terms: Terms) -> None:
         self._definitions, self._terms = definitions, terms
         self._trees: dict[str, Part | None] = {}
-        self._checks: dict[str, Check | None] = {}
+        self._checks: Compiled[Check | None] = Compiled()
 
     def check_of(self, url: str) -> Check | None:
         """The check of what a profile adds, or of a type's invariants; None when it is not defined."""
-        if url not in self._checks:
-            self._checks[url] = None  # a profile that comes back to itself adds nothing the second time
-            structure, tree = self._definitions.structure(url), self._tree(url)
-            core = self._definitions.structure(structure.type) if structure else None
-            if core is not None and tree is not None:
-                checks = self._object(tree, Typed(core, core.type), 0)
-                checks += [parts_check(tree)] if core.type == "Extension" and structure and structure.is_profile else []
-                self._checks[url] = all_of(checks)
-        return self._checks[url]
+        return self._checks.of(url, lambda: self._compile(url))
+
+    def _compile(self, url: str) -> Check | None:
+        self._checks.begin(url, None)  # a profile that comes back to itself adds nothing the second time
+        structure, tree = self._definitions.structure(url), self._tree(url)
+        core = self._definitions.structure(structure.type) if structure else None
+        if core is None or tree is None:
+            return None
+        checks = self._object(tree, Typed(core, core.type), 0)
+        checks += [parts_check(tree)] if core.type == "Extension" and structure and structure.is_profile else []
+        return all_of(checks)
 
     def type_of(self, url: str) -> str:
         """The type that a profile constrains; empty when it is not defined."""

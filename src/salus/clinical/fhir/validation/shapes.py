@@ -17,6 +17,7 @@ from salus.clinical.fhir.definitions.tree import CHOICE, children, names
 from salus.clinical.fhir.fhirpath import Node
 from salus.clinical.fhir.validation import narrative
 from salus.clinical.fhir.validation.bundles import check_bundle
+from salus.clinical.fhir.validation.compiled import Compiled
 from salus.clinical.fhir.validation.conformance import check_expression
 from salus.clinical.fhir.validation.fields import (
     Check,
@@ -82,7 +83,7 @@ class Shapes:
     def __init__(self, definitions: Definitions, terms: Terms, also: Callable[[str], Check | None]) -> None:
         """Compile by these definitions; `also` gives what else is to be checked in each object of a type."""
         self._definitions, self._terms, self._also = definitions, terms, also
-        self._checks: dict[str, Check] = {}
+        self._checks: Compiled[Check] = Compiled()
         self.resource_types = frozenset(definitions.resource_types)
         self.after: dict[str, Check] = {
             "Coding": terms.check_coding,
@@ -121,16 +122,18 @@ class Shapes:
 
     def of_type(self, name: str) -> Check:
         """The check of a resource type or data type."""
-        if name not in self._checks:
-            structure = self._definitions.structure(name)
-            assert structure is not None, "only types that are defined are asked for"
-            self._compile(structure, name, name)
-        return self._checks[name]
+        return self._checks.of(name, lambda: self._compile(self._structure(name), name, name))
+
+    def _structure(self, name: str) -> Structure:
+        structure = self._definitions.structure(name)
+        assert structure is not None, "only types that are defined are asked for"
+        return structure
 
     def _compile(self, structure: Structure, key: str, path: str) -> Check:
         shape = Shape(path, is_resource=structure.kind == "resource" and path == structure.type)
         quick = self._quick_types.of_type(key)
-        self._checks[key] = check = quickly(quick, object_check(shape)) if quick else object_check(shape)
+        check = quickly(quick, object_check(shape)) if quick else object_check(shape)
+        self._checks.begin(key, check)
         shape.after = both(self.after.get(key), None if "." in key else self._also(key))
         if shape.is_resource:
             shape.fields["resourceType"] = ignored
@@ -187,7 +190,7 @@ class Shapes:
         return with_binding(inner, bound) if bound else inner
 
     def _part(self, structure: Structure, path: str) -> Check:
-        return self._checks.get(path) or self._compile(structure, path, path)
+        return self._checks.of(path, lambda: self._compile(structure, path, path))
 
     def _bound(self, element: Element) -> Bound | None:
         if element.binding is None or element.binding.strength not in SEVERITY:

@@ -1,4 +1,4 @@
-"""Deposits of several threads that are done as one: each has its own answer (R1, L2)."""
+"""Deposits of several threads that are done as one: each has its own answer."""
 
 import json
 import threading

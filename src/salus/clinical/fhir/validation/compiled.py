@@ -31,14 +31,12 @@ class Compiled(Generic[V]):
             self._depth += 1
             try:
                 made = self._making[name] = make()
-            except BaseException:
+                if self._depth == 1:  # all that it holds is whole as well
+                    self._whole |= self._making
+            finally:
                 self._depth -= 1
-                self._making.clear()
-                raise
-            self._depth -= 1
-            if self._depth == 0:
-                self._whole |= self._making
-                self._making.clear()
+                if self._depth == 0:  # also after a failure: what was half made is made again
+                    self._making.clear()
             return made
 
     def begin(self, name: str, value: V) -> None:

@@ -104,6 +104,14 @@ def test_what_is_no_such_bundle_is_refused(here: Hospital, bundle: dict, status:
     assert (answer.status, answer.body["resourceType"]) == (status, "OperationOutcome")
 
 
+@pytest.mark.parametrize("url", ["/", "Observation/$validate", "Observation/_search", "Consent/$fileConsent"])
+def test_a_transaction_writes_by_the_addresses_of_records_only(here: Hospital, url: str) -> None:
+    before = ask(here, "nurse", "GET", "/Observation?_total=accurate").body["total"]
+    answer = post(here, "transaction", entry("POST", url, observation()))
+    assert (answer.status, answer.detail) == (422, "MSG_OP_NOT_ALLOWED")
+    assert ask(here, "nurse", "GET", "/Observation?_total=accurate").body["total"] == before
+
+
 def test_a_resource_stands_once_in_a_transaction(here: Hospital) -> None:
     body = observation(id="t-5")
     twice = [entry("PUT", "Observation/t-5", body), entry("PUT", "Observation/t-5", body)]

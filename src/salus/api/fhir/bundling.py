@@ -29,6 +29,7 @@ from salus.node.services.show import Shown
 from salus.node.services.store import Deletion, Stored, Write, store
 
 READS = ("GET", "HEAD")
+WRITES = ("create", "update", "patch", "delete")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def _together(server: Server, call: Call, entries: Sequence[RequestEntry]) -> li
     3. Store everything that is written, all or none.
     4. Only then read.
     """
-    routed = [route(server.interactions, entry.method, entry.url) for entry in entries]  # 1
+    routed = [_routed(server, entry) for entry in entries]  # 1
     there = [_there(server, call, entry, each) for entry, each in zip(entries, routed, strict=True)]
     ids = [
         each.at.get("id") or (match.logical_id if match is not None else str(uuid4()))
@@ -101,6 +102,16 @@ def _together(server: Server, call: Call, entries: Sequence[RequestEntry]) -> li
         elif planned[place].write is None:
             answers[place] = _alone(server, call, planned[place].entry)  # 4
     return [answers[place] for place in range(len(planned))]
+
+
+def _routed(server: Server, entry: RequestEntry) -> Routed:
+    """Return what an entry of a transaction asks for: a read, or a write of a record. Raises Failure: 404, 422."""
+    routed = route(server.interactions, entry.method, entry.url)
+    is_write = routed.interaction.code in WRITES and not routed.interaction.kind
+    if not is_write and entry.method not in READS:
+        words = "expected reads and writes of records in a transaction, came something else: send it by itself"
+        raise Failure(422, Issue("not-supported", "MSG_OP_NOT_ALLOWED", f"{entry.place}: {words}"))
+    return routed
 
 
 def _there(server: Server, call: Call, entry: RequestEntry, routed: Routed) -> Shown | None:
@@ -158,10 +169,8 @@ def _write(server: Server, call: Call, entry: RequestEntry, logical_id: str) -> 
             return conditional.deletion(server, call)
         case "DELETE":
             return writing.deletion(server, call)
-        case method if method in READS:
+        case _:
             return None
-    words = "expected GET, POST, PUT, PATCH or DELETE in a transaction, came another: send it by itself"
-    raise Failure(422, Issue("not-supported", "MSG_OP_NOT_ALLOWED", words))
 
 
 def _as_call(call: Call, entry: RequestEntry, routed: Routed) -> Call:

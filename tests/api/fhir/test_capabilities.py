@@ -9,6 +9,7 @@ from salus.api.fhir.export_requests import MEMBER_FILTER
 from salus.api.fhir.interactions import INTERACTIONS
 from salus.clinical.fhir.definitions import r4
 from salus.clinical.fhir.search import Parameter, parameters_of
+from salus.clinical.fhir.search.limits import INCLUDES_MAX
 from salus.clinical.fhir.validation import base_validator
 from salus.node.shapes import APART, DERIVED
 from tests.api.fhir.fhir_world import Answer, Hospital, ask, hospital
@@ -85,6 +86,15 @@ def test_every_order_that_there_is_can_be_asked_for(here: Hospital, kind: str) -
     ordered = [each.code for each in parameters_of(kind).values() if each.kind not in ("composite", "reference")]
     for start in range(0, len(ordered), 8):
         answer = ask(here, "nurse", "GET", f"/{kind}?_sort={','.join(ordered[start : start + 8])}")
+        assert answer.status == 200, answer.text
+
+
+@pytest.mark.parametrize("kind", [each for each in r4().resource_types if each not in APART])
+def test_every_include_that_is_claimed_can_be_asked_for(here: Hospital, rest: dict, kind: str) -> None:
+    (claimed,) = (each["searchInclude"] for each in rest["resource"] if each["type"] == kind)
+    for start in range(0, len(claimed), INCLUDES_MAX):
+        query = "&".join(f"_include={each}" for each in claimed[start : start + INCLUDES_MAX])
+        answer = ask(here, "nurse", "GET", f"/{kind}?{query}")
         assert answer.status == 200, answer.text
 
 

@@ -334,6 +334,10 @@ RESULTS = {
         [("_include", "Patient:organization")],
         Query("Patient", includes=(Include("Patient", "organization", None, False, False),)),  # noqa: FBT003
     ),
+    "include of everything": (
+        [("_include", "*")],
+        Query("Patient", includes=(Include("Patient", "*", None, False, False),)),  # noqa: FBT003
+    ),
     "include of a type": (
         [("_include:iterate", "Patient:general-practitioner:Organization")],
         Query("Patient", includes=(Include("Patient", "general-practitioner", "Organization", False, True),)),  # noqa: FBT003

@@ -77,6 +77,8 @@ REFUSED = {
         "a reference parameter",
     ),
     "include from no type": ("Patient", "_include", "Smith:name", Fault.BAD_PARAMETER, "_include=Type:parameter"),
+    "include of everything from everywhere": ("Patient", "_revinclude", "*", Fault.BAD_PARAMETER, "Type:parameter"),
+    "include of everything, again and again": ("Patient", "_include:iterate", "*", Fault.BAD_PARAMETER, "Type:param"),
     "include of another type": (
         "Patient",
         "_include",

@@ -94,7 +94,7 @@ def _resource(
         "conditionalUpdate": True,
         "conditionalDelete": "single",
         "referencePolicy": ["literal", "logical", "local"],
-        "searchInclude": [f"{kind}:{each.code}" for each in parameters if each.kind == "reference"] or ["*"],
+        "searchInclude": ["*", *(f"{kind}:{each.code}" for each in parameters if each.kind == "reference")],
         "searchParam": [{"name": each.code, "definition": each.url, "type": each.kind} for each in parameters],
     }
 

@@ -139,10 +139,11 @@ def sort_rule(type_name: str, rule: str) -> Sort:
 
 
 def include(query: Query, modifier: str, value: str, name: str) -> dict[str, Any]:
-    """`_include` and `_revinclude`: `Type:parameter`, `Type:parameter:Target`, `Type:*`."""
+    """`_include` and `_revinclude`: `Type:parameter`, `Type:parameter:Target`, `Type:*`; `_include=*` of its type."""
     if modifier not in ("", "iterate", "recurse"):  # R4 calls it iterate; recurse is STU3's word for it
         raise bad(f"iterate as the modifier of {name}")
-    source, _, rest = value.partition(":")
+    is_all = value == "*" and name == "_include" and not modifier
+    source, _, rest = (f"{query.type}:*" if is_all else value).partition(":")
     code, _, target = rest.partition(":")
     if source not in r4().resource_types or not code or (target and target not in r4().resource_types):
         raise bad(f"{name}=Type:parameter or {name}=Type:parameter:Target")

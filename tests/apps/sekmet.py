@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from salus.api.exchange.serve import listen
-from tests.api.fhir.served import Served
+from tests.api.fhir.served import Backend, Served
 from tests.conftest import ROOT, absent
 
 PLACE = ROOT / ".venv-sekmet"
 PROGRAM = PLACE / "bin" / "sekmet"
 PEER = "salus"
+FED = "salus-fed"
+"""The same server for a system that feeds the record, as one that sends messages does."""
 TIMEOUT_S = 600
 
 
@@ -29,10 +31,10 @@ class Sekmet:
             [PROGRAM, *command, "-c", settings], cwd=self.folder, capture_output=True, text=True, timeout=TIMEOUT_S
         )
 
-    def scenarios(self, *asked: str) -> list[dict]:
+    def scenarios(self, *asked: str, peer: str = PEER) -> list[dict]:
         """Play scenarios, with options after their names; what became of each, with its steps."""
-        done = self.run("scenario", "run", *asked, "--peer", PEER, "--report-dir", "played")
-        reports = sorted((self.folder / "played").glob("*/results.json"))
+        done = self.run("scenario", "run", *asked, "--peer", peer, "--report-dir", f"played-{peer}")
+        reports = sorted((self.folder / f"played-{peer}").glob("*/results.json"))
         assert reports, done.stdout + done.stderr
         found: list[dict] = json.loads(reports[-1].read_text(encoding="utf-8"))
         return found
@@ -44,24 +46,28 @@ def library() -> set[str]:
 
 
 def sekmet(folder: Path, here: Served) -> Sekmet:
-    """Tell SEKMET where the server is; it signs in as a clinical system."""
+    """Tell SEKMET where the server is; it signs in as a clinical system, or as one that feeds the record."""
     if not PROGRAM.is_file():
         absent("SEKMET is not installed: run `make setup`")
     folder.mkdir()
     with listen("127.0.0.1", 0) as probe:
         port = probe.getsockname()[1]
-    key = folder / "key.pem"
-    key.write_bytes(here.clinical.key.as_pem(private=True))
-    auth = {"type": "smart", "client_id": here.clinical.app, "private_key_path": str(key), "kid": "k", "alg": "ES384"}
-    peer = {"base_url": here.base, "verify_tls": False, "auth": auth | {"scope": "system/*.cruds"}}
-    peer["roles"] = ["lab-filler"]  # `laboratory` plays it
+    peers = {PEER: _peer(folder, here, here.clinical), FED: _peer(folder, here, here.feed)}
+    peers[PEER]["roles"] = ["lab-filler"]  # `laboratory` plays it
     settings = {
         "base_url": f"http://127.0.0.1:{port}/fhir",
         "host": "127.0.0.1",
         "port": port,
         "data_dir": str(folder / "data"),
         "own_private_key_path": str(folder / "own.pem"),
-        "peers": {PEER: peer},
+        "peers": peers,
     }
     (folder / "settings.yaml").write_text(json.dumps(settings), encoding="utf-8")  # YAML has JSON in it
     return Sekmet(folder, here)
+
+
+def _peer(folder: Path, here: Served, backend: Backend) -> dict:
+    key = folder / f"{backend.app}.pem"
+    key.write_bytes(backend.key.as_pem(private=True))
+    auth = {"type": "smart", "client_id": backend.app, "private_key_path": str(key), "kid": "k", "alg": "ES384"}
+    return {"base_url": here.base, "verify_tls": False, "auth": auth | {"scope": "system/*.cruds"}}

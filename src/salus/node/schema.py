@@ -326,6 +326,29 @@ cursors: Final = Table(
     Column("position", BigInteger, nullable=False),
 )
 
+roster_members: Final = Table(
+    "node_roster_members",
+    metadata,
+    Column("list", Bytes, primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("member", Bytes, nullable=False, index=True),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+    Column("sealed", Bytes, nullable=False),
+)
+"""Who is on a roster, each under their own pseudonym; `list` and `member` are hashes of references, as in `tokens`.
+
+A row of place 0 names nobody: it says that a Group is a roster, whoever is left on it.
+"""
+
+messages: Final = Table(
+    "node_messages",
+    metadata,
+    Column("lookup", Bytes, primary_key=True),
+    Column("until_s", BigInteger, nullable=False, index=True),
+    Column("sealed", Bytes, nullable=False),
+)
+"""Messages that were processed, by a keyed hash of sender and id, with what was answered."""
+
 
 class SchemaNewer(Exception):
     """The database was written by a newer version of Salus."""

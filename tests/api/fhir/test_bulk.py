@@ -330,6 +330,7 @@ def test_elements_can_be_chosen(here: Hospital) -> None:
         ("GET", "/$export?_type=Patient&_typeFilter=Observation%3F_id%3Da", "nurse", 400),
         ("GET", "/$export?organizeOutputBy=Group", "nurse", 400),
         ("GET", "/$export?colour=red", "nurse", 400),
+        ("GET", "/$export", "nurse", 400),
         ("GET", "/$export", "ann-app", 403),
         ("GET", "/Group/g/$export", "ann-app", 403),
         ("GET", "/Group/never/$export", "nurse", 404),
@@ -351,7 +352,9 @@ def test_who_may_read_nothing_exports_nothing(here: Hospital) -> None:
 
 
 def test_what_is_passed_over_is_said_in_the_error_file(here: Hospital) -> None:
-    answer = ask(here, "nurse", "GET", "/Patient/$export?colour=red&_type=Patient", prefer="handling=lenient")
+    answer = ask(
+        here, "nurse", "GET", "/Patient/$export?colour=red&_type=Patient", prefer="respond-async, handling=lenient"
+    )
     status = answer.headers["content-location"].partition("/FHIR/R4")[2]
     (error,) = manifest_of(here, status)["error"]
     (line,) = fetched(here, error["url"]).text.splitlines()
@@ -448,7 +451,7 @@ def test_an_export_that_was_cancelled_or_is_past_its_time_is_gone(here: Hospital
 
 def test_a_client_has_so_many_exports_at_a_time(here: Hospital) -> None:
     kept = [begun(here, "/Patient/$export") for _ in range(8)]
-    answer = ask(here, "nurse", "GET", "/Patient/$export")
+    answer = ask(here, "nurse", "GET", "/Patient/$export", prefer="respond-async")
     assert (answer.status, answer.detail, answer.headers["retry-after"]) == (429, "MSG_PARAM_INVALID", "60")
     begun(here, "/Patient/$export", "other")
     assert ask(here, "nurse", "DELETE", kept[0]).status == 202

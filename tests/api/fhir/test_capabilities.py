@@ -138,9 +138,10 @@ def test_every_operation_that_is_claimed_answers(here: Hospital, rest: dict) -> 
         "group-export",
         "urn:salus:operation:import",
         "urn:salus:operation:verify",
+        "MessageHeader-process-message",
     }
     for path in ("/$export", "/Patient/$export", "/Group/g/$export"):
-        assert ask(here, "nurse", "GET", path).status == 202
+        assert ask(here, "nurse", "GET", path, prefer="respond-async").status == 202
 
 
 def test_it_is_told_in_xml_too(here: Hospital) -> None:

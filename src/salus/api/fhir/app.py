@@ -41,6 +41,7 @@ from salus.node.sealed_rows import SealedRows
 from salus.node.services.deposit_together import Depositor
 from salus.node.services.exports import Exports
 from salus.node.services.jobs import Jobs
+from salus.node.services.received_messages import ReceivedMessages
 from salus.node.services.respond import Responder
 from salus.node.services.subscriptions import Subscriptions
 
@@ -80,6 +81,7 @@ class FhirServer:
             exports=Exports(node, responder, Jobs(node, rows, "export")),
             imports=Jobs(node, rows, "import"),
             subscriptions=Subscriptions(node, rows),
+            messages=ReceivedMessages(node, rows),
             settings=settings,
             interactions=INTERACTIONS,
         )

@@ -46,7 +46,7 @@ def bundle(server: Server, call: Call) -> Reply:
     asked = read_request_bundle(call.body, entries_max=server.settings.entries_max)
     if asked.kind == "batch":
         return _answer("batch-response", [_alone(server, call, each) for each in asked.entries])
-    return _answer("transaction-response", _together(server, call, asked.entries))
+    return _answer("transaction-response", together(server, call, asked.entries))
 
 
 def _alone(server: Server, call: Call, entry: RequestEntry) -> bytes:
@@ -59,8 +59,8 @@ def _alone(server: Server, call: Call, entry: RequestEntry) -> bytes:
         return _refused(failure)
 
 
-def _together(server: Server, call: Call, entries: Sequence[RequestEntry]) -> list[bytes]:
-    """Do a transaction.
+def together(server: Server, call: Call, entries: Sequence[RequestEntry]) -> list[bytes]:
+    """Do the entries of a transaction; return what answers each. Raises as `bundle`.
 
     1. Find out what each entry asks for; give what is created its id, unless a condition finds what is there already.
     2. Put the new addresses where entries mean each other, and what is found where they mean it by a search.

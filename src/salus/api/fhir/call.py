@@ -11,6 +11,7 @@ from salus.node.bearers import Bearers
 from salus.node.services.deposit_together import Depositor
 from salus.node.services.exports import Exports
 from salus.node.services.jobs import Jobs
+from salus.node.services.received_messages import ReceivedMessages
 from salus.node.services.respond import Login, Responder
 from salus.node.services.subscriptions import NO_TENURE, Subscriptions, Tenure
 from salus.node.shapes import APART
@@ -92,6 +93,7 @@ class Server:
     exports: Exports
     imports: Jobs
     subscriptions: Subscriptions
+    messages: ReceivedMessages
     settings: FhirSettings
     interactions: tuple["Interaction", ...]
 

@@ -10,9 +10,11 @@ import msgspec
 from salus.api.fhir import derived
 from salus.api.fhir.call import Call, Interaction, Level, Reply, Server
 from salus.clinical.fhir.definitions import r4
+from salus.clinical.fhir.messages import EVENT_SYSTEM, EVENTS
 from salus.clinical.fhir.renaming import instant
 from salus.clinical.fhir.search.parameters import parameters_of
 from salus.clinical.fhir.subscriptions import IG
+from salus.node.services.received_messages import KEPT_S
 from salus.node.shapes import APART
 
 PUBLISHED_S: Final = 1_764_288_000
@@ -68,9 +70,20 @@ def statement(base: str, interactions: tuple[Interaction, ...]) -> bytes:
         "fhirVersion": "4.0.1",
         "format": ["json", "xml", "application/fhir+json", "application/fhir+xml"],
         "instantiates": [f"{BULK_DATA}/CapabilityStatement/bulk-data"],
+        "messaging": [_messaging(base)],
         "rest": [rest | ({"interaction": whole} if whole else {}) | ({"operation": offered} if offered else {})],
     }
     return msgspec.json.encode(said)
+
+
+def _messaging(base: str) -> dict[str, object]:
+    """What is said of messages, which no definition of ours describes: FHIR's codes of events do."""
+    transport = {"system": "http://terminology.hl7.org/CodeSystem/message-transport", "code": "http"}
+    return {
+        "endpoint": [{"protocol": transport, "address": f"{base}/$process-message"}],
+        "reliableCache": KEPT_S // 60,
+        "documentation": f"Events {', '.join(EVENTS)} of {EVENT_SYSTEM}; what they carry is stored, all or none",
+    }
 
 
 def _codes(interactions: Sequence[Interaction]) -> list[str]:
@@ -129,4 +142,6 @@ def _definition(kind: str, name: str) -> str:
         return f"{BULK_DATA}/OperationDefinition/{'-'.join(filter(None, (kind.lower(), name[1:])))}"
     if name in _OWN:
         return _OWN[name]
+    if name == "$process-message":
+        return "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message"
     return f"http://hl7.org/fhir/OperationDefinition/{kind or 'Resource'}-{name[1:]}"

@@ -20,6 +20,7 @@ from salus.clinical.fhir.search import parse_query
 from salus.clinical.fhir.search.queries import Criterion
 from salus.clinical.fhir.strict_json import JsonObject, read_object
 from salus.node.projections import resources
+from salus.node.services import rosters
 from salus.node.services.exports import Asked, query_of
 from salus.node.services.show import newest
 
@@ -54,19 +55,23 @@ def of_patients(server: Server, call: Call) -> Asked:
 def of_group(server: Server, call: Call) -> Asked:
     """Return what an export of a group is to have.
 
-    A group is the searches that its members meet, or the one patient whose record it is in.
+    A group is the searches that its members meet, those on it who may be shown, or the one patient whose record it is
+    in.
 
     Raises:
-        Failure: 404 for a group that may not be read, 422 for one that says neither.
+        Failure: 404 for a group that may not be read, 422 for one that says none of these.
         FhirRejected: its searches cannot be read.
     """
     found = require_found(server, call)
     group = read_object(require_shown(server, call.access, newest(found)).body)
     filters = _member_filters(group)
-    if not filters and not found.pseudonym:
-        words = "expected a Group with member-filter, or one of a patient of this server: say whose records are meant"
+    is_roster = not found.pseudonym and "member" in group
+    if not filters and not found.pseudonym and not is_roster:
+        words = "expected a Group with member-filter, or with patients of this server: say whose records are meant"
         raise Failure(422, Issue("not-supported", "MSG_PARAM_INVALID", words, expression="Group.modifierExtension"))
     only = [bytes(found.pseudonym)] if found.pseudonym else None
+    if is_roster:
+        only = sorted({bytes(each.pseudonym) for each in rosters.patients_of(server.node, group)})
     return _asked(server, call, f"Group/{found.logical_id}/$export", only=only, members=filters)
 
 

@@ -17,7 +17,7 @@ import msgspec
 from salus.api.fhir import export_requests
 from salus.api.fhir.bulk import NDJSON, owner_of, status_reply
 from salus.api.fhir.call import Call, Reply, Server
-from salus.api.fhir.failures import Issue, not_found, outcome
+from salus.api.fhir.failures import Failure, Issue, not_found, outcome
 from salus.api.fhir.ranges import ranged
 from salus.api.fhir.reach import search_within
 from salus.api.fhir.rendering import rendered
@@ -81,6 +81,9 @@ def file(server: Server, call: Call) -> Reply:
 
 
 def _begun(server: Server, call: Call, asked: Asked) -> Reply:
+    if "respond-async" not in call.headers.get("prefer", ""):  # 2.0.0, Bulk Data Kick-off Request: headers
+        words = "expected Prefer: respond-async, since an export is never answered at once: send it"
+        raise Failure(400, Issue("required", "MSG_PARAM_INVALID", words))
     settings = server.settings
     until_s = server.node.clock() + settings.export_s
     owner, search = owner_of(call), _search(server, call)

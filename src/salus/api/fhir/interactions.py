@@ -13,6 +13,7 @@ from salus.api.fhir import (
     exporting,
     histories,
     importing,
+    messaging,
     operations,
     proving,
     reading,
@@ -99,6 +100,7 @@ INTERACTIONS: Final = (
     Interaction(
         "$audit-proof", Level.INSTANCE, "GET", "/AuditEvent/{id}/$audit-proof", proving.audit_proof, kind="AuditEvent"
     ),
+    Interaction("$process-message", Level.SYSTEM, "POST", "/$process-message", messaging.process, takes=True),
     Interaction("$verify", Level.SYSTEM, "POST", "/$verify", proving.verify, takes=True),
     Interaction("$consult", Level.TYPE, "POST", "/Consent/$consult", consulting.decide, kind="Consent", takes=True),
     Interaction("cds-services", Level.SYSTEM, "GET", "/cds-services", consulting.services, is_open=True),

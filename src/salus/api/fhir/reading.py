@@ -1,11 +1,15 @@
 """Read and vread (FHIR R4 http.html 3.1.0.2, .3)."""
 
+from functools import partial
+
 from salus.api.fhir.call import Access, Call, Reply, Server
 from salus.api.fhir.failures import Failure, Issue, not_found
 from salus.api.fhir.reach import may_touch
 from salus.api.fhir.rendering import http_date, rendered, version_tag
+from salus.clinical.fhir.strict_json import read_object
 from salus.node.projections import resources
 from salus.node.projections.resources import Found
+from salus.node.services import rosters
 from salus.node.services.show import Shown, Wanted, newest, show
 
 
@@ -34,7 +38,8 @@ def require_found(server: Server, call: Call) -> Found:
 
 def require_shown(server: Server, access: Access, wanted: Wanted) -> Shown:
     """Return a version that may be shown. Raises Failure: 404 for what may not, 410 for what says that it is gone."""
-    shown = show(server.node, server.responder, access.login, [wanted]).get(wanted.key)
+    within = partial(may_touch, server, access, interaction="r")
+    shown = show(server.node, server.responder, access.login, [wanted], within=within).get(wanted.key)
     if shown is None:
         raise not_found()
     if shown.is_deleted:
@@ -43,9 +48,14 @@ def require_shown(server: Server, access: Access, wanted: Wanted) -> Shown:
     return shown
 
 
+def has_members(shown: Shown) -> bool:
+    """Tell whether a version says less than its content may: who is on a roster has no version."""
+    return shown.type == rosters.KIND and "member" in read_object(shown.body)
+
+
 def shown_as(call: Call, shown: Shown) -> Reply:
     """Return what answers a read: 304 where the client has this version (3.1.0.2.1)."""
     headers = {"etag": version_tag(shown.version), "last-modified": http_date(shown.updated_s)}
-    if call.headers.get("if-none-match") == headers["etag"]:
+    if call.headers.get("if-none-match") == headers["etag"] and not has_members(shown):
         return Reply(304, headers=headers)
     return Reply(200, rendered(shown), headers)

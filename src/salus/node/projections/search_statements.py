@@ -33,6 +33,8 @@ _LAST: Final = "\U0010ffff"
 """Sorts after every text that goes on."""
 APPROXIMATE: Final = 0.1
 DAY_MS: Final = 86_400_000
+ROSTER: Final = ("Group", "member")
+"""The parameter by which a roster refers to who is on it: they are not in the index, but in a table of their own."""
 
 resources = schema.resources
 
@@ -63,17 +65,21 @@ class Statements:
 
     def refers_to(self, type_name: str, parameter: str, references: Sequence[bytes]) -> Condition:
         """Return what a row meets when it refers by a parameter to one of some resources."""
-        return self._token(parameter_number(type_name, parameter), references)
+        refers = self._token(parameter_number(type_name, parameter), references)
+        return refers | self.lists(references) if (type_name, parameter) == ROSTER else refers
+
+    def lists(self, references: Sequence[bytes]) -> Condition:
+        """Return what a row meets when it is a roster on which one of some Patients is."""
+        columns = schema.roster_members.c
+        return resources.c.reference.in_(select(columns.list).where(columns.member.in_(references)))
 
     def referred_by(self, source_type: str, parameter: str, rows: Sequence[int]) -> Condition:
         """Return what a row meets when one of some rows refers to it by a parameter."""
         columns = schema.tokens.c
         number = parameter_number(source_type, parameter)
-        return (
-            select(literal(1))
-            .where((columns.parameter == number) & (columns.value == resources.c.reference) & columns.row.in_(rows))
-            .exists()
-        )
+        refer = (columns.parameter == number) & (columns.value == resources.c.reference) & columns.row.in_(rows)
+        referred = select(literal(1)).where(refer).exists()
+        return referred | _listed_by(rows) if (source_type, parameter) == ROSTER else referred
 
     def dated(self, type_name: str, parameters: Sequence[str], from_ms: int, to_ms: int) -> Condition:
         """Return what a row meets that has a date of some parameters within a time, or no date at all."""
@@ -228,6 +234,13 @@ class Statements:
             at = schema.tokens.alias()
             met = at.c.value.in_(self._hashes(criterion.type, criterion.parameter, sought))
         return at, (at.c.parameter == number) & (at.c.part % PARTS == place) & met
+
+
+def _listed_by(rows: Sequence[int]) -> Condition:
+    """That somebody is on a roster, which is one of some rows."""
+    columns, rosters = schema.roster_members.c, resources.alias()
+    names = select(rosters.c.reference).where(rosters.c.row.in_(rows))
+    return resources.c.reference.in_(select(columns.member).where(columns.list.in_(names) & (columns.place > 0)))
 
 
 def all_of(conditions: Sequence[Condition]) -> Condition:

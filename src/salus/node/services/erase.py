@@ -62,6 +62,7 @@ _OF_A_RELATIONSHIP = (
     schema.bearers,
     schema.subscriptions,
     schema.subscription_events,
+    schema.roster_members,
 )
 
 

@@ -29,7 +29,7 @@ from salus.node.projections.resources import DIRECTORY, Found
 from salus.node.services.jobs import Job, Jobs
 from salus.node.services.respond import Login, Responder
 from salus.node.services.search import Search
-from salus.node.services.show import Shown, Wanted, show
+from salus.node.services.show import Shown, Wanted, hidden_rosters, newest, show
 from salus.vault.rows import RecordKey
 
 PEOPLE_PER_STEP: Final = 50
@@ -196,7 +196,7 @@ class Exports:
         here = resources.find_records(self._node, [RecordId(each.record) for each in found.listed])
         versions = [_version(each) for each in found.listed if _stands(each, here)]
         wanted = [each for each in versions if search.meets(each.found)]
-        shown = show(self._node, self._responder, login, wanted, Verb.EXPORT)
+        shown = show(self._node, self._responder, login, wanted, Verb.EXPORT, within=search.meets)
         return [Exported(each.found.pseudonym, shown[each.key]) for each in wanted if each.key in shown]
 
     def cancel(self, job: Job[Export]) -> None:
@@ -262,7 +262,7 @@ class _Step:
     def _with_directory(self, export: Export) -> Export:
         kind = export.directory[0]
         rows = self._some(DIRECTORY, kind, export.directory_row)
-        self._list(rows if export.directory_row else [*rows, *self._gone(DIRECTORY, kind)])
+        self._list(self._without_hidden(rows if export.directory_row else [*rows, *self._gone(DIRECTORY, kind)]))
         is_through = len(rows) < RECORDS_PER_LOOK
         return msgspec.structs.replace(
             export,
@@ -271,6 +271,13 @@ class _Step:
             files=self._files.heads,
             is_complete=is_through and len(export.directory) == 1 and not export.total,
         )
+
+    def _without_hidden(self, rows: Sequence[Found]) -> list[Found]:
+        """What may be exported of the directory: a roster goes only with somebody on it who may."""
+        wanted = [newest(each) for each in rows]
+        of = (self._node, self._responder, self._login)
+        hidden = hidden_rosters(*of, wanted, Verb.EXPORT, within=self._search.meets)
+        return [each.found for each in wanted if each.key not in hidden]
 
     def _next(self, after: bytes) -> Sequence[Pseudonym]:
         if self._asked.is_for_all:

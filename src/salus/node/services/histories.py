@@ -106,7 +106,8 @@ class Histories:
 
     def _pager(self, asked: Asked) -> Pager:
         verb = Verb.SEARCH if asked.only is None else Verb.READ
-        return Pager(self._node, self._responder, self._login, verb, with_deleted=True)
+        of = (self._node, self._responder, self._login)
+        return Pager(*of, verb, within=self._search.meets, with_deleted=True)
 
     def _candidates(self, asked: Asked, after: Place | None) -> list[tuple[Wanted, Place]]:
         """The next versions, before anything is decided about them."""

@@ -16,7 +16,7 @@ from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
 from salus.node.projections import resources
 from salus.node.projections.resources import DIRECTORY
-from salus.node.services import enrol
+from salus.node.services import enrol, rosters
 
 BORN_UNKNOWN = ""
 NOBODY: Final[frozenset[Pseudonym]] = frozenset()
@@ -78,6 +78,11 @@ def owner(
     Raises:
         FhirRejected: NO_PATIENT or WRONG_PATIENT: it names nobody and has to, or somebody unknown, or two people.
     """
+    if rosters.is_roster(resource) and not _known(node, resource) - {DIRECTORY}:
+        rosters.require_fit(node, resource)
+        for each in resource.subjects:
+            _named(node, each, beside, resource)  # whoever is on it is here
+        return DIRECTORY
     named = resource.subjects or resource.hosts
     owners = {_named(node, reference, beside, resource) for reference in named}
     if not named and resource.type == "Binary":
@@ -88,17 +93,18 @@ def owner(
         owners.discard(DIRECTORY)  # a Provenance of somebody's record and of an organisation is that person's
     if len(owners) > 1:
         raise _refused(Fault.SEVERAL_PATIENTS, resource, "several people")
-    if not owners and not _is_nobodys(resource):  # a Binary, a list of people: who may see it has to be decided
+    if not owners and not _is_nobodys(node, resource):  # a Binary: who may see it has to be decided
         raise _refused(Fault.NO_PATIENT, resource, "none")
     return next(iter(owners), DIRECTORY)
 
 
-def _is_nobodys(resource: Resource) -> bool:
+def _is_nobodys(node: Node, resource: Resource) -> bool:
     """Tell whether a resource is about no patient.
 
     By its type; or a Group that says by a search who is in it, a Schedule of nothing but what is in the directory.
     """
-    if resource.type == "Group":
+    if resource.type == rosters.KIND:
+        rosters.require_none(node, resource)
         return "member" not in read_object(resource.body)
     if resource.type == "Schedule":
         body = read_object(resource.body)

@@ -12,7 +12,7 @@ from salus.ledger.identifiers import Pseudonym
 from salus.node.assemble import Node
 from salus.node.projections.resources import DIRECTORY
 from salus.node.services.respond import Login, Responder
-from salus.node.services.show import Shown, Wanted, show
+from salus.node.services.show import Shown, Wanted, Within, hidden_rosters, show
 from salus.vault.rows import RecordKey
 
 LOOKED_AHEAD_MAX = 100
@@ -33,16 +33,25 @@ class Pager:
 
     Args:
         verb: what is done with what is shown.
+        within: how far whoever asks may go.
         with_deleted: whether versions that say that a resource is gone are hits, as they are in a history.
     """
 
     def __init__(
-        self, node: Node, responder: Responder, login: Login, verb: Verb = Verb.SEARCH, *, with_deleted: bool = False
+        self,
+        node: Node,
+        responder: Responder,
+        login: Login,
+        verb: Verb = Verb.SEARCH,
+        *,
+        within: Within,
+        with_deleted: bool = False,
     ) -> None:
         self._node = node
         self._responder = responder
         self._login = login
         self._verb = verb
+        self._within = within
         self._with_deleted = with_deleted
 
     def cut(self, candidates: Sequence[Wanted], *, count: int, with_total: bool) -> Cut:
@@ -67,7 +76,7 @@ class Pager:
 
     def shown(self, wanted: Sequence[Wanted]) -> list[Shown]:
         """Return what may be shown of these versions, in their order."""
-        found = show(self._node, self._responder, self._login, wanted, self._verb)
+        found = show(self._node, self._responder, self._login, wanted, self._verb, within=self._within)
         kept = [found[each.key] for each in wanted if each.key in found]
         return kept if self._with_deleted else [each for each in kept if not each.is_deleted]
 
@@ -100,7 +109,9 @@ class Pager:
         return len(hits) + sum(each.key in allowed[each.found.pseudonym] for each in rest)
 
     def _allowed_of(self, pseudonym: Pseudonym, rest: Sequence[Wanted]) -> frozenset[RecordKey]:
-        keys = [each.key for each in rest if each.found.pseudonym == pseudonym]
+        theirs = [each for each in rest if each.found.pseudonym == pseudonym]
+        keys = [each.key for each in theirs]
         if pseudonym == DIRECTORY:
-            return frozenset(keys)
+            of = (self._node, self._responder, self._login)
+            return frozenset(keys) - hidden_rosters(*of, theirs, self._verb, within=self._within)
         return self._responder.allowed(self._login, pseudonym, self._verb, keys)

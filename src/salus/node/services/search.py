@@ -15,13 +15,14 @@ from salus.clinical.fhir.definitions import r4
 from salus.clinical.fhir.search.index import index
 from salus.clinical.fhir.search.parameters import parameters_of
 from salus.clinical.fhir.search.queries import Chain, Criterion, Filter, Has, Include, Query
+from salus.clinical.fhir.search.sought import SoughtReference
 from salus.clinical.fhir.search.values import ReferenceValue
 from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.projections import resources
 from salus.node.projections.resources import DIRECTORY, Found, found, in_parts
 from salus.node.projections.search_rows import Keyed
-from salus.node.projections.search_statements import Condition, Statements, all_of, any_of, order_of
+from salus.node.projections.search_statements import ROSTER, Condition, Statements, all_of, any_of, order_of
 from salus.node.services.paging import Pager
 from salus.node.services.respond import Login, Responder
 from salus.node.services.show import Shown, newest
@@ -69,7 +70,7 @@ class Search:
 
     def __init__(self, node: Node, responder: Responder, login: Login, reach: Reach) -> None:
         self._node = node
-        self._pager = Pager(node, responder, login)
+        self._pager = Pager(node, responder, login, within=self.meets)
         self._reach = reach
         self._statements = Statements(Keyed(node.keys.lookup), now_ms=node.clock() * 1000)
 
@@ -228,7 +229,8 @@ class Search:
 
     def _condition(self, wanted: Filter) -> Condition:
         if isinstance(wanted, Criterion):
-            return self._statements.condition(wanted)
+            found_by = self._statements.condition(wanted)
+            return found_by | self._lists(wanted) if (wanted.type, wanted.parameter) == ROSTER else found_by
         if isinstance(wanted, Chain):
             linked = [each for option in wanted.alternatives for each in self._allowed(option.type, option.filter)]
             keyed = Keyed(self._node.keys.lookup)
@@ -237,6 +239,17 @@ class Search:
         assert isinstance(wanted, Has)
         rows = [each.row for each in self._allowed(wanted.source_type, wanted.filter)]
         return self._statements.referred_by(wanted.source_type, wanted.parameter, rows)
+
+    def _lists(self, wanted: Criterion) -> Condition:
+        """That a roster lists one of the Patients that are searched for, of those that may be seen."""
+        names = [
+            ("Patient", each.id)
+            for each in wanted.values
+            if isinstance(each, SoughtReference) and each.id and each.type in (None, "Patient")
+        ]
+        people = [each for each in resources.find_all(self._node, names) if not each.is_deleted and self.meets(each)]
+        keyed = Keyed(self._node.keys.lookup)
+        return self._statements.lists([keyed.reference(each.type, each.logical_id) for each in self._shown(people)])
 
     def _in_compartment(self, focus: Found, type_name: str) -> Condition:
         """That something is in the compartment of a resource (FHIR R4 2.36); a patient's is the chart."""

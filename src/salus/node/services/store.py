@@ -6,6 +6,7 @@ of its patient, and never changes: a version that names somebody else is refused
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 import msgspec
 
@@ -17,7 +18,8 @@ from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
 from salus.node.new_records import NewRecord, new_record, require_bounded
 from salus.node.projections import resources
-from salus.node.projections.resources import Found
+from salus.node.projections.resources import DIRECTORY, Found
+from salus.node.services import rosters
 from salus.node.services.deposit import METADATA, ChartDeposit
 from salus.node.services.deposit_together import Depositor
 from salus.node.services.owners import known_patient, owner, recognise
@@ -90,9 +92,13 @@ def store(
     enrolled = {name: known_patient(node, patient)[0] for name, patient in newcomers.items()}  # 3
     charts: dict[Pseudonym, list[tuple[int, NewRecord]]] = {}
     for place, (write, whose) in enumerate(zip(writes, owners, strict=True)):
-        charts.setdefault(enrolled.get(whose, whose), []).append((place, _new_record(node, write, writes)))
+        kept = replace(write, resource=rosters.covered(write.resource)) if _is_roster(write, whose) else write
+        charts.setdefault(enrolled.get(whose, whose), []).append((place, _new_record(node, kept, writes)))
     deposits = [ChartDeposit(whose, [record for _, record in records]) for whose, records in charts.items()]
+    listing = [write for write, whose in zip(writes, owners, strict=True) if _is_roster(write, whose)]
+    rosters.mark(node, [write.resource for write in listing])
     filed = (depositor or Depositor(node)).deposit_charts(deposits)  # 4
+    _keep_members(node, writes, listing)
     is_new = {
         place: each.is_new
         for records, of_chart in zip(charts.values(), filed, strict=True)
@@ -101,6 +107,19 @@ def store(
     found = resources.find_all(node, [_name(write) for write in writes])
     assert len(found) == len(writes), "what was deposited is in the index"
     return [Stored(each, is_new[place]) for place, each in enumerate(found)]
+
+
+def _is_roster(write: Write | Deletion, whose: Pseudonym) -> TypeGuard[Write]:
+    return isinstance(write, Write) and whose == DIRECTORY and rosters.is_roster(write.resource)
+
+
+def _keep_members(node: Node, writes: Sequence[Write | Deletion], listing: Sequence[Write]) -> None:
+    """Keep who is on the rosters that were stored, and nobody of those that are gone."""
+    for each in listing:
+        rosters.keep(node, each.resource)
+    for write in writes:
+        if isinstance(write, Deletion) and write.type == rosters.KIND:
+            rosters.forget(node, write.logical_id)
 
 
 def _require_not_published(writes: Sequence[Write | Deletion]) -> None:

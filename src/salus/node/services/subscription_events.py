@@ -18,7 +18,7 @@ from salus.node.assemble import Node
 from salus.node.projections.changes import forget
 from salus.node.projections.resources import DIRECTORY, Found, found
 from salus.node.services.respond import Login, Responder
-from salus.node.services.show import Shown, Wanted, show
+from salus.node.services.show import Shown, Wanted, hidden_rosters, show
 from salus.node.services.subscriptions import Subscription
 from salus.vault.rows import RecordKey
 
@@ -172,7 +172,8 @@ def tellable(node: Node, responder: Responder, login: Login, events: Sequence[Wa
     keys: dict[Pseudonym, list[RecordKey]] = {}
     for each in wanted.values():
         keys.setdefault(each.found.pseudonym, []).append(each.key)
-    allowed = set(keys.pop(DIRECTORY, []))
+    rosters = hidden_rosters(node, responder, login, list(wanted.values()), Verb.SUBSCRIBE)  # nobody is told of them
+    allowed = set(keys.pop(DIRECTORY, [])) - rosters
     for pseudonym, theirs in keys.items():
         allowed |= responder.allowed(login, pseudonym, Verb.SUBSCRIBE, theirs)
     return frozenset(place for place, each in wanted.items() if each.key in allowed)

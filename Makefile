@@ -9,6 +9,7 @@
 #   make faults          four real validators, and every fault of the matrix               about an hour; result in docs/results/
 #   make mutation        mutations alone (CHUNK=tree: one chunk; EACH=all: every one)     hours; result in docs/results/
 #   make conformance     HL7's validator over everything that the FHIR server says      needs Java and Maven; result in docs/results/
+#   make corpus          HL7's, UK Core's and Synthea's examples, stored and read back; minutes; result in docs/results/
 #   make bench           the budget table
 #   make bench-network   the same of four validators, beside applications in Go; about ten minutes
 #   make bench-fhir      the FHIR server beside HAPI; needs Java 17, Maven, wrk, PostgreSQL 15; about twenty minutes
@@ -20,7 +21,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint types rings licences pages fast long faults conformance mutation bench bench-network bench-fhir docs lock pythons clean
+.PHONY: help setup demo test check lint types rings licences pages fast long faults conformance corpus mutation bench bench-network bench-fhir docs lock pythons clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -82,6 +83,10 @@ faults: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-engine
 
 conformance: $(VENV)/.ready-test $(VENV)/.ready-definitions
 	$(PYTEST) -q tests/conformance -o faulthandler_timeout=3600 --conformance-page docs/results/$(TODAY)-conformance.md
+
+corpus: $(VENV)/.ready-test $(VENV)/.ready-definitions
+	$(PYTEST) -q -m long tests/api/fhir/test_corpus.py -o faulthandler_timeout=3600 \
+	  --corpus-page docs/results/$(TODAY)-corpus.md
 
 mutation: $(VENV)/.ready-test
 	mkdir -p docs/results

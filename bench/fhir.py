@@ -29,7 +29,7 @@ SEARCHES = ("search-observation", "everything")
 SERIES = {"salus": "Salus", "hapi": "HAPI", "hapi_validating": "HAPI, validating"}
 BUNDLES = Path(__file__).resolve().parents[2] / "shared" / "data" / "fhir" / "synthea-r4"
 LEFT_OUT = "(score)"
-"""A bundle with this code is not UCUM: HAPI's validator and ours refuse it, so it is left out on all sides."""
+"""A bundle with this code is not UCUM: HAPI's validator refuses it, so it is left out on all sides."""
 Figures = dict[tuple[str, int], dict[str, float]]
 
 

@@ -20,9 +20,10 @@ OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--write-docs` writes generated pages instead of comparing them; `--openapi-page` that of the long fuzzing."""
+    """`--write-docs` writes generated pages instead of comparing them, `--…-page` the page of a long test."""
     parser.addoption("--write-docs", action="store_true", help="write generated pages instead of comparing them")
     parser.addoption("--openapi-page", help="write what schemathesis came to, to this file")
+    parser.addoption("--corpus-page", help="write what became of published examples, to this file")
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@ A patient whom examples name and nobody gives is stored as a stub first. What is
 """
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,19 +15,23 @@ from salus.clinical.fhir.exact_json import read_exact, write_exact
 from salus.clinical.fhir.subjects import HOST_PATHS
 from salus.clinical.fhir.xml import read_xml
 from salus.node.shapes import APART
-from tests.api.fhir.fhir_world import Answer, Hospital, ask, hospital
+from tests.api.fhir.corpus_account import Account, write_page
+from tests.api.fhir.fhir_world import BASE, FHIR_JSON, Answer, Hospital, ask, hospital
 from tests.clinical.xml.test_xml import literals
 
 XML: Final = "application/fhir+xml"
+FORMS: Final = (FHIR_JSON, XML)
 PATIENT: Final = re.compile(r'"reference":\s*"Patient/([^"/#]+)')
 SAMPLE: Final = 9
-"""Of so many examples `make test` takes one; `make long` takes them all."""
+"""Of so many examples `make test` takes one; `make corpus` takes them all."""
+PAGE: Final = 500
+"""So many resources of charts are read at one time."""
+Examples = dict[str, tuple[bytes, Any]]
 
 REFUSED: Final[dict[str, str]] = {
     "an answer, a message, a subscription or an event is no record of a patient that it names": """
-        AuditEvent-example AuditEvent-example-login AuditEvent-example-media
         MessageHeader-1cbdfb97-5859-48a4-8301-d54eab818d68 OperationOutcome-101
-        OperationOutcome-break-the-glass OperationOutcome-searchfail Subscription-example-error
+        OperationOutcome-break-the-glass OperationOutcome-searchfail
         UKCore-MessageHeader-Discharge-Example UKCore-OperationOutcome-DateError-Example
     """,
     "it could be about a patient, and names none": """
@@ -64,14 +69,18 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
         yield made
 
 
-def examples(folder: Path) -> dict[str, tuple[bytes, Any]]:
-    """The single resources, by the names of their files: bytes as they are published, and the value."""
-    found: dict[str, tuple[bytes, Any]] = {}  # without what is no record, and is sent or made in ways of its own
-    for path in sorted((folder / "r4-examples").glob("*.json")):
-        found[path.stem] = path.read_bytes(), read_exact(path.read_bytes())
-    for path in sorted((folder / "uk-core").glob("*.xml")):
-        found[path.stem] = path.read_bytes(), read_xml(path.read_bytes())
-    return {name: each for name, each in found.items() if each[1]["resourceType"] not in APART}
+def examples(folder: Path, name: str) -> Examples:
+    """The single resources of a set, by the names of their files: bytes as they are published, and the value."""
+    found: Examples = {}
+    for path in sorted((folder / name).iterdir()):
+        body = path.read_bytes()
+        found[path.stem] = body, read_xml(body) if path.suffix == ".xml" else read_exact(body)
+    return found
+
+
+def records(some: Examples) -> Examples:
+    """Without what is no record, and is sent or made in ways of its own."""
+    return {name: each for name, each in some.items() if each[1]["resourceType"] not in APART}
 
 
 def put(here: Hospital, body: bytes, value: Any) -> Answer:
@@ -79,7 +88,7 @@ def put(here: Hospital, body: bytes, value: Any) -> Answer:
     return ask(here, "feed", "PUT", f"/{value['resourceType']}/{value['id']}", body, prefer="return=minimal", **fields)
 
 
-def put_stubs(here: Hospital, some: dict[str, tuple[bytes, Any]]) -> None:
+def put_stubs(here: Hospital, some: Examples) -> None:
     """Store each patient whom these name and who is not among them."""
     given = {value["id"] for _, value in some.values() if value["resourceType"] == "Patient"}
     named = {each for _, value in some.values() for each in PATIENT.findall(write_exact(value).decode())}
@@ -100,22 +109,26 @@ def told(value: Any) -> Any:
     return literals({name: each for name, each in value.items() if name != "meta"} | ({"meta": meta} if meta else {}))
 
 
-def round_trip(here: Hospital, some: dict[str, tuple[bytes, Any]]) -> tuple[dict[str, str], list[str]]:
-    """Store and read back; return what was refused and why, and what came back another."""
-    refused, differing = {}, []
-    put_stubs(here, some)
+def valued(answer: Answer, form: str) -> Any:
+    return read_xml(answer.text.encode(), in_order=True) if form == XML else read_exact(answer.text.encode())
+
+
+def round_trip(here: Hospital, some: Examples, account: Account) -> None:
+    """Store and read back one by one; note what was refused and why, and what came back another."""
+    began_s = time.monotonic()
     for name, (body, value) in sorted(some.items(), key=lambda each: order(each[1][1])):
         answer = put(here, body, value)
         if answer.status != 201:
             assert answer.status == 422, answer.text
-            refused[name] = answer.body["issue"][0]["details"]["text"]
-            continue
+            account.refused[name] = answer.body["issue"][0]["details"]["text"]
+    account.stored_s, began_s = time.monotonic() - began_s, time.monotonic()
+    for name in some.keys() - account.refused.keys():
+        value = some[name][1]
         path = f"/{value['resourceType']}/{value['id']}"
-        as_json = read_exact(ask(here, "nurse", "GET", path).text.encode())
-        as_xml = read_xml(ask(here, "nurse", "GET", path, accept=XML).text.encode(), in_order=True)
-        if not told(as_json) == told(as_xml) == told(value):
-            differing.append(name)
-    return refused, differing
+        read = [valued(ask(here, "nurse", "GET", path, accept=form), form) for form in FORMS]
+        if [told(each) for each in read] != [told(value)] * len(FORMS):
+            account.differing.append(name)
+    account.read_s = time.monotonic() - began_s
 
 
 def listed() -> set[str]:
@@ -123,44 +136,98 @@ def listed() -> set[str]:
 
 
 def test_a_part_of_the_examples_comes_back_as_it_was_sent(here: Hospital, shared_data: Path) -> None:
-    known = examples(shared_data / "fhir")
+    known = records(examples(shared_data / "fhir", "r4-examples") | examples(shared_data / "fhir", "uk-core"))
     some = {name: known[name] for name in sorted(known)[::SAMPLE] if order(known[name][1]) < 2}
-    refused, differing = round_trip(here, some)
-    assert differing == []
-    assert refused.keys() == listed() & some.keys()
+    put_stubs(here, some)
+    account = Account("a part")
+    round_trip(here, some, account)
+    assert account.differing == []
+    assert account.refused.keys() == listed() & some.keys()
+
+
+def test_a_chart_comes_back_as_it_was_sent(here: Hospital, shared_data: Path, capsys: pytest.CaptureFixture) -> None:
+    charts = (shared_data / "fhir" / "synthea-r4").glob("*.json")
+    account = Account("a chart")
+    round_trip_of_charts(here, [min(charts, key=lambda each: each.stat().st_size)], account, capsys)
+    assert (account.sent > 50, account.differing) == (True, [])
 
 
 @pytest.mark.long
-def test_every_example_comes_back_as_it_was_sent(here: Hospital, shared_data: Path) -> None:
-    known = examples(shared_data / "fhir")
-    assert len(known) > 400
-    refused, differing = round_trip(here, known)
-    assert differing == []
-    assert {name: why for name, why in refused.items() if name not in listed()} == {}
-    assert (listed() & known.keys()) - refused.keys() == set()
+def test_everything_published_comes_back_as_it_was_sent(
+    here: Hospital, shared_data: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture
+) -> None:
+    sets = {name: examples(shared_data / "fhir", name) for name in ("r4-examples", "uk-core")}
+    put_stubs(here, records(sets["r4-examples"] | sets["uk-core"]))
+    accounts = []
+    for name, some in sets.items():
+        kept = records(some)
+        accounts.append(Account(name, sent=len(some), apart=sorted(some.keys() - kept.keys())))
+        round_trip(here, kept, accounts[-1])
+    charts = sorted((shared_data / "fhir" / "synthea-r4").glob("*.json"))
+    accounts.append(Account("synthea-r4"))
+    round_trip_of_charts(here, charts, accounts[-1], capsys)
+    if page := request.config.getoption("--corpus-page"):
+        write_page(Path(page), accounts)
+    assert (sum(map(len, sets.values())), len(charts)) == (414, 35)
+    assert [each.differing for each in accounts] == [[], [], []]
+    assert {name for each in accounts for name in each.refused} == listed()
 
 
-@pytest.mark.long
-def test_every_synthea_chart_comes_back_as_it_was_sent(here: Hospital, shared_data: Path) -> None:
-    files = sorted((shared_data / "fhir" / "synthea-r4").glob("*.json"))
-    assert len(files) > 30
-    differing = []
-    for file in files:
-        sent = read_exact(file.read_bytes())
-        answer = ask(here, "feed", "POST", "/", file.read_bytes())
+def round_trip_of_charts(
+    here: Hospital, charts: Sequence[Path], account: Account, capsys: pytest.CaptureFixture
+) -> None:
+    """Send each chart as the transaction that it is; read everything back by searches, and compare."""
+
+    def say(words: str) -> None:
+        with capsys.disabled():
+            print(f"\r{words:40}", end="", flush=True)
+
+    expected: dict[str, Any] = {}
+    began_s = time.monotonic()
+    for number, chart in enumerate(charts, 1):
+        sent = read_exact(chart.read_bytes())
+        account.sent += len(sent["entry"])
+        expected |= stored(here, sent)
+        say(f"{number} of {len(charts)} charts stored")
+    account.stored_s, began_s = time.monotonic() - began_s, time.monotonic()
+    kinds = sorted({name.partition("/")[0] for name in expected})
+    for form in FORMS:
+        read: dict[str, Any] = {}
+        for kind in kinds:
+            read |= {f"{kind}/{each['id']}": told(each) for each in found(here, kind, form)}
+            say(f"{form}: {len(read)} read")
+        account.differing += [name for name, value in expected.items() if read.get(name) != value]
+    account.read_s = time.monotonic() - began_s
+
+
+def stored(here: Hospital, sent: Any) -> dict[str, Any]:
+    """Store a transaction.
+
+    Returns: by address what has to be read back, its references to what was sent with it as the server has them.
+    """
+    answer = ask(here, "feed", "POST", "/", write_exact(sent))
+    assert answer.status == 200, answer.text
+    places = ["/".join(each["response"]["location"].rsplit("/", 4)[1:3]) for each in answer.body["entry"]]
+    addresses = {each["fullUrl"]: place for each, place in zip(sent["entry"], places, strict=True)}
+    return {
+        place: told(read_exact(renamed(each["resource"], addresses)) | {"id": place.partition("/")[2]})
+        for each, place in zip(sent["entry"], places, strict=True)
+    }
+
+
+def renamed(resource: Any, addresses: Mapping[str, str]) -> bytes:
+    """A resource that names others by their new addresses."""
+    text = write_exact(resource).decode()
+    return re.sub(r'"(urn:uuid:[^"]+)"', lambda match: f'"{addresses.get(match[1], match[1])}"', text).encode()
+
+
+def found(here: Hospital, kind: str, form: str) -> Iterator[Any]:
+    """Everything of a type, page by page."""
+    path = f"/{kind}?_count={PAGE}"
+    while path:
+        answer = ask(here, "nurse", "GET", path, accept=form)
         assert answer.status == 200, answer.text
-        places = [each["response"]["location"].rsplit("/", 4)[1:3] for each in answer.body["entry"]]
-        names = {each["fullUrl"]: "/".join(place) for each, place in zip(sent["entry"], places, strict=True)}
-        for each, (kind, logical_id) in zip(sent["entry"], places, strict=True):
-            text = re.sub(
-                r'"(urn:uuid:[^"]+)"',
-                lambda found, names=names: f'"{names.get(found[1], found[1])}"',
-                write_exact(each["resource"]).decode(),
-            )
-            expected = told(read_exact(text.encode()) | {"id": logical_id})
-            path = f"/{kind}/{logical_id}"
-            as_json = read_exact(ask(here, "nurse", "GET", path).text.encode())
-            as_xml = read_xml(ask(here, "nurse", "GET", path, accept=XML).text.encode(), in_order=True)
-            if not told(as_json) == told(as_xml) == expected:
-                differing.append(f"{file.stem} {kind}/{logical_id}")
-    assert differing == []
+        bundle = valued(answer, form)
+        yield from (each["resource"] for each in bundle.get("entry", ()))
+        links = {each["relation"]: each["url"] for each in bundle["link"]}
+        path = links.get("next", "").removeprefix(BASE)

@@ -7,19 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
+from salus.clinical.fhir.resources import parse
 from salus.contracts.provisions import Verb
 from salus.node import schema
 from salus.node.projections import resources
 from salus.node.services import rosters
-from salus.node.services.erase import erase
+from salus.node.services.deposit import deposit
+from salus.node.services.erase import erase, follow_tombstones
 from salus.node.services.respond import Responder
 from salus.node.services.show import hidden_rosters, newest, show
 from tests.api.fhir.fhir_world import Hospital, Someone, ask, hospital, observation
+from tests.api.fhir.ledger_people import assisted
 from tests.api.fhir.test_bulk import begun, deny, exported, group, manifest_of, patient, pseudonym_of
 
-OTHERS = ("cat", "dan", "eve", "fay", "gil")
+OTHERS = ("cat", "dan", "eve", "fay", "gil", "gus")
 EVERYBODY = ("ann", "ben", *OTHERS)
 
 
@@ -33,7 +36,7 @@ def roster(logical_id: str, *people: str, **more: object) -> dict:
 
 @contextmanager
 def clinic(folder: Path) -> Iterator[Hospital]:
-    """Seven people, on two lists: Cat withholds everything, Dan what is exported, Eve what is searched for."""
+    """Eight people, on two lists: Cat withholds everything, Dan what is exported, Eve what is searched for."""
     with hospital(folder) as made:
         bodies = [
             *(patient(name, number) for number, name in enumerate(OTHERS, start=3)),
@@ -285,13 +288,43 @@ def test_who_may_write_which_list(desk: Hospital, who: str, method: str, name: s
 def test_an_erasure_takes_a_member_along(desk: Hospital) -> None:
     assert ask(desk, "feed", "PUT", "/Group/erased", roster("erased", "ann", "fay")).status == 201
     fay, columns = pseudonym_of(desk, "fay"), schema.roster_members.c
-    theirs = select(columns.place).where(columns.pseudonym == fay)
+    theirs = select(schema.roster_members).where(columns.pseudonym == fay)
     with desk.node.vault.database.reading() as connection:
-        assert connection.scalars(theirs).all() == [2]
+        kept = connection.execute(theirs).one()._asdict()
     erase(desk.node, fay)
+    with desk.node.vault.database.writing() as connection:
+        assert connection.execute(theirs).all() == []
+        connection.execute(insert(schema.roster_members).values(kept))  # a restore of an older backup
+    follow_tombstones(desk.node)
     with desk.node.vault.database.reading() as connection:
-        assert connection.scalars(theirs).all() == []
+        assert connection.execute(theirs).all() == []
     assert names_in(ask(desk, "nurse", "GET", "/Group/erased").text) == {"ann"}
+
+
+@pytest.mark.promise("R5")
+def test_each_member_has_a_receipt_of_who_read_the_list(desk: Hospital) -> None:
+    assert ask(desk, "feed", "PUT", "/Group/read", roster("read", "ben", "gus")).status == 201
+
+    def released(of: str) -> int:
+        assisted(desk, of)
+        answer = ask(desk, of, "GET", "/AuditEvent?subtype=read&outcome=0&_count=0")
+        assert answer.status == 200, answer.text
+        return int(answer.body["total"])
+
+    before = [released(each) for each in ("ann", "ben", "gus")]
+    assert names_in(ask(desk, "nurse", "GET", "/Group/read").text) == {"ben", "gus"}
+    after = [released(each) for each in ("ann", "ben", "gus")]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [0, 1, 1]
+
+
+def test_a_group_that_was_one_patients_stays_in_that_record(desk: Hospital) -> None:
+    """As an earlier version kept a list of one."""
+    body = roster("own", "ann")
+    deposit(desk.node, pseudonym_of(desk, "ann"), [parse(json.dumps(body).encode())])
+    assert ask(desk, "feed", "PUT", "/Group/own", body | {"name": "x"}).status == 200
+    assert ask(desk, "ann-app", "GET", "/Group/own").body["name"] == "x"
+    assert ask(desk, "ben's", "GET", "/Group/own").status == 404
+    assert ask(desk, "feed", "PUT", "/Group/own", roster("own", "ann", "ben")).status == 422
 
 
 @pytest.mark.promise("P7")
@@ -321,6 +354,17 @@ def test_a_path_that_does_not_say_how_far_it_reaches_shows_no_list(here: Hospita
     responder, login, wanted = Responder(here.node), here.tokens.people["nurse"].login, [newest(found)]
     assert show(here.node, responder, login, wanted) == {}
     assert hidden_rosters(here.node, responder, login, wanted, Verb.SUBSCRIBE) == {found.key}
+
+
+@pytest.mark.promise("R4")
+def test_a_lists_history_has_its_newest_version_only(desk: Hospital) -> None:
+    """Who was on it under an older name nobody knows any more."""
+    for name, status in (("A", 201), ("B", 200)):
+        assert ask(desk, "feed", "PUT", "/Group/renamed", roster("renamed", "ann", name=name)).status == status
+    history = ask(desk, "nurse", "GET", "/Group/renamed/_history").body
+    assert (history["total"], [each["resource"]["name"] for each in history["entry"]]) == (1, ["B"])
+    versions = [ask(desk, "nurse", "GET", f"/Group/renamed/_history/{each}").status for each in (1, 2, 3)]
+    assert versions == [404, 200, 404]
 
 
 def test_lists_come_with_their_members_in_a_transaction(desk: Hospital) -> None:

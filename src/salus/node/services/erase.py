@@ -98,11 +98,13 @@ def follow_tombstones(node: Node) -> int:
     Called every few minutes, and by a restore before it serves.
     """
     columns, noted, signing_in = schema.permits.c, schema.notices.c.pseudonym, schema.accounts.c.pseudonym
+    on_roster = schema.roster_members.c.pseudonym
     with node.vault.database.reading() as connection:
         closed = connection.scalars(select(columns.pseudonym).where(columns.closed == schema.CLOSED).distinct()).all()
         of_notices = connection.scalars(select(noted).where(noted != b"").distinct()).all()
         of_accounts = connection.scalars(select(signing_in).where(signing_in != b"")).all()
-    held = sorted({*node.vault.relationships(), *closed, *of_notices, *of_accounts})
+        of_rosters = connection.scalars(select(on_roster).where(on_roster != b"").distinct()).all()
+    held = sorted({*node.vault.relationships(), *closed, *of_notices, *of_accounts, *of_rosters})
     with node.engine.snapshot() as reader:
         erased = [Pseudonym(each) for each in held if records.is_erased(reader, Pseudonym(each))]
     destroy_erased(node, erased)

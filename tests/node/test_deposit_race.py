@@ -67,7 +67,7 @@ class Killed(BaseException):
     """The worker is gone."""
 
 
-def killed(*_: object) -> None:
+def killed(*_: object, **__: object) -> None:
     raise Killed
 
 

@@ -14,7 +14,7 @@ from salus.node.assemble import Node
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.new_records import new_record
 from salus.node.services import deposit_together
-from salus.node.services.deposit import ChartDeposit, Filed, deposit_charts, placed_entries
+from salus.node.services.deposit import ChartDeposit, Filed, deposit_charts, mark_committed, placed_entries
 from salus.node.services.deposit_together import Depositor
 from salus.node.services.enrol import enrol
 from salus.testing.world import HOSPITAL, world
@@ -42,10 +42,10 @@ def together(node: Node, monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[
         depositor, told = Depositor(node), [None] * len(asked)
         held = threading.Event()
 
-        def slowly(on: Node, charts: Sequence[ChartDeposit]) -> list[list[Filed]]:
+        def slowly(on: Node, charts: Sequence[ChartDeposit], *, marks: bool) -> list[list[Filed]]:
             sizes.append(len(charts))
             held.wait(10)
-            return deposit_charts(on, charts)
+            return deposit_charts(on, charts, marks=marks)
 
         monkeypatch.setattr(deposit_together, "deposit_charts", slowly)
 
@@ -81,6 +81,16 @@ def test_all_that_wait_are_one_batch(node: Node, together: Callable) -> None:
     assert len({placed.batch_root for placed in placed_entries(node, whose)}) == 2
 
 
+def test_that_the_ledger_has_them_is_noted_later_for_all_at_once(node: Node, together: Callable) -> None:
+    whose = enrol(node, NhsNumber("9990000018"), "1980-02-29")
+    told = together([chart(whose, f"o{number}") for number in range(6)])
+    keys = [(filed.record, filed.version) for ((filed,),) in told]
+    assert len(node.vault.orphans(node.clock() + 1)) == 6
+    assert [mark_committed(node), mark_committed(node)] == [2, 0]
+    assert node.vault.orphans(node.clock() + 1) == []
+    assert all(each.registered for each in node.vault.record_many(keys))
+
+
 def test_two_versions_of_one_record_are_made_one_after_the_other(node: Node, together: Callable) -> None:
     whose = enrol(node, NhsNumber("9990000018"), "1980-02-29")
     told = together([chart(whose, "first"), *(chart(whose, "same", note=str(number)) for number in range(3))])
@@ -101,7 +111,7 @@ def test_who_has_it_wrong_is_told_alone(node: Node, together: Callable) -> None:
 def test_a_failure_of_ours_lets_nobody_wait_for_ever(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     depositor = Depositor(node)
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(deposit_together, "deposit_charts", broken)

@@ -146,7 +146,7 @@ def test_an_index_is_made_again_from_the_vault(node: Node) -> None:
 
 
 def test_what_a_crash_left_staged_is_indexed_when_it_is_registered(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    def crash(*_: object) -> None:
+    def crash(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:

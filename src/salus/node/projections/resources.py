@@ -26,6 +26,7 @@ _COLUMNS = schema.resources.c
 _BY_ID = select(schema.resources).where(
     (_COLUMNS.logical_id == bindparam("logical_id")) & (_COLUMNS.type == bindparam("type"))
 )
+_INSERT = insert(schema.resources).returning(_COLUMNS.row, _COLUMNS.record_id, _COLUMNS.version)
 _BY_RECORD = select(_COLUMNS.row, _COLUMNS.record_id, _COLUMNS.version).where(
     _COLUMNS.record_id.in_(bindparam("records", expanding=True))
 )
@@ -167,10 +168,10 @@ def fold(connection: Connection, keyed: Keyed, versions: Sequence[NewVersion]) -
     stale = [row for record, (row, version) in known.items() if version < newest[record].version]
     fresh = [each for record, each in newest.items() if record not in known or known[record][1] < each.version]
     forget(connection, stale)
-    if fresh:
-        connection.execute(insert(schema.resources), [_row(each, keyed) for each in fresh])
-    rows = _known(connection, [each.record for each in fresh])
-    return {(each.record, each.version): rows[each.record][0] for each in fresh}
+    if not fresh:
+        return {}
+    rows = connection.execute(_INSERT, [_row(each, keyed) for each in fresh])
+    return {(RecordId(row.record_id), row.version): row.row for row in rows}
 
 
 def forget(connection: Connection, rows: Sequence[int]) -> None:

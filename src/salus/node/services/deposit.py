@@ -63,7 +63,11 @@ _PLACED_VERSION = select(schema.entries.c.placed).where(
     & (schema.entries.c.version == bindparam("version"))
 )
 _ROOTS: BindParameter[bytes] = bindparam("roots", expanding=True)
-_MARK_COMMITTED = update(schema.batches).where(schema.batches.c.batch_root.in_(_ROOTS)).values(committed=1)
+_MARK_COMMITTED = (
+    update(schema.batches)
+    .values(committed=1)
+    .where(schema.batches.c.pseudonym == bindparam("of"), schema.batches.c.batch_root == bindparam("root"))
+)
 _VERSIONS = select(schema.entries.c.record_id, schema.entries.c.version).where(schema.entries.c.batch_root.in_(_ROOTS))
 
 
@@ -98,12 +102,15 @@ def deposit(node: Node, pseudonym: Pseudonym, resources: Sequence[Resource]) -> 
     return deposit_charts(node, [ChartDeposit(pseudonym, [new_record(each) for each in resources])])[0]
 
 
-def deposit_charts(node: Node, charts: Sequence[ChartDeposit]) -> list[list[Filed]]:
+def deposit_charts(node: Node, charts: Sequence[ChartDeposit], *, marks: bool = True) -> list[list[Filed]]:
     """Deposit records of several people, each one's new ones as one batch, and register them.
 
     1. Find each one's record and version.
     2. Seal them into the vault, all or none, durably: from here on the deposit is acknowledged.
     3. Place what is new in batches, one for each person, and commit them.
+
+    Args:
+        marks: whether it is noted at once which batches the ledger has; else `mark_committed` does, later.
 
     Raises:
         Refused: a relationship is unknown, VERSION_UNFIT, or the ledger says no.
@@ -118,7 +125,7 @@ def deposit_charts(node: Node, charts: Sequence[ChartDeposit]) -> list[list[File
             new.setdefault(_owner(node, unique[key]), []).append((answer, metadata))
     bodies = {key: unique[key].content for key, answer in answers.items() if answer.is_new}
     _list_in_directory(node, new.pop(DIRECTORY, []), bodies)
-    register(node, new, bodies)  # 3
+    register(node, new, bodies, marks=marks)  # 3
     return [[_filed(answers[each.key]) for each in of_chart] for of_chart in deposits]
 
 
@@ -149,14 +156,16 @@ def _stage(
     raise NotNow("other workers are depositing the same records: send them again")
 
 
-def register(node: Node, stored: Stored, bodies: Mapping[RecordKey, object] = MappingProxyType({})) -> None:
+def register(
+    node: Node, stored: Stored, bodies: Mapping[RecordKey, object] = MappingProxyType({}), *, marks: bool = True
+) -> None:
     """Place staged record versions in one batch for each pseudonym, keep the paths, and commit the batches.
 
     An earlier version that is staged still comes along, so that what supersedes it says so. What another worker has
     placed is not placed again; its batch is committed if it is not yet.
 
     Args:
-        bodies: contents that are at hand; others are opened where the index needs them.
+        bodies: contents that are at hand; others are opened where the index needs them; marks: as `deposit_charts`.
     """
     before = _entries_before(node, stored)
     stored = {pseudonym: [*_staged_before(node, rows, before), *rows] for pseudonym, rows in stored.items()}
@@ -165,11 +174,11 @@ def register(node: Node, stored: Stored, bodies: Mapping[RecordKey, object] = Ma
     while not _keep_placed(node, placed := _placed(stored, before, known), fresh):
         known, before = _known(node, stored), _entries_before(node, stored)
     new = [Batch(pseudonym, rows[0].batch_root, rows[0].batch_size) for pseudonym, rows in placed.items()]
-    commit_batches(node, [*new, *set(known.values())])
+    commit_batches(node, [*new, *set(known.values())], marks=marks)
 
 
-def commit_batches(node: Node, batches: Sequence[Batch]) -> None:
-    """Commit kept batches that the ledger does not have yet, many in a transaction, and mark their records.
+def commit_batches(node: Node, batches: Sequence[Batch], *, marks: bool = True) -> None:
+    """Commit kept batches that the ledger does not have yet, many in a transaction; mark as `deposit_charts` does.
 
     Raises:
         Refused: the ledger says no to one; the others are committed and marked all the same.
@@ -179,7 +188,8 @@ def commit_batches(node: Node, batches: Sequence[Batch]) -> None:
     there, unknown = _divide(node, batches)
     for start in range(0, len(unknown), BATCHES_TOGETHER):
         refusals += _commit_together(node, unknown[start : start + BATCHES_TOGETHER])
-    _mark(node, _divide(node, batches)[0] if unknown else there)
+    if marks:
+        _mark(node, _divide(node, batches)[0] if unknown else there)
     if refusals:
         raise refusals[0]
 
@@ -212,11 +222,18 @@ def _commit_together(node: Node, batches: Sequence[Batch]) -> list[Refused]:
 def _mark(node: Node, batches: Sequence[Batch]) -> None:
     if not batches:
         return
-    roots = {"roots": [each.root for each in batches]}
     with node.vault.database.writing() as connection:
-        connection.execute(_MARK_COMMITTED, roots)
-        versions = connection.execute(_VERSIONS, roots).all()
+        connection.execute(_MARK_COMMITTED, [{"of": each.pseudonym, "root": each.root} for each in batches])
+        versions = connection.execute(_VERSIONS, {"roots": [each.root for each in batches]}).all()
         node.vault.register([(record, version) for record, version in versions], connection)
+
+
+def mark_committed(node: Node) -> int:
+    """Note of kept batches that the ledger has them, and of their records; return of how many."""
+    there, _ = _divide(node, _uncommitted(node, node.clock() + 1))
+    for start in range(0, len(there), RECORDS_ASKED):
+        _mark(node, there[start : start + RECORDS_ASKED])
+    return len(there)
 
 
 def redrive(node: Node, *, age_s: int = 0) -> int:
@@ -230,21 +247,26 @@ def redrive(node: Node, *, age_s: int = 0) -> int:
         NotNow: the ledger is away.
     """
     before_s = node.clock() + 1 - age_s
-    columns = schema.batches.c
-    with node.vault.database.reading() as connection:
-        waiting = connection.execute(
-            select(schema.batches).where((columns.committed == 0) & (columns.kept_at_s < before_s))
-        ).all()
+    mark_committed(node)
+    waiting = _uncommitted(node, before_s)
     staged: dict[Pseudonym, Sequence[StoredVersion]] = {}
     for orphan in node.vault.orphans(before_s):
         record = node.vault.record(orphan.record_id, orphan.version)
         pseudonym = Pseudonym(orphan.relationship)
         staged[pseudonym] = [*staged.get(pseudonym, ()), (record, METADATA.decode(record.metadata))]
     try:
-        commit_batches(node, [Batch(Pseudonym(row.pseudonym), Digest(row.batch_root), row.size) for row in waiting])
+        commit_batches(node, waiting)
     finally:
         register(node, staged)
     return len(waiting) + len(staged)
+
+
+def _uncommitted(node: Node, before_s: int) -> list[Batch]:
+    """Batches kept before a time of which it is not noted that the ledger has them."""
+    these = (schema.batches.c.committed == 0) & (schema.batches.c.kept_at_s < before_s)
+    with node.vault.database.reading() as connection:
+        rows = connection.execute(select(schema.batches).where(these)).all()
+    return [Batch(Pseudonym(row.pseudonym), Digest(row.batch_root), row.size) for row in rows]
 
 
 def placed_entries(node: Node, pseudonym: Pseudonym) -> list[PlacedEntry]:
@@ -302,7 +324,8 @@ def _known(node: Node, stored: Stored) -> dict[RecordKey, Batch]:
     wanted = {_key(each) for rows in stored.values() for each, _ in rows}
     columns = schema.entries.c
     both = select(columns.record_id, columns.version, schema.batches).join(
-        schema.batches, columns.batch_root == schema.batches.c.batch_root
+        schema.batches,
+        (columns.pseudonym == schema.batches.c.pseudonym) & (columns.batch_root == schema.batches.c.batch_root),
     )
     found = {}
     with node.vault.database.reading() as connection:

@@ -32,7 +32,10 @@ class _Asked:
 
 
 class Depositor:
-    """The deposits of one worker; used by any number of threads. Whoever finds nobody at it does it for all."""
+    """The deposits of one worker; used by any number of threads. Whoever finds nobody at it does it for all.
+
+    That the ledger has them is noted by upkeep, for many at once: an answer does not wait for it.
+    """
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -85,7 +88,7 @@ class Depositor:
 
     def _deposit(self, group: list[_Asked]) -> None:
         try:
-            filed = iter(deposit_charts(self._node, [chart for each in group for chart in each.charts]))
+            filed = iter(deposit_charts(self._node, [chart for each in group for chart in each.charts], marks=False))
         except Refused as refused:
             if len(group) == 1:
                 group[0].error = refused

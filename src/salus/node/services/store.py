@@ -20,7 +20,7 @@ from salus.node.new_records import NewRecord, new_record, require_bounded
 from salus.node.projections import resources
 from salus.node.projections.resources import DIRECTORY, Found
 from salus.node.services import rosters
-from salus.node.services.deposit import METADATA, ChartDeposit
+from salus.node.services.deposit import METADATA, ChartDeposit, deposit_charts
 from salus.node.services.deposit_together import Depositor
 from salus.node.services.owners import known_patient, owner, recognise
 from salus.node.shapes import members
@@ -97,7 +97,7 @@ def store(
     deposits = [ChartDeposit(whose, [record for _, record in records]) for whose, records in charts.items()]
     listing = [write for write, whose in zip(writes, owners, strict=True) if _is_roster(write, whose)]
     rosters.mark(node, [write.resource for write in listing])
-    filed = (depositor or Depositor(node)).deposit_charts(deposits)  # 4
+    filed = depositor.deposit_charts(deposits) if depositor is not None else deposit_charts(node, deposits)  # 4
     _keep_members(node, writes, listing)
     is_new = {
         place: each.is_new

@@ -1,13 +1,21 @@
 """One walk over everything that the FHIR server does, each answer kept as a file for another validator to read."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from salus.clinical.fhir.xml.reading import read_xml
-from tests.api.fhir.fhir_world import FHIR_JSON, Hospital, observation
+from salus.ledger.verifier.trust import encode_trust
+from salus.node.founding import trust_root
+from salus.node.services.anchor import anchor
+from salus.node.services.member_directory import publish
+from tests.api.fhir.fhir_world import BASE, FHIR_JSON, Answer, Hospital, observation
+from tests.api.fhir.ledger_people import assisted
+from tests.api.fhir.test_consents import PSY, deny_psy
+from tests.api.fhir.test_subscriptions import BACKPORT
 
 FHIR_XML = "application/fhir+xml"
 SUFFIXES = {FHIR_JSON: "json", FHIR_XML: "xml"}
@@ -30,9 +38,15 @@ class Walk:
         """Ask in JSON and, where nothing is changed by that, in XML as well; return the status."""
         if method == "GET":
             self._ask(FHIR_XML, method, path, body, who, headers)
-        return self._ask(FHIR_JSON, method, path, body, who, headers)
+        return self._ask(FHIR_JSON, method, path, body, who, headers).status
 
-    def _ask(self, form: str, method: str, path: str, body: object, who: str, headers: dict[str, str]) -> int:
+    def told(self, method: str, path: str, body: object = None, *, who: str = "nurse", **headers: str) -> Any:
+        """Ask in JSON for what has to be given; return it."""
+        answer = self._ask(FHIR_JSON, method, path, body, who, headers)
+        assert answer.status in (200, 201), (path, answer.text)
+        return answer.body
+
+    def _ask(self, form: str, method: str, path: str, body: object, who: str, headers: dict[str, str]) -> Answer:
         fields = {"authorization": f"Bearer {who}", "accept": form, "content-type": FHIR_JSON}
         fields |= {name.replace("_", "-"): value for name, value in headers.items()}
         known = {"content": body} if isinstance(body, bytes) else {} if body is None else {"json": body}
@@ -40,7 +54,7 @@ class Walk:
         if answer.content and answer.headers["content-type"].startswith(form):
             place = self.folder / f"{next(self.numbers):04d}-{method}-{answer.status_code}.{SUFFIXES[form]}"
             place.write_bytes(answer.content)
-        return int(answer.status_code)
+        return Answer(answer)
 
 
 def walk(here: Hospital, examples: Path, folder: Path) -> tuple[int, int]:
@@ -53,10 +67,14 @@ def walk(here: Hospital, examples: Path, folder: Path) -> tuple[int, int]:
     for each in stored:
         read(going, each.kind, each.id)
     for kind in dict.fromkeys(each.kind for each in stored):
-        going.ask("GET", f"/{kind}?_count=50&_include=*&_revinclude=Provenance:target")
+        path = f"/{kind}?_count=50&_include=*&_revinclude=Provenance:target"
+        assert going.ask("GET", path) == 200, path
     whole_server(going)
     operations(going)
     writes(going)
+    subscriptions(going)
+    choices_of(going, "ann")
+    events_of(going, "ann")
     refusals(going)
     return len(stored), len(list(folder.iterdir()))
 
@@ -87,10 +105,11 @@ def put(going: Walk, example: Example) -> int:
 def read(going: Walk, kind: str, logical_id: str) -> None:
     """Each way to read one resource."""
     at = f"/{kind}/{logical_id}"
-    for path in (at, f"{at}/_history", f"{at}/$meta"):
+    for path in (at, f"{at}/_history", f"{at}/_history/1", f"{at}/$meta"):
         going.ask("GET", path)
     if kind == "Patient":
         going.ask("GET", f"{at}/$everything?_count=20")
+        going.ask("GET", f"/DocumentReference/$docref?patient={logical_id}")
         for within in ("Observation", "Consent", "AuditEvent", "Provenance"):
             going.ask("GET", f"{at}/{within}")
 
@@ -103,6 +122,9 @@ def whole_server(going: Walk) -> None:
     for summary in ("true", "text", "data", "count"):
         going.ask("GET", f"/Patient?_summary={summary}")
     going.ask("GET", "/Patient?_elements=birthDate&_sort=-birthdate&_count=1&colour=red")
+    assert publish(going.here.node) == 1
+    for path in ("/Organization/member-RVJ", "/Organization?identifier=RVJ&_revinclude=Endpoint:organization"):
+        assert going.ask("GET", path) == 200, path
 
 
 def operations(going: Walk) -> None:
@@ -136,6 +158,67 @@ def writes(going: Walk) -> None:
     assert going.ask("DELETE", "/Observation/walked") == 204
     going.ask("GET", "/Observation/walked")
     going.ask("GET", "/Observation/walked/_history")
+
+
+def subscriptions(going: Walk) -> None:
+    """A subscription of a client's, what is said of it, and its end."""
+    level = {"url": f"{BACKPORT}/backport-payload-content", "valueCode": "full-resource"}
+    sent = {"payload": FHIR_JSON, "_payload": {"extension": [level]}}
+    channel = {"type": "rest-hook", "endpoint": "https://hooks.example/", **sent}
+    asked = {"resourceType": "Subscription", "status": "requested", "reason": "ward round", "channel": channel}
+    search = "Observation?patient=Patient/ann"
+    filtered = {"extension": [{"url": f"{BACKPORT}/backport-filter-criteria", "valueString": search}]}
+    for criteria in ({"criteria": search}, {"criteria": f"{BASE}/SubscriptionTopic/changed", "_criteria": filtered}):
+        made = going.told("POST", "/Subscription", asked | criteria)
+        at = f"/Subscription/{made['id']}"
+        assert going.ask("PUT", at, made | {"reason": "another round", "status": "requested"}) == 200
+        for path in (at, "/Subscription", f"{at}/$status", f"{at}/$events", "/Subscription/$status"):
+            assert going.ask("GET", path) == 200, path
+        assert going.ask("DELETE", at) == 204
+
+
+def choices_of(going: Walk, patient: str) -> None:
+    """A patient's choices: filed, read, decided by, replaced and withdrawn."""
+    assisted(going.here, patient)
+    secret = observation(patient, id="secret", meta={"security": [PSY]})
+    assert going.ask("PUT", "/Observation/secret", secret, who="feed") == 201
+    made = going.told("POST", "/Consent", deny_psy(patient), who=patient)
+    at = f"/Consent/{made['id']}"
+    for path in (at, f"/Consent?patient={patient}", f"/Patient/{patient}/Consent"):
+        assert going.ask("GET", path, who=patient) == 200, path
+    assert going.ask("GET", "/Observation/secret") == 404
+    about = {"name": "patient", "valueReference": {"reference": f"Patient/{patient}"}}
+    consulted = [about, {"name": "securityLabel", "valueCoding": PSY}]
+    going.told("POST", "/Consent/$consult", parameters(*consulted), who=patient)
+    wider = {"class": [{"system": "http://hl7.org/fhir/resource-types", "code": "Observation"}]}
+    going.told("PUT", at, made | {"provision": wider}, who=patient)
+    assert going.ask("DELETE", at, who=patient) == 204
+    going.ask("GET", at, who=patient)
+    asked = parameters({"name": "consent", "resource": deny_psy(patient)})
+    filed = going.told("POST", "/Consent/$fileConsent", asked, who=patient)
+    (new,) = (each["resource"]["id"] for each in filed["parameter"] if each["name"] == "consent")
+    named = parameters({"name": "consent", "valueReference": {"reference": f"Consent/{new}"}})
+    going.told("POST", "/Consent/$revokeConsent", named, who=patient)
+
+
+def events_of(going: Walk, patient: str) -> None:
+    """What was asked about a patient, and what proves it."""
+    anchor(going.here.node)
+    trust = encode_trust(trust_root(going.here.genesis))
+    for action in "ER":
+        going.ask("GET", f"/AuditEvent?action={action}&_count=50", who=patient)
+        found = going.told("GET", f"/AuditEvent?action={action}&outcome=0&_count=1", who=patient)
+        at = f"/AuditEvent/{found['entry'][0]['resource']['id']}"
+        assert going.ask("GET", at, who=patient) == 200
+        proof = going.told("GET", f"{at}/$audit-proof", who=patient)
+        trusted = {"name": "trust", "valueBase64Binary": b64encode(trust).decode()}
+        file = {"name": "file", "valueBase64Binary": proof["data"]}
+        going.told("POST", "/$verify", parameters(file, trusted), who=patient)
+
+
+def parameters(*some: dict) -> dict:
+    """What operations take."""
+    return {"resourceType": "Parameters", "parameter": list(some)}
 
 
 def refusals(going: Walk) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qsl
+from uuid import UUID, uuid5
 
 import msgspec
 
@@ -173,10 +174,14 @@ def notification(status: Status, kind: str, events: Sequence[Event], *, name: st
 
 def statuses(found: Sequence[Status], *, name: str, at_s: int) -> bytes:
     """Return what `$status` answers: a searchset of how subscriptions are."""
-    listed = [_status_parameters(each, "query-status", ()) for each in found]
-    entries = [{"resource": each, "search": {"mode": "match"}} for each in listed]
+    entries = [_found(each, uuid5(UUID(name), each.url)) for each in found]
     said = {"resourceType": "Bundle", "id": name, "type": "searchset", "timestamp": instant(at_s), "total": len(found)}
     return msgspec.json.encode(said | ({"entry": entries} if entries else {}))
+
+
+def _found(status: Status, name: UUID) -> dict[str, object]:
+    resource = {**_status_parameters(status, "query-status", ()), "id": str(name)}
+    return {"fullUrl": name.urn, "resource": resource, "search": {"mode": "match"}}
 
 
 def _status_parameters(status: Status, kind: str, events: Sequence[Event]) -> dict[str, object]:

@@ -21,6 +21,8 @@ from salus.testing.fuzz import Answer, Asked, Finding, Known, Report, faults_of,
 from tests.api.fhir.fhir_world import Hospital, hospital, observation
 
 QUICK_S = 12.0
+QUICK_SEED = int(os.environ.get("SALUS_FUZZ_SEED", "20261128"))
+"""The same every time: a change is judged by what it changes; new seeds are for the hour."""
 LONG_S = float(os.environ.get("SALUS_FUZZ_S", "3600"))
 NAMED = ("Needlefamily", "Needlegiven", "needle-7731", "1987-06-05", "needle.road")
 PATIENT = {
@@ -95,9 +97,8 @@ def require_clean(report: Report, seed: int, log: LogCapture) -> None:
 
 
 def test_requests_with_something_wrong_are_refused_and_leave_nothing(target: Target) -> None:
-    seed = random.randrange(1 << 32)
-    report = target.run(seed, QUICK_S)
-    require_clean(report, seed, target.log)
+    report = target.run(QUICK_SEED, QUICK_S)
+    require_clean(report, QUICK_SEED, target.log)
 
 
 @pytest.mark.long

@@ -57,6 +57,9 @@ def clinic(folder: Path) -> Iterator[Hospital]:
             "cat's": replace(nurse, patient=pseudonym_of(made, "cat")),
             "narrow": replace(nurse, narrowed={"Patient": ((("identifier", "urn:h|2"),),)}),
             "no-patients": _without(nurse, "Patient"),
+            "with-ann": replace(nurse, narrowed={"Group": ((("member", "Patient/ann"),),)}),
+            "with-cat": replace(nurse, narrowed={"Group": ((("member", "Patient/cat"),),)}),
+            "of-g": replace(nurse, narrowed={"Patient": ((("_has:Group:member:_id", "g"),),)}),
         }
         yield made
 
@@ -105,6 +108,12 @@ READ, SOUGHT = "ann ben dan eve", "ann ben dan"
         ("/Group/g", "cat's", ""),
         ("/Group/g", "narrow", "ben"),
         ("/Group/g", "no-patients", ""),
+        ("/Group/g", "of-g", READ),
+        ("/Patient", "of-g", SOUGHT),
+        ("/Patient/fay", "of-g", ""),
+        ("/Group", "with-ann", SOUGHT),
+        ("/Group", "with-cat", ""),
+        ("/Group/g", "with-cat", ""),
         ("/Group/g", "feed", ""),
         ("/Group/g/_history", "nurse", READ),
         ("/Group/g/_history", "ann-app", "ann"),

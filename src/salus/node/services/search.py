@@ -72,6 +72,7 @@ class Search:
         self._node = node
         self._pager = Pager(node, responder, login, within=self.meets)
         self._reach = reach
+        self._narrowing: set[str] = set()
         self._statements = Statements(Keyed(node.keys.lookup), now_ms=node.clock() * 1000)
 
     def candidates(self, query: Query, focus: Found | None = None) -> list[Found]:
@@ -196,13 +197,20 @@ class Search:
         return self._reach.may(type_name)
 
     def within_reach(self, type_name: str) -> list[Condition]:
-        """Return what a row of `node_resources` has to meet, of a type that may be found."""
+        """Return what a row of `node_resources` has to meet, of a type that may be found.
+
+        A narrowing that leads back to its own type, as Patients by whose list they are on, is not asked again there.
+        """
         within: list[Condition] = []
         if self._reach.patient is not None:
             within.append(schema.resources.c.pseudonym.in_((self._reach.patient, DIRECTORY)))
-        narrowed = self._reach.narrowed(type_name)
+        narrowed = self._reach.narrowed(type_name) if type_name not in self._narrowing else ()
         if narrowed:
-            within.append(any_of([all_of(self._conditions(each)) for each in narrowed]))
+            self._narrowing.add(type_name)
+            try:
+                within.append(any_of([all_of(self._conditions(each)) for each in narrowed]))
+            finally:
+                self._narrowing.remove(type_name)
         return within
 
     def included(self, includes: Sequence[Include], hits: Sequence[Shown]) -> list[Shown]:

@@ -5,6 +5,7 @@ One transaction carries many permits; the root of each is over all of its receip
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from msgspec.structs import replace
 from sqlalchemy import Row, and_, select, update
@@ -34,6 +35,8 @@ UNANSWERED_S = 1
 
 Clocks are in whole seconds: it is concluded when it is 1 to 2 s old, at most 3 s before upkeep looks again.
 """
+LEAVES_KNOWN = 1 << 17
+"""Of how many receipts the leaf is remembered: under an open permit each is needed at every look, and never changes."""
 OVER = frozenset({Rejection.PERMIT_UNKNOWN, Rejection.END_CLOSED})
 """The permit's row is gone, or this end has closed it: nothing more can be anchored, ever."""
 
@@ -121,25 +124,25 @@ def anchor(node: Node, *, close: frozenset[PermitId] = frozenset()) -> int:
 
 def anchored(node: Node, permit: PermitId, end: End) -> list[Anchored]:
     """Return the leaves of an end's anchor of a permit: its receipts that have a conclusion, in the parts' order."""
+    return [Anchored(decode_receipt(receipt), conclusion) for receipt, conclusion in _concluded(node, permit, end)]
+
+
+def _concluded(node: Node, permit: PermitId, end: End) -> list[tuple[bytes, Conclusion]]:
     lines = _journal(node, end).permit_lines(permit)
-    return [
-        Anchored(decode_receipt(line.receipt), CONCLUSIONS[line.state])
-        for line in lines
-        if line.receipt and line.state in CONCLUSIONS
-    ]
+    return [(line.receipt, CONCLUSIONS[line.state]) for line in lines if line.receipt and line.state in CONCLUSIONS]
 
 
-def anchor_root(leaves: list[Anchored]) -> Digest:
-    """Return the RFC 9162 root over a permit's anchored receipts; that of no leaves when nothing was released."""
-    return Digest(merkle.root([anchored_leaf(leaf) for leaf in leaves]))
+@lru_cache(LEAVES_KNOWN)
+def _leaf(receipt: bytes, conclusion: Conclusion) -> Digest:
+    return anchored_leaf(Anchored(decode_receipt(receipt), conclusion))
 
 
 def _due(node: Node, row: Row, *, is_closed: bool) -> _Due | None:  # type: ignore[type-arg]
     end = End(row.end)
     if is_closed:
         _journal(node, end).conclude(row.permit, at_s=node.clock())
-    leaves = anchored(node, PermitId(row.permit), end)
-    root = anchor_root(leaves) if leaves else Digest(row.anchored_root)  # erased: what was anchored stands
+    leaves = [_leaf(*each) for each in _concluded(node, PermitId(row.permit), end)]
+    root = Digest(merkle.root(leaves)) if leaves else Digest(row.anchored_root)  # erased: what was anchored stands
     if root == row.anchored_root and (not is_closed or not row.anchored_as):
         return None
     message = CommitReleases(

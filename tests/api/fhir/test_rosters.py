@@ -12,12 +12,14 @@ from sqlalchemy import insert, select
 from salus.clinical.fhir.resources import parse
 from salus.contracts.provisions import Verb
 from salus.node import schema
+from salus.node.errors import NotNow
 from salus.node.projections import resources
 from salus.node.services import rosters
 from salus.node.services.deposit import deposit
 from salus.node.services.erase import erase, follow_tombstones
 from salus.node.services.respond import Responder
 from salus.node.services.show import hidden_rosters, newest, show
+from salus.node.services.subscription_events import Waiting, tellable, told_of
 from tests.api.fhir.fhir_world import Hospital, Someone, ask, hospital, observation
 from tests.api.fhir.ledger_people import assisted
 from tests.api.fhir.test_bulk import begun, deny, exported, group, manifest_of, patient, pseudonym_of
@@ -363,6 +365,9 @@ def test_a_path_that_does_not_say_how_far_it_reaches_shows_no_list(here: Hospita
     responder, login, wanted = Responder(here.node), here.tokens.people["nurse"].login, [newest(found)]
     assert show(here.node, responder, login, wanted) == {}
     assert hidden_rosters(here.node, responder, login, wanted, Verb.SUBSCRIBE) == {found.key}
+    event = Waiting(1, found.pseudonym, found.record, found.version, at_s=0, number=0)
+    assert tellable(here.node, responder, login, [event]) == frozenset()
+    assert told_of(here.node, responder, login, [event]) == {}
 
 
 @pytest.mark.promise("R4")
@@ -374,6 +379,19 @@ def test_a_lists_history_has_its_newest_version_only(desk: Hospital) -> None:
     assert (history["total"], [each["resource"]["name"] for each in history["entry"]]) == (1, ["B"])
     versions = [ask(desk, "nurse", "GET", f"/Group/renamed/_history/{each}").status for each in (1, 2, 3)]
     assert versions == [404, 200, 404]
+
+
+@pytest.mark.promise("R4")
+def test_a_write_that_is_cut_off_shows_no_list_of_nobody(desk: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off(_node: object, _roster: object) -> None:
+        raise NotNow("the node was killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rosters, "keep", cut_off)
+        assert ask(desk, "feed", "PUT", "/Group/cut", roster("cut", "ann")).status == 503
+    assert ask(desk, "nurse", "GET", "/Group/cut").status == 404
+    assert ask(desk, "feed", "PUT", "/Group/cut", roster("cut", "ann")).status == 200
+    assert names_in(ask(desk, "nurse", "GET", "/Group/cut").text) == {"ann"}
 
 
 def test_lists_come_with_their_members_in_a_transaction(desk: Hospital) -> None:

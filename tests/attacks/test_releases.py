@@ -15,10 +15,11 @@ from salus.crypto.hpke import seal_to
 from salus.crypto.seal_format import Header
 from salus.crypto.sealing import SealBroken, key_commitment, one_shot_key, open_sealed, wrap
 from salus.crypto.signing import SigningKey
+from salus.ledger.bundles import anchor_root
 from salus.ledger.identifiers import OrganisationId
 from salus.ledger.machine import HISTORY, NO_HISTORY, history_positions, next_history, outcome_decoder, read_leaf
 from salus.ledger.outcomes import Outcome, decode_leaf
-from salus.ledger.receipts import sign_as_requester
+from salus.ledger.receipts import anchored_leaf, sign_as_requester
 from salus.node.answer import answer, answer_stream
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
@@ -91,7 +92,7 @@ def test_a_release_without_receipt_by_a_dishonest_custodian(on: Scene) -> None:
     assert found[End.REQUESTER] != EMPTY_ROOT
     assert End.CUSTODIAN not in found
     (leaf,) = anchor.anchored(on.practice, granted.permit, End.REQUESTER)
-    assert anchor.anchor_root([leaf]) == found[End.REQUESTER]
+    assert anchor_root([anchored_leaf(leaf)]) == found[End.REQUESTER]
 
 
 @pytest.mark.promise("R1", "R5", "R6")
@@ -152,7 +153,7 @@ def test_a_release_without_receipt_by_a_dishonest_requester(on: Scene) -> None:
     assert isinstance(taken, Slots)
     anchor.anchor(on.hospital)
     (leaf,) = anchor.anchored(on.hospital, granted.permit, End.CUSTODIAN)
-    assert anchors(on, granted.permit)[End.CUSTODIAN] == anchor.anchor_root([leaf])
+    assert anchors(on, granted.permit)[End.CUSTODIAN] == anchor_root([anchored_leaf(leaf)])
     assert leaf.receipt.requester == sign_as_requester(offer.statement, own)
 
 

@@ -11,16 +11,18 @@ from salus.contracts.access import End, ReleasesCommitted
 from salus.crypto.hashing import EMPTY_ROOT, sha256
 from salus.engines import fsck as ledger_fsck
 from salus.engines.base import Founding, Snapshot
+from salus.ledger.bundles import anchor_root
 from salus.ledger.encoding import decoder
 from salus.ledger.identifiers import PermitId
 from salus.ledger.machine import read_meta, stored_result
 from salus.ledger.outcomes import DENIED, DONE, Leaf, decode_leaf
+from salus.ledger.receipts import anchored_leaf
 from salus.ledger.state import LEAVES
 from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.fsck import check_node
 from salus.node.journal import RELEASED_STATES, Journal, Line, PartKey, State
-from salus.node.services.anchor import anchor_root, anchored
+from salus.node.services.anchor import anchored
 from salus.testing.world import HOSPITAL, PRACTICE
 from salus.vault import fsck as vault_fsck
 from salus.vault.errors import NoSuchRecord
@@ -130,7 +132,7 @@ def of_anchors(snapshot: Snapshot, node: Node, end: End) -> Iterator[str]:
             if committed.end is end and committed.permit:
                 last[committed.permit] = committed.root
     for permit in permits_of(node, end):
-        root = anchor_root(anchored(node, PermitId(permit), end))
+        root = anchor_root([anchored_leaf(each) for each in anchored(node, PermitId(permit), end)])
         if last.get(permit, EMPTY_ROOT) != root:
             yield f"{node.organisation} anchored other receipts than it has: permit {permit.hex()}"
 

@@ -119,7 +119,7 @@ def _rows(node: Node) -> dict[str, tuple[str, int]]:
     batches, permits, erasures = schema.batches.c, schema.permits.c, schema.erasures.c
     is_owed = (erasures.statement == b"") & (erasures.holder != node.organisation)
     asked = {
-        "batches_waiting": ("Registrations that the ledger has not committed", batches.committed == 0),
+        "batches_waiting": ("Registrations not yet known to be on the ledger", batches.committed == 0),
         "anchors_open": ("Ends of permits that are not closed on the ledger", permits.closed != schema.CLOSED),
         "erasures_owed": ("Holders that have not stated an erasure", is_owed),
     }

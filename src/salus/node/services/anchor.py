@@ -12,8 +12,8 @@ from sqlalchemy import Row, and_, select, update
 
 from salus.contracts.access import CommitReleases, End, Rejection
 from salus.contracts.residuals import CertifiedSession
-from salus.crypto import merkle
 from salus.crypto.sealing import new_key
+from salus.ledger.bundles import anchor_root
 from salus.ledger.encoding import encode
 from salus.ledger.fields import CommittedFields, commit_fields
 from salus.ledger.identifiers import Digest, OrganisationId, PermitId, Pseudonym
@@ -142,7 +142,7 @@ def _due(node: Node, row: Row, *, is_closed: bool) -> _Due | None:  # type: igno
     if is_closed:
         _journal(node, end).conclude(row.permit, at_s=node.clock())
     leaves = [_leaf(*each) for each in _concluded(node, PermitId(row.permit), end)]
-    root = Digest(merkle.root(leaves)) if leaves else Digest(row.anchored_root)  # erased: what was anchored stands
+    root = anchor_root(leaves) if leaves else Digest(row.anchored_root)  # erased: what was anchored stands
     if root == row.anchored_root and (not is_closed or not row.anchored_as):
         return None
     message = CommitReleases(

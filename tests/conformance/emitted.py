@@ -1,12 +1,15 @@
 """One walk over everything that the FHIR server does, each answer kept as a file for another validator to read."""
 
+import json
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
+from salus.clinical.fhir.subscriptions import Event, Status, notification
 from salus.clinical.fhir.xml.reading import read_xml
 from salus.ledger.verifier.trust import encode_trust
 from salus.node.founding import trust_root
@@ -15,6 +18,8 @@ from salus.node.services.member_directory import publish
 from tests.api.fhir.fhir_world import BASE, FHIR_JSON, Answer, Hospital, observation
 from tests.api.fhir.ledger_people import assisted
 from tests.api.fhir.test_consents import PSY, deny_psy
+from tests.api.fhir.test_messages import encounter, message
+from tests.api.fhir.test_rosters import roster
 from tests.api.fhir.test_subscriptions import BACKPORT
 
 FHIR_XML = "application/fhir+xml"
@@ -52,9 +57,12 @@ class Walk:
         known = {"content": body} if isinstance(body, bytes) else {} if body is None else {"json": body}
         answer = self.here.client.request(method, f"/FHIR/R4{path}", headers=fields, **known)
         if answer.content and answer.headers["content-type"].startswith(form):
-            place = self.folder / f"{next(self.numbers):04d}-{method}-{answer.status_code}.{SUFFIXES[form]}"
-            place.write_bytes(answer.content)
+            self.keep(f"{method}-{answer.status_code}.{SUFFIXES[form]}", answer.content)
         return Answer(answer)
+
+    def keep(self, name: str, said: bytes) -> None:
+        """Keep what was said, under a number of its own."""
+        (self.folder / f"{next(self.numbers):04d}-{name}").write_bytes(said)
 
 
 def walk(here: Hospital, examples: Path, folder: Path) -> tuple[int, int]:
@@ -72,6 +80,8 @@ def walk(here: Hospital, examples: Path, folder: Path) -> tuple[int, int]:
     whole_server(going)
     operations(going)
     writes(going)
+    messages(going)
+    roster_of(going, "ann", "ben")
     subscriptions(going)
     choices_of(going, "ann")
     events_of(going, "ann")
@@ -160,6 +170,21 @@ def writes(going: Walk) -> None:
     going.ask("GET", "/Observation/walked/_history")
 
 
+def messages(going: Walk) -> None:
+    """The answers to a message: done, done before, refused."""
+    done = message("m1", "A01", encounter("messaged"))
+    unfit = message("m2", "A01", encounter("messaged", of="nobody"))
+    for sent in (done, done, unfit):
+        going.told("POST", "/$process-message", sent, who="feed")
+
+
+def roster_of(going: Walk, *people: str) -> None:
+    """A Group that lists people."""
+    assert going.ask("PUT", "/Group/listed", roster("listed", *people), who="feed") == 201
+    read(going, "Group", "listed")
+    assert going.ask("GET", "/Group?_id=listed&_include=*") == 200
+
+
 def subscriptions(going: Walk) -> None:
     """A subscription of a client's, what is said of it, and its end."""
     level = {"url": f"{BACKPORT}/backport-payload-content", "valueCode": "full-resource"}
@@ -175,6 +200,13 @@ def subscriptions(going: Walk) -> None:
         for path in (at, "/Subscription", f"{at}/$status", f"{at}/$events", "/Subscription/$status"):
             assert going.ask("GET", path) == 200, path
         assert going.ask("DELETE", at) == 204
+    how = Status(f"{BASE}{at}", f"{BASE}/SubscriptionTopic/changed", "active", count=1)
+    body = json.dumps(observation(id="walked")).encode()
+    for level, sent in (("full", body), ("id", b"")):
+        event = Event(1, going.here.node.clock(), f"{BASE}/Observation/walked", sent)
+        for kind, some in (("handshake", ()), ("heartbeat", ()), ("event-notification", (event,))):
+            said = notification(how, kind, some, name=str(uuid4()), at_s=event.at_s)
+            going.keep(f"{kind}-{level}.json", said)
 
 
 def choices_of(going: Walk, patient: str) -> None:

@@ -133,8 +133,9 @@ def test_a_posted_search_is_the_same(here: Hospital) -> None:
 def test_what_is_referred_to_and_what_refers_is_sent_along(here: Hospital) -> None:
     answer = search(here, "Observation?_id=w1,w2&_include=Observation:performer&_include=Observation:subject&_sort=_id")
     assert (ids(answer), sorted(ids(answer, "include"))) == (["w1", "w2"], ["ann", "dr", "nn"])
-    answer = search(here, "Patient?_id=ann&_revinclude=Observation:patient")
-    assert (ids(answer), sorted(ids(answer, "include"))) == (["ann"], ["w1", "w2", "w3"])
+    for parameter in ("patient", "*"):
+        answer = search(here, f"Patient?_id=ann&_revinclude=Observation:{parameter}")
+        assert (ids(answer), sorted(ids(answer, "include"))) == (["ann"], ["w1", "w2", "w3"])
 
 
 def follow(here: Hospital, answer: Answer, who: str = "nurse") -> Answer | None:
@@ -224,6 +225,7 @@ LEAKS = {
     "code": "Condition?code=73211009&patient=ben",
     "reverse chain": "Patient?_has:Condition:patient:code=73211009&_id=ben",
     "reverse include": "Patient?_id=ben&_revinclude=Condition:patient",
+    "reverse include by all": "Patient?_id=ben&_revinclude=Condition:*",
     "compartment": "Patient/ben/Condition",
     "label": "Condition?_security=PSY",
     "page": "Condition?_count=1&_sort=_id",

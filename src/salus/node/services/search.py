@@ -337,8 +337,11 @@ class Search:
         references = [keyed.reference(each.type, each.logical_id) for each in targets]
         if not references or not self._reach.may(include.source_type):
             return []
-        refers = self._statements.refers_to(include.source_type, include.parameter, references)
-        return self._rows(include.source_type, [refers], [], INCLUDED_MAX + 1)
+        source = include.source_type
+        every = [each.code for each in parameters_of(source).values() if each.kind == "reference"]
+        codes = every if include.parameter == "*" else [include.parameter]
+        refers = any_of([self._statements.refers_to(source, each, references) for each in codes])
+        return self._rows(source, [refers], [], INCLUDED_MAX + 1)
 
 
 def too_large(expected: str) -> FhirRejected:

@@ -107,7 +107,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         matches_per_minute: of one member.
     """
 
-    threads: CountField = 4
+    threads: CountField = 8
     waiting_max: CountField = 64
     streams_max: CountField = 8
     asks_per_minute: RateField = 30_000

@@ -29,7 +29,7 @@ PAGE: Final = 500
 Examples = dict[str, tuple[bytes, Any]]
 
 REFUSED: Final[dict[str, str]] = {
-    "an answer, a message, a subscription or an event is no record of a patient that it names": """
+    "an answer or a message is no record of a patient that it names": """
         MessageHeader-1cbdfb97-5859-48a4-8301-d54eab818d68 OperationOutcome-101
         OperationOutcome-break-the-glass OperationOutcome-searchfail
         UKCore-MessageHeader-Discharge-Example UKCore-OperationOutcome-DateError-Example

@@ -114,7 +114,7 @@ def served(folder: Path, **more: object) -> Iterator[Served]:
         base = f"https://127.0.0.1:{port}/FHIR/R4"
         certificate, key = self_signed(folder)
         place = FhirListen(base, port=port, certificate=str(certificate), key=str(key), **more)  # type: ignore[arg-type]
-        stack.enter_context(fhir_beside(place, listener)(node))
+        stack.enter_context(fhir_beside(place, listener)(node, lambda: None))
         clinical, feed = (_backend(node, base, each) for each in (RoleClass.CLINICAL, RoleClass.SYSTEM))
         yield Served(node, base, certificate, clinical, feed, made.genesis)
 

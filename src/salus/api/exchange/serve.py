@@ -43,13 +43,16 @@ SHORT_LIVES_MAX: Final = 3
 NodeFactory = Callable[[], AbstractContextManager[Node]]
 """Opens the node of one worker, and closes it."""
 
-Beside = Callable[[Node], AbstractContextManager[object]]
-"""Serves something else with a worker's node, in threads of its own, as long as the block runs."""
+Beside = Callable[[Node, Callable[[], None]], AbstractContextManager[object]]
+"""Serves something else with a worker's node, in threads of its own, as long as the block runs.
+
+The second argument is what it calls when it fails for a reason that is ours: the worker ends then.
+"""
 
 log = structlog.get_logger("salus.exchange")
 
 
-def nothing_beside(_node: Node) -> AbstractContextManager[None]:
+def nothing_beside(_node: Node, _on_failure: Callable[[], None]) -> AbstractContextManager[None]:
     """Serve the exchange alone."""
     return contextlib.nullcontext()
 
@@ -61,7 +64,7 @@ def serve(node_factory: NodeFactory, *, host: str, port: int, workers: int = 1, 
         OSError: the address cannot be bound.
 
     Returns:
-        The process's exit status: 0 after a signal, 1 when a worker cannot start or upkeep failed.
+        The process's exit status: 0 after a signal, 1 when a worker cannot start, or upkeep or what is beside failed.
     """
     with listen(host, port) as listener:
         return serve_on(listener, node_factory, workers=workers, settings=settings)
@@ -104,9 +107,10 @@ def run_worker(
     beside: Beside = nothing_beside,
 ) -> int:
     """Serve in this process until a signal; return its exit status."""
-    with node_factory() as node, contextlib.closing(Exchange(node, settings)) as exchange, beside(node):
+    with node_factory() as node, contextlib.closing(Exchange(node, settings)) as exchange:
         server = _Server(server_config(exchange))
-        with _first(node, exchange, server, settings.metrics_port) if is_first else contextlib.nullcontext():
+        first = _first(node, exchange, server, settings.metrics_port) if is_first else contextlib.nullcontext()
+        with beside(node, server.fail), first:
             server.run(sockets=[listener])
         return 1 if server.has_failed else 0
 

@@ -9,7 +9,7 @@ Before anything may be told nobody is connected to: also that somebody knocks wo
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final, Protocol
@@ -54,12 +54,17 @@ class AskingAgain(Protocol):
 
 
 class Notifier:
-    """The notifications of one worker, from when it is made until it is closed."""
+    """The notifications of one worker, from when it is made until it is closed.
 
-    def __init__(self, server: Server, gate: AskingAgain, sign: Sign) -> None:
+    Args:
+        on_failure: called when notifying fails for a reason that is ours; the thread has ended then.
+    """
+
+    def __init__(self, server: Server, gate: AskingAgain, sign: Sign, *, on_failure: Callable[[], None]) -> None:
         self._server = server
         self._gate = gate
         self._sign = sign
+        self._on_failure = on_failure
         self._events = Events(server.node)
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(DELIVERIES, thread_name_prefix="notifying")
@@ -86,6 +91,7 @@ class Notifier:
                     running |= {self._pool.submit(self._deliver, each) for each in due}
         except BaseException as error:
             log.error("subscriptions.failed", error=type(error).__name__)
+            self._on_failure()
             raise
 
     # From changes to events

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 
@@ -29,7 +29,7 @@ def fhir_beside(place: FhirListen, listener: socket.socket) -> Beside:
     hooks = hooks_of(place.hook_networks, place.hook_authorities)
 
     @contextlib.contextmanager
-    def beside(node: Node) -> Iterator[None]:
+    def beside(node: Node, on_failure: Callable[[], None]) -> Iterator[None]:
         other_bases = tuple(place.base.removesuffix(PREFIXES[0]) + each for each in PREFIXES[1:])
         signing_in = SmartSettings(place.base, aliases=other_bases, providers=place.providers)
         smart = Smart(node, signing_in, lambda pseudonym: resources.patient_id(node, pseudonym))
@@ -47,7 +47,7 @@ def fhir_beside(place: FhirListen, listener: socket.socket) -> Beside:
             contextlib.closing(smart),
             contextlib.closing(native),
             contextlib.closing(FhirServer(node, settings, smart.gate)) as server,
-            contextlib.closing(Notifier(server.server, smart.gate, smart.keys.sign_bytes)),
+            contextlib.closing(Notifier(server.server, smart.gate, smart.keys.sign_bytes, on_failure=on_failure)),
         ):
             app = server.app([*smart.routes(PREFIXES), *native.routes()])
             config = uvicorn_config(app, date_header=True, certificate=place.certificate, key=place.key)

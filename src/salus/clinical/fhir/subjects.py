@@ -66,8 +66,8 @@ SHARED = frozenset(
 )
 
 # Types that are in somebody's chart where they name a patient, and in the directory where they do not: a device in a
-# store room, the diary of a clinic.
-EITHER = frozenset(("Device", "Schedule"))
+# store room.
+EITHER = frozenset(("Device",))
 
 # Where a type that names no patient says to what it belongs, and so to whom.
 HOST_PATHS: Mapping[str, str] = {

@@ -215,7 +215,23 @@ def test_what_is_over_and_what_is_old_is_swept(rows: Rows) -> None:
     assert rows.count("node_subscriptions") == 1
     rows.later_s[0] += subscriptions.KEPT_S + 10
     subscriptions.sweep(rows.workers[1])
-    assert (rows.count("node_subscription_events"), rows.events[0].attempts(begun)) == (1, [])
+    assert (rows.count("node_subscription_events"), rows.events[0].deliveries(limit=9)) == (1, [])
+
+
+def test_the_log_of_deliveries_is_read_from_the_newest_on(rows: Rows) -> None:
+    begun, other = rows.begin(), rows.begin()
+    for subscription, outcomes in ((begun, ("status 500", "received")), (other, ("connection",))):
+        for outcome in outcomes:
+            rows.events[0].log(subscription, Attempt(7, "event-notification", 1, 1, outcome))
+    read = rows.events[1].deliveries(limit=2)
+    assert [(each.subscription, each.attempt.outcome) for each in read] == [
+        (other.id, "connection"),
+        (begun.id, "received"),
+    ]
+    assert [each.attempt.outcome for each in rows.events[1].deliveries(before=read[-1].number, limit=2)] == [
+        "status 500"
+    ]
+    assert len(rows.events[1].deliveries(of=begun.id, limit=9)) == 2
 
 
 @pytest.mark.promise("P3")

@@ -24,6 +24,7 @@ from salus.vault.rows import RecordKey
 
 WAITING_MAX: Final = 10_000
 """How many events may wait for one subscription; one whose endpoint takes no more is switched off."""
+LATEST: Final = (1 << 31) - 1
 _EVENTS = schema.subscription_events.c
 
 
@@ -48,6 +49,15 @@ class Attempt:
     first: int
     last: int
     outcome: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A delivery as it is in the log, under the name of its subscription."""
+
+    number: int
+    subscription: bytes
+    attempt: Attempt
 
 
 class Events:
@@ -128,13 +138,22 @@ class Events:
         with self._node.vault.database.writing() as connection:
             connection.execute(insert(schema.subscription_attempts).values(row))
 
-    def attempts(self, subscription: Subscription) -> list[Attempt]:
-        """Return what was delivered and tried, the newest first."""
+    def deliveries(self, *, of: bytes = b"", before: int = LATEST, limit: int) -> list[Delivery]:
+        """Return what was delivered and tried, the newest first; to be gone through by their numbers.
+
+        Args:
+            of: the name of a subscription; empty for all.
+            before: a delivery's number, whose earlier ones are returned.
+        """
         columns = schema.subscription_attempts.c
-        mine = select(schema.subscription_attempts).where(columns.subscription == subscription.id)
+        these = select(schema.subscription_attempts).where(columns.attempt < before)
+        mine = these.where(columns.subscription == of) if of else these
         with self._node.vault.database.reading() as connection:
-            rows = connection.execute(mine.order_by(columns.attempt.desc())).all()
-        return [Attempt(row.at_s, row.kind, row.first, row.last, row.outcome) for row in rows]
+            rows = connection.execute(mine.order_by(columns.attempt.desc()).limit(limit)).all()
+        return [
+            Delivery(row.attempt, row.subscription, Attempt(row.at_s, row.kind, row.first, row.last, row.outcome))
+            for row in rows
+        ]
 
     def _events(self, where: Any, *, limit: int) -> list[Waiting]:
         statement = select(schema.subscription_events).where(where).order_by(_EVENTS.number, _EVENTS.place).limit(limit)

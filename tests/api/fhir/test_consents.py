@@ -162,6 +162,49 @@ def test_operations_file_and_revoke_by_custodian_where_nothing_is_signed(here: H
     assert (consent_of(gone)["status"], in_force(here, "ann")) == ("inactive", ())
 
 
+def withdraw_all(here: Hospital, who: str, *parameters: dict) -> Answer:
+    body = {"resourceType": "Parameters", "parameter": list(parameters)}
+    return ask(here, who, "POST", "/Consent/$revokeConsent", body)
+
+
+@pytest.mark.promise("R3")
+def test_a_patient_whose_choice_shuts_themself_out_withdraws_it_without_seeing_it(here: Hospital) -> None:
+    choices.file_by_custodian(here.node, pseudonym_of(here, "ben"), Provision(type=ProvisionType.DENY))
+    assert get(here, "ben", "/Consent").body["total"] == 0
+    assert get(here, "ben", "/Patient/ben").status == 404
+    answer = withdraw_all(here, "ben")
+    assert (answer.status, [each["name"] for each in answer.body["parameter"]]) == (200, ["return"])
+    assert in_force(here, "ben") == ()
+    assert {each["resource"]["status"] for each in get(here, "ben", "/Consent").body["entry"]} == {"inactive"}
+    assert withdraw_all(here, "ben").status == 200  # again is the same
+
+
+def test_nobody_else_withdraws_all_choices_of_a_patient(here: Hospital, cat: WalletHolder) -> None:
+    filed(here)
+    before, ben = len(in_force(here, "ann")), here.tokens.people["ben"]
+    here.tokens.people["narrow"] = Someone(
+        here.tokens.people["ann"].login,
+        patient=here.tokens.people["ann"].patient,
+        narrowed={"Consent": ((("status", "inactive"),),)},
+    )
+    here.tokens.people["unscoped"] = Someone(ben.login, patient=ben.patient, may_not="d")
+    named = {"name": "patient", "valueReference": {"reference": "Patient/ann"}}
+    for who, parameters, status in (
+        ("nurse", (named,), 403),
+        ("nurse", (), 404),
+        ("ann-app", (), 403),
+        ("ben", (named,), 404),
+        ("narrow", (), 400),
+        ("unscoped", (), 403),
+        ("ann", ({"name": "residual", "valueBase64Binary": "AA=="},), 400),
+    ):
+        assert withdraw_all(here, who, *parameters).status == status, (who, parameters)
+    assert len(in_force(here, "ann")) == before
+    assert (withdraw_all(here, "ann").status, in_force(here, "ann")) == (200, ())
+    held = in_force(here, "cat")
+    assert (withdraw_all(here, "cat").status, in_force(here, "cat")) == (422 if held else 200, held)
+
+
 def test_staff_files_on_dated_evidence_only(here: Hospital) -> None:
     undated = ask(here, "nurse", "POST", "/Consent", deny_psy("ben"))
     assert (undated.status, "verificationDate" in undated.text) == (422, True)

@@ -83,15 +83,29 @@ def file_consent(server: Server, call: Call) -> Reply:
 def revoke_consent(server: Server, call: Call) -> Reply:
     """Withdraw a choice by what the patient signed, or by custodian (`Consent/$revokeConsent`).
 
-    Parameters: `consent`, a reference; or as for `file_consent`. Raises Failure, Refused, NotNow.
+    Parameters: `consent`, a reference; or as for `file_consent`. With neither, a patient withdraws all of theirs, and
+    is told nothing of them (decision 0031). Raises Failure, Refused, NotNow.
     """
     require_scope(call.access, "d", KIND)
     asked = _asked(call)
     if "transaction" in asked:
         return _filed(server, _taken(server, call, asked))
+    if "consent" not in asked:
+        return _all_withdrawn(server, call, asked)
     reference = text(asked.get("consent", {}), "valueReference.reference") or ""
     before = require(server, call.access, KIND, reference.removeprefix(f"{KIND}/"))
     return _filed(server, consents.withdraw(server.node, before))
+
+
+def _all_withdrawn(server: Server, call: Call, asked: Mapping[str, Mapping[str, Any]]) -> Reply:
+    if asked.keys() - {"patient"} or all(call.access.narrowings("d", KIND)):
+        words = "expected consent, a reference: only a patient whose scope is not narrowed withdraws all of theirs"
+        raise Failure(400, Issue("required", "MSG_PARAM_INVALID", words))
+    patient = _patient(server, call, text(asked.get("patient", {}), "valueReference.reference") or "")
+    consents.withdraw_all(server.node, call.access.login, patient)
+    said = Issue("informational", "MSG_UPDATED", "the ledger has it", severity="information")
+    parameter = {"name": "return", "resource": Raw(outcome(said))}
+    return Reply(200, json.encode({"resourceType": "Parameters", "parameter": [parameter]}))
 
 
 def _asked(call: Call) -> dict[str, Mapping[str, Any]]:

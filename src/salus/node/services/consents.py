@@ -11,6 +11,7 @@ from typing import Final
 
 from salus.contracts import records
 from salus.contracts.consent import ConsentFiled, ConsentWithdrawn
+from salus.contracts.consent import choices as choices_in_force
 from salus.contracts.evidence import Event
 from salus.contracts.gathering import read_trail
 from salus.contracts.provisions import Provision, ProvisionInvalid, RoleClass
@@ -100,6 +101,25 @@ def withdraw(node: Node, of: Derived) -> Derived:
     if of.is_active:
         choices.withdraw_by_custodian(node, pseudonym, choice)
     return require(node, pseudonym, choice)
+
+
+def withdraw_all(node: Node, login: Login, patient: bytes) -> None:
+    """Withdraw every choice of a patient who asks for it themself, with the key that the custodian holds.
+
+    Nothing of them is shown: so it is there for a patient, too, whose choice keeps their records from themself.
+
+    Raises:
+        Refused: PERSON_UNFIT for anybody else, or for a patient who holds the key; or what the ledger says.
+        NotNow: the ledger is away: those that are withdrawn stay so, the same again withdraws the others.
+    """
+    if not is_patient(login):
+        words = "expected the patient: whoever else withdraws a choice names the one that they may see"
+        raise Refused(Refusal.PERSON_UNFIT, words)
+    pseudonym = Pseudonym(patient)
+    with node.engine.snapshot() as reader:
+        in_force = choices_in_force(reader, pseudonym).choices
+    for each in in_force:
+        choices.withdraw_by_custodian(node, pseudonym, each.choice)
 
 
 def replace(node: Node, login: Login, of: Derived, content: Content) -> Derived:

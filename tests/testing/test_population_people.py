@@ -190,7 +190,7 @@ def peak_once_bytes(count: int) -> int:
 
 def test_memory_is_flat() -> None:
     peak_bytes(10)
-    assert peak_bytes(150) < peak_bytes(50) + 200_000
+    assert peak_bytes(150) < 1_000_000, "the greatest of them is a third of that, all of them kept are 4.6 MB"
 
 
 def test_chance_is_even_enough_and_keeps_its_bounds() -> None:

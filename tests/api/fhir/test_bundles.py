@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from salus.clinical.fhir.request_bundles import METHODS
 from salus.node.projections import resources
 from tests.api.fhir.fhir_world import Answer, Hospital, ask, hospital, observation
 
@@ -110,6 +111,27 @@ def test_a_transaction_writes_by_the_addresses_of_records_only(here: Hospital, u
     answer = post(here, "transaction", entry("POST", url, observation()))
     assert (answer.status, answer.detail) == (422, "MSG_OP_NOT_ALLOWED")
     assert ask(here, "nurse", "GET", "/Observation?_total=accurate").body["total"] == before
+
+
+def test_a_transaction_patches_what_a_search_finds(here: Hospital) -> None:
+    ask(here, "feed", "PUT", "/Observation/t-6", observation(id="t-6"))
+    parts = [
+        {"name": "type", "valueCode": "replace"},
+        {"name": "path", "valueString": "Observation.status"},
+        {"name": "value", "valueCode": "amended"},
+    ]
+    patch = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": parts}]}
+    answer = post(here, "transaction", entry("PATCH", "Observation?_id=t-6", patch))
+    assert (answer.status, statuses(answer)) == (200, ["200"])
+    assert ask(here, "nurse", "GET", "/Observation/t-6").body["status"] == "amended"
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("url", ["Observation", "Observation?_id=never", "Observation/never"])
+def test_every_method_has_an_answer_in_a_transaction(here: Hospital, method: str, url: str) -> None:
+    resource = observation(id="never") if method in ("POST", "PUT") else None
+    answer = post(here, "transaction", entry(method, url, resource))
+    assert answer.status < 500
 
 
 def test_a_resource_stands_once_in_a_transaction(here: Hospital) -> None:

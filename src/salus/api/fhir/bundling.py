@@ -163,6 +163,8 @@ def _write(server: Server, call: Call, entry: RequestEntry, logical_id: str) -> 
             return writing.replacement(server, replace(call, at={**call.at, "id": logical_id}), may_lack_id=True)
         case "PUT":
             return writing.replacement(server, call)
+        case "PATCH" if "id" not in call.at:
+            return conditional.change(server, call)
         case "PATCH":
             return writing.change(server, call)
         case "DELETE" if "id" not in call.at:

@@ -39,11 +39,7 @@ def update(server: Server, call: Call) -> Reply:
 
 def patch(server: Server, call: Call) -> Reply:
     """Patch the one that the search finds. Raises Failure: 404 for none, 412 for several."""
-    kind = call.at["kind"]
-    found = the_match(server, call.access, kind, call.query)
-    if found is None:
-        raise not_found()
-    return writing.patch(server, _at(call, kind, found.logical_id))
+    return writing.stored(server, call, change(server, call))
 
 
 def delete(server: Server, call: Call) -> Reply:
@@ -67,6 +63,15 @@ def replacement(server: Server, call: Call) -> Write:
         words = "expected the id of the resource that the search finds, or none, came another: leave it out"
         raise Failure(400, Issue("invalid", "MSG_RESOURCE_ID_MISMATCH", words, expression=f"{kind}.id"))
     return writing.replacement(server, _at(call, kind, logical_id), may_lack_id=True)
+
+
+def change(server: Server, call: Call) -> Write:
+    """Return what a conditional patch stores. Raises Failure: 404 for none, 412 for several; FhirRejected."""
+    kind = call.at["kind"]
+    found = the_match(server, call.access, kind, call.query)
+    if found is None:
+        raise not_found()
+    return writing.change(server, _at(call, kind, found.logical_id))
 
 
 def deletion(server: Server, call: Call) -> Deletion | None:

@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from salus.clinical.fhir.validation import base_validator
 from salus.contracts import consent
 from salus.contracts.patients import Actor
 from salus.contracts.provisions import Provision, ProvisionType, RoleClass, gate
+from salus.crypto.signing import SigningKey
 from salus.ledger.encoding import encode
 from salus.node.errors import Refused
 from salus.node.services import choices
@@ -187,6 +189,8 @@ def test_nobody_else_withdraws_all_choices_of_a_patient(here: Hospital, cat: Wal
         patient=here.tokens.people["ann"].patient,
         narrowed={"Consent": ((("status", "inactive"),),)},
     )
+    delegate = replace(ben.login, ticket=SigningKey.from_seed(b"t" * 32))
+    here.tokens.people["delegate"] = Someone(delegate, patient=ben.patient)
     here.tokens.people["unscoped"] = Someone(ben.login, patient=ben.patient, may_not="d")
     named = {"name": "patient", "valueReference": {"reference": "Patient/ann"}}
     for who, parameters, status in (
@@ -194,6 +198,7 @@ def test_nobody_else_withdraws_all_choices_of_a_patient(here: Hospital, cat: Wal
         ("nurse", (), 404),
         ("ann-app", (), 403),
         ("ben", (named,), 404),
+        ("delegate", (), 403),
         ("narrow", (), 400),
         ("unscoped", (), 403),
         ("ann", ({"name": "residual", "valueBase64Binary": "AA=="},), 400),

@@ -103,9 +103,7 @@ def _all_withdrawn(server: Server, call: Call, asked: Mapping[str, Mapping[str, 
         raise Failure(400, Issue("required", "MSG_PARAM_INVALID", words))
     patient = _patient(server, call, text(asked.get("patient", {}), "valueReference.reference") or "")
     consents.withdraw_all(server.node, call.access.login, patient)
-    said = Issue("informational", "MSG_UPDATED", "the ledger has it", severity="information")
-    parameter = {"name": "return", "resource": Raw(outcome(said))}
-    return Reply(200, json.encode({"resourceType": "Parameters", "parameter": [parameter]}))
+    return Reply(200, _parameters())
 
 
 def _asked(call: Call) -> dict[str, Mapping[str, Any]]:
@@ -164,13 +162,15 @@ def _stored(server: Server, call: Call, made: Derived, status: int) -> Reply:
 
 
 def _filed(server: Server, made: Derived) -> Reply:
-    said = Issue("informational", "MSG_UPDATED", "the ledger has it", severity="information")
-    parameters = [
-        {"name": "return", "resource": Raw(outcome(said))},
-        {"name": "consent", "resource": Raw(rendered(made.shown))},
-    ]
-    content = json.encode({"resourceType": "Parameters", "parameter": parameters})
+    content = _parameters({"name": "consent", "resource": Raw(rendered(made.shown))})
     return Reply(200, content, _headers(server, made))
+
+
+def _parameters(*more: dict[str, object]) -> bytes:
+    """Say that the ledger has it, and more."""
+    said = Issue("informational", "MSG_UPDATED", "the ledger has it", severity="information")
+    done = {"name": "return", "resource": Raw(outcome(said))}
+    return json.encode({"resourceType": "Parameters", "parameter": [done, *more]})
 
 
 def _headers(server: Server, made: Derived) -> dict[str, str]:

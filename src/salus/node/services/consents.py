@@ -112,7 +112,7 @@ def withdraw_all(node: Node, login: Login, patient: bytes) -> None:
         Refused: PERSON_UNFIT for anybody else, or for a patient who holds the key; or what the ledger says.
         NotNow: the ledger is away: those that are withdrawn stay so, the same again withdraws the others.
     """
-    if not is_patient(login):
+    if not is_patient(login) or login.ticket is not None:  # what a ticket allows, a permit alone finds out
         words = "expected the patient: whoever else withdraws a choice names the one that they may see"
         raise Refused(Refusal.PERSON_UNFIT, words)
     pseudonym = Pseudonym(patient)

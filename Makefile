@@ -38,9 +38,9 @@ SPREAD := -n $(WORKERS) --dist worksteal
 help:
 	@sed -n '3,$${/^#/!q;s/^#//p}' Makefile
 
-setup: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-engine $(APPS)
+setup: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-assets $(VENV)/.ready-engine $(APPS)
 
-demo: $(VENV)/.ready-runtime $(VENV)/.ready-definitions $(if $(NETWORK),$(VENV)/.ready-engine)
+demo: $(VENV)/.ready-runtime $(VENV)/.ready-definitions $(VENV)/.ready-assets $(if $(NETWORK),$(VENV)/.ready-engine)
 	$(BIN)/salus demo $(if $(EXIT),--exit) $(if $(NETWORK),--network $(NETWORK))
 
 # Five checks that can also be run alone; `make -k check` goes on after one that fails.
@@ -59,7 +59,7 @@ rings: $(VENV)/.ready-test
 licences: $(VENV)/.ready-test
 	$(BIN)/python -m tools.licences requirements/runtime.txt requirements/extras.txt requirements/test.txt
 
-pages: $(VENV)/.ready-test $(VENV)/.ready-definitions
+pages: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-assets
 	$(PYTEST) -q tests/project
 
 # Tables, vectors and a few seeds, without a process or a database: under two minutes.
@@ -68,10 +68,10 @@ FAST := $(addprefix tests/,clinical contracts crypto determinism ledger sdk simu
 fast: $(VENV)/.ready-test $(VENV)/.ready-definitions
 	$(PYTEST) -q $(SPREAD) -m "not services and not long" $(FAST)
 
-test: check pythons $(VENV)/.ready-definitions $(VENV)/.ready-engine $(APPS)
+test: check pythons $(VENV)/.ready-definitions $(VENV)/.ready-assets $(VENV)/.ready-engine $(APPS)
 	$(PYTEST) $(SPREAD) -m "not long"
 
-long: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-engine $(APPS) pythons
+long: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-assets $(VENV)/.ready-engine $(APPS) pythons
 	mkdir -p docs/results
 	{ git log -1 --format='commit %H'; uname -srm; nproc; $(BIN)/python -V; \
 	  $(PYTEST) $(SPREAD) -m long -o faulthandler_timeout=7200 \
@@ -153,11 +153,18 @@ $(VENV)/.ready-engine: requirements/engine.txt src/salus/engines/cometbft/instal
 
 # HL7's definitions of FHIR R4, compiled once into a table beside the code that reads it; nothing is done when it is of
 # the same. The npm client is the machine's, else that of a wheel.
-$(VENV)/.ready-definitions: requirements/node.txt tools/fhir_definitions.py \
+$(VENV)/.ready-definitions: requirements/node.txt tools/fhir_definitions.py tools/npm_packages.py \
     $(wildcard src/salus/clinical/fhir/definitions/*.py) $(VENV)/.ready-runtime
 	@command -v npm >/dev/null || { $(INSTALL) -r requirements/node.txt; \
 	  $(BIN)/python -m tools.licences requirements/node.txt; }
 	$(BIN)/python -m tools.fhir_definitions
+	touch $@
+
+# What the portal's pages look like, from npm; nothing is done when it is of the same.
+$(VENV)/.ready-assets: requirements/node.txt tools/portal_assets.py tools/npm_packages.py $(VENV)/.ready-runtime
+	@command -v npm >/dev/null || { $(INSTALL) -r requirements/node.txt; \
+	  $(BIN)/python -m tools.licences requirements/node.txt; }
+	$(BIN)/python -m tools.portal_assets
 	touch $@
 
 # FHIR clients in JavaScript, for the tests: each by the hash in the lock, nothing in them is run while they are laid.

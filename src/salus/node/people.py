@@ -8,6 +8,8 @@ Staff signs in by OIDC in a later issue; here a person's key and certificate are
 import hmac
 from dataclasses import dataclass
 
+import msgspec
+
 from salus.contracts.membership import CertificateKind, Certify
 from salus.contracts.provisions import RoleClass
 from salus.contracts.residuals import (
@@ -52,6 +54,37 @@ class OpenSession:
     key: SigningKey
     certified: CertifiedSession
     certificate: CommittedFields
+
+
+class HeldSession(msgspec.Struct, frozen=True, array_like=True):
+    """A session as it is kept sealed while its holder is signed in.
+
+    Args:
+        custodian: who is asked in it.
+        pseudonym: of a patient there; empty for staff.
+        seed: of the session key.
+        certificate: of staff; a patient's is empty.
+    """
+
+    custodian: str
+    pseudonym: bytes
+    seed: bytes
+    certified: CertifiedSession
+    certificate: CommittedFields
+
+    def __repr__(self) -> str:
+        """Hide all of it."""
+        return "HeldSession(…)"
+
+    @property
+    def opened(self) -> OpenSession:
+        """The session as services take it."""
+        return OpenSession(SigningKey.from_seed(self.seed), self.certified, self.certificate)
+
+
+def held(session: OpenSession, custodian: OrganisationId, pseudonym: Pseudonym) -> HeldSession:
+    """Return a session in the form in which it is kept; `pseudonym` is a patient's there, or empty."""
+    return HeldSession(custodian, pseudonym, session.key.seed, session.certified, session.certificate)
 
 
 NOBODY = CommittedFields(secret=b"", values=())

@@ -238,6 +238,16 @@ bearers: Final = Table(
 )
 """Codes, tokens and cookies by keyed hashes of them; `used` is 1 where a second use is an attack."""
 
+passkeys: Final = Table(
+    "node_passkeys",
+    metadata,
+    Column("lookup", Bytes, primary_key=True),
+    Column("account", Bytes, nullable=False, index=True),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+    Column("sealed", Bytes, nullable=False),
+)
+"""Passkeys by which accounts sign in to the portal, by keyed hashes of their ids."""
+
 jobs: Final = Table(
     "node_jobs",
     metadata,

@@ -5,10 +5,11 @@ is a fake but the people.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from salus.contracts import CONTRACTS
 from salus.contracts.genesis import DEFAULT_NETWORK, FirstPolicy, FirstValidator, Founder, Genesis, check, genesis_rows
@@ -99,7 +100,11 @@ def open_vault(place: Path, clock: Callable[[], int]) -> Vault:
 
 
 def make_genesis(
-    keys: dict[OrganisationId, OrganisationKeys], *, policies: Sequence[FirstPolicy] = (), chain: str = CHAIN
+    keys: dict[OrganisationId, OrganisationKeys],
+    *,
+    policies: Sequence[FirstPolicy] = (),
+    chain: str = CHAIN,
+    names: Mapping[OrganisationId, str] = MappingProxyType({}),
 ) -> Genesis:
     """Return a genesis in which the first organisation signs the blocks."""
     first = next(iter(keys))
@@ -111,7 +116,7 @@ def make_genesis(
         founders=tuple(
             Founder(
                 organisation=organisation,
-                name=f"Organisation {organisation}",
+                name=names.get(organisation, f"Organisation {organisation}"),
                 role_classes=STAFF,
                 access=LedgerAccess.VALIDATOR,
                 endpoint="",
@@ -134,14 +139,16 @@ def world(
     policies: Sequence[FirstPolicy] = (),
     person_limits: PersonLimits = PERSON_LIMITS,
     has_index: bool = False,
+    names: Mapping[OrganisationId, str] = MappingProxyType({}),
 ) -> Iterator[World]:
     """Start a ledger and one node for each organisation; everything ends with the block.
 
     Args:
+        names: what people call organisations; one that is not among them is called by its id.
         has_index: whether the nodes index what is deposited, as those with a FHIR server do.
     """
     keys = {organisation: generate() for organisation in organisations}
-    genesis = make_genesis(keys, policies=policies)
+    genesis = make_genesis(keys, policies=policies, names=names)
     consensus = keys[organisations[0]].signing(KeyUse.CONSENSUS)
     founding = Founding(
         chain=genesis.chain, contracts=CONTRACTS, time_s=genesis.time_s, rows=tuple(genesis_rows(genesis))

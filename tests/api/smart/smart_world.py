@@ -23,7 +23,6 @@ from starlette.testclient import TestClient
 
 from salus.api.fhir.failures import Failure
 from salus.api.smart.app import Smart
-from salus.api.smart.outside import Fetch, fetch
 from salus.api.smart.settings import SmartSettings
 from salus.clinical.nhs_number import NhsNumber
 from salus.contracts.provisions import RoleClass
@@ -36,6 +35,7 @@ from salus.node.services.accounts import AccountId
 from salus.node.services.apps import App, AppKind, NewApp, Registered
 from salus.node.services.enrol import enrol
 from salus.node.services.grants import challenge_of
+from salus.node.services.outside_sign_in import Fetch, fetch
 from salus.testing.world import HOSPITAL, World, world
 
 ISSUER = "https://north.example"

@@ -175,5 +175,5 @@ def test_an_answer_is_of_the_browser_and_the_provider_that_began_and_counts_once
 def test_a_provider_that_is_not_configured_is_none(outside: Outside) -> None:
     browser = outside.browser()
     page = browser.get("/oauth/sign-in")
-    assert browser.post("/oauth/outside/evil", data=hidden(page)).status_code == 404
+    assert browser.post("/oauth/outside/evil", data=hidden(page)).status_code == 403
     assert "Sign in with CIS2" in page.text

@@ -25,7 +25,6 @@ from salus.api.exchange.authentication import Authentication
 from salus.api.exchange.bodies import BodyUnfit, discard_body, read_body, require_size
 from salus.api.exchange.desk import Caller, Desk
 from salus.api.exchange.frames_response import FramesResponse
-from salus.api.exchange.pool import Pool
 from salus.api.exchange.settings import ExchangeSettings
 from salus.api.ledger.desk import LedgerDesk
 from salus.node.assemble import Node
@@ -35,6 +34,7 @@ from salus.node.http_signatures import SignedRequest
 from salus.node.ledger_answers import PATHS
 from salus.node.members import standing
 from salus.node.plain_answers import NOT_NOW, plain_body
+from salus.node.pool import Pool
 from salus.node.sealed_bodies import ASK_PATH, STREAM_PATH
 
 STATUS_PATH: Final = "/exchange/1/status"

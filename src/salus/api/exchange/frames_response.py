@@ -16,7 +16,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from salus.api.exchange.pool import Pool
+from salus.node.pool import Pool
 from salus.node.sealed_streams import Frame, frame_head
 
 FRAME_S: Final = 30.0

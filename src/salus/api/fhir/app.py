@@ -20,7 +20,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from salus.api.exchange.pool import Pool
 from salus.api.fhir.bodies import read_body
 from salus.api.fhir.bulk import NDJSON
 from salus.api.fhir.call import NOBODY, Call, Gate, Interaction, Reply, Server
@@ -37,6 +36,7 @@ from salus.node.answer import plainly
 from salus.node.assemble import Node
 from salus.node.bearers import Bearers
 from salus.node.errors import NotNow, Refused
+from salus.node.pool import Pool
 from salus.node.sealed_rows import SealedRows
 from salus.node.services.deposit_together import Depositor
 from salus.node.services.exports import Exports

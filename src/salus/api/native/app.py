@@ -16,7 +16,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from salus.api.exchange.pool import Pool
 from salus.api.fhir import openapi
 from salus.api.fhir.bodies import read_body
 from salus.api.fhir.failures import Failure
@@ -31,6 +30,7 @@ from salus.node.answer import plainly
 from salus.node.assemble import Node
 from salus.node.errors import Busy, NotNow, Refusal, Refused
 from salus.node.plain_answers import NOT_NOW, RETRY_AFTER_S, plain_body
+from salus.node.pool import Pool
 
 THREADS: Final = 4
 WAITING_MAX: Final = 32

@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from salus.api.exchange.pool import Pool
 from salus.api.smart import authorization, discovery, pages
 from salus.api.smart.access import Gate
 from salus.api.smart.answers import ANY_ORIGIN, OAuthFailure, as_json, failed, pairs_once, read_form
@@ -20,7 +19,6 @@ from salus.api.smart.authorization import Asked, SentBack
 from salus.api.smart.browsers import Browser, Browsers
 from salus.api.smart.client_authentication import ClientAuthentication
 from salus.api.smart.desk import Desk, Manager
-from salus.api.smart.outside import Fetch, OutsideSignIn, fetch
 from salus.api.smart.pages import Pages
 from salus.api.smart.settings import SmartSettings
 from salus.api.smart.signing_keys import SigningKeys
@@ -29,10 +27,12 @@ from salus.node.answer import plainly
 from salus.node.assemble import Node
 from salus.node.bearers import Bearers
 from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.pool import Pool
 from salus.node.sealed_rows import SealedRows
 from salus.node.services.accounts import Accounts
 from salus.node.services.apps import Apps
 from salus.node.services.grants import Grants
+from salus.node.services.outside_sign_in import Fetch, OutsideSignIn, fetch
 
 SIGN_IN_PATH: Final = "/oauth/sign-in"
 PATIENT_PATH: Final = "/oauth/patient"
@@ -70,7 +70,12 @@ class Smart:
         self._browsers = Browsers(node, bearers, issuer=settings.issuer)
         self.desk = Desk(node, settings, apps=self.apps, accounts=self.accounts, grants=self.grants, bearers=bearers)
         self._manager = Manager(apps=self.apps, accounts=self.accounts, grants=self.grants)
-        self._outside = OutsideSignIn(node, settings, fetching=fetching)
+        self._outside = OutsideSignIn(
+            node,
+            settings.providers,
+            back=lambda name: settings.at(f"/oauth/outside/{name}/back"),
+            fetching=fetching,
+        )
         self._pool = Pool(THREADS, waiting_max=WAITING_MAX)
 
     def routes(self, fhir_prefixes: Sequence[str]) -> list[Route]:

@@ -18,18 +18,10 @@ from salus.api.smart.authorization import Asked
 from salus.node.assemble import Node
 from salus.node.bearers import Bearer, BearerKind, Bearers
 from salus.node.services.accounts import AccountId
+from salus.node.services.outside_sign_in import Begun
 
 COOKIE: Final = "__Host-salus"
 BROWSER_S: Final = 3600
-
-
-class Outside(msgspec.Struct, frozen=True, array_like=True):
-    """A sign-in at an outside provider that has begun."""
-
-    provider: str
-    state: str
-    nonce: str
-    verifier: str
 
 
 class BrowserState(msgspec.Struct, frozen=True, array_like=True):
@@ -47,7 +39,7 @@ class BrowserState(msgspec.Struct, frozen=True, array_like=True):
     level: str = ""
     asked: tuple[Asked, ...] = ()
     patient: bytes = b""
-    outside: tuple[Outside, ...] = ()
+    outside: tuple[Begun, ...] = ()
 
     def __repr__(self) -> str:
         """Hide all of it."""

@@ -19,9 +19,9 @@ from joserfc.jwk import KeySet
 from salus.api.smart.answers import BASIC, OAuthFailure
 from salus.node.assemble import Node
 from salus.node.services.apps import App, AppKind, Apps
+from salus.node.services.outside_sign_in import ASSERTION_TYPE
 from salus.node.tallies import Counted, Tally, count
 
-ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ALGORITHMS: Final = ("RS384", "RS512", "ES384", "EdDSA", "Ed25519")
 """What SMART asks for, what the NHS signs with, and Ed25519 under its two names."""
 ASSERTION_BYTES_MAX: Final = 8192

@@ -30,7 +30,3 @@ class SmartSettings:
     def at(self, path: str) -> str:
         """Return the whole address of an endpoint."""
         return self.issuer + path
-
-    def provider(self, name: str) -> SignInProvider | None:
-        """Return a provider by its name; None for no such one."""
-        return next((each for each in self.providers if each.name == name), None)

@@ -13,6 +13,7 @@ import hmac
 import secrets
 import unicodedata
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Annotated, Final, NewType, Self
 
 import msgspec
@@ -32,10 +33,11 @@ from salus.ledger.state import Reader
 from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
-from salus.node.people import NOBODY, OpenSession, Person, open_session
+from salus.node.people import NOBODY, HeldSession, OpenSession, Person, held, open_session
 from salus.node.sealed_rows import SealedRows
 from salus.node.services.enrol import custodian_held_key
 from salus.node.services.identify import check_patient_session, check_session, staff_certificate
+from salus.node.services.respond import Login
 from salus.node.tallies import Counted, Tally, count
 
 AccountId = NewType("AccountId", bytes)
@@ -103,6 +105,28 @@ class Patient(msgspec.Struct, frozen=True, array_like=True, tag=2):
         return "Patient(…)"
 
 
+class Operator(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """An operator of this node: keeps it running, votes with its organisation's key, and asks for no record."""
+
+
+class Capacity(StrEnum):
+    """As what somebody comes to pages for people."""
+
+    PATIENT = "patient"
+    CLINICIAN = "clinician"
+    OFFICER = "officer"
+    OPERATOR = "operator"
+    OTHER = "other"
+
+
+_CAPACITIES: Final = {
+    RoleClass.PATIENT_SIDE: Capacity.PATIENT,
+    RoleClass.CLINICAL: Capacity.CLINICIAN,
+    RoleClass.PHARMACY: Capacity.CLINICIAN,
+    RoleClass.OFFICER: Capacity.OFFICER,
+}
+
+
 class Account(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """An account.
 
@@ -115,7 +139,7 @@ class Account(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=120)]
-    acts_as: Staff | Patient
+    acts_as: Staff | Patient | Operator
     signs_in_as: str = ""
     passwords: tuple[Password, ...] = ()
     providers: tuple[tuple[str, str], ...] = ()
@@ -136,8 +160,17 @@ class Account(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
     @property
     def role_class(self) -> RoleClass:
-        """In which capacity this account asks."""
+        """In which capacity this account asks. Raises Refused (ACCOUNT_UNFIT): an operator asks for nothing."""
+        if isinstance(self.acts_as, Operator):
+            raise Refused(Refusal.ACCOUNT_UNFIT, "an operator asks for no records: sign in as somebody else")
         return self.acts_as.role_class if isinstance(self.acts_as, Staff) else RoleClass.PATIENT_SIDE
+
+    @property
+    def capacity(self) -> Capacity:
+        """As what its owner comes to pages for people."""
+        if isinstance(self.acts_as, Operator):
+            return Capacity.OPERATOR
+        return _CAPACITIES.get(self.role_class, Capacity.OTHER)
 
 
 @dataclass(frozen=True)
@@ -194,6 +227,10 @@ class Accounts:
             self._require_patient(reader, pseudonym)
         return self._insert(Account(name, Patient(pseudonym)))
 
+    def add_operator(self, *, name: str) -> AccountId:
+        """Make an account for an operator of this node."""
+        return self._insert(Account(name, Operator()))
+
     def find(self, account: bytes) -> Account | None:
         """Return an account; None when there is none any more."""
         with self._node.vault.database.reading() as connection:
@@ -214,6 +251,7 @@ class Accounts:
             if not connection.execute(delete(schema.accounts).where(schema.accounts.c.account == account)).rowcount:
                 raise Refused(Refusal.ACCOUNT_UNFIT, "expected the id of an account: salus account list shows them")
             connection.execute(delete(schema.sign_ins).where(schema.sign_ins.c.account == account))
+            connection.execute(delete(schema.passkeys).where(schema.passkeys.c.account == account))
             connection.execute(delete(schema.bearers).where(schema.bearers.c.grant.in_(grants)))
             connection.execute(delete(schema.grants).where(schema.grants.c.account == account))
 
@@ -285,13 +323,32 @@ class Accounts:
             session = open_session(
                 SigningKey.from_seed(acts_as.seed), acts_as.certificate, custodian=here, from_s=now_s
             )
-        elif acts_as.sessions:
+        elif isinstance(acts_as, Patient) and acts_as.sessions:
             session = OpenSession(SigningKey.from_seed(acts_as.seed), acts_as.sessions[0], NOBODY)
         else:
-            key = custodian_held_key(self._node, Pseudonym(acts_as.pseudonym))
+            key = custodian_held_key(self._node, account.pseudonym)
             session = open_session(key, NOBODY, custodian=here, from_s=now_s)
         self.footing_of(account, session)
         return session
+
+    def hold(self, account: Account) -> tuple[HeldSession, ...]:
+        """Open a session with this organisation, to be kept sealed; an operator, who asks nothing, has none.
+
+        Raises:
+            Refused: nothing that the account acts by stands.
+        """
+        if isinstance(account.acts_as, Operator):
+            return ()
+        return (held(self.session_of(account), self._node.organisation, account.pseudonym),)
+
+    def require_held(self, account: Account, sessions: tuple[HeldSession, ...]) -> None:
+        """Raise Refused unless what somebody acts by who is signed in stands at this moment (R3)."""
+        if not isinstance(account.acts_as, Operator):
+            self.footing_of(account, sessions[0].opened)
+
+    def login_of(self, account: Account, session: HeldSession) -> Login:
+        """Return as whom an account's owner asks this organisation for records."""
+        return Login(session.opened, account.role_class, PURPOSES[account.role_class])
 
     def footing_of(self, account: Account, session: OpenSession) -> Footing:
         """Return on what a session rests. Raises Refused: it is not certified by whom it should be."""

@@ -40,6 +40,7 @@ KEPT: Final = (
     schema.apps,
     schema.accounts,
     schema.sign_ins,
+    schema.passkeys,
     schema.roster_members,
 )
 """The identity map is not among them: it is rebuilt from what is sealed (DESIGN §3)."""

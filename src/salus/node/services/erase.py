@@ -58,6 +58,7 @@ _OF_A_RELATIONSHIP = (
     schema.notices,
     schema.accounts,
     schema.sign_ins,
+    schema.passkeys,
     schema.grants,
     schema.bearers,
     schema.subscriptions,

@@ -1,4 +1,4 @@
-"""Signing in at an outside OpenID Connect provider: this node as a relying party (OpenID Connect Core 3.1).
+"""Outside sign-in: at an OpenID Connect provider, with this node as a relying party (OpenID Connect Core 3.1).
 
 Promises: code flow with PKCE, state and nonce, each of one browser and used once; the answer has to name the issuer
 that was asked, and the ID token to be signed by a key that the operator's address of it has, for this node, now; an
@@ -8,7 +8,7 @@ identity level that is not good enough here lets nobody in.
 import hmac
 import secrets
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,21 +21,28 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
 
-from salus.api.smart.answers import OAuthFailure
-from salus.api.smart.browsers import Outside
-from salus.api.smart.client_authentication import ASSERTION_TYPE
-from salus.api.smart.settings import SmartSettings
 from salus.node.assemble import Node
 from salus.node.config import SignInProvider, read_secret
-from salus.node.errors import NotNow
+from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.services.grants import challenge_of
 
+ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA", "Ed25519")
 ANSWER_S: Final = 5.0
 ASSERTION_S: Final = 60
 ANSWER_BYTES_MAX: Final = 262_144
 SLACK_S: Final = 30
 TOKEN_AGE_S_MAX: Final = 600
+
+
+class Begun(msgspec.Struct, frozen=True, array_like=True):
+    """A sign-in at a provider that has begun, as the browser's session remembers it."""
+
+    provider: str
+    state: str
+    nonce: str
+    verifier: str
+
 
 Fetch = Callable[[str, dict[str, str] | None], bytes]
 """GETs an address, or POSTs a form to it; returns the body of a 200. Raises NotNow."""
@@ -80,18 +87,30 @@ def _trusted() -> ssl.SSLContext:
 class OutsideSignIn:
     """Sends people to providers, and reads what they come back with."""
 
-    def __init__(self, node: Node, settings: SmartSettings, *, fetching: Fetch) -> None:
-        """Read by what this node shows itself to them. Raises SettingsUnfit."""
+    def __init__(
+        self,
+        node: Node,
+        providers: Sequence[SignInProvider],
+        *,
+        back: Callable[[str], str],
+        fetching: Fetch = fetch,
+    ) -> None:
+        """Read by what this node shows itself to them. Raises SettingsUnfit.
+
+        Args:
+            back: the address to which a provider of that name sends people back.
+        """
         self._node = node
-        self._settings = settings
+        self._providers = {each.name: each for each in providers}
+        self._back = back
         self._fetch = fetching
-        files = {each.name: each.key or each.secret for each in settings.providers}
+        files = {each.name: each.key or each.secret for each in providers}
         self._secrets = {name: read_secret(Path(file)) for name, file in files.items() if file}
 
-    def begin(self, name: str) -> tuple[Outside, str]:
-        """Return what to remember of a sign-in that begins, and where the browser goes. Raises OAuthFailure."""
+    def begin(self, name: str) -> tuple[Begun, str]:
+        """Return what to remember of a sign-in that begins, and where the browser goes. Raises Refused."""
         provider = self._require(name)
-        begun = Outside(name, *(secrets.token_urlsafe(32) for _ in range(3)))
+        begun = Begun(name, *(secrets.token_urlsafe(32) for _ in range(3)))
         asked = {
             "response_type": "code",
             "client_id": provider.client_id,
@@ -105,7 +124,7 @@ class OutsideSignIn:
         joint = "&" if "?" in provider.authorization_endpoint else "?"
         return begun, provider.authorization_endpoint + joint + urlencode(asked)
 
-    def finish(self, name: str, begun: tuple[Outside, ...], fields: dict[str, str]) -> Who:
+    def finish(self, name: str, begun: tuple[Begun, ...], fields: dict[str, str]) -> Who:
         """Return who it is.
 
         1. It is the sign-in that this browser began, at this provider (RFC 9207: no other's answer).
@@ -114,7 +133,7 @@ class OutsideSignIn:
         4. The provider knows the person well enough.
 
         Raises:
-            OAuthFailure: it is not.
+            Refused: SIGN_IN_UNFIT, it is not.
             NotNow: the provider does not answer.
         """
         provider = self._require(name)
@@ -130,7 +149,7 @@ class OutsideSignIn:
             raise _unfit(f"{provider.title} does not know you well enough for this yet")
         return Who(provider.issuer, claims["sub"], level)
 
-    def _claims(self, provider: SignInProvider, begun: Outside, code: str) -> dict[str, Any]:
+    def _claims(self, provider: SignInProvider, begun: Begun, code: str) -> dict[str, Any]:
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -164,7 +183,7 @@ class OutsideSignIn:
         signed = jwt.encode({"alg": "RS512"}, claims, key, algorithms=["RS512"])
         return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": signed}
 
-    def _require_current(self, provider: SignInProvider, begun: Outside, claims: dict[str, Any]) -> None:
+    def _require_current(self, provider: SignInProvider, begun: Begun, claims: dict[str, Any]) -> None:
         now_s = self._node.clock()
         audience, expires, issued = claims.get("aud"), claims.get("exp"), claims.get("iat")
         is_fit = (
@@ -183,18 +202,14 @@ class OutsideSignIn:
             raise _unfit(f"{provider.title} answered for somebody or something else")
 
     def _require(self, name: str) -> SignInProvider:
-        provider = self._settings.provider(name)
-        if provider is None:
-            raise OAuthFailure("invalid_request", "there is no such provider here", status=404)
-        return provider
-
-    def _back(self, name: str) -> str:
-        return self._settings.at(f"/oauth/outside/{name}/back")
+        if name not in self._providers:
+            raise _unfit("there is no such provider here")
+        return self._providers[name]
 
 
 class _TokenAnswer(msgspec.Struct):
     id_token: str
 
 
-def _unfit(words: str) -> OAuthFailure:
-    return OAuthFailure("access_denied", words, status=403)
+def _unfit(words: str) -> Refused:
+    return Refused(Refusal.SIGN_IN_UNFIT, words)

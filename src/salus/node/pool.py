@@ -18,7 +18,7 @@ class Pool:
     """
 
     def __init__(self, threads: int, *, waiting_max: int) -> None:
-        self.executor = ThreadPoolExecutor(threads, thread_name_prefix="exchange")
+        self.executor = ThreadPoolExecutor(threads, thread_name_prefix="answering")
         self._room = threads + waiting_max
 
     async def run(self, work: Callable[[], T]) -> T:

@@ -1,0 +1,206 @@
+"""Passkeys: by which people sign in to a node's portal (WebAuthn Level 3), each on a device of theirs.
+
+They sign in and nothing else: the keys that act on the ledger open on another page, of another origin. Promises: a
+passkey counts for this portal's address only, with the person present and verified; what it was asked is asked once;
+what is kept of one is a keyed hash of its id, and its public key, sealed.
+"""
+
+import binascii
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import msgspec
+from fido2.server import Fido2Server
+from fido2.utils import websafe_decode, websafe_encode
+from fido2.webauthn import (
+    AttestedCredentialData,
+    PublicKeyCredentialRpEntity,
+    PublicKeyCredentialUserEntity,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
+from msgspec import Meta
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from salus.ledger.encoding import decoder
+from salus.ledger.identifiers import Pseudonym
+from salus.node import schema
+from salus.node.assemble import Node
+from salus.node.errors import Refusal, Refused
+from salus.node.sealed_rows import SealedRows
+from salus.node.services.accounts import AccountId
+from salus.node.tallies import Counted, Tally, count
+
+PASSKEYS_MAX: Final = 20
+CHALLENGE_BYTES: Final = 32
+TRIES_FROM_MAX: Final = 200
+TRIES_S: Final = 900
+_TABLE: Final = "passkey"
+
+
+class Passkey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A passkey of an account.
+
+    Args:
+        name: what its owner calls the device.
+        credential: its id and public key, as WebAuthn has them (6.5.2).
+        made_s: Unix seconds.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=80)]
+    credential: bytes
+    made_s: int
+
+    def __repr__(self) -> str:
+        """Hide whose it is."""
+        return "Passkey(…)"
+
+
+@dataclass(frozen=True)
+class KeptPasskey:
+    """A passkey with the keyed hash under which it is kept."""
+
+    lookup: bytes
+    passkey: Passkey
+
+
+_PASSKEY = decoder(Passkey)
+
+
+class Passkeys:
+    """The passkeys of one portal."""
+
+    def __init__(self, node: Node, rows: SealedRows, *, host: str, origin: str, title: str) -> None:
+        self._node = node
+        self._rows = rows
+        rp = PublicKeyCredentialRpEntity(name=title, id=host)
+        self._server = Fido2Server(rp, verify_origin=lambda came_from: came_from == origin)
+
+    def of(self, account: AccountId) -> list[KeptPasskey]:
+        """Return an account's passkeys, the oldest first."""
+        columns = schema.passkeys.c
+        with self._node.vault.database.reading() as connection:
+            rows = connection.execute(select(schema.passkeys).where(columns.account == account)).all()
+        found = [KeptPasskey(row.lookup, self._opened(row.lookup, row.sealed)) for row in rows]
+        return sorted(found, key=lambda each: (each.passkey.made_s, each.lookup))
+
+    def ask_new(self, account: AccountId, *, name: str, challenge: bytes) -> dict[str, object]:
+        """Return what a browser makes a passkey from (WebAuthn 5.4), bound to this challenge."""
+        known = [AttestedCredentialData(each.passkey.credential) for each in self.of(account)]
+        handle = self._rows.lookup("passkey-user", account)
+        options, _ = self._server.register_begin(
+            PublicKeyCredentialUserEntity(name=name, id=handle, display_name=name),
+            known,
+            resident_key_requirement=ResidentKeyRequirement.REQUIRED,
+            user_verification=UserVerificationRequirement.REQUIRED,
+            challenge=challenge,
+        )
+        return dict(options)
+
+    def add(self, account: AccountId, answer: object, *, challenge: bytes, name: str, pseudonym: Pseudonym) -> None:
+        """Keep the passkey that a browser made.
+
+        Args:
+            pseudonym: of the patient whose account it is; empty for staff.
+
+        Raises:
+            Refused: SIGN_IN_UNFIT, it is not what was asked for; TOO_MANY.
+        """
+        if len(self.of(account)) >= PASSKEYS_MAX:
+            raise Refused(Refusal.TOO_MANY, f"expected at most {PASSKEYS_MAX} passkeys: remove one first")
+        try:
+            made = self._server.register_complete(_asked(challenge), _mapping(answer)).credential_data
+        except (ValueError, KeyError, TypeError) as error:
+            raise _unfit() from error
+        assert made is not None, "a registration has its credential"
+        lookup = self._rows.lookup(_TABLE, made.credential_id)
+        row = {
+            "lookup": lookup,
+            "account": account,
+            "pseudonym": pseudonym,
+            "sealed": self._rows.seal(_TABLE, lookup, Passkey(name, bytes(made), self._node.clock())),
+        }
+        try:
+            with self._node.vault.database.writing() as connection:
+                connection.execute(insert(schema.passkeys).values(row))
+        except IntegrityError as error:
+            raise _unfit() from error
+
+    def ask(self, *, challenge: bytes) -> dict[str, object]:
+        """Return what a browser signs with any passkey of this portal (WebAuthn 5.5); it names nobody."""
+        options, _ = self._server.authenticate_begin(
+            user_verification=UserVerificationRequirement.REQUIRED, challenge=challenge
+        )
+        return dict(options)
+
+    def sign_in(self, answer: object, *, challenge: bytes, address: str) -> AccountId:
+        """Return whose passkey has signed the challenge.
+
+        Raises:
+            Refused: SIGN_IN_UNFIT, with the same words whatever was wrong; TOO_MANY from one address.
+            NotNow: the try cannot be counted at this moment.
+        """
+        from_there = self._rows.lookup("address", address)
+        tried = count(
+            self._node,
+            Tally.SIGN_INS_FROM,
+            who=from_there,
+            what=challenge,
+            now_s=self._node.clock(),
+            within_s=TRIES_S,
+            most=TRIES_FROM_MAX,
+        )
+        if tried is Counted.TOO_MANY:
+            raise Refused(Refusal.TOO_MANY, f"expected fewer tries in {TRIES_S // 60} minutes: wait")
+        found = self._find(answer)
+        if found is None:
+            raise _unfit()
+        account, passkey = found
+        try:
+            known = [AttestedCredentialData(passkey.credential)]
+            self._server.authenticate_complete(_asked(challenge), known, _mapping(answer))
+        except (ValueError, KeyError, TypeError) as error:
+            raise _unfit() from error
+        return account
+
+    def remove(self, account: AccountId, lookup: bytes) -> None:
+        """Forget one of an account's passkeys; another's, or none, is left as it is."""
+        columns = schema.passkeys.c
+        with self._node.vault.database.writing() as connection:
+            connection.execute(delete(schema.passkeys).where((columns.lookup == lookup) & (columns.account == account)))
+
+    def _find(self, answer: object) -> tuple[AccountId, Passkey] | None:
+        try:
+            named = msgspec.convert(answer, _Answer).rawId
+            lookup = self._rows.lookup(_TABLE, websafe_decode(named))
+        except (msgspec.ValidationError, binascii.Error):
+            return None
+        with self._node.vault.database.reading() as connection:
+            row = connection.execute(select(schema.passkeys).where(schema.passkeys.c.lookup == lookup)).one_or_none()
+        return None if row is None else (AccountId(row.account), self._opened(row.lookup, row.sealed))
+
+    def _opened(self, lookup: bytes, sealed: bytes) -> Passkey:
+        found: Passkey = self._rows.open(_TABLE, lookup, sealed, _PASSKEY.decode)
+        return found
+
+
+class _Answer(msgspec.Struct):
+    """Of an answer what says which passkey it is of: the id, in base64url without padding."""
+
+    rawId: Annotated[str, Meta(max_length=2048)]  # noqa: N815  (WebAuthn's name)
+
+
+def _asked(challenge: bytes) -> dict[str, object]:
+    """What the library wants to know of what was asked."""
+    return {"challenge": websafe_encode(challenge), "user_verification": UserVerificationRequirement.REQUIRED}
+
+
+def _mapping(answer: object) -> dict[str, object]:
+    if not isinstance(answer, dict):
+        raise _unfit()
+    return answer
+
+
+def _unfit() -> Refused:
+    return Refused(Refusal.SIGN_IN_UNFIT, "this passkey does not open anything here: use another way to sign in")

@@ -1,0 +1,284 @@
+"""The portal as an application: each request becomes a call of a page, by whoever is signed in.
+
+Promises: what a person acts by is looked up at each request (R3); a page of another kind of person is not there; a form
+counts only from its own page; a failure says what to do and nothing about anybody.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import msgspec
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from salus.node.answer import plainly
+from salus.node.assemble import Node
+from salus.node.bearers import Bearers
+from salus.node.config import SignInProvider
+from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.exchange import Peers
+from salus.node.pool import Pool
+from salus.node.sealed_rows import SealedRows
+from salus.node.services.accounts import Account, AccountId, Accounts
+from salus.node.services.outside_sign_in import Fetch, OutsideSignIn, fetch
+from salus.node.services.passkeys import Passkeys
+from salus.node.services.respond import Responder
+from salus.portal.assets import assets
+from salus.portal.call import Call, Page, Person, fields_once, local, read_query
+from salus.portal.pages import PAGES
+from salus.portal.rendering import KEPT_OUT, go
+from salus.portal.sessions import PortalSession, PortalState, Sessions
+from salus.portal.settings import PortalSettings
+from salus.portal.uploads import Upload, read_form
+
+THREADS: Final = 8
+WAITING_MAX: Final = 64
+KEPT_S: Final = 31_536_000
+SIGN_IN: Final = "/sign-in"
+STRANGER: Final = PortalState("")
+
+log = structlog.get_logger("salus.portal")
+
+
+class Portal:
+    """What the pages of one node's portal share."""
+
+    def __init__(
+        self,
+        node: Node,
+        settings: PortalSettings,
+        *,
+        peers: Peers,
+        providers: Sequence[SignInProvider] = (),
+        fetching: Fetch = fetch,
+    ) -> None:
+        rows = SealedRows(node.vault, node.chain)
+        self.node = node
+        self.settings = settings
+        self.peers = peers
+        self.title = node.title()
+        self.providers = tuple(providers)
+        self.responder = Responder(node)
+        self.accounts = Accounts(node, rows)
+        self.passkeys = Passkeys(node, rows, host=settings.host, origin=settings.origin, title=settings.service_name)
+        self.sessions = Sessions(node, Bearers(node, rows), origin=settings.origin)
+        self.outside = OutsideSignIn(
+            node, providers, back=lambda name: f"{settings.origin}/sign-in/with/{name}/back", fetching=fetching
+        )
+        self._threads = Pool(THREADS, waiting_max=WAITING_MAX)
+
+    def close(self) -> None:
+        """Let running work finish."""
+        self._threads.close()
+
+    def app(self) -> Starlette:
+        """Return the application."""
+        routes = [route for page in PAGES for route in self._routes(page)]
+        return Starlette(
+            routes=[
+                Route("/assets/{stamp}/{name:path}", _asset, methods=["GET"]),
+                Route("/theme.css", self._theme, methods=["GET"]),
+                *routes,
+                Route("/{anything:path}", self._nothing_here),
+            ]
+        )
+
+    def sign_in(
+        self,
+        response: Response,
+        account: AccountId,
+        known: Account,
+        before: PortalSession | None,
+        *,
+        way: str,
+        level: str = "",
+        agent: str = "",
+    ) -> None:
+        """Begin a session as an account, under a new cookie: one that was planted before opens nothing.
+
+        Args:
+            before: what is known of the browser; of it the language stays.
+            way: by what the person signed in; level: how well an outside provider knows them, in its words.
+
+        Raises:
+            Refused: what the account acts by does not stand.
+        """
+        fresh = PortalState("", language=before.state.language if before else "en")
+        known_of_it = msgspec.structs.replace(
+            fresh,
+            account=account,
+            way=way,
+            level=level,
+            agent=agent,
+            signed_in_s=self.node.clock(),
+            held=self.accounts.hold(known),
+        )
+        self.sessions.begin(response, before, known_of_it)
+
+    def navigation(self, call: Call) -> list[dict[str, object]]:
+        """Return the menu of whoever is here."""
+        listed = [each for each in PAGES if each.listed and each.person is call.person]
+        return [
+            {"href": each.path, "text": call.words(each.listed), "current": call.location.startswith(each.path)}
+            for each in listed
+        ]
+
+    def _routes(self, page: Page) -> list[Route]:
+        routes = []
+        if page.show is not None:
+            routes.append(Route(page.path, self._handler(page, page.show, "GET"), methods=["GET"]))
+        if page.answer is not None:
+            routes.append(Route(page.path, self._handler(page, page.answer, "POST"), methods=["POST"]))
+        return routes
+
+    def _handler(
+        self, page: Page, handler: Callable[[Call], Response], method: str
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(http: Request) -> Response:
+            pairs: list[tuple[str, str]] = []
+            files: dict[str, Upload] = {}
+            try:
+                if method == "POST":
+                    pairs, files = await read_form(http, bytes_max=page.body_bytes_max, takes_files=page.takes_files)
+                form = fields_once(pairs)
+                return await self._threads.run(lambda: self._answered(http, page, handler, form, files))
+            except Refused as refused:
+                return self._problem(http, refused.words, status=400)
+            except NotNow:
+                return self._problem(http, "", status=503)
+
+        return answer
+
+    def _answered(
+        self,
+        http: Request,
+        page: Page,
+        handler: Callable[[Call], Response],
+        form: dict[str, str],
+        files: dict[str, Upload],
+    ) -> Response:
+        """Answer one request.
+
+        1. Find the session; a browser that is new here gets one, so that forms can carry its token.
+        2. Who is signed in acts by something that stands at this moment (R3); the page is for such a person.
+        3. A form is this session's own.
+        4. Do it.
+        """
+        fresh = Response()
+        with plainly():
+            session = self.sessions.find(http)  # 1
+            if session is None and page.person is Person.ANYBODY:
+                session = self.sessions.begin(fresh, None, STRANGER)
+            account = self._standing(session)  # 2
+            call = _call(self, http, session, account, form=form, files=files)
+            if page.person is not Person.ANYBODY:
+                if account is None:
+                    return self._to_sign_in(http, session)
+                if page.person not in (Person.SIGNED_IN, call.person):
+                    return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
+            try:
+                if http.method == "POST":
+                    self.sessions.require_form(http, session, form)  # 3
+                response = handler(call)  # 4
+            except Refused as refused:
+                return _refused(call, refused)
+            except NotNow:
+                return call.page("layouts/not_now.html", title=call.words("Sorry, there is a problem"), status=503)
+        response.raw_headers.extend(each for each in fresh.raw_headers if each[0] == b"set-cookie")
+        return response
+
+    def _standing(self, session: PortalSession | None) -> Account | None:
+        """Return the account that is signed in, if what it acts by stands; else end the session."""
+        if session is None or not session.account:
+            return None
+        account = self.accounts.find(session.account)
+        try:
+            if account is not None:
+                self.accounts.require_held(account, session.state.held)
+        except Refused as refused:
+            log.info("portal.ended", refusal=refused.refusal)
+            account = None
+        if account is None:
+            self.sessions.drop(session)
+        return account
+
+    def _to_sign_in(self, http: Request, session: PortalSession | None) -> Response:
+        response = go(SIGN_IN)
+        wanted = http.url.path if http.method == "GET" else ""
+        old = session if session is not None and not session.account else None
+        notice = "ended" if session is not None and session.account else ""
+        before = old.state if old is not None else STRANGER
+        wanted = local(wanted) if wanted else ""
+        self.sessions.begin(response, old, msgspec.structs.replace(before, next=wanted, notice=notice))
+        return response
+
+    def _problem(self, http: Request, words: str, *, status: int) -> Response:
+        call = _call(self, http, None, None)
+        if status == 503:
+            return call.page("layouts/not_now.html", title=call.words("Sorry, there is a problem"), status=503)
+        return call.page(
+            "layouts/refused.html", title=call.words("There is a problem"), words_of_it=words, status=status
+        )
+
+    async def _nothing_here(self, http: Request) -> Response:
+        def missing() -> Response:
+            session = self.sessions.find(http)
+            call = _call(self, http, session, self._standing(session))
+            return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
+
+        try:
+            return await self._threads.run(missing)
+        except NotNow:
+            return self._problem(http, "", status=503)
+
+    async def _theme(self, _http: Request) -> Response:
+        return Response(self.settings.theme, headers=KEPT_OUT, media_type="text/css")
+
+
+def _call(
+    portal: Portal,
+    http: Request,
+    session: PortalSession | None,
+    account: Account | None,
+    *,
+    form: dict[str, str] | None = None,
+    files: dict[str, Upload] | None = None,
+) -> Call:
+    return Call(
+        portal,
+        session,
+        account,
+        location=http.url.path,
+        path=http.path_params,
+        query=read_query(http),
+        form=form or {},
+        files=files or {},
+        address=http.client.host if http.client is not None else "",
+        agent=http.headers.get("user-agent", "")[:200],
+        is_fragment=http.headers.get("hx-request") == "true",
+    )
+
+
+def _refused(call: Call, refused: Refused) -> Response:
+    status = 429 if refused.refusal is Refusal.TOO_MANY else 403
+    log.info("portal.refused", refusal=refused.refusal, number=refused.number)
+    title = call.words("There is a problem")
+    return call.page("layouts/refused.html", title=title, words_of_it=refused.words, status=status)
+
+
+async def _asset(http: Request) -> Response:
+    found = assets().files.get(http.path_params["name"])
+    if found is None:
+        return Response(status_code=404, headers=KEPT_OUT)
+    headers = {
+        "cache-control": f"public, max-age={KEPT_S}, immutable",
+        "vary": "accept-encoding",
+        "x-content-type-options": "nosniff",
+        "cross-origin-resource-policy": "same-origin",
+    }
+    if "gzip" in http.headers.get("accept-encoding", ""):
+        return Response(found.compressed, headers={**headers, "content-encoding": "gzip"}, media_type=found.media_type)
+    return Response(found.plain, headers=headers, media_type=found.media_type)

@@ -1,0 +1,206 @@
+"""A call: one request for a page, with whoever makes it; and a page, a row of the route table.
+
+Each page is a file in the folder of the person it is for: it reads what was asked, calls one service, has a presenter
+choose words and links, and renders its template.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from salus.node.services.accounts import Account, Capacity
+from salus.node.services.respond import Login
+from salus.portal.rendering import go, rendered
+from salus.portal.sessions import PortalSession
+from salus.portal.settings import BODY_BYTES_MAX
+from salus.portal.uploads import Upload
+from salus.portal.words import LANGUAGES, Words, words_of
+
+if TYPE_CHECKING:
+    from salus.portal.app import Portal
+
+_LOCAL: Final = re.compile(r"/(?:[A-Za-z0-9_.~-]+(?:/[A-Za-z0-9_.~-]+)*)?/?(?:\?[A-Za-z0-9_.~=&%+-]*)?")
+
+
+class Person(Enum):
+    """For whom a page is."""
+
+    ANYBODY = "anybody"
+    SIGNED_IN = "signed-in"
+    PATIENT = "patient"
+    CLINICIAN = "clinician"
+    OFFICER = "officer"
+    OPERATOR = "operator"
+
+
+HOMES: Final = {
+    Person.PATIENT: "/record",
+    Person.CLINICIAN: "/patients",
+    Person.OFFICER: "/reviews",
+    Person.OPERATOR: "/network",
+}
+
+
+def person_of(account: Account) -> Person:
+    """Return for which pages an account is; SIGNED_IN for one that has none of its own."""
+    return Person.SIGNED_IN if account.capacity is Capacity.OTHER else Person(account.capacity.value)
+
+
+@dataclass(frozen=True)
+class Error:
+    """Something that a form's field has to be instead."""
+
+    field: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request.
+
+    Args:
+        path: the route's variables; query: of the address; form: what was posted, each field once.
+        files: what was uploaded, by field.
+        is_fragment: whether a script asks for a part of a page only.
+    """
+
+    portal: "Portal"
+    session: PortalSession | None
+    account: Account | None = field(repr=False)
+    location: str
+    path: Mapping[str, str]
+    query: Mapping[str, str] = field(repr=False)
+    form: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: Mapping[str, Upload] = field(default_factory=dict, repr=False)
+    address: str = ""
+    agent: str = ""
+    is_fragment: bool = False
+
+    @property
+    def words(self) -> Words:
+        """The reader's language."""
+        return words_of(self.session.state.language if self.session else "en")
+
+    @property
+    def signed_in(self) -> PortalSession:
+        """The session of whoever is signed in."""
+        assert self.session is not None, "the page is for people who are signed in"
+        return self.session
+
+    @property
+    def owner(self) -> Account:
+        """The account of whoever is signed in."""
+        assert self.account is not None, "the page is for people who are signed in"
+        return self.account
+
+    @property
+    def person(self) -> Person:
+        """Who is here."""
+        return Person.ANYBODY if self.account is None else person_of(self.account)
+
+    @property
+    def login(self) -> Login:
+        """As whom records of this organisation are asked for."""
+        return self.portal.accounts.login_of(self.owner, self.signed_in.state.held[0])
+
+    def page(
+        self,
+        template: str,
+        *,
+        title: str,
+        back: str = "",
+        errors: Sequence[Error] = (),
+        status: int = 200,
+        goes_to: str = "",
+        **view: object,
+    ) -> Response:
+        """Render a page.
+
+        Args:
+            title: of the page, unique among pages; its heading as well unless the template says otherwise.
+            back: where its back link leads; none without.
+            errors: what is wrong with the form that came; the page says so at its top and at each field.
+        """
+        state = self.session.state if self.session else None
+        words = self.words
+        known: dict[str, object] = {
+            "title": title,
+            "back": back,
+            "errors": list(errors),
+            "error_of": {each.field: each.words for each in errors},
+            "service": self.portal.settings.service_name,
+            "organisation": self.portal.title,
+            "language": words.language,
+            "other_languages": {code: name for code, name in LANGUAGES.items() if code != words.language},
+            "here": self.location,
+            "person": self.person.value,
+            "home": HOMES.get(self.person, "/"),
+            "name": self.account.name if self.account else "",
+            "navigation": self.portal.navigation(self),
+            "form": state.form if state else "",
+            "notice": self._taken_notice(),
+            "has_theme": bool(self.portal.settings.theme),
+            "gettext": words,
+            "_": words,
+            "ngettext": words.many,
+            "words": words,
+        }
+        return rendered(template, known | view, status=status if not errors else 400, goes_to=goes_to)
+
+    def go(self, path: str, *, notice: str = "", **known: object) -> Response:
+        """Send the browser to another page of ours, with something for that page to say at its top."""
+        if self.session is not None and (notice or known):
+            self.portal.sessions.change(self.session, notice=notice, **known)
+        return go(local(path))
+
+    def _taken_notice(self) -> str:
+        if self.session is None or not self.session.state.notice or self.is_fragment:
+            return ""
+        self.portal.sessions.change(self.session, notice="")
+        return self.session.state.notice
+
+
+Handler = Callable[[Call], Response]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A row of the route table.
+
+    Args:
+        show: what GET is answered with; answer: what POST is, or None.
+        is_listed: its title in the menu of its person's pages, in English, or empty.
+        body_bytes_max: of what is posted.
+        takes_files: whether its form may bring files.
+    """
+
+    path: str
+    person: Person
+    show: Handler | None
+    answer: Handler | None = None
+    listed: str = ""
+    body_bytes_max: int = BODY_BYTES_MAX
+    takes_files: bool = False
+
+
+def local(path: str) -> str:
+    """Return a path if it is one of ours, else the first page: no address from outside leads on (open redirects)."""
+    return path if _LOCAL.fullmatch(path) else "/"
+
+
+def fields_once(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return fields by name; of one that comes several times, all values with a line break between them."""
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return {name: "\n".join(values) for name, values in found.items()}
+
+
+def read_query(http: Request) -> dict[str, str]:
+    """Return the parameters of an address."""
+    return fields_once(http.query_params.multi_items())

@@ -1,0 +1,14 @@
+"""Every page there is: the route table."""
+
+from typing import Final
+
+from salus.portal.call import Page
+from salus.portal.pages import clinician, entrance, officer, operator, patient
+
+PAGES: Final[tuple[Page, ...]] = (
+    *entrance.PAGES,
+    *patient.PAGES,
+    *clinician.PAGES,
+    *officer.PAGES,
+    *operator.PAGES,
+)

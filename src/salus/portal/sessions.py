@@ -1,0 +1,166 @@
+"""Sessions: what is known of a person's browser between one page and the next, under a cookie that only names it.
+
+Promises: signing in gives a new cookie, so that one that was planted before is worth nothing; every form carries a
+token of this session; half an hour without a page, or twelve hours, end it; so do signing out here, signing out
+everywhere, and the end of whatever the person acts by (R3). Nothing of it is in an address.
+"""
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from salus.node.assemble import Node
+from salus.node.bearers import Bearer, BearerKind, Bearers
+from salus.node.errors import Refusal, Refused
+from salus.node.people import HeldSession
+from salus.node.services.accounts import AccountId
+from salus.node.services.outside_sign_in import Begun
+
+COOKIE: Final = "__Host-salus-portal"
+SIGNED_IN_S: Final = 12 * 3600
+IDLE_S: Final = 1_800
+STRANGER_S: Final = 3_600
+"""How long a browser that nobody has signed in with is remembered."""
+SEEN_EVERY_S: Final = 60
+"""How exactly it is known when a page was last asked for."""
+
+
+class PortalState(msgspec.Struct, frozen=True, array_like=True):
+    """What is known of a browser. Times in Unix seconds.
+
+    Args:
+        form: what every form of it carries.
+        language: in which it is spoken to.
+        account: who is signed in, or empty; way: by what; level: as an outside provider said it.
+        agent: what the browser says that it is, for the list of devices.
+        signed_in_s: when; seen_s: when it last asked for a page.
+        held: the sessions in which the person asks: the first is with this organisation.
+        begun: a sign-in that has begun elsewhere: one, or none.
+        challenge: of a passkey that was asked for, or empty.
+        next: the page to go to after signing in; a path of ours.
+        notice: what the next page says at its top; once.
+        answers: what was answered so far on the pages of one question each.
+    """
+
+    form: str
+    language: str = "en"
+    account: bytes = b""
+    way: str = ""
+    level: str = ""
+    agent: str = ""
+    signed_in_s: int = 0
+    seen_s: int = 0
+    held: tuple[HeldSession, ...] = ()
+    begun: tuple[Begun, ...] = ()
+    challenge: bytes = b""
+    next: str = ""
+    notice: str = ""
+    answers: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        """Hide all of it."""
+        return "PortalState(…)"
+
+
+@dataclass(frozen=True)
+class PortalSession:
+    """A browser that was here before."""
+
+    bearer: Bearer[PortalState]
+
+    @property
+    def state(self) -> PortalState:
+        """What is known of it."""
+        return self.bearer.value
+
+    @property
+    def account(self) -> AccountId:
+        """Who is signed in; empty for nobody."""
+        return AccountId(self.state.account)
+
+
+class Sessions:
+    """The sessions of one portal."""
+
+    def __init__(self, node: Node, bearers: Bearers, *, origin: str) -> None:
+        self._node = node
+        self._bearers = bearers
+        self._origin = origin
+
+    def find(self, http: Request) -> PortalSession | None:
+        """Return the session that a request is of; None for a browser that is new here, or was away for too long."""
+        found = self._bearers.find(BearerKind.PORTAL, http.cookies.get(COOKIE, ""), PortalState)
+        if found is None:
+            return None
+        now_s, state = self._node.clock(), found.value
+        if state.account and now_s - state.seen_s > IDLE_S:
+            self._bearers.drop(found.lookup)
+            return None
+        session = PortalSession(found)
+        return session if now_s - state.seen_s < SEEN_EVERY_S else self.change(session, seen_s=now_s)
+
+    def begin(self, response: Response, old: PortalSession | None, known: PortalState) -> PortalSession:
+        """Give a browser a new cookie and a new form token, and forget the one that it had; return what it has then."""
+        now_s = self._node.clock()
+        state = msgspec.structs.replace(known, form=secrets.token_urlsafe(16), seen_s=now_s)
+        if old is not None:
+            self._bearers.drop(old.bearer.lookup)
+        until_s = now_s + (SIGNED_IN_S if state.account else STRANGER_S)
+        of_whom = state.held[0].pseudonym if state.held else b""
+        token = self._bearers.issue(BearerKind.PORTAL, state, until_s=until_s, grant=state.account, pseudonym=of_whom)
+        response.set_cookie(COOKIE, token, path="/", secure=True, httponly=True, samesite="lax")
+        found = self._bearers.find(BearerKind.PORTAL, token, PortalState)
+        assert found is not None, "what was just made"
+        return PortalSession(found)
+
+    def drop(self, session: PortalSession) -> None:
+        """Forget a session."""
+        self._bearers.drop(session.bearer.lookup)
+
+    def change(self, session: PortalSession, **known: object) -> PortalSession:
+        """Remember something more; return the session as it is then."""
+        state = msgspec.structs.replace(session.state, **known)
+        self._bearers.replace(session.bearer, state)
+        bearer = session.bearer
+        return PortalSession(Bearer(bearer.lookup, bearer.grant, bearer.until_s, bearer.is_first, state))
+
+    def end(self, response: Response, session: PortalSession) -> None:
+        """Forget a browser; it is told to forget what it kept of our pages as well."""
+        self._bearers.drop(session.bearer.lookup)
+        response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+        response.headers["clear-site-data"] = '"cache", "storage"'
+
+    def others(self, session: PortalSession) -> list[PortalSession]:
+        """Return every session of the same account, this one included, the latest first."""
+        found = [PortalSession(each) for each in self._bearers.of(BearerKind.PORTAL, session.account, PortalState)]
+        return sorted(found, key=lambda each: (-each.state.signed_in_s, each.bearer.lookup))
+
+    def end_other(self, session: PortalSession, name: str) -> None:
+        """End one of the same account's sessions by its name; another's, or none, is left as it is."""
+        for each in self.others(session):
+            if hmac.compare_digest(self.name_of(each), name):
+                self._bearers.drop(each.bearer.lookup)
+
+    def end_all(self, account: AccountId) -> None:
+        """End every session of an account."""
+        for each in self._bearers.of(BearerKind.PORTAL, account, PortalState):
+            self._bearers.drop(each.lookup)
+
+    def name_of(self, session: PortalSession) -> str:
+        """Return how a form names a session of the same account: not what its cookie says."""
+        return session.bearer.lookup.hex()[:16]
+
+    def require_form(self, http: Request, session: PortalSession | None, form: dict[str, str]) -> PortalSession:
+        """Return the session whose own form this is. Raises Refused: anybody else made it (CSRF)."""
+        given = form.get("form", "").encode()
+        is_own = session is not None and hmac.compare_digest(given, session.state.form.encode())
+        comes_from = http.headers.get("origin", self._origin)
+        is_here = comes_from == self._origin and http.headers.get("sec-fetch-site", "same-origin") == "same-origin"
+        if session is None or not is_own or not is_here:
+            raise Refused(Refusal.FORM_UNFIT, "this form is not from this page, or it is too old: open it again")
+        return session

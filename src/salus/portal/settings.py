@@ -1,0 +1,30 @@
+"""What a portal is told: where it is, what it is called, who else signs people in."""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+BODY_BYTES_MAX: Final = 65_536
+"""Of a form; a page that takes files says its own bound."""
+
+
+@dataclass(frozen=True)
+class PortalSettings:
+    """Settings of one portal.
+
+    Args:
+        origin: as browsers know it, `https://records.example`, without a slash at its end.
+        service_name: what people call it.
+        signer: the signer page's origin; empty where people sign in assisted mode only.
+        theme: the text of a style sheet that comes after ours.
+    """
+
+    origin: str
+    service_name: str = "My health record"
+    signer: str = ""
+    theme: bytes = b""
+
+    @property
+    def host(self) -> str:
+        """The name that passkeys are bound to (WebAuthn's RP ID)."""
+        return urlsplit(self.origin).hostname or ""

@@ -1,0 +1,120 @@
+"""A hospital with a portal, a practice beside it, and four people who use the portal, on real parts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
+from pathlib import Path
+
+from starlette.responses import Response
+from starlette.testclient import TestClient
+
+from salus.clinical.fhir import FhirRejected
+from salus.contracts.provisions import RoleClass
+from salus.importers import NdjsonFiles, file_chart
+from salus.ledger.identifiers import Pseudonym
+from salus.node.assemble import Node
+from salus.node.people import certify_person
+from salus.node.services import enrol
+from salus.node.services.accounts import AccountId
+from salus.portal.app import Portal
+from salus.portal.sessions import COOKIE
+from salus.portal.settings import PortalSettings
+from salus.testing import population
+from salus.testing.population import story_patient
+from salus.testing.world import HOSPITAL, PRACTICE, World, world
+
+ORIGIN = "https://portal.example"
+PASSWORD = "a long enough password"
+SEED = 7
+NAMES = {HOSPITAL: population.HOSPITAL.name, PRACTICE: population.PRACTICE.name}
+TOKEN = re.compile(r'name="form" value="([^"]+)"')
+
+
+@dataclass
+class Hospital:
+    """The portal, and what stands behind it."""
+
+    made: World
+    portal: Portal
+    patient: Pseudonym
+    accounts: dict[str, AccountId] = field(default_factory=dict)
+
+    @property
+    def node(self) -> Node:
+        """The hospital's."""
+        return self.made.hospital
+
+    def client(self) -> Browser:
+        """A browser of somebody who was never here."""
+        return Browser(TestClient(self.portal.app(), base_url=self.portal.settings.origin, follow_redirects=False))
+
+    def signed_in(self, name: str) -> Browser:
+        """A browser in which one of the people has signed in, at no cost of passwords and tries."""
+        browser, response, account = self.client(), Response(), self.accounts[name]
+        known = self.portal.accounts.find(account)
+        assert known is not None
+        self.portal.sign_in(response, account, known, None, way="password")
+        cookie = SimpleCookie(response.headers["set-cookie"])[COOKIE]
+        browser.client.cookies.set(COOKIE, cookie.value, domain=self.portal.settings.host)
+        return browser
+
+
+class Browser:
+    """A browser without JavaScript: it follows links and posts forms that it has seen."""
+
+    def __init__(self, client: TestClient) -> None:
+        self.client = client
+        self.form = ""
+
+    def get(self, path: str, **fields: str) -> object:
+        """Ask for a page; its form token is remembered."""
+        came = self.client.get(path, headers={name.replace("_", "-"): value for name, value in fields.items()})
+        found = TOKEN.search(came.text)
+        self.form = found.group(1) if found else self.form
+        return came
+
+    def post(self, path: str, fields: dict[str, str], *, page: str = "", **more: object) -> object:
+        """Post a form of a page, by default the page at the same address."""
+        self.get(page or path)
+        return self.client.post(path, data={"form": self.form} | fields, headers={"origin": ORIGIN}, **more)
+
+
+@contextmanager
+def portal(folder: Path, *, origin: str = ORIGIN, **settings: object) -> Iterator[Hospital]:
+    """Start it: Eleanor has records at both; `eleanor`, `rao`, `officer` and `operator` can sign in."""
+    with world(folder, organisations=(HOSPITAL, PRACTICE), has_index=True, names=NAMES) as made:
+        pseudonym = load(made, folder)
+        node = made.hospital
+        opened = Portal(node, PortalSettings(origin, **settings), peers=made.peers(HOSPITAL))
+        here = Hospital(made, opened, pseudonym)
+        here.accounts["eleanor"] = opened.accounts.add_patient(pseudonym, name="Eleanor Moss")
+        here.accounts["rao"] = staff(here, "Dr Anita Rao", "Consultant", RoleClass.CLINICAL)
+        here.accounts["operator"] = opened.accounts.add_operator(name="Sam Operator")
+        for name, account in here.accounts.items():
+            opened.accounts.set_password(account, signs_in_as=name, password=PASSWORD)
+        yield here
+        opened.close()
+
+
+def staff(here: Hospital, name: str, role: str, role_class: RoleClass) -> AccountId:
+    """An account of somebody who works here."""
+    person = certify_person(here.node, name=name, role=role, registration=name, role_class=role_class)
+    return here.portal.accounts.add_staff(person, role_class, name=name)
+
+
+def load(made: World, folder: Path) -> Pseudonym:
+    """File the story's patient at both custodians; return her pseudonym at the hospital."""
+    person = story_patient(SEED)
+    for custodian, node in ((population.HOSPITAL, made.hospital), (population.PRACTICE, made.practice)):
+        path = folder / f"{custodian.ods}.ndjson"
+        path.write_bytes(b"\n".join(person.chart_at(custodian.ods).resources))
+        for chart in NdjsonFiles([path]).charts():
+            assert not isinstance(chart, FhirRejected), "the population is well formed"
+            file_chart(node, chart)
+    found = enrol.match(made.hospital, person.nhs_number, person.birth_date)
+    assert found is not None, "she was filed"
+    return found

@@ -1,0 +1,68 @@
+// Answers for the tests what the page's modules say, without a browser: one JSON object a line, one line back.
+//
+//   {"trust": "<trust file>", "now_s": 1750000000, "file": "<bundle in hexadecimal>"}   accept, or refuse CHECKLIST STEP
+//       with "claim": true   the claim of a bundle alone; with "says": true   what running the rules again came to
+//   {"public": "<hex>", "message": "<hex>", "signature": "<hex>", "rule": "zip215" | "plain"}
+//   {"tree": "<hex>", "request": {…}, "record": {…}}          the outcome and by which provision, as docs/spec has them
+import { createInterface } from "node:readline";
+
+const page = "../../../src/salus/portal/verifier/page";
+const { ascii } = await import(`${page}/bytes.js`);
+const { checkHistory, checkOutcome, checkRow, checkState, HISTORY_PROOF, OUTCOME_PROOF, SIGNED_STATE, STATE_PROOF } =
+  await import(`${page}/claims.js`);
+const { holds, holdsZip215 } = await import(`${page}/ed25519.js`);
+const { decode } = await import(`${page}/msgpack.js`);
+const { explain, outcome, PROVISION } = await import(`${page}/provisions.js`);
+const { Refusal, step } = await import(`${page}/refusal.js`);
+const { inside } = await import(`${page}/shapes.js`);
+const { readTrust } = await import(`${page}/trust.js`);
+const { verify } = await import(`${page}/verify.js`);
+
+const unhex = (text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+const EFFECTS = ["none", "deny", "permit"];
+const AT = step("bundle", 0);
+
+// The claims alone, as the golden proofs have them: files of outcomes and rows, and histories without receipts.
+const CLAIMS = new Map([
+  [1n, { shape: OUTCOME_PROOF, check: checkOutcome }],
+  [2n, { shape: STATE_PROOF, check: checkRow }],
+  [5n, { shape: HISTORY_PROOF, check: checkHistory }],
+]);
+
+async function checkClaim(file, trust, nowS) {
+  const items = decode(file);
+  const { shape, check } = CLAIMS.get(items[0]);
+  const [signed, claim] = [SIGNED_STATE(AT, items[2]), shape(AT, items[3])];
+  await check(await checkState(trust, signed, nowS), claim);
+}
+
+async function answer(asked) {
+  if ("signature" in asked) {
+    const rule = asked.rule === "plain" ? holds : holdsZip215;
+    return (await rule(unhex(asked.public), unhex(asked.message), unhex(asked.signature))) ? "accept" : "refuse";
+  }
+  if ("tree" in asked) {
+    const tree = inside(AT, PROVISION, unhex(asked.tree));
+    const request = { ...asked.request, person: unhex(asked.request.person) };
+    const record = { ...asked.record, ids: asked.record.ids.map(unhex) };
+    return `${EFFECTS[outcome(tree, request, record)]} ${explain(tree, request, record)}`.trim();
+  }
+  const trust = await readTrust(ascii(asked.trust));
+  if (asked.claim) {
+    await checkClaim(unhex(asked.file), trust, asked.now_s);
+    return "accept";
+  }
+  const { receipt, history } = await verify(unhex(asked.file), trust, asked.now_s);
+  if (!asked.says) return "accept";
+  const { rerun, faults } = receipt ?? { rerun: "none", faults: history.faults };
+  return [rerun, ...faults.map(({ name }) => name)].join(" ");
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  try {
+    console.log(await answer(JSON.parse(line)));
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    console.log(`refuse ${error.checklist} ${error.step}`);
+  }
+}

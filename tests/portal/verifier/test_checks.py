@@ -1,0 +1,187 @@
+"""The page, written from docs/spec, answers every golden file and every altered one as the SDK does (R5, L5)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from salus.contracts.access import End
+from salus.contracts.provisions import Purpose, RoleClass
+from salus.crypto.edge_cases import EDGE_CASES
+from salus.ledger.bundles import ConsistencyBundle, HistoryBundle, decode_bundle, encode_bundle
+from salus.ledger.receipts import Delivery
+from salus.ledger.verifier import VerificationFailed
+from salus.ledger.verifier.trust import decode_trust, encode_trust
+from salus.sdk.verify import verify_file
+from tests.ledger import proof_vectors
+from tests.ledger.proof_world import NOW_S
+from tests.ledger.single_changes import bit_flips, single_changes
+from tests.ledger.test_verifier_skipping import BAD_STORES
+from tests.ledger.test_verifier_trust import REFUSED as BAD_ROOTS
+from tests.portal.verifier.asking import Question, ask, disagreements
+from tests.sdk import receipt_vectors, test_history_check, test_receipt_check
+from tests.sdk.receipt_cases import usual
+from tests.sdk.receipt_network import HOSPITAL, Changes
+from tests.sdk.receipt_world import Story, chart, trust
+from tests.sdk.test_receipt_false import FALSE, FAULTS
+from tests.sdk.test_receipt_kinds import NOT_CURRENT, own_doctor, signed_by
+
+pytestmark = [pytest.mark.promise("R5", "L5"), pytest.mark.services]
+
+FOLDER = receipt_vectors.FOLDER
+GOLDEN = json.loads((FOLDER / "verdicts.json").read_bytes())
+ALTERED_MIN = 30
+CHANGED = {"one-end.salus-receipt": 97, "four-validators.salus-receipt": 181, "history.salus-history": 499}
+"""Every how many single changes to a file are compared, so that the test stays short."""
+
+
+def about(bundle: Any, story: Story, **asked: object) -> Question:
+    data = bundle if isinstance(bundle, bytes) else encode_bundle(bundle)
+    return {"trust": encode_trust(trust(story)).decode(), "now_s": NOW_S, "file": data.hex(), **asked}
+
+
+def golden(name: str, data: bytes | None = None, **asked: object) -> Question:
+    file = (FOLDER / name).read_bytes() if data is None else data
+    stated = (FOLDER / GOLDEN[name]["trust"]).read_text()
+    return {"trust": stated, "now_s": GOLDEN[name]["now_s"], "file": file.hex(), **asked}
+
+
+def anchored(story: Story, **asked: Any) -> Any:
+    part = story.release(**asked)
+    story.anchor(part, End.CUSTODIAN)
+    if part.receipt.requester:
+        story.anchor(part, End.REQUESTER)
+    return story.bundle(part)
+
+
+def test_golden_receipts_and_histories() -> None:
+    want = ["refuse {} {}".format(*each["refused"]) if "refused" in each else "accept" for each in GOLDEN.values()]
+    assert disagreements(list(GOLDEN), ask([golden(name) for name in GOLDEN]), want) == []
+
+
+@pytest.mark.parametrize("file", [proof_vectors.FILE, proof_vectors.SKIPPING_FILE], ids=lambda file: file.stem)
+def test_golden_proofs(file: Path) -> None:
+    vectors = json.loads(file.read_bytes())
+    cases = [each for each in (*vectors["holds"], *vectors["refused"]) if is_claim(bytes.fromhex(each["file"]))]
+    questions = [{**each, "trust": vectors["trust_files"][each["trust_file"]], "claim": True} for each in cases]
+    want = [f"refuse {each['checklist']} {each['step']}" if "step" in each else "accept" for each in cases]
+    assert disagreements([each["name"] for each in cases], ask(questions), want) == []
+    assert len(cases) > 15
+
+
+def is_claim(data: bytes) -> bool:
+    """An outcome, a row, or a history; not the consistency of two states, which no receipt needs."""
+    bundle = decode_bundle(data)
+    return not isinstance(bundle, ConsistencyBundle) and not (isinstance(bundle, HistoryBundle) and bundle.receipts)
+
+
+def test_every_altered_receipt_and_history() -> None:
+    tables: tuple[tuple[dict[str, Any], Any], ...] = (
+        (test_receipt_check.REFUSED, usual()[0]),
+        (test_history_check.REFUSED, test_history_check.usual()[0]),
+    )
+    rows = [(name, make, step, story) for table, story in tables for name, (make, step) in table.items()]
+    rows = [each for each in rows if each[0] != "another trust root"]
+    got = ask([about(make(), story) for _, make, _, story in rows])
+    assert disagreements([each[0] for each in rows], got, [f"refuse {each[2]}" for each in rows]) == []
+    assert len(rows) >= ALTERED_MIN
+
+
+def test_receipts_that_both_ends_signed_and_that_are_false() -> None:
+    made = [(story := chart(), anchored(story, **asked(story))) for asked, _ in FALSE.values()]
+    want = [f"refuse receipt {step}" for _, step in FALSE.values()]
+    assert disagreements(list(FALSE), ask([about(bundle, story) for story, bundle in made]), want) == []
+
+
+def test_keys_that_were_not_current() -> None:
+    questions = [about(bundle, story) for bundle, story in map(signed_by, NOT_CURRENT.values())]
+    assert disagreements(list(NOT_CURRENT), ask(questions), ["refuse receipt 9"] * len(NOT_CURRENT)) == []
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_single_changes(name: str) -> None:
+    assert changed_answers(name, every=CHANGED[name]) > 10
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", CHANGED)
+def test_every_single_change(name: str) -> None:
+    assert changed_answers(name, every=1) > 2000
+
+
+def changed_answers(name: str, *, every: int) -> int:
+    """Compare the answers on changed files; return how many there were."""
+    data = (FOLDER / name).read_bytes()
+    changed = [*list(single_changes(data))[::every], *bit_flips(data, every=23 * every)]
+    got = ask([golden(name, each) for _, each in changed])
+    want = [file_verdict(name, each) for _, each in changed]
+    assert disagreements([what for what, _ in changed], got, want) == []
+    return len(got)
+
+
+def file_verdict(name: str, data: bytes) -> str:
+    try:
+        verify_file(data, decode_trust((FOLDER / GOLDEN[name]["trust"]).read_bytes()), now_s=GOLDEN[name]["now_s"])
+    except VerificationFailed as failed:
+        return f"refuse {failed.checklist} {failed.step}"
+    return "accept"
+
+
+def test_trust_files_that_are_refused() -> None:
+    # JSON strings carry text: the one row of other bytes is the SDK's alone.
+    rows = {name: data.decode() for name, (data, _) in {**BAD_ROOTS, **BAD_STORES}.items() if name != "not UTF-8"}
+    got = ask([{"trust": text, "now_s": 0, "file": ""} for text in rows.values()])
+    assert disagreements(list(rows), got, ["refuse trust 0"] * len(rows)) == []
+
+
+@pytest.mark.parametrize("rule", ["zip215", "plain"])
+def test_signatures_on_which_libraries_disagree(rule: str) -> None:
+    asked = [
+        {"public": each.public, "message": each.message, "signature": each.signature, "rule": rule}
+        for each in EDGE_CASES
+    ]
+    want = ["accept" if (each.zip215 if rule == "zip215" else each.pynacl) else "refuse" for each in EDGE_CASES]
+    assert {"accept", "refuse"} == set(want)
+    assert disagreements([each.name for each in EDGE_CASES], ask(asked), want) == []
+
+
+# The rules, again
+
+SAID = {
+    "nothing": "same",
+    "what the patient keeps back was released": "other released",
+    "what a policy keeps back was released": "other released",
+    "what may go was withheld": "other withheld",
+    "another rule was given": "other otherRule",
+}
+
+
+@pytest.mark.promise("R1", "R2")
+def test_rules_are_run_again() -> None:
+    made = [(story := chart(), anchored(story, changes=changes)) for changes, _, _ in FAULTS.values()]
+    got = ask([about(bundle, story, says=True) for story, bundle in made])
+    assert disagreements(list(FAULTS), got, [SAID[name] for name in FAULTS]) == []
+
+
+def continuity() -> tuple[Story, Any]:
+    story = own_doctor()
+    part = story.continuity()
+    story.anchor(part, End.CUSTODIAN, is_on_ledger=False)
+    return story, story.bundle(part)
+
+
+@pytest.mark.promise("R2", "R3")
+def test_kinds_of_release() -> None:
+    patient = {"purpose": Purpose.PATRQT, "role_class": RoleClass.PATIENT_SIDE}
+    own = {"requester": HOSPITAL, "changes": Changes(delivery=Delivery.TLS)}
+    kinds = {
+        "an emergency": ((story := chart()), anchored(story, purpose=Purpose.BTG)),
+        "the patient's own request": ((story := chart()), anchored(story, **patient)),
+        "own staff": ((story := own_doctor()), anchored(story, **own)),
+        "over TLS": ((story := chart()), anchored(story, changes=Changes(delivery=Delivery.TLS))),
+        "continuity": continuity(),
+    }
+    want = ["same", "same", "same", "same", "not run"]
+    got = ask([about(bundle, story, says=True) for story, bundle in kinds.values()])
+    assert disagreements(list(kinds), got, want) == []

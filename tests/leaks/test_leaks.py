@@ -10,12 +10,12 @@ import requests
 from click.testing import CliRunner
 
 from salus.cli.leaks import command
-from salus.contracts.provisions import Provision, ProvisionType
+from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass
 from salus.node.projections import resources
 from salus.node.services.choices import file_by_custodian
 from salus.testing.leaks import LABEL, PATHS, Answer, Finding, Subjects, run, set_up
 from salus.testing.leaks import Path as LeakPath
-from tests.api.fhir.fhir_world import Hospital, hospital
+from tests.api.fhir.fhir_world import Hospital, Someone, hospital
 from tests.api.fhir.served import served
 
 
@@ -71,6 +71,17 @@ def test_there_are_at_least_sixty_paths_each_with_a_name_of_its_own() -> None:
 def test_our_server_leaks_on_no_path(findings: dict[str, Finding], name: str) -> None:
     assert findings[name].leak == ""
     assert findings[name].status < 500
+
+
+@pytest.mark.promise("R4")
+def test_an_officer_is_shown_the_trail_and_nothing_else(
+    here: Hospital, subjects: Subjects, findings: dict[str, Finding]
+) -> None:
+    assert findings, "asked after something is withheld"
+    here.tokens.people["officer"] = Someone(here.login("officer", RoleClass.OFFICER, Purpose.HLEGAL))
+    reading = tuple(each for each in PATHS if each.method in ("GET", "HEAD"))
+    told = {each.path.name for each in run(asking(here, "officer"), subjects, reading) if each.leak}
+    assert told == {"sharing choices", "sharing choices in the chart", "audit trail", "audit trail of it"}
 
 
 @pytest.mark.parametrize(

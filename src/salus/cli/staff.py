@@ -8,7 +8,11 @@ import click
 from salus.cli.options import NEW_FILE, as_json_option, node_argument
 from salus.cli.output import Facts, show, table
 
-KINDS = {"EMERGENCY_REFUSED": "an emergency too many", "SESSION_REFUSED": "a session too many"}
+KINDS = {
+    "EMERGENCY_REFUSED": "an emergency too many",
+    "SESSION_REFUSED": "a session too many",
+    "CHALLENGED": "an access was questioned",
+}
 ROLE_CLASSES = ("clinical", "pharmacy", "administrative", "insurer", "research", "officer", "system")
 
 
@@ -60,7 +64,9 @@ def certify(
 @node_argument
 @as_json_option
 def list_notices(node: Path, as_json: bool) -> None:
-    """Show what NODE noted for its privacy officer: who was refused one emergency or one session too many.
+    """Show what NODE noted for its privacy officer.
+
+    That is who was refused one emergency or one session too many, and who questioned an access.
 
     People and patients are named by the beginnings of their certificates and pseudonyms.
 

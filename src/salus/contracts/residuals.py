@@ -18,6 +18,8 @@ from salus.ledger.identifiers import OrganisationIdField, PublicKey, PublicKeyFi
 SESSION_TAG = "salus/session/1"
 SESSION_S_MAX = 12 * 3600
 SCOPE_ITEMS_MAX = 64
+WORDS_MAX = 2000
+"""Characters of a reason, or of a justification."""
 
 
 class Scope(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -71,7 +73,7 @@ class ResidualInvalid(Exception):
 _SCOPE = decoder(Scope)
 _CERTIFICATE = decoder(PersonCertificate)
 _SESSION = decoder(CertifiedSession)
-_TEXT = decoder(Annotated[str, Meta(max_length=2000)])
+_TEXT = decoder(Annotated[str, Meta(max_length=WORDS_MAX)])
 _CERTIFICATE_FIELDS = decoder(CommittedFields)
 
 
@@ -131,7 +133,7 @@ class RequestResidual(msgspec.Struct, frozen=True, array_like=True, forbid_unkno
     scope: Scope
     certificate: CommittedFields
     session: CertifiedSession
-    justification: Annotated[str, Meta(max_length=2000)]
+    justification: Annotated[str, Meta(max_length=WORDS_MAX)]
 
     def __repr__(self) -> str:
         """Hide what it says of people (P4)."""

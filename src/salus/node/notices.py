@@ -6,8 +6,9 @@ Promises: one thing is noted once, durably; a row holds ids only, and goes with 
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from salus.ledger.identifiers import CertificateId, Pseudonym
@@ -20,11 +21,16 @@ class NoticeKind(IntEnum):
 
     EMERGENCY_REFUSED = 1
     SESSION_REFUSED = 2
+    CHALLENGED = 3
+
+
+_CHALLENGE: Final = b"salus/challenge/"
+"""Before the place in the log, in the name of the notice of a challenge."""
 
 
 @dataclass(frozen=True)
 class Notice:
-    """One notice; `pseudonym` is empty where it is about no patient. Unix seconds."""
+    """One notice; without a certificate it is of nobody, without a pseudonym about no patient. Unix seconds."""
 
     kind: NoticeKind
     at_s: int
@@ -43,6 +49,22 @@ def note(node: Node, notice: Notice, *, name: bytes) -> None:
     }
     with suppress(IntegrityError), node.vault.database.writing() as connection:
         connection.execute(insert(schema.notices).values(row))
+
+
+def note_challenge(connection: Connection, pseudonym: Pseudonym, *, leaf: int, at_s: int) -> None:
+    """Note that a patient sent a challenge, once; `leaf` is its place in the log."""
+    columns, name = schema.notices.c, _CHALLENGE + leaf.to_bytes(8, "big")
+    if connection.scalar(select(columns.at_s).where(columns.name == name)) is None:
+        row = {"name": name, "notice": NoticeKind.CHALLENGED, "at_s": at_s, "certificate": b"", "pseudonym": pseudonym}
+        connection.execute(insert(schema.notices).values(row))
+
+
+def challenges(node: Node) -> list[int]:
+    """Return the places in the log of the challenges that were noted, the oldest first."""
+    columns = schema.notices.c
+    noted = select(columns.name).where(columns.notice == NoticeKind.CHALLENGED).order_by(columns.name)
+    with node.vault.database.reading() as connection:
+        return [int.from_bytes(name[len(_CHALLENGE) :], "big") for name in connection.scalars(noted)]
 
 
 def notices(node: Node) -> list[Notice]:

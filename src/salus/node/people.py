@@ -163,6 +163,11 @@ def require_emergency_room(node: Node, certificate: CommittedFields, *, name: by
         raise Refused(Refusal.TOO_MANY, f"{words}: let another clinician ask; the officer was told")
 
 
+def is_same_person(node: Node, one: CommittedFields, other: CommittedFields) -> bool:
+    """Tell whether two certificates are one person's, as far as a registration joins them."""
+    return hmac.compare_digest(_person(node, one), _person(node, other))
+
+
 def _has_room(node: Node, tally: Tally, certificate: CommittedFields, *, what: bytes, most: int) -> bool:
     within_s = node.person_limits.window_h * 3600
     who = _person(node, certificate)

@@ -23,6 +23,7 @@ class Tally(IntEnum):
     SIGN_IN = 4
     SIGN_INS_FROM = 5
     ASSERTION = 6
+    CHALLENGE = 7
 
 
 class Counted(Enum):

@@ -57,7 +57,7 @@ def update(server: Server, call: Call) -> Reply:
 def delete(server: Server, call: Call) -> Reply:
     """Withdraw a choice; it stays to be read, as inactive (R3: the very next release is stopped). Raises Failure."""
     require_scope(call.access, "d", KIND)
-    after = consents.withdraw(server.node, _before(server, call))
+    after = consents.withdraw(server.node, call.access.login, _before(server, call))
     return Reply(204, headers={"etag": version_tag(after.shown.version)})
 
 
@@ -94,7 +94,7 @@ def revoke_consent(server: Server, call: Call) -> Reply:
         return _all_withdrawn(server, call, asked)
     reference = text(asked.get("consent", {}), "valueReference.reference") or ""
     before = require(server, call.access, KIND, reference.removeprefix(f"{KIND}/"))
-    return _filed(server, consents.withdraw(server.node, before))
+    return _filed(server, consents.withdraw(server.node, call.access.login, before))
 
 
 def _all_withdrawn(server: Server, call: Call, asked: Mapping[str, Mapping[str, Any]]) -> Reply:

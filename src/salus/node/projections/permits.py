@@ -1,24 +1,29 @@
 """The permits that concern this organisation, as custodian or requester: those it has to anchor and to close.
 
+The same pass over the log notes which of its patients questioned an access.
+
 Folded from the ledger, not from what this node happened to be asked: so every permit gets its closing CommitReleases,
 also one that was never used (DESIGN §6). Releases in continuity have no permit on the ledger and are added by hand.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from salus.contracts.access import AccessPermitted, End, Permit
+from salus.contracts import patients
+from salus.contracts.access import AccessPermitted, Challenged, End, Permit
 from salus.contracts.evidence import decode_outcome, permit_of
 from salus.crypto.hashing import EMPTY_ROOT
 from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
 from salus.ledger.machine import read_leaf, read_meta
-from salus.ledger.outcomes import DONE, decode_leaf
+from salus.ledger.outcomes import DONE, Leaf, decode_leaf
 from salus.ledger.state import Reader
 from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
+from salus.node.notices import note_challenge
 
 CURSOR = "permits"
 LEAVES_MAX = 20_000
@@ -31,6 +36,15 @@ _KNOWN = select(schema.permits.c.end).where(_THIS)
 _INSERT = insert(schema.permits)
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What a leaf says that concerns this organisation."""
+
+    index: int
+    leaf: Leaf
+    outcome: AccessPermitted | Challenged
+
+
 def follow(node: Node) -> int:
     """Take in what the ledger has that was not seen yet; return how many permits were new."""
     count = 0
@@ -40,9 +54,9 @@ def follow(node: Node) -> int:
             assert meta is not None, "a node reads a ledger that has begun"
             start = _position(node)
             end = min(meta.log_size, start + LEAVES_MAX)
-            rows = list(_rows(node.organisation, reader, range(start, end)))
+            found = list(_found(node.organisation, reader, range(start, end)))
         with node.vault.database.writing() as connection:
-            count += sum(_insert(connection, row) for row in rows)
+            count += sum(_take_in(connection, node.organisation, each) for each in found)
             _move(connection, end)
         if end == meta.log_size:
             return count
@@ -78,19 +92,32 @@ def require_not_closing(node: Node, permit: PermitId, end: End) -> None:
         raise Refused(Refusal.PERMIT_DEAD, "this end of the permit is closed: ask for a new one")
 
 
-def _rows(organisation: OrganisationId, reader: Reader, indexes: range) -> Iterator[dict[str, Any]]:
+def _found(organisation: OrganisationId, reader: Reader, indexes: range) -> Iterator[_Found]:
     for index in indexes:
         encoded = read_leaf(reader, index)
         assert encoded is not None, "leaves are kept as long as the ledger"
         leaf = decode_leaf(encoded)
         outcome = decode_outcome(leaf) if leaf.code == DONE else None
-        if not isinstance(outcome, AccessPermitted):
-            continue
-        permit = permit_of(leaf)
-        if outcome.custodian == organisation:
-            yield _row(permit, End.CUSTODIAN, outcome.pseudonym, outcome.requester, outcome.until_s)
-        elif outcome.requester == organisation:  # who asks itself has one end
-            yield _row(permit, End.REQUESTER, outcome.pseudonym, outcome.custodian, outcome.until_s)
+        match outcome:
+            case AccessPermitted() if organisation in (outcome.custodian, outcome.requester):
+                yield _Found(index, leaf, outcome)
+            case Challenged():
+                relationship = patients.relationship_of(reader, outcome.pseudonym)
+                if relationship is not None and relationship.custodian == organisation:
+                    yield _Found(index, leaf, outcome)
+
+
+def _take_in(connection: Connection, organisation: OrganisationId, found: _Found) -> int:
+    """Take in what a leaf says; return how many permits were new."""
+    outcome, permit = found.outcome, permit_of(found.leaf)
+    if isinstance(outcome, Challenged):
+        note_challenge(connection, outcome.pseudonym, leaf=found.index, at_s=found.leaf.time_s)
+        return 0
+    if outcome.custodian == organisation:  # who asks itself has one end
+        row = _row(permit, End.CUSTODIAN, outcome.pseudonym, outcome.requester, outcome.until_s)
+    else:
+        row = _row(permit, End.REQUESTER, outcome.pseudonym, outcome.custodian, outcome.until_s)
+    return _insert(connection, row)
 
 
 def _row(permit: PermitId, end: End, pseudonym: Pseudonym, counterpart: OrganisationId, until_s: int) -> dict[str, Any]:

@@ -60,9 +60,10 @@ PURPOSES: Final = {
     RoleClass.PATIENT_SIDE: Purpose.PATRQT,
     RoleClass.INSURER: Purpose.HPAYMT,
     RoleClass.RESEARCH: Purpose.HRESCH,
+    RoleClass.OFFICER: Purpose.HLEGAL,
     RoleClass.SYSTEM: Purpose.TREAT,
 }
-"""Why people of a role class ask, where an app says no more; an officer looks by other ways, under a reason."""
+"""Why people of a role class ask, where an app says no more; for what an officer asks, no record is permitted."""
 _TABLE: Final = "account"
 
 

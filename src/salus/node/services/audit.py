@@ -5,7 +5,6 @@ The bundle needs nobody's word: `salus verify` checks it with the network off.
 
 from collections.abc import Iterator, Sequence
 
-from salus.contracts import patients
 from salus.contracts.access import End, ReleasesCommitted
 from salus.contracts.consent import ConsentFiled
 from salus.contracts.evidence import Event, ticket_made
@@ -19,7 +18,6 @@ from salus.contracts.gathering import (
     open_receipt,
     read_trail,
 )
-from salus.contracts.provisions import RoleClass
 from salus.engines.base import Unavailable
 from salus.engines.headers import read_transaction
 from salus.engines.proving import SignedRows, prove_signed
@@ -40,9 +38,10 @@ from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import HistoryAnswer, HistoryAsk
 from salus.node.members import read_time_s
 from salus.node.people import OpenSession
-from salus.node.services.anchor import anchor_note, anchored
+from salus.node.services import officers
+from salus.node.services.anchor import anchored
 from salus.node.services.deposit import METADATA, placed_entries
-from salus.node.services.identify import check_patient_session, check_session, staff_certificate
+from salus.node.services.identify import check_patient_session
 from salus.node.services.release import part_document
 
 _FIELDS = decoder(CommittedFields)
@@ -59,23 +58,11 @@ def answer_history(node: Node, ask: HistoryAsk) -> HistoryAnswer:
 def read_for_officer(node: Node, officer: OpenSession, pseudonym: Pseudonym) -> HistoryBundle:
     """Return a history to a privacy officer of this organisation, who leaves a mark in it.
 
-    1. The person is certified as an officer here, in a session for this node.
-    2. Anchor the look in the patient's history, so that what is shown has it (U2).
-
     Raises:
-        Refused: PERSON_UNFIT, SESSION_UNFIT, PATIENT_UNKNOWN, or what `history` says.
+        Refused: as `officers.look`, or what `history` says.
         NotNow: the ledger is away: nothing is shown.
     """
-    with node.engine.snapshot() as reader:  # 1
-        time_s = read_time_s(reader, node.clock)
-        certificate = staff_certificate(
-            reader, officer.certificate, organisation=node.organisation, role_class=RoleClass.OFFICER, time_s=time_s
-        )
-        relationship = patients.relationship_of(reader, pseudonym)
-    check_session(officer.certified, certificate.key, custodian=node.organisation, time_s=time_s)
-    if relationship is None or relationship.custodian != node.organisation:
-        raise Refused(Refusal.PATIENT_UNKNOWN, "no such relationship here: ask its custodian")
-    anchor_note(node, pseudonym, node.organisation, officer.certified, officer.certificate)  # 2
+    officers.look(node, officer, pseudonym, covered_s=0)
     return history(node, pseudonym)
 
 

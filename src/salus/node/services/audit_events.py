@@ -1,10 +1,10 @@
-"""Audit events: what was asked about a patient, what the ledger said, and what was released or kept back.
+"""Audit events: what was asked about a patient, what the ledger said, what was released or kept back, and who looked.
 
-Made from the history and the receipts when the patient asks; nobody writes one. `salus audit` gives the same with the
-proof that nothing is missing.
+Made from the history and the receipts when the patient or an officer asks; nobody writes one. `salus audit` gives the
+same with the proof that nothing is missing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,31 +14,30 @@ from salus.contracts.consent import ConsentFiled, ConsentWithdrawn
 from salus.contracts.decision import Source
 from salus.contracts.evidence import Event, permit_of
 from salus.contracts.gathering import read_trail
-from salus.crypto.hashing import sha256
+from salus.contracts.provisions import RoleClass, Verb
 from salus.ledger.encoding import decoder
 from salus.ledger.entries import entry_hash
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import PermitId
 from salus.ledger.machine import read_leaf
 from salus.ledger.outcomes import decode_leaf
-from salus.ledger.receipts import ConductField, Field, ReleasedField, WithheldField, decode_field, decode_receipt
+from salus.ledger.receipts import ConductField, Field, ReleasedField, WithheldField
 from salus.node import derived_names, documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.projections import resources
 from salus.node.projections.resources import Found
-from salus.node.services import consents, own_history, own_proofs
+from salus.node.services import consents, officers, own_history, own_proofs
 from salus.node.services.deposit import placed_entries
-from salus.node.services.derived import Derived
+from salus.node.services.derived import Derived, number_of
+from salus.node.services.officers import Look
 from salus.node.services.own_history import ReceiptName
-from salus.node.services.release import part_document
+from salus.node.services.release import part_fields
 from salus.node.services.respond import Login
 from salus.node.services.show import Shown
-from salus.node.shapes.audit_events import Asker, AuditFacts, decision_event, release_event
+from salus.node.shapes.audit_events import Asker, AuditFacts, decision_event, look_event, release_event
 
 KIND: Final = "AuditEvent"
-NUMBER_BYTES: Final = 7
-"""So many bytes of a hash stand for an event in a link to a page: a database keeps eight, with a sign."""
 _RESIDUAL = decoder(CommittedFields)
 _Asked = AccessPermitted | AccessDenied
 
@@ -53,7 +52,9 @@ class _Chart:
 
 
 def audit_events_of(node: Node, pseudonym: bytes) -> list[Derived]:
-    """Return every request about a patient here and every record released or withheld, the newest first.
+    """Return every request about a patient here, every record released or withheld, and every officer's look at this.
+
+    The newest is the first.
 
     Asks nobody who they are. A release of continuity has no request on the ledger and is not among them.
     """
@@ -65,6 +66,7 @@ def audit_events_of(node: Node, pseudonym: bytes) -> list[Derived]:
         trail = [] if records.is_erased(reader, patient.pseudonym) else read_trail(reader, patient.pseudonym)
     chart = _Chart(node, patient, _names(node, patient))
     events = [each for event, asked, choices in _requests(trail) for each in _events(chart, event, asked, choices)]
+    events += [_look(chart, event, look) for event, look in officers.looks(node, trail)]
     events.reverse()
     return sorted(events, key=lambda each: -each.shown.updated_s)
 
@@ -73,7 +75,8 @@ def proof_of(node: Node, login: Login, event: Derived) -> bytes:
     """Return the file that proves an event: of a decision the outcome, of a release or its refusal the receipt.
 
     Raises:
-        Refused: SESSION_UNFIT for anybody but the patient; NOT_YOURS for a receipt that is not anchored yet.
+        Refused: SESSION_UNFIT for anybody but the patient and an officer; NOT_YOURS for a receipt that is not anchored
+            yet.
         NotNow: the ledger signs no header now.
     """
     found = derived_names.find(node, KIND, event.shown.logical_id)
@@ -127,15 +130,12 @@ def _events(chart: _Chart, event: Event, asked: _Asked, choices: tuple[bytes, ..
     decided = asked.basis if isinstance(asked, AccessPermitted) else asked.reason
     of_decision = _facts(chart, facts, event.index)
     yield _derived(of_decision, decision_event(of_decision, decided, in_force))
-    for line in chart.node.custodian_journal.permit_lines(permit) if permit else ():
-        if line.receipt:
-            yield from _releases(chart, event.index, permit, decode_receipt(line.receipt).statement.part, facts)
+    for part, fields in part_fields(chart.node, permit) if permit else ():
+        yield from _releases(chart, event.index, part, fields, facts)
 
 
-def _releases(chart: _Chart, index: int, permit: PermitId, part: int, facts: AuditFacts) -> Iterator[Derived]:
+def _releases(chart: _Chart, index: int, part: int, fields: Sequence[Field], facts: AuditFacts) -> Iterator[Derived]:
     """What one receipt says of each record; nothing of one that was erased."""
-    document = part_document(chart.node, permit, part)
-    fields: list[Field] = [] if document is None else [decode_field(value) for value in document.fields.values]
     at_s = next((each.at_s for each in fields if isinstance(each, ConductField)), facts.at_s)
     for place, each in enumerate(fields, start=1):
         if not isinstance(each, ReleasedField | WithheldField) or each.entry not in chart.names:
@@ -143,6 +143,15 @@ def _releases(chart: _Chart, index: int, permit: PermitId, part: int, facts: Aud
         of_record = replace(_facts(chart, facts, index, part, place), at_s=at_s)
         by = Source(each.source).name.lower().replace("_", "-") if isinstance(each, WithheldField) else ""
         yield _derived(of_record, release_event(of_record, chart.names[each.entry], withheld_by=by))
+
+
+def _look(chart: _Chart, event: Event, look: Look) -> Derived:
+    """That an officer looked at the history."""
+    node = chart.node
+    asker = Asker(node.organisation, RoleClass.OFFICER, officers.PURPOSE, Verb.READ, person=look.certificate)
+    facts = AuditFacts("", chart.patient.logical_id, node.organisation, node.chain, event.leaf.time_s, asker)
+    of_look = _facts(chart, facts, event.index)
+    return _derived(of_look, look_event(of_look))
 
 
 def _facts(chart: _Chart, facts: AuditFacts, index: int, part: int = 0, place: int = 0) -> AuditFacts:
@@ -156,8 +165,7 @@ def _name(chart: _Chart, kind: str, local: bytes) -> str:
 
 
 def _derived(facts: AuditFacts, body: bytes) -> Derived:
-    number = int.from_bytes(sha256(facts.logical_id.encode())[:NUMBER_BYTES], "big")
-    return Derived(number, Shown(KIND, facts.logical_id, 1, facts.at_s, body))
+    return Derived(number_of(facts.logical_id), Shown(KIND, facts.logical_id, 1, facts.at_s, body))
 
 
 def _asker(node: Node, asked: _Asked, permit: PermitId) -> Asker:

@@ -22,7 +22,7 @@ from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
 from salus.node.projections import resources
 from salus.node.projections.resources import Found
-from salus.node.services import choices
+from salus.node.services import choices, officers
 from salus.node.services.derived import Derived, is_patient
 from salus.node.services.respond import Login
 from salus.node.services.show import Shown
@@ -95,8 +95,15 @@ def file(node: Node, login: Login, patient: bytes, content: Content, *, choice: 
     return require(node, pseudonym, choice)
 
 
-def withdraw(node: Node, of: Derived) -> Derived:
-    """Withdraw a choice with the key that the custodian holds; again is the same. Raises Refused, NotNow."""
+def withdraw(node: Node, login: Login, of: Derived) -> Derived:
+    """Withdraw a choice with the key that the custodian holds; again is the same.
+
+    Raises:
+        Refused: PERSON_UNFIT for an officer, who sees choices and changes none; or what the ledger says.
+        NotNow: the ledger is away.
+    """
+    if officers.is_officer(login):
+        raise Refused(Refusal.PERSON_UNFIT, "expected the patient, or staff who care for them: let one withdraw it")
     pseudonym, choice = _named(node, of)
     if of.is_active:
         choices.withdraw_by_custodian(node, pseudonym, choice)

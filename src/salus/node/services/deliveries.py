@@ -15,6 +15,7 @@ from salus.ledger.state import Reader
 from salus.ledger.transactions import NotATransaction
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
+from salus.node.members import read_time_s
 
 
 def signers_of(node: Node, raw: bytes) -> tuple[PublicKey, ...]:
@@ -25,6 +26,16 @@ def signers_of(node: Node, raw: bytes) -> tuple[PublicKey, ...]:
     except NotATransaction as error:
         raise Refused(Refusal.CHOICE_UNFIT, str(error)) from error
     return transaction.body.signers
+
+
+def require_acting(node: Node, raw: bytes, pseudonym: Pseudonym) -> None:
+    """Raise Refused (CHOICE_UNFIT) unless a key that acts for a patient here signed a transaction."""
+    signers = signers_of(node, raw)
+    with node.engine.snapshot() as reader:
+        relationship = relationship_here(node, reader, pseudonym)
+        keys = patients.acting_keys(relationship, time_s=read_time_s(reader, node.clock))
+    if not any(key in signers for key in keys):
+        raise Refused(Refusal.CHOICE_UNFIT, "expected the signature of a key that acts for the patient")
 
 
 def relationship_here(node: Node, reader: Reader, pseudonym: Pseudonym) -> Relationship:

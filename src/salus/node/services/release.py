@@ -376,6 +376,16 @@ def part_document(node: Node, permit: PermitId, part: int) -> PartDocument | Non
     return document
 
 
+def part_fields(node: Node, permit: PermitId) -> Iterator[tuple[int, list[Field]]]:
+    """Return what the receipts under a permit say, part by part; nothing of a part that was erased."""
+    for line in node.custodian_journal.permit_lines(permit):
+        if line.receipt:
+            part = receipts.decode_receipt(line.receipt).statement.part
+            document = part_document(node, permit, part)
+            if document is not None:
+                yield part, [receipts.decode_field(value) for value in document.fields.values]
+
+
 def _require_kept(node: Node, permit: PermitId, part: int) -> PartDocument:
     kept = part_document(node, permit, part)
     if kept is None:

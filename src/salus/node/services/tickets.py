@@ -83,12 +83,7 @@ def take_revocation(node: Node, raw: bytes, message: RevokeTicket, residual: Com
     Raises:
         Refused: CHOICE_UNFIT, or what the ledger says.
     """
-    signers = deliveries.signers_of(node, raw)  # 1
-    with node.engine.snapshot() as reader:
-        relationship = deliveries.relationship_here(node, reader, message.pseudonym)
-        keys = patients.acting_keys(relationship, time_s=read_time_s(reader, node.clock))
-    if not any(key in signers for key in keys):
-        raise Refused(Refusal.CHOICE_UNFIT, "expected the signature of a key that acts for the patient")
+    deliveries.require_acting(node, raw, message.pseudonym)  # 1
     deliveries.require_reason_behind(message.commitment, residual)
     result = node.submit_raw(raw)  # 2
     documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, encode(residual))  # 3

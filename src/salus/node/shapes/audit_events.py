@@ -1,8 +1,9 @@
 """What the ledger decided and what was released, as AuditEvents in the profiles of IHE Basic Audit Log Patterns.
 
 A request is `AuthZconsent`, permitted or denied; a record that was released is `PatientRead`; one that was withheld has
-the same shape, and no profile, since BALP has none for it. What a profile demands and nobody here knows, such as the
-address from which a member asked, is said by what is known: the member's code.
+the same shape, and no profile, since BALP has none for it, nor for an officer's look at the trail. What a profile
+demands and nobody here knows, such as the address from which a member asked, is said by what is known: the member's
+code.
 """
 
 from dataclasses import dataclass, field
@@ -129,6 +130,20 @@ def release_event(facts: AuditFacts, record: str, *, withheld_by: str = "") -> b
     }
     more = {"outcomeDesc": withheld_by} if withheld_by else {"meta": {"profile": [READ_PROFILE]}}
     return msgspec.json.encode(said | more)
+
+
+def look_event(facts: AuditFacts) -> bytes:
+    """Return that somebody looked at the trail itself (DICOM PS3.15 A.5.3.2, Audit Log Used)."""
+    said = _event(facts, SUCCESS) | {
+        "type": {"system": _DCM, "code": "110101"},
+        "action": "R",
+        "agent": [_program(facts.custodian, "110153"), _user(facts)],
+        "entity": [
+            _patient(facts),
+            {"what": {"display": "the history of this patient"}, "type": _entity_type("2"), "role": _entity_role("13")},
+        ],
+    }
+    return msgspec.json.encode(said)
 
 
 def _event(facts: AuditFacts, outcome: str) -> dict[str, object]:

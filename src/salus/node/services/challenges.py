@@ -1,0 +1,152 @@
+"""Challenges: a patient questions an access, or its refusal, and the custodian's privacy officer hears of it.
+
+The ledger has that it was questioned, this node the words, sealed. That a challenge came is folded from the ledger
+(`projections/permits`), so that one which the patient sent by another member is not missed; its words then are.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from salus.contracts import residuals
+from salus.contracts.access import AccessDenied, AccessPermitted, Challenge, Challenged
+from salus.contracts.evidence import decode_outcome, permit_of
+from salus.contracts.gathering import read_trail
+from salus.contracts.patients import Actor
+from salus.crypto.sealing import new_key
+from salus.ledger.encoding import decoder, encode
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import PermitId, Pseudonym
+from salus.ledger.machine import read_leaf
+from salus.ledger.outcomes import decode_leaf
+from salus.ledger.transactions import NotATransaction
+from salus.node import documents, tallies
+from salus.node.assemble import Node
+from salus.node.documents import Kind
+from salus.node.errors import Refusal, Refused
+from salus.node.notices import challenges
+from salus.node.people import OpenSession
+from salus.node.projections import permits
+from salus.node.services import deliveries, officers
+from salus.node.services.enrol import custodian_held_key
+from salus.node.tallies import Counted, Tally
+
+CHALLENGES_MAX: Final = 20
+CHALLENGES_S: Final = 86_400
+"""So many of one patient within a day."""
+_RESIDUAL = decoder(CommittedFields)
+
+
+@dataclass(frozen=True)
+class Received:
+    """A challenge that a patient sent.
+
+    Args:
+        permit: the id of the request that it is about, permitted or denied.
+        at_s: Unix seconds.
+        words: what the patient says; empty where they are not held here.
+    """
+
+    pseudonym: Pseudonym
+    permit: PermitId
+    at_s: int
+    actor: Actor
+    words: str = field(repr=False)
+
+
+def received(node: Node, officer: OpenSession) -> list[Received]:
+    """Return the challenges of this custodian's patients, the newest first.
+
+    They were sent to the officer, so to read them is no look; to open the history that they are about is one.
+
+    Raises:
+        Refused: PERSON_UNFIT, SESSION_UNFIT.
+    """
+    officers.require_officer(node, officer)
+    permits.follow(node)
+    with node.engine.snapshot() as reader:
+        leaves = [read_leaf(reader, index) for index in challenges(node)]
+    found = [_received(node, encoded) for encoded in leaves if encoded is not None]
+    return found[::-1]
+
+
+def send_by_custodian(node: Node, pseudonym: Pseudonym, permit: PermitId, words: str) -> None:
+    """Send a patient's challenge with the key that the custodian holds, visibly so.
+
+    Args:
+        permit: the id of a request about this patient, permitted or denied.
+        words: what the patient says, at most 2,000 characters.
+
+    Raises:
+        Refused: NOT_YOURS for another request, TOO_MANY, MESSAGE_UNFIT for too many words, CHOICE_UNFIT where the
+            patient holds the key; or what the ledger says.
+        NotNow: the ledger is away.
+    """
+    key = custodian_held_key(node, pseudonym)
+    if len(words) > residuals.WORDS_MAX:
+        raise Refused(Refusal.MESSAGE_UNFIT, f"expected at most {residuals.WORDS_MAX} characters: say it in fewer")
+    why = residuals.reason(words, new_key())
+    message = Challenge(pseudonym, permit, why.root())
+    _require_about_request(node, message)
+    _keep(node, message, why)
+    node.submit_signed((message,), (key,))
+
+
+def take_signed(node: Node, raw: bytes, residual: CommittedFields, *, only: Pseudonym) -> None:
+    """Take a challenge that the patient's device signed.
+
+    1. It is one challenge, of this patient, signed by a key that acts for them, of a request about them; the words
+       open the commitment. Nobody else's fills the vault.
+    2. Keep the words, durably, before the ledger knows of them. Submit what the patient signed.
+
+    Args:
+        only: the relationship that it has to be about.
+
+    Raises:
+        Refused: CHOICE_UNFIT, NOT_YOURS, TOO_MANY; or what the ledger says.
+        NotNow: the ledger is away.
+    """
+    try:
+        messages = node.decode(raw).messages
+    except NotATransaction as error:
+        raise Refused(Refusal.CHOICE_UNFIT, str(error)) from error
+    match messages:
+        case (Challenge() as message,) if message.pseudonym == only:
+            deliveries.require_acting(node, raw, message.pseudonym)  # 1
+            deliveries.require_reason_behind(message.commitment, residual)
+            _require_about_request(node, message)
+            _keep(node, message, residual)  # 2
+            node.submit_raw(raw)
+        case _:
+            raise Refused(Refusal.CHOICE_UNFIT, "expected one Challenge, of the patient who is named")
+
+
+def _require_about_request(node: Node, message: Challenge) -> None:
+    with node.engine.snapshot() as reader:
+        trail = read_trail(reader, message.pseudonym)
+    asked = {permit_of(each.leaf) for each in trail if isinstance(each.outcome, AccessPermitted | AccessDenied)}
+    if message.permit not in asked:
+        raise Refused(Refusal.NOT_YOURS, "expected a request about this patient, permitted or denied: name one")
+
+
+def _keep(node: Node, message: Challenge, words: CommittedFields) -> None:
+    counted = tallies.count(
+        node,
+        Tally.CHALLENGE,
+        who=message.pseudonym,
+        what=message.commitment,
+        now_s=node.clock(),
+        within_s=CHALLENGES_S,
+        most=CHALLENGES_MAX,
+    )
+    if counted is Counted.TOO_MANY:
+        raise Refused(Refusal.TOO_MANY, f"expected at most {CHALLENGES_MAX} challenges in a day: send it tomorrow")
+    documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, encode(words))
+
+
+def _received(node: Node, encoded: bytes) -> Received:
+    leaf = decode_leaf(encoded)
+    outcome = decode_outcome(leaf)
+    assert isinstance(outcome, Challenged), "only challenges are noted as such"
+    kept = documents.find(node.vault, Kind.REASON, outcome.commitment)
+    words = "" if kept is None else residuals.reason_words(_RESIDUAL.decode(kept))
+    return Received(outcome.pseudonym, outcome.permit, leaf.time_s, outcome.actor, words)

@@ -1,0 +1,253 @@
+// What each kind of request says in words, and what it signs (docs/spec/signer.md, "Kinds").
+// What is shown and what is signed come from the same values of the same item.
+
+import { base64url, hex, random, sameBytes } from "./bytes.js";
+import { classesInWords, joined, sentences } from "./choice_words.js";
+import { EncodingInvalid } from "./encoding.js";
+import { commit, reason } from "./fields.js";
+import { gateOf } from "./gate.js";
+import { RequestUnfit, need } from "./requests.js";
+import { say } from "./strings.js";
+import { newTicket } from "./tickets.js";
+import * as transactions from "./transactions.js";
+import { ukTime } from "./uk_time.js";
+import { WalletRefuses, codeOf, ownKey, relationship, voucherOf, withRelationship } from "./wallet.js";
+
+const SESSION_S_MAX = 12 * 3600;
+const SESSION_AHEAD_S_MAX = 2 * 3600;
+const TICKET_S_MAX = 366 * 86_400;
+const DEVICE = 1;
+
+// Kinds after which the wallet has another relationship, so that the blob is written anew.
+export const CHANGES_WALLET = ["create", "new-key", "enrol", "take-over"];
+
+// Refuses, before anything is shown, what no person could agree to. Throws RequestUnfit.
+export function checkItem(request, item) {
+  const { kind, time_s: timeS } = request;
+  if (kind === "session") {
+    need(item.until_s > item.from_s && item.until_s - item.from_s <= SESSION_S_MAX, "a session of at most 12 hours");
+    need(Math.abs(item.from_s - timeS) <= SESSION_AHEAD_S_MAX, "a session that begins now");
+  }
+  if (kind === "issue-ticket") {
+    need(item.expires_at_s > timeS && item.expires_at_s - timeS <= TICKET_S_MAX, "a ticket of at most a year");
+    need(gateOf(item.tree.rules)[0].length === 1, "rules with one condition");
+  }
+  if (kind === "add-key") need(item.expires_at_s === 0 || item.expires_at_s > timeS, "an end that is to come");
+  if (kind === "accept-key") keyIn(request, item);
+}
+
+// Returns the lines that say what an item means, and the sentences of its rules: [{words} or {path, words}].
+export function linesOf(request, item) {
+  const { language, names } = request;
+  const plain = (key, values) => [{ words: say(language, `line.${key}`, values) }];
+  const rules = (tree) => sentences(language, tree.rules, names);
+  const until = (timeS) => ukTime(language, timeS);
+  switch (request.kind) {
+    case "session": {
+      const isNow = item.from_s <= request.time_s;
+      return plain(isNow ? "session" : "session_later", { from: until(item.from_s), until: until(item.until_s) });
+    }
+    case "file-consent":
+      return item.replaces
+        ? [...rules(item.tree), ...plain("replaces"), ...rules(item.replaces.tree)]
+        : rules(item.tree);
+    case "withdraw-consent": return rules(item.tree);
+    case "issue-ticket": {
+      const uses = item.uses_max === 1 ? "uses_one" : "uses_many";
+      const ends = plain(uses, { count: item.uses_max, until: until(item.expires_at_s) });
+      return [...rules(item.tree), ...kindsOfRecords(request, item, plain), ...ends];
+    }
+    case "add-key": {
+      const key = item.key_kind === DEVICE ? "device" : "helper";
+      return plain(ending(key, item.expires_at_s), { name: item.name, until: until(item.expires_at_s) });
+    }
+    case "accept-key": {
+      const { kind, expiresAtS } = keyIn(request, item);
+      return plain(ending(kind === DEVICE ? "this_device" : "this_helper", expiresAtS), { until: until(expiresAtS) });
+    }
+    case "remove-key": return plain("remove-key", { name: item.name });
+    default: return plain(request.kind);
+  }
+}
+
+// Returns what stands behind the words, for who asks: [{term, value}].
+export function particularsOf(request, item) {
+  const { language } = request;
+  const row = (term, value) => ({ term: say(language, `term.${term}`), value });
+  const rows = [row("chain", request.chain), row("custodian", item.custodian)];
+  if (item.pseudonym) rows.push(row("pseudonym", hex(item.pseudonym)));
+  if (item.key ?? item.ticket) rows.push(row("key", hex(item.key ?? item.ticket)));
+  if (item.audience) rows.push(row("audience", item.audience));
+  if (item.body) rows.push(row("body", base64url(item.body)));
+  for (const tree of [item.tree, item.replaces?.tree].filter(Boolean)) {
+    rows.push(...closedRows(tree.rules, row), row("tree", base64url(tree.encoded)));
+  }
+  return rows;
+}
+
+// Returns whether this wallet did not file the choice that is to go. `replaces` and a withdrawal show it alike.
+export async function isDoubtful(wallet, request, item) {
+  const ended = request.kind === "withdraw-consent" ? item : item.replaces;
+  if (!ended) return false;
+  if (!ended.voucher) return true;
+  const own = await voucherOf(wallet, item.pseudonym, ended.choice, ended.tree.encoded);
+  return !sameBytes(own, ended.voucher);
+}
+
+// Returns the code that another device must have shown for what is asked.
+export async function codeToType(request) {
+  return codeOf(request.items);
+}
+
+// Returns {wallet, items of the answer}; the wallet is another one for CHANGES_WALLET. Throws WalletRefuses, RequestUnfit.
+export async function signAll(wallet, request) {
+  const answers = [];
+  for (const item of request.items) {
+    const [changed, answer] = await SIGN[request.kind](wallet, request, item);
+    wallet = changed;
+    answers.push(answer);
+  }
+  return { wallet, items: answers };
+}
+
+const SIGN = {
+  create: newKey,
+  "new-key": newKey,
+  enrol: (wallet, request, item) => beginHolding(wallet, request, { ...item, pseudonym: random(16) }),
+  "take-over": beginHolding,
+
+  async session(wallet, request, item) {
+    const { key, custodian } = await opened(wallet, request, item);
+    const terms = { sessionKey: item.key, custodian, fromS: item.from_s, untilS: item.until_s };
+    return [wallet, { pseudonym: item.pseudonym, session: await transactions.certifySession(terms, key) }];
+  },
+
+  async "file-consent"(wallet, request, item) {
+    const { key, sign } = await opened(wallet, request, item);
+    const { pseudonym, tree } = item;
+    const choice = item.replaces?.choice ?? random(16);
+    const { bytes: residual, root } = await commit([tree.encoded]);
+    const transaction = await sign(transactions.fileConsent(pseudonym, choice, gateOf(tree.rules), root), [key]);
+    const voucher = await voucherOf(wallet, pseudonym, choice, tree.encoded);
+    return [wallet, { pseudonym, choice, transaction, residual, voucher }];
+  },
+
+  async "withdraw-consent"(wallet, request, item) {
+    const { key, sign } = await opened(wallet, request, item);
+    const { pseudonym, choice } = item;
+    const { bytes: residual, root } = await reason("withdrawn by the patient");
+    const transaction = await sign(transactions.withdrawConsent(pseudonym, choice, root), [key]);
+    return [wallet, { pseudonym, choice, transaction, residual }];
+  },
+
+  async "issue-ticket"(wallet, request, item) {
+    const { key, sign } = await opened(wallet, request, item);
+    const { pseudonym, audience, resources, tree, uses_max: usesMax, expires_at_s: expiresAtS } = item;
+    const { chain, time_s: timeS } = request;
+    const ticket = await newTicket({ chain, audience, pseudonym, resources, timeS, expiresAtS });
+    const [condition] = gateOf(tree.rules)[0];
+    const { bytes: residual, root } = await commit([tree.encoded]);
+    const message = transactions.issueTicket(pseudonym, ticket.key.public, condition, usesMax, expiresAtS, root);
+    const transaction = await sign(message, [key, ticket.key]);
+    return [wallet, { pseudonym, ticket: ticket.key.public, transaction, residual, bearer: ticket.bearer }];
+  },
+
+  async "revoke-ticket"(wallet, request, item) {
+    const { key, sign } = await opened(wallet, request, item);
+    const { bytes: residual, root } = await reason("revoked by the patient");
+    const transaction = await sign(transactions.revokeTicket(item.pseudonym, item.ticket, root), [key]);
+    return [wallet, { pseudonym: item.pseudonym, transaction, residual }];
+  },
+
+  async "add-key"(wallet, request, item) {
+    const { key } = await opened(wallet, request, item);
+    const { pseudonym, key: added, key_kind: kind, expires_at_s: expiresAtS } = item;
+    const { bytes: residual, root } = await reason("let act by the patient");
+    const message = transactions.addKey(pseudonym, added, kind, expiresAtS, root);
+    const signed = await halfSigned(message, request, [key.public, added], key);
+    return [wallet, { pseudonym, ...signed, residual }];
+  },
+
+  async "accept-key"(wallet, request, item) {
+    const { pseudonym, key: added } = keyIn(request, item);
+    const { key } = await opened(wallet, request, { ...item, pseudonym });
+    if (!sameBytes(key.public, added)) throw new WalletRefuses("the key that is to act is not this device's");
+    return [wallet, { pseudonym, signature: await transactions.signBody(item.body, key) }];
+  },
+
+  async "remove-key"(wallet, request, item) {
+    const { key, sign } = await opened(wallet, request, item);
+    const { bytes: residual, root } = await reason("removed by the patient");
+    const transaction = await sign(transactions.removeKey(item.pseudonym, item.key, root), [key]);
+    return [wallet, { pseudonym: item.pseudonym, transaction, residual }];
+  },
+};
+
+async function newKey(wallet, { chain }, { custodian, pseudonym }) {
+  const changed = withRelationship(wallet, { chain, custodian, pseudonym });
+  const { public: key } = await ownKey(changed, relationship(changed, { chain, custodian, pseudonym }));
+  return [changed, { pseudonym, key }];
+}
+
+// Enrol and take-over: somebody else's key signs the same body before this one.
+async function beginHolding(wallet, request, { custodian, pseudonym, key: theirs }) {
+  const { chain, kind } = request;
+  const changed = withRelationship(wallet, { chain, custodian, pseudonym });
+  const own = await ownKey(changed, relationship(changed, { chain, custodian, pseudonym }));
+  const isNew = kind === "enrol";
+  const { bytes: residual, root } = await reason(isNew ? "enrolled by the patient" : "taken over by the patient");
+  const message = isNew
+    ? transactions.enrol(pseudonym, custodian, own.public, root)
+    : transactions.takeOverKey(pseudonym, own.public, root);
+  const signed = await halfSigned(message, request, [theirs, own.public], own);
+  return [changed, { pseudonym, key: own.public, ...signed, residual }];
+}
+
+async function halfSigned(message, { chain, time_s: timeS }, signers, key) {
+  const body = transactions.bodyOf(message, { chain, signers, timeS });
+  return { body, signature: await transactions.signBody(body, key) };
+}
+
+async function opened(wallet, request, { custodian, pseudonym }) {
+  const { chain, time_s: timeS } = request;
+  const found = relationship(wallet, { chain, custodian, pseudonym });
+  const sign = (message, keys) => transactions.signedBy(message, keys, { chain, timeS });
+  return { key: await ownKey(wallet, found), custodian: found.custodian, sign };
+}
+
+function keyIn({ chain, time_s: timeS }, { body }) {
+  try {
+    const added = transactions.keyAddedBy(body, { chain, timeS });
+    need(added !== null, "a body that adds one key and does nothing else");
+    return added;
+  } catch (error) {
+    if (error instanceof EncodingInvalid) throw new RequestUnfit(error.message);
+    throw error;
+  }
+}
+
+function kindsOfRecords({ language }, { resources }, plain) {
+  const types = [...new Set(resources.map((each) => each.type))];
+  if (types.includes("*")) return plain("all_kinds");
+  return plain("kinds", { kinds: classesInWords(language, types) });
+}
+
+function closedRows(rules, row) {
+  const all = (tree) => [tree, ...tree.provisions.flatMap(all)];
+  const of = (name) => [...new Set(all(rules).flatMap((tree) => tree[name]))];
+  const codes = of("codes"), people = of("persons"), records = of("data").map((each) => each[1]);
+  return [
+    ...(codes.length ? [row("codes", codes.join(", "))] : []),
+    ...(people.length ? [row("people", people.map(hex).join(", "))] : []),
+    ...(records.length ? [row("records", records.map(hex).join(", "))] : []),
+  ];
+}
+
+function ending(key, expiresAtS) {
+  return expiresAtS === 0 ? key : `${key}_until`;
+}
+
+// Returns what custodians are called, joined: items that say the same are shown once.
+export function custodiansIn({ language, names }, items) {
+  return joined(language, "and", items.map((item) => names.get(item.custodian) ?? item.custodian));
+}

@@ -248,6 +248,17 @@ passkeys: Final = Table(
 )
 """Passkeys by which accounts sign in to the portal, by keyed hashes of their ids."""
 
+collected: Final = Table(
+    "node_collected",
+    metadata,
+    Column("collection", Bytes, primary_key=True),
+    Column("custodian", String(32), primary_key=True),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+    Column("until_s", BigInteger, nullable=False, index=True),
+    Column("sealed", Bytes, nullable=False),
+)
+"""What other custodians answered about a person while somebody looks; gone when they stop, or with the permit."""
+
 jobs: Final = Table(
     "node_jobs",
     metadata,

@@ -19,6 +19,7 @@ from salus.node.errors import NotNow, Refused
 from salus.node.http_peers import node_peers
 from salus.node.services import (
     anchor,
+    collect,
     deposit,
     enrol,
     erase,
@@ -66,6 +67,7 @@ TASKS: Final = (
     Task("members", 600, member_directory.publish),
     Task("sweep_subscriptions", 600, subscriptions.sweep),
     Task("jobs", 600, jobs.sweep),
+    Task("collected", 600, collect.sweep),
 )
 """Anchors are due within 5 s of a release (R5)."""
 

@@ -23,6 +23,7 @@ from salus.node.exchange import Peers
 from salus.node.pool import Pool
 from salus.node.sealed_rows import SealedRows
 from salus.node.services.accounts import Account, AccountId, Accounts
+from salus.node.services.collect import Collections
 from salus.node.services.outside_sign_in import Fetch, OutsideSignIn, fetch
 from salus.node.services.passkeys import Passkeys
 from salus.node.services.respond import Responder
@@ -63,6 +64,7 @@ class Portal:
         self.providers = tuple(providers)
         self.responder = Responder(node)
         self.accounts = Accounts(node, rows)
+        self.collections = Collections(node, rows, peers)
         self.passkeys = Passkeys(node, rows, host=settings.host, origin=settings.origin, title=settings.service_name)
         self.sessions = Sessions(node, Bearers(node, rows), origin=settings.origin)
         self.outside = OutsideSignIn(
@@ -73,6 +75,7 @@ class Portal:
     def close(self) -> None:
         """Let running work finish."""
         self._threads.close()
+        self.collections.close()
 
     def app(self) -> Starlette:
         """Return the application."""

@@ -28,7 +28,7 @@ from salus.contracts.residuals import CertifiedSession, PersonCertificate
 from salus.crypto.signing import SigningKey
 from salus.ledger.encoding import decoder
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import CertificateId, Pseudonym, PublicKey
+from salus.ledger.identifiers import CertificateId, OrganisationId, Pseudonym, PublicKey
 from salus.ledger.state import Reader
 from salus.node import schema
 from salus.node.assemble import Node
@@ -341,6 +341,22 @@ class Accounts:
         if isinstance(account.acts_as, Operator):
             return ()
         return (held(self.session_of(account), self._node.organisation, account.pseudonym),)
+
+    def hold_with(self, account: Account, custodian: OrganisationId) -> HeldSession:
+        """Open a session with another organisation, as a member of staff.
+
+        Raises:
+            Refused: ACCOUNT_UNFIT for a patient, whose own device certifies; or the certificate does not stand.
+        """
+        acts_as, now_s = account.acts_as, self._node.clock()
+        if not isinstance(acts_as, Staff):
+            raise Refused(Refusal.ACCOUNT_UNFIT, "expected somebody who works here")
+        with self._node.engine.snapshot() as reader:
+            self._require_staff(reader, acts_as)
+        key = SigningKey.from_seed(acts_as.seed)
+        return held(
+            open_session(key, acts_as.certificate, custodian=custodian, from_s=now_s), custodian, Pseudonym(b"")
+        )
 
     def require_held(self, account: Account, sessions: tuple[HeldSession, ...]) -> None:
         """Raise Refused unless what somebody acts by who is signed in stands at this moment (R3)."""

@@ -59,6 +59,7 @@ _OF_A_RELATIONSHIP = (
     schema.accounts,
     schema.sign_ins,
     schema.passkeys,
+    schema.collected,
     schema.grants,
     schema.bearers,
     schema.subscriptions,

@@ -1,0 +1,245 @@
+"""Collect: one person's records at the other custodians, all asked at the same time, each shown as its answer comes.
+
+Promises: nobody is asked for records but through a permit (R1); one custodian that is slow or silent keeps no other's
+answer back; what has come is kept sealed while somebody looks, for all workers of this node, and is gone with the time
+box, at the end of the look, and with an erasure (P3, P5).
+"""
+
+import secrets
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
+
+import msgspec
+import structlog
+from sqlalchemy import delete, insert, select, update
+
+from salus.clinical.nhs_number import NhsNumber
+from salus.contracts.provisions import Purpose, RoleClass
+from salus.ledger.encoding import decoder
+from salus.ledger.identifiers import OrganisationId, Pseudonym
+from salus.node import schema
+from salus.node.answer import plainly
+from salus.node.assemble import Node
+from salus.node.errors import NotNow, Refused
+from salus.node.exchange import Peers
+from salus.node.people import HeldSession
+from salus.node.sealed_rows import SealedRows
+from salus.node.services import ledger_reads
+from salus.node.services.match import match
+from salus.node.services.receive import receive
+from salus.node.services.request import DURATION_S, Denied, Wish, request
+
+CUSTODIANS_MAX: Final = 50
+"""How many custodians one look asks."""
+AT_ONCE: Final = 8
+BYTES_MAX: Final = 64_000_000
+"""Of one custodian's records; what is beyond is left out, and said."""
+_TABLE: Final = "collected"
+
+log = structlog.get_logger("salus.collect")
+
+
+class Answered(IntEnum):
+    """What has come of asking one custodian. Numbers are permanent: they are in the database."""
+
+    ASKING = 1
+    CAME = 2
+    NOTHING_THERE = 3
+    DENIED = 4
+    REFUSED = 5
+    SILENT = 6
+
+
+class Collected(msgspec.Struct, frozen=True, array_like=True):
+    """What one custodian has answered.
+
+    Args:
+        reason: the ledger's or the custodian's number where the answer is no; else 0.
+        records: FHIR resources as bytes, each whole.
+        asked_s: when it was asked last, Unix seconds.
+        is_cut: whether there was more than is kept here.
+    """
+
+    state: Answered
+    asked_s: int
+    reason: int = 0
+    records: tuple[bytes, ...] = ()
+    is_cut: bool = False
+
+    def __repr__(self) -> str:
+        """Hide the records."""
+        return f"Collected({self.state.name})"
+
+
+@dataclass(frozen=True)
+class Custodian:
+    """A member that may hold records."""
+
+    organisation: OrganisationId
+    name: str
+
+
+@dataclass(frozen=True)
+class Asking:
+    """One custodian that is asked, and how.
+
+    Args:
+        session: with this custodian.
+        pseudonym: of the person there; empty where it is to be found by number and date of birth.
+        born: YYYY-MM-DD.
+    """
+
+    session: HeldSession = field(repr=False)
+    role_class: RoleClass
+    purpose: Purpose
+    pseudonym: bytes = field(default=b"", repr=False)
+    number: NhsNumber | None = field(default=None, repr=False)
+    born: str = field(default="", repr=False)
+    justification: str = field(default="", repr=False)
+    duration_s: int = DURATION_S
+
+    @property
+    def custodian(self) -> OrganisationId:
+        """Who is asked."""
+        return OrganisationId(self.session.custodian)
+
+
+_COLLECTED = decoder(Collected)
+
+
+def sweep(node: Node) -> int:
+    """Forget what was collected in time boxes that are over; return how many answers."""
+    with node.vault.database.writing() as connection:
+        return connection.execute(delete(schema.collected).where(schema.collected.c.until_s <= node.clock())).rowcount
+
+
+class Collections:
+    """What is being collected in one worker, and what all workers have."""
+
+    def __init__(self, node: Node, rows: SealedRows, peers: Peers) -> None:
+        self._node = node
+        self._rows = rows
+        self._peers = peers
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="collecting")
+
+    def close(self) -> None:
+        """Ask nobody anew, and let answers come that are on their way."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def others(self) -> list[Custodian]:
+        """Return the members that may be asked, by name, without this one. Raises NotNow."""
+        found = [
+            Custodian(OrganisationId(each.organisation), each.name)
+            for each in ledger_reads.members(self._node)
+            if each.organisation != self._node.organisation and not each.is_suspended
+        ]
+        return sorted(found, key=lambda each: each.name)[:CUSTODIANS_MAX]
+
+    def begin(self, asked: Sequence[Asking], *, about: bytes) -> bytes:
+        """Ask custodians; return the collection's name, which is for this node's sessions only.
+
+        Args:
+            about: the person's pseudonym at this organisation, so that an erasure takes the collection along; or empty.
+        """
+        collection = secrets.token_bytes(16)
+        for each in asked:
+            self._put(collection, each, Collected(Answered.ASKING, self._node.clock()), about=about)
+        for each in asked:
+            self._threads.submit(self._ask, collection, each)
+        return collection
+
+    def again(self, collection: bytes, asked: Asking) -> None:
+        """Ask one custodian once more."""
+        self._replace(collection, asked, Collected(Answered.ASKING, self._node.clock()))
+        self._threads.submit(self._ask, collection, asked)
+
+    def look(self, collection: bytes) -> dict[OrganisationId, Collected]:
+        """Return what has come so far, by custodian; nothing of a collection that is over."""
+        columns = schema.collected.c
+        theirs = (columns.collection == collection) & (columns.until_s > self._node.clock())
+        with self._node.vault.database.reading() as connection:
+            rows = connection.execute(select(schema.collected).where(theirs)).all()
+        return {OrganisationId(row.custodian): self._opened(row.collection, row.custodian, row.sealed) for row in rows}
+
+    def drop(self, collection: bytes) -> None:
+        """Forget a collection."""
+        with self._node.vault.database.writing() as connection:
+            connection.execute(delete(schema.collected).where(schema.collected.c.collection == collection))
+
+    def _ask(self, collection: bytes, asked: Asking) -> None:
+        """Ask one custodian and keep what it answers; whatever that is, somebody looks at it."""
+        try:
+            with plainly():
+                came = self._came(asked)
+        except Refused as refused:
+            came = Collected(Answered.REFUSED, self._node.clock(), refused.refusal)
+        except NotNow:
+            came = Collected(Answered.SILENT, self._node.clock())
+        log.info("collect.answered", custodian=asked.custodian, state=came.state.name.lower(), reason=came.reason)
+        self._replace(collection, asked, came)
+
+    def _came(self, asked: Asking) -> Collected:
+        """Return what a custodian answers.
+
+        1. Who the person is there: known, or found by number and date of birth.
+        2. Have the ledger decide (R1).
+        3. Fetch everything that the permit allows, up to a bound.
+
+        Raises:
+            Refused, NotNow: as `match`, `request` and `receive`.
+        """
+        now_s, session = self._node.clock(), asked.session.opened
+        pseudonym = Pseudonym(asked.pseudonym)
+        if not pseudonym and asked.number is not None:  # 1
+            found = match(self._node, self._peers, asked.custodian, session, asked.number, date_of_birth=asked.born)
+            pseudonym = found or pseudonym
+        if not pseudonym:
+            return Collected(Answered.NOTHING_THERE, now_s)
+        wish = Wish(
+            pseudonym=pseudonym,
+            custodian=asked.custodian,
+            role_class=asked.role_class,
+            purpose=asked.purpose,
+            justification=asked.justification,
+            duration_s=asked.duration_s,
+        )
+        granted = request(self._node, session, wish)  # 2
+        if isinstance(granted, Denied):
+            return Collected(Answered.DENIED, now_s, granted.reason)
+        records, room_bytes, is_cut = [], BYTES_MAX, False  # 3
+        for each in receive(self._node, self._peers, granted):
+            room_bytes -= len(each.content)
+            is_cut = is_cut or room_bytes < 0
+            if not is_cut:
+                records.append(each.content)
+        return Collected(Answered.CAME, now_s, 0, tuple(records), is_cut)
+
+    def _put(self, collection: bytes, asked: Asking, came: Collected, *, about: bytes) -> None:
+        now_s = self._node.clock()
+        row = {
+            "collection": collection,
+            "custodian": asked.custodian,
+            "pseudonym": about,
+            "until_s": now_s + asked.duration_s,
+            "sealed": self._sealed(collection, asked.custodian, came),
+        }
+        with self._node.vault.database.writing() as connection:
+            connection.execute(insert(schema.collected).values(row))
+
+    def _replace(self, collection: bytes, asked: Asking, came: Collected) -> None:
+        """Keep another answer; where nobody looks any more, nothing."""
+        columns = schema.collected.c
+        this = (columns.collection == collection) & (columns.custodian == asked.custodian)
+        sealed = self._sealed(collection, asked.custodian, came)
+        with self._node.vault.database.writing() as connection:
+            connection.execute(update(schema.collected).where(this).values(sealed=sealed))
+
+    def _sealed(self, collection: bytes, custodian: str, came: Collected) -> bytes:
+        return self._rows.seal(_TABLE, collection + custodian.encode(), came)
+
+    def _opened(self, collection: bytes, custodian: str, sealed: bytes) -> Collected:
+        found: Collected = self._rows.open(_TABLE, collection + custodian.encode(), sealed, _COLLECTED.decode)
+        return found

@@ -4,13 +4,18 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
+from salus.clinical.fhir.elements import objects
 from salus.clinical.fhir.resources import Resource
 from salus.contracts import record_metadata
 from salus.contracts.provisions import EARLIEST_S, LATEST_S
 from salus.contracts.record_metadata import Facts
 from salus.ledger.identifiers import RecordId
 from salus.node.errors import Refusal, Refused
-from salus.node.shapes import APART
+from salus.node.shapes import APART, BESIDE, systems
+
+_RAW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,24 @@ def new_record(resource: Resource, *, after: int | None = None) -> NewRecord:
 
     Raises:
         Refused: RECORD_UNFIT: it has more codes or labels than rules can know of, or is of a type that is made from the
-            ledger: a record of one would say something else.
+            ledger, or tagged as what is: a record of one would say something else.
     """
     if resource.type in APART:
         words = f"expected a record, came a {resource.type}, which is none: send it to its own address"
         raise Refused(Refusal.RECORD_UNFIT, words)
+    if resource.type in BESIDE and _is_tagged_as_made(resource.body):
+        words = (
+            f"expected a record without the tag {systems.MADE}, which says that it is no record: take it out"
+        )
+        raise Refused(Refusal.RECORD_UNFIT, words)
     name = f"{resource.type}/{resource.id}".encode() if resource.id else b""
     return NewRecord(name or resource.body, resource.body, _facts(resource, name), after)
+
+
+def _is_tagged_as_made(body: bytes) -> bool:
+    meta = _RAW.decode(body).get("meta")
+    tags = objects(msgspec.json.decode(meta), "tag") if meta is not None else ()
+    return any(each.get("system") == systems.MADE for each in tags)
 
 
 def require_bounded(codes: Sequence[str], labels: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Read and search what is made from the ledger: types of which nothing is stored (FHIR R4 http.html 3.1.0.2, 3.1.1).
+"""Read and search what is made from the ledger and never stored (FHIR R4 http.html 3.1.0.2, 3.1.1).
 
 Such a search is about one patient, whom it names or whose token it comes with; for whoever may not see it there is
 nothing. A link to a page goes on in what was there at first, and who may see it is asked anew.
@@ -6,33 +6,25 @@ nothing. A link to a page goes on in what was there at first, and who may see it
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
-
-from msgspec import json
+from typing import Final, TypeGuard
 
 from salus.api.fhir.bundles import Link
 from salus.api.fhir.call import Access, Call, Reply, Server
 from salus.api.fhir.failures import Failure, Issue, not_found
+from salus.api.fhir.reach import search_within
 from salus.api.fhir.reading import shown_as
-from salus.api.fhir.rendering import rendered
 from salus.api.fhir.searching import PAGE, PageState, count_of, next_links, page_reply, page_state, parsed, told_url
 from salus.api.fhir.writing import require_scope
-from salus.clinical.fhir.search import parse_query
-from salus.clinical.fhir.search.index import index
-from salus.clinical.fhir.search.matching import meets
 from salus.clinical.fhir.search.parameters import Parameter, parameters_of
-from salus.clinical.fhir.search.queries import Criterion, Query
+from salus.clinical.fhir.search.queries import Criterion, Filter, Query
 from salus.clinical.fhir.search.sought import SoughtReference
 from salus.node import derived_names
 from salus.node.projections import resources
-from salus.node.services import audit_events, consents
-from salus.node.services.derived import Derived, Make, may_see
+from salus.node.services import companions
+from salus.node.services.derived import Derived
+from salus.node.services.made import Made, is_met
 from salus.node.services.search import Page
 
-_MADE_BY: Final[dict[str, Make]] = {
-    "Consent": consents.consents_of,
-    "AuditEvent": audit_events.audit_events_of,
-}
 _MATCHED: Final = ("token", "date", "reference", "string", "uri")
 """Kinds of parameters by which such a type is searched."""
 NOBODY: Final = b""
@@ -76,8 +68,8 @@ def require(server: Server, access: Access, kind: str, logical_id: str) -> Deriv
     """Return a derived resource that may be seen. Raises Failure: 404."""
     found = derived_names.find(server.node, kind, logical_id)
     if found is not None and access.may("r", kind):
-        for each in _visible(server, access, kind, found[0], "r"):
-            if each.shown.logical_id == logical_id:
+        for each in _visible(server, access, kind, found[0], "r", only=found[1]):
+            if each.shown.logical_id == logical_id and made_for(server, access, "r").released([each]):
                 return each
     raise not_found()
 
@@ -93,54 +85,90 @@ def patient_named(server: Server, access: Access, reference: str) -> bytes:
 
 def _searched(server: Server, access: Access, query: Query) -> bytes:
     """Whose a search is about: the patient in context, else the one whom it names."""
-    named = [
-        sought.id
-        for each in query.filters
-        if isinstance(each, Criterion) and each.parameter == "patient" and not each.modifier
-        for sought in each.values
-        if isinstance(sought, SoughtReference) and sought.id and sought.type in (None, "Patient")
-    ]
+    named = [name for each in query.filters if _names_patient(each) for name in _named(each, "Patient")]
     if access.patient is not None and not named:
         return access.patient
+    if not named and query.type == companions.PROVENANCE:
+        return _owner_of_target(server, query)
     if len(named) != 1:
         words = f"expected one patient of whom {query.type} is searched: add patient=ID"
         raise Failure(400, Issue("too-costly", "MSG_PARAM_INVALID", words))
     return patient_named(server, access, named[0])
 
 
-def _visible(server: Server, access: Access, kind: str, patient: bytes, interaction: str) -> list[Derived]:
-    """Everything of a type and a patient that may be seen, the newest first."""
+def _names_patient(wanted: Filter) -> TypeGuard[Criterion]:
+    """Tell whether a filter says whose it has to be, which decides what is looked at: not all of it names them."""
+    return (
+        isinstance(wanted, Criterion)
+        and wanted.parameter == "patient"
+        and not wanted.modifier
+        and wanted.missing is None
+    )
+
+
+def _named(wanted: Criterion, kind: str) -> list[str]:
+    """The ids of resources of a type that a filter names."""
+    sought = [each for each in wanted.values if isinstance(each, SoughtReference)]
+    return [each.id for each in sought if each.id and each.type in (None, kind)]
+
+
+def _is_about(server: Server, access: Access, query: Query, patient: bytes) -> bool:
+    """Tell whether a patient is among those whom each filter that names any names."""
+    return all(
+        any(patient_named(server, access, name) == patient for name in _named(each, "Patient"))
+        for each in query.filters
+        if _names_patient(each)
+    )
+
+
+def _owner_of_target(server: Server, query: Query) -> bytes:
+    """Whose the one record is that is named as the target; NOBODY for what is not here."""
+    targets = [
+        (each.type, each.id)
+        for wanted in query.filters
+        if isinstance(wanted, Criterion) and wanted.parameter == "target" and not wanted.modifier
+        for each in wanted.values
+        if isinstance(each, SoughtReference) and each.type and each.id
+    ]
+    found = resources.find_all(server.node, [(kind, name) for kind, name in targets if kind and name])
+    if len(targets) != 1:
+        words = "expected one patient or one target whose Provenance is searched: add patient=ID or target=Type/ID"
+        raise Failure(400, Issue("too-costly", "MSG_PARAM_INVALID", words))
+    return found[0].pseudonym if found else NOBODY
+
+
+def _visible(
+    server: Server, access: Access, kind: str, patient: bytes, interaction: str, *, only: bytes = b""
+) -> list[Derived]:
+    """Everything of a type and a patient that may be seen, the newest first; `only` as `Made.visible` has it."""
     if patient == NOBODY or access.patient not in (None, patient):
         return []
-    if not may_see(server.node, server.responder, access.login, patient, kind):
-        return []
-    narrowings = access.narrowings(interaction, kind)
-    of_patient = _MADE_BY[kind](server.node, patient)
-    if any(not each for each in narrowings):
-        return of_patient
-    queries = [parse_query(kind, each, is_strict=True) for each in narrowings]
-    return [each for each in of_patient if any(_meets(each, query) for query in queries)]
+    return made_for(server, access, interaction).visible(kind, patient, only=only)
+
+
+def made_for(server: Server, access: Access, interaction: str) -> Made:
+    """Return what is derived, within the scopes for an interaction: `r` or `s`."""
+    search = search_within(server, access, interaction, patient=access.patient)
+    return Made(server.node, server.responder, access.login, search, interaction)
 
 
 def _found(server: Server, access: Access, query: Query, patient: bytes) -> list[Derived]:
     if query.includes or any((each.parameter, each.is_descending) not in _ORDERS for each in query.sort):
         words = f"expected a search of {query.type} without includes, in the order -_lastUpdated: leave the others out"
         raise Failure(400, Issue("not-supported", "MSG_PARAM_INVALID", words))
-    return [each for each in _visible(server, access, query.type, patient, "s") if _meets(each, query)]
+    if not _is_about(server, access, query, patient):
+        return []
+    filters = [each for each in query.filters if not _names_patient(each)]
+    return [each for each in _visible(server, access, query.type, patient, "s") if is_met(each, filters)]
 
 
 _ORDERS: Final = (("_lastUpdated", True), ("date", True))
 """The newest first, which is how they come."""
 
 
-def _meets(derived: Derived, query: Query) -> bool:
-    content = json.decode(rendered(derived.shown))
-    return meets(index(query.type, content), query.filters)
-
-
 def _answer(server: Server, call: Call, query: Query, patient: bytes, found: Sequence[Derived]) -> Reply:
     is_count = query.summary == "count" or query.count == 0
-    page = _page(found, 0 if is_count else count_of(server, query))
+    page = _page(server, call.access, found, 0 if is_count else count_of(server, query))
     page = replace(page, total=len(found), rest=() if is_count else page.rest)
     state = PageState(call.access.login.session.key.public, query.type, call.query, (), patient)
     self_link = Link("self", told_url(server.settings.base, query.type, query, call.query))
@@ -152,9 +180,10 @@ def _next_page(server: Server, call: Call) -> Reply:
     query = parsed(replace(call, query=state.pairs), state.kind, server.settings.base)
     rest = set(state.rows)
     found = [each for each in _found(server, call.access, query, state.patient) if each.number in rest]
-    page = _page(found, count_of(server, query))
+    page = _page(server, call.access, found, count_of(server, query))
     return page_reply(server, query, page, [self_link, *next_links(server, state, page)])
 
 
-def _page(found: Sequence[Derived], count: int) -> Page:
-    return Page([each.shown for each in found[:count]], rest=tuple(each.number for each in found[count:]))
+def _page(server: Server, access: Access, found: Sequence[Derived], count: int) -> Page:
+    hits = made_for(server, access, "s").released(found[:count])
+    return Page([each.shown for each in hits], rest=tuple(each.number for each in found[count:]))

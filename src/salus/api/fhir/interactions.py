@@ -4,6 +4,7 @@ from typing import Final
 
 from salus.api.fhir import (
     across,
+    beside,
     bundling,
     conditional,
     consents,
@@ -122,13 +123,13 @@ INTERACTIONS: Final = (
         )
         for method in ("GET", "POST")
     ),
-    Interaction("search-type", Level.TYPE, "GET", "/{kind}", searching.search_type),
-    Interaction("search-type", Level.TYPE, "POST", "/{kind}/_search", searching.search_type, takes_form=True),
+    Interaction("search-type", Level.TYPE, "GET", "/{kind}", beside.search_type),
+    Interaction("search-type", Level.TYPE, "POST", "/{kind}/_search", beside.search_type, takes_form=True),
     Interaction("history-type", Level.TYPE, "GET", "/{kind}/_history", histories.history_type),
-    Interaction("read", Level.INSTANCE, "GET", "/{kind}/{id}", reading.read),
+    Interaction("read", Level.INSTANCE, "GET", "/{kind}/{id}", beside.read),
     Interaction("vread", Level.INSTANCE, "GET", "/{kind}/{id}/_history/{version}", reading.vread),
     Interaction("history-instance", Level.INSTANCE, "GET", "/{kind}/{id}/_history", histories.history_instance),
-    Interaction("search-type", Level.INSTANCE, "GET", "/{kind}/{id}/{within}", across.search_compartment),
+    Interaction("search-type", Level.INSTANCE, "GET", "/{kind}/{id}/{within}", beside.search_compartment),
     Interaction("create", Level.TYPE, "POST", "/{kind}", conditional.create, takes=True),
     Interaction("update", Level.INSTANCE, "PUT", "/{kind}/{id}", writing.update, takes=True),
     Interaction("transaction", Level.SYSTEM, "POST", "/", bundling.bundle, takes=True),

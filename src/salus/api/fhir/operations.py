@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import msgspec
 
-from salus.api.fhir import reading
+from salus.api.fhir import beside
 from salus.api.fhir.call import Call, Reply, Server
 from salus.api.fhir.failures import Failure, Issue, not_found, outcome
 from salus.clinical.fhir.definitions import r4
@@ -48,7 +48,7 @@ def validate(server: Server, call: Call) -> Reply:
 
 def meta(server: Server, call: Call) -> Reply:
     """Answer with the `meta` of a resource that may be read (`$meta`). Raises Failure: 404, 410."""
-    shown = msgspec.json.decode(reading.read(server, replace(call, headers={})).content, type=dict[str, msgspec.Raw])
+    shown = msgspec.json.decode(beside.read(server, replace(call, headers={})).content, type=dict[str, msgspec.Raw])
     return _parameters(("return", {"valueMeta": shown["meta"]}))
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from salus.clinical.fhir import Fault, FhirRejected
 from salus.clinical.fhir.definitions import r4
 from salus.clinical.fhir.search.index import index
+from salus.clinical.fhir.search.matching import meets
 from salus.clinical.fhir.search.parameters import parameters_of
 from salus.clinical.fhir.search.queries import Chain, Criterion, Filter, Has, Include, Query
 from salus.clinical.fhir.search.sought import SoughtReference
@@ -23,6 +24,7 @@ from salus.node.projections import resources
 from salus.node.projections.resources import DIRECTORY, Found, found, in_parts
 from salus.node.projections.search_rows import Keyed
 from salus.node.projections.search_statements import ROSTER, Condition, Statements, all_of, any_of, order_of
+from salus.node.services import companions
 from salus.node.services.paging import Pager
 from salus.node.services.respond import Login, Responder
 from salus.node.services.show import Shown, newest
@@ -70,6 +72,7 @@ class Search:
 
     def __init__(self, node: Node, responder: Responder, login: Login, reach: Reach) -> None:
         self._node = node
+        self._login = login
         self._pager = Pager(node, responder, login, within=self.meets)
         self._reach = reach
         self._narrowing: set[str] = set()
@@ -196,6 +199,10 @@ class Search:
         """Tell whether resources of a type may be found at all."""
         return self._reach.may(type_name)
 
+    def narrowed(self, type_name: str) -> Sequence[Sequence[Filter]]:
+        """Return the searches of which a resource of a type has to meet one; none lets all through."""
+        return self._reach.narrowed(type_name)
+
     def within_reach(self, type_name: str) -> list[Condition]:
         """Return what a row of `node_resources` has to meet, of a type that may be found.
 
@@ -228,7 +235,7 @@ class Search:
                 raise too_large(f"hits with which at most {INCLUDED_MAX:,} resources are sent")
             if not fresh:
                 break
-        return sent
+        return [*sent, *self._provenances(includes, hits)]
 
     # What rests on what
 
@@ -307,6 +314,22 @@ class Search:
         return self._pager.shown([newest(each) for each in wanted])
 
     # Includes
+
+    def _provenances(self, includes: Sequence[Include], of: Sequence[Shown]) -> list[Shown]:
+        """The Provenance of hits, as far as it is asked for and within reach: it goes where they go."""
+        asked = [each for each in includes if each.is_reverse and each.source_type == companions.PROVENANCE]
+        kinds = {each.target_type for each in asked if each.parameter in ("*", "target")}
+        targets = [each for each in of if {None, each.type} & kinds]
+        if not targets or not self._reach.may(companions.PROVENANCE):
+            return []
+        made = companions.provenances(self._node, self._login, targets)
+        narrowed = self._reach.narrowed(companions.PROVENANCE)
+        values = [index(each.type, msgspec.json.decode(each.body)) for each in made]
+        return [
+            each
+            for each, said in zip(made, values, strict=True)
+            if not narrowed or any(meets(said, filters) for filters in narrowed)
+        ]
 
     def _named(self, includes: Sequence[Include], of: Sequence[Shown], known: set[tuple[str, str]]) -> list[Found]:
         names: dict[tuple[str, str], None] = {}

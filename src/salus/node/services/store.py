@@ -14,6 +14,7 @@ from salus.clinical.fhir import Fault, FhirRejected, Resource
 from salus.clinical.fhir.subjects import HOST_PATHS
 from salus.contracts.record_metadata import Facts, facts_of
 from salus.ledger.identifiers import Pseudonym
+from salus.node import derived_names
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
 from salus.node.new_records import NewRecord, new_record, require_bounded
@@ -23,7 +24,7 @@ from salus.node.services import rosters
 from salus.node.services.deposit import METADATA, ChartDeposit, deposit_charts
 from salus.node.services.deposit_together import Depositor
 from salus.node.services.owners import known_patient, owner, recognise
-from salus.node.shapes import members
+from salus.node.shapes import BESIDE, members
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def store(
     Args:
         only: the one relationship that may be written to, where whoever writes is bound to one.
         depositor: of the worker, where several threads write at one time.
-        is_ledger: whether what the ledger knows of its members is written, which nobody else writes.
+        is_ledger: whether what the ledger knows of members and their staff is written, which nobody else writes.
 
     Raises:
         FhirRejected: it names nobody and has to, somebody who is not here, or somebody else than before.
@@ -82,7 +83,7 @@ def store(
     """
     assert node.has_index, "what is named by type and id is found by the index"
     if not is_ledger:
-        _require_not_published(writes)
+        _require_not_published(node, writes)
     newcomers: dict[Pseudonym, Resource] = {}
     owners = _owners(node, writes, newcomers)  # 1
     for write, whose in zip(writes, owners, strict=True):
@@ -122,10 +123,14 @@ def _keep_members(node: Node, writes: Sequence[Write | Deletion], listing: Seque
             rosters.forget(node, write.logical_id)
 
 
-def _require_not_published(writes: Sequence[Write | Deletion]) -> None:
+def _require_not_published(node: Node, writes: Sequence[Write | Deletion]) -> None:
     for kind, logical_id in map(_name, writes):
-        if kind in members.TYPES and logical_id.startswith(members.PREFIX):
-            words = f"expected an id without {members.PREFIX}: the ledger says what its members are"
+        prefix = members.PREFIXES.get(kind, "")
+        if prefix and logical_id.startswith(prefix):
+            words = f"expected an id without {prefix}: the ledger says what its members and their staff are"
+            raise Refused(Refusal.RECORD_UNFIT, words)
+        if kind in BESIDE and derived_names.find(node, kind, logical_id) is not None:
+            words = "expected an id of its own: this one is of what is made from the ledger, which nobody writes"
             raise Refused(Refusal.RECORD_UNFIT, words)
 
 

@@ -15,9 +15,19 @@ VERB: Final = "urn:salus:verb"
 ACTOR: Final = "urn:salus:actor"
 """Who acted for a patient: `patient`, `delegate`, `custodian`."""
 CERTIFICATE: Final = "urn:salus:certificate"
+REGISTRATION: Final = "urn:salus:registration"
 RECORD: Final = "urn:salus:record"
 CHAIN: Final = "urn:salus:chain"
 CONNECTION: Final = "urn:salus:connection"
+BATCH: Final = "urn:salus:batch"
+"""Roots of batches, by which the ledger knows what was registered."""
+MADE: Final = "urn:salus:made"
+"""Tags what is made of types of which clients store resources as well: `pointer`, `deposit`, `delegate`."""
+
+
+def tag(code: str) -> dict[str, object]:
+    """Return the tag of a resource that is made from the ledger, of a type of which others are stored."""
+    return {"tag": [{"system": MADE, "code": code}]}
 
 
 def organisation(code: str) -> dict[str, object]:

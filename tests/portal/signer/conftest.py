@@ -32,7 +32,6 @@ def mary(browser: Browser, portal: Portal) -> Iterator[Mary]:
     """Create, enrol, take over: the way on which everybody comes to a key."""
     with tab(browser, portal) as opened:
         assert opened.sign("create", []) == []
-        opened.prf = bytes(opened.page.evaluate("[]"))
         (enrolled,) = opened.sign("enrol", [{"custodian": HOSPITAL, "key": text(key("hospital").public)}])
         assert portal.submit(co_signed(enrolled, key("hospital"))) == 0
         practice = Pseudonym(secrets.token_bytes(16))

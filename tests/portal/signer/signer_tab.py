@@ -26,7 +26,7 @@ for (const name of ["create", "get"]) {
   navigator.credentials[name] = async (options) => {
     const made = await asked(options);
     const first = made.getClientExtensionResults().prf?.results?.first;
-    if (first) window.prf = Array.from(new Uint8Array(first));
+    if (first) await window.keepPrf(Array.from(new Uint8Array(first)));
     return made;
   };
 }
@@ -82,13 +82,20 @@ class Tab:
 
 
 @contextmanager
-def tab(browser: Browser, portal: Portal, *, has_prf: bool = True, viewport: dict[str, int] = DESKTOP) -> Iterator[Tab]:
+def tab(
+    browser: Browser,
+    portal: Portal,
+    *,
+    has_prf: bool = True,
+    is_verified: bool = True,
+    viewport: dict[str, int] = DESKTOP,
+) -> Iterator[Tab]:
     """A browser with a passkey that verifies its user."""
-    with browser.new_context(viewport=viewport) as context:
-        yield _tab(context, portal, has_prf=has_prf)
+    with browser.new_context(viewport=DESKTOP) as context:
+        yield _tab(context, portal, has_prf=has_prf, is_verified=is_verified)
 
 
-def _tab(context: BrowserContext, portal: Portal, *, has_prf: bool) -> Tab:
+def _tab(context: BrowserContext, portal: Portal, *, has_prf: bool, is_verified: bool) -> Tab:
     context.add_init_script(KEEP_PRF)
     page = context.new_page()
     page.set_default_timeout(TIMEOUT_MS)
@@ -102,11 +109,12 @@ def _tab(context: BrowserContext, portal: Portal, *, has_prf: bool) -> Tab:
         "hasResidentKey": True,
         "hasUserVerification": True,
         "hasPrf": has_prf,
-        "isUserVerified": True,
+        "isUserVerified": is_verified,
         "automaticPresenceSimulation": True,
     }
     devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
     made = Tab(page, portal)
+    page.expose_function("keepPrf", lambda prf: setattr(made, "prf", bytes(prf)))
     page.on("console", lambda message: made.console.append(message.text))
     page.on("request", lambda request: made.sent.append(f"{request.method} {request.url} {request.post_data}"))
     return made

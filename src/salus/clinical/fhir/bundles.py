@@ -6,7 +6,7 @@ Never guesses: a resource that cannot be attributed to the bundle's patient stop
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -79,9 +79,30 @@ def read_bundle(source: bytes) -> Bundle:
         hint = "import it as NDJSON, one resource a line, which has no limit: salus import FILE.ndjson"
         expected, came = f"a bundle of at most {BUNDLE_BYTES_MAX:,} bytes", f"{len(source):,}"
         raise FhirRejected(Fault.TOO_LARGE, expected=expected, came=came, hint=hint)
+    kind, raw = read_envelope(source, KINDS, hint="deposit a document or message bundle as one record")
+    return Bundle(kind, tuple(entry(each, f"entry {number}") for number, each in enumerate(raw, start=1)))
+
+
+def read_envelope(
+    source: bytes, kinds: Sequence[str], *, hint: str, entries_max: int | None = None
+) -> tuple[str, list[msgspec.Raw]]:
+    """Return the type of a bundle, and its entries, each still unparsed.
+
+    Args:
+        kinds: of which types it may be; hint: what to do with one of another.
+        entries_max: None for any number.
+
+    Raises:
+        FhirRejected: NOT_A_BUNDLE, BUNDLE_TYPE, TOO_LARGE above `entries_max`, BAD_ENTRY where the entries are no
+            array, and what makes the bytes unreadable.
+    """
     entries = unparsed_entries(source)
-    kind = kind_of(outside(source, entries))
-    return Bundle(kind, tuple(entry(raw, f"entry {number}") for number, raw in enumerate(each_raw(entries), start=1)))
+    kind = kind_of(outside(source, entries), kinds, hint)
+    raw = each_raw(entries)
+    if entries_max is not None and len(raw) > entries_max:
+        expected, hint = f"at most {entries_max:,} entries", "send several bundles, or import as NDJSON"
+        raise FhirRejected(Fault.TOO_LARGE, expected=expected, came=f"{len(raw):,}", hint=hint)
+    return kind, raw
 
 
 def unparsed_entries(source: bytes) -> msgspec.Raw:
@@ -104,17 +125,16 @@ def outside(source: bytes, entries: msgspec.Raw) -> JsonObject:
     return read_object(before + b"[]" + after if found else source)
 
 
-def kind_of(envelope: JsonObject) -> str:
-    """The bundle's type, when it is one that holds records."""
+def kind_of(envelope: JsonObject, kinds: Sequence[str], hint: str) -> str:
+    """The bundle's type, when it is one of some."""
     came = envelope.get("resourceType")
     if came != "Bundle":
         shown = came if isinstance(came, str) and TYPE_NAME.fullmatch(came) else "no resourceType"
         raise FhirRejected(Fault.NOT_A_BUNDLE, expected="a Bundle", came=shown, hint=BUNDLE_HINT)
     kind = envelope.get("type")
-    if kind in KINDS:
+    if kind in kinds:
         return str(kind)
-    expected = f"a bundle of type {', '.join(KINDS)}"
-    hint = "deposit a document or message bundle as one record"
+    expected = f"a bundle of type {', '.join(kinds)}"
     raise FhirRejected(Fault.BUNDLE_TYPE, expected=expected, came="another type or none", hint=hint)
 
 

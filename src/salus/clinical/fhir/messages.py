@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from salus.clinical.fhir.bundles import bad_entry, each_raw, outside, parsed_entry, unparsed_entries
+from salus.clinical.fhir.bundles import bad_entry, parsed_entry, read_envelope
 from salus.clinical.fhir.elements import text, texts
 from salus.clinical.fhir.faults import Fault, FhirRejected
 from salus.clinical.fhir.resources import LOGICAL_ID
@@ -71,15 +71,8 @@ def read_message(source: bytes, *, entries_max: int) -> Message:
         FhirRejected: NOT_A_BUNDLE, BUNDLE_TYPE, TOO_LARGE, BAD_ENTRY: it is none, or a header or a resource has no id;
             and what makes the bytes unreadable.
     """
-    entries = unparsed_entries(source)
-    envelope = outside(source, entries)
-    if envelope.get("resourceType") != "Bundle" or envelope.get("type") != "message":
-        hint = "send a Bundle of type message; other bundles go to the base of the server"
-        raise FhirRejected(Fault.BUNDLE_TYPE, expected="a message", came="something else", hint=hint)
-    raw = each_raw(entries)
-    if len(raw) > entries_max:
-        expected, hint = f"at most {entries_max:,} entries", "send several messages, or import as NDJSON"
-        raise FhirRejected(Fault.TOO_LARGE, expected=expected, came=f"{len(raw):,}", hint=hint)
+    hint = "send other bundles to the base of the server"
+    _, raw = read_envelope(source, ("message",), hint=hint, entries_max=entries_max)
     header = _header(raw)
     carried = tuple(_carried(bytes(each), f"entry {number}") for number, each in enumerate(raw[1:], start=2))
     return Message(str(header["id"]), header, carried)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from salus.clinical.fhir.bundles import bad_entry, each_raw, outside, unparsed_entries
+from salus.clinical.fhir.bundles import bad_entry, read_envelope
 from salus.clinical.fhir.elements import text
 from salus.clinical.fhir.faults import Fault, FhirRejected
 from salus.clinical.fhir.strict_json import read_object
@@ -64,19 +64,8 @@ def read_request_bundle(source: bytes, *, entries_max: int = ENTRIES_MAX) -> Req
         FhirRejected: NOT_A_BUNDLE, BUNDLE_TYPE, TOO_LARGE above `entries_max` entries, BAD_ENTRY, and what makes the
             bytes unreadable; placed at the entry.
     """
-    entries = unparsed_entries(source)
-    envelope = outside(source, entries)
-    kind = envelope.get("type")
-    if envelope.get("resourceType") != "Bundle":
-        raise FhirRejected(Fault.NOT_A_BUNDLE, expected="a Bundle", came="another resource", hint="send a Bundle")
-    if kind not in KINDS:
-        hint = "give the bundle one of these types"
-        raise FhirRejected(Fault.BUNDLE_TYPE, expected="a batch or transaction", came="another type", hint=hint)
-    raw = each_raw(entries)
-    if len(raw) > entries_max:
-        expected, hint = f"at most {entries_max:,} entries", "send several bundles, or import as NDJSON"
-        raise FhirRejected(Fault.TOO_LARGE, expected=expected, came=f"{len(raw):,}", hint=hint)
-    return RequestBundle(str(kind), tuple(_entry(bytes(each), f"entry {n}") for n, each in enumerate(raw, start=1)))
+    kind, raw = read_envelope(source, KINDS, hint="give the bundle one of these types", entries_max=entries_max)
+    return RequestBundle(kind, tuple(_entry(bytes(each), f"entry {n}") for n, each in enumerate(raw, start=1)))
 
 
 def with_addresses(body: bytes, addresses: Mapping[bytes, bytes]) -> bytes:

@@ -318,22 +318,23 @@ class Told:
 
 
 TOLD = [
-    Told(HolderState(PRACTICE, 0, 0, None), "no statement since 1970-01-01 00:00 UTC, not asked yet", None),
-    Told(HolderState(PRACTICE, 0, 1, None), "no statement since 1970-01-01 00:00 UTC, asked once", None),
-    Told(HolderState(PRACTICE, 0, 5, None), "no statement since 1970-01-01 00:00 UTC, asked 5 times", None),
+    Told(HolderState(PRACTICE, 0, 0, None), "no statement since 1 January 1970, 00:00:00 GMT, not asked yet", None),
+    Told(HolderState(PRACTICE, 0, 1, None), "no statement since 1 January 1970, 00:00:00 GMT, asked once", None),
+    Told(HolderState(PRACTICE, 0, 5, None), "no statement since 1 January 1970, 00:00:00 GMT, asked 5 times", None),
     Told(
         HolderState(PRACTICE, 0, 0, said(Conclusion.ERASED)),
-        "has erased what it held (stated 2025-06-15 15:06 UTC)",
+        "has erased what it held (stated 15 June 2025, 16:06:40 BST)",
         "erased",
     ),
     Told(
         HolderState(PRACTICE, 0, 0, said(Conclusion.NOTHING_HELD)),
-        "held nothing (stated 2025-06-15 15:06 UTC)",
+        "held nothing (stated 15 June 2025, 16:06:40 BST)",
         "nothing_held",
     ),
     Told(
         HolderState(PRACTICE, 0, 0, said(Conclusion.STILL_HELD, 1_750_003_600)),
-        "still holds something, and is asked again after 2025-06-15 16:06 UTC (stated 2025-06-15 15:06 UTC)",
+        "still holds something, and is asked again after 15 June 2025, 17:06:40 BST"
+        " (stated 15 June 2025, 16:06:40 BST)",
         "still_held",
     ),
 ]

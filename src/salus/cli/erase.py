@@ -1,6 +1,5 @@
 """salus erase: destroy what a node keeps of a patient."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,19 +73,16 @@ def holder_lines(states: "Sequence[HolderState]") -> list[str]:
 
 
 def _words(state: "HolderState") -> str:
+    from salus.clinical.uk_time import uk_time
     from salus.ledger.erasure_statements import Conclusion
 
     said = state.statement
     if said is None:
         times = {0: "not asked yet", 1: "asked once"}.get(state.asked, f"asked {state.asked} times")
-        return f"no statement since {_moment(state.since_s)}, {times}"
+        return f"no statement since {uk_time(state.since_s)}, {times}"
     words = {
         Conclusion.ERASED: "has erased what it held",
         Conclusion.NOTHING_HELD: "held nothing",
-        Conclusion.STILL_HELD: f"still holds something, and is asked again after {_moment(said.until_s)}",
+        Conclusion.STILL_HELD: f"still holds something, and is asked again after {uk_time(said.until_s)}",
     }
-    return f"{words[said.conclusion]} (stated {_moment(said.at_s)})"
-
-
-def _moment(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{words[said.conclusion]} (stated {uk_time(said.at_s)})"

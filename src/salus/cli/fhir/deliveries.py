@@ -1,6 +1,5 @@
 """salus fhir deliveries: what a node told the subscriptions of its clients, and what came of it."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +55,7 @@ def _facts(delivery: "Delivery") -> Facts:
     attempt = delivery.attempt
     return {
         "number": delivery.number,
-        "at": _time(attempt.at_s),
+        "at_s": attempt.at_s,
         "subscription": delivery.subscription,
         "kind": attempt.kind,
         "first": attempt.first,
@@ -66,10 +65,8 @@ def _facts(delivery: "Delivery") -> Facts:
 
 
 def _row(delivery: "Delivery") -> tuple[object, ...]:
+    from salus.clinical.uk_time import uk_time
+
     attempt = delivery.attempt
     events = f"{attempt.first} to {attempt.last}" if attempt.first else "-"
-    return delivery.number, _time(attempt.at_s), delivery.subscription.hex(), attempt.kind, events, attempt.outcome
-
-
-def _time(at_s: int) -> str:
-    return datetime.fromtimestamp(at_s, UTC).isoformat()
+    return delivery.number, uk_time(attempt.at_s), delivery.subscription.hex(), attempt.kind, events, attempt.outcome

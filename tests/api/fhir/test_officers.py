@@ -8,14 +8,16 @@ import pytest
 
 from salus.clinical.fhir.validation import base_validator
 from salus.contracts.membership import RevokeCertificate
-from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass
+from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass, Verb
 from salus.engines.base import Unavailable
 from salus.ledger.machine import HISTORY, NO_HISTORY
 from salus.node.errors import Refused
 from salus.node.people import certify_person, open_session
 from salus.node.services import officers
+from salus.node.services.anchor import anchor
 from salus.node.services.choices import file_by_custodian
-from salus.node.services.respond import Login
+from salus.node.services.derived import may_see
+from salus.node.services.respond import Login, Responder
 from salus.testing.world import HOSPITAL
 from tests.api.fhir.fhir_world import Answer, Hospital, Someone, ask, hospital, observation
 from tests.api.fhir.ledger_people import assisted, pseudonym_of
@@ -121,6 +123,14 @@ def test_an_officer_sees_no_record(here: Hospital, path: str) -> None:
 
 
 @pytest.mark.promise("R4")
+def test_an_officer_exports_nothing_and_sees_no_delegate(here: Hospital) -> None:
+    responder, login = Responder(here.node), here.tokens.people["guardian"].login
+    asked = [("AuditEvent", Verb.READ), ("AuditEvent", Verb.EXPORT), ("RelatedPerson", Verb.READ)]
+    seen = [may_see(here.node, responder, login, pseudonym_of(here, "ann"), kind, verb) for kind, verb in asked]
+    assert seen == [True, False, False]
+
+
+@pytest.mark.promise("R4")
 def test_an_officer_changes_no_choice(here: Hospital) -> None:
     (consent,) = get(here, "guardian", "/Consent?patient=ann&status=active").body["entry"]
     body, at = consent["resource"], f"/Consent/{consent['resource']['id']}"
@@ -187,9 +197,11 @@ def test_without_the_ledger_an_officer_is_shown_nothing(here: Hospital, monkeypa
 
 @pytest.mark.promise("L5")
 def test_an_officer_is_given_the_proofs(here: Hospital) -> None:
+    anchor(here.node)
     found = events(here, "guardian", "&patient=ann")
-    (look,) = looks(found)[-1:]
-    for each in (look, next(each for each in found if each["outcome"] == "8" or each["action"] == "E")):
+    decision = next(each for each in found if each["action"] == "E")
+    withheld = next(each for each in found if each["outcome"] == "4")
+    for each in (looks(found)[-1], decision, withheld):
         answer = get(here, "guardian", f"/AuditEvent/{each['id']}/$audit-proof")
         assert answer.status == 200, answer.text
         assert json.loads(answer.text)["resourceType"] == "Binary"

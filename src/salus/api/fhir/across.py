@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from salus.api.fhir import charts
 from salus.api.fhir.bundles import Link
 from salus.api.fhir.call import Call, Reply, Server
 from salus.api.fhir.failures import Failure, Issue
@@ -17,7 +18,6 @@ from salus.api.fhir.searching import (
     count_of,
     names_people,
     next_links,
-    next_page,
     page_reply,
     parsed,
     require_seen,
@@ -38,7 +38,7 @@ SHOWN_BY = ("_count", "_total", "_summary", "_elements", "_include", "_revinclud
 def search_system(server: Server, call: Call) -> Reply:
     """Answer a search of the types in `_type`, or of all; or a link to a page. Raises Failure, FhirRejected."""
     if any(name == PAGE for name, _ in call.query):
-        return next_page(server, call)
+        return charts.next_page(server, call)
     return _first_page(server, call, _kinds(call), "", patient=call.access.patient)
 
 

@@ -6,6 +6,7 @@ from salus.api.fhir import (
     across,
     beside,
     bundling,
+    charts,
     conditional,
     consents,
     consulting,
@@ -18,7 +19,6 @@ from salus.api.fhir import (
     operations,
     proving,
     reading,
-    searching,
     subscribing,
     writing,
 )
@@ -33,7 +33,7 @@ INTERACTIONS: Final = (
     Interaction("search-system", Level.SYSTEM, "POST", "/_search", across.search_system, takes_form=True),
     Interaction("history-system", Level.SYSTEM, "GET", "/_history", histories.history_system),
     Interaction(
-        "$everything", Level.INSTANCE, "GET", "/Patient/{id}/$everything", searching.everything, kind="Patient"
+        "$everything", Level.INSTANCE, "GET", "/Patient/{id}/$everything", charts.everything, kind="Patient"
     ),
     *(
         Interaction("$export", level, method, path, handler, kind=kind, takes=method == "POST", is_alone=True)

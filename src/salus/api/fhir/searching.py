@@ -19,9 +19,7 @@ from salus.api.fhir.failures import Failure, Issue, not_found, outcome
 from salus.api.fhir.reach import search_within
 from salus.api.fhir.reading import require_found, require_shown
 from salus.api.fhir.rendering import rendered
-from salus.clinical.fhir import Fault, FhirRejected
 from salus.clinical.fhir.search import parse_query
-from salus.clinical.fhir.search.normal import span_ms
 from salus.clinical.fhir.search.queries import Criterion, Query
 from salus.clinical.fhir.summaries import summarised, with_elements
 from salus.node.bearers import BearerKind
@@ -31,10 +29,9 @@ from salus.node.services.show import Shown, newest
 
 PAGE_S: Final = 3600
 PAGE: Final = "_page"
-NO_LIMIT_MS: Final = 10**15
 PEOPLE: Final = ("Patient", "Person", "RelatedPerson")
 WHOLE_CHART: Final = "$everything"
-"""Stands where a page's type would, for pages of a chart."""
+"""Stands where a page's type would, for pages of a chart (`charts`)."""
 ACROSS: Final = "*"
 """Stands there for pages of several types."""
 
@@ -61,56 +58,16 @@ def search_type(server: Server, call: Call) -> Reply:
     return _first_page(server, call, call.at["kind"], patient=call.access.patient)
 
 
-def everything(server: Server, call: Call) -> Reply:
-    """Answer with a patient's whole chart, page by page (`Patient/$everything`). Raises Failure, FhirRejected.
-
-    What the chart refers to in the directory, organisations and people who treat, comes along.
-    """
-    found = require_seen(server, call)
-    asked = dict(call.query)
-    unknown = asked.keys() - {"_count", "_type", "_since", "start", "end", "_format", "_pretty"}
-    if unknown:
-        words = "expected start, end, _since, _type and _count, came others: leave them out"
-        raise Failure(400, Issue("not-supported", "MSG_PARAM_UNKNOWN", words))
-    pairs = tuple(each for each in call.query if each[0] in ("_count", "_since"))
-    named = {"_since": "_lastUpdated", "_count": "_count"}
-    asked_for = [(named[name], f"ge{value}" if name == "_since" else value) for name, value in pairs]
-    query = parse_query("Patient", asked_for, is_strict=True)
-    search = search_within(server, call.access, "s", patient=found.pseudonym)
-    types = tuple(each for each in asked.get("_type", "").split(",") if each)
-    care = _care(asked.get("start", ""), asked.get("end", ""))
-    candidates = search.chart(found.pseudonym, types, query.filters, care)
-    page = search.page(query, candidates, count=count_of(server, query), is_first=True)
-    counted = tuple(each for each in pairs if each[0] == "_count")
-    state = PageState(call.access.login.session.key.public, WHOLE_CHART, counted, (), found.pseudonym)
-    base = server.settings.base
-    self_link = Link("self", f"{base}/Patient/{found.logical_id}/$everything")
-    page = replace(page, included=search.directory_of(page.hits))
-    return page_reply(server, query, page, [self_link, *next_links(server, state, page)])
-
-
-def _care(start: str, end: str) -> tuple[int, int] | None:
-    """The time of care between two dates, in milliseconds, the last not included; None when neither is given."""
-    spans = [span_ms(each) if each else (-NO_LIMIT_MS, NO_LIMIT_MS) for each in (start, end)]
-    first, last = spans
-    if first is None or last is None:
-        hint = "give it as YYYY-MM-DD, or leave it out"
-        raise FhirRejected(Fault.BAD_PARAMETER, expected="a date as start and as end", came="another", hint=hint)
-    return (first[0], last[1]) if start or end else None
-
-
 def next_page(server: Server, call: Call) -> Reply:
     """Answer a link to a page. Raises Failure: 404, also for somebody else's and one that has ended.
 
     Whatever else stands in the address is passed over: some clients add a count of theirs to every link.
     """
     state, self_link = page_state(server, call)
-    kind = "Patient" if state.kind in (WHOLE_CHART, ACROSS) else state.kind
+    kind = "Patient" if state.kind == ACROSS else state.kind
     query = parsed(replace(call, query=state.pairs), kind, server.settings.base)
     search = search_within(server, call.access, "s", patient=state.patient or None)
     page = search.page(query, search.found_rows(state.rows), count=count_of(server, query), is_first=False)
-    if state.kind == WHOLE_CHART:
-        page = replace(page, included=search.directory_of(page.hits))
     return page_reply(server, query, page, [self_link, *next_links(server, state, page)])
 
 

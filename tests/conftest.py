@@ -23,6 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """`--write-docs` writes generated pages instead of comparing them, `--…-page` the page of a long test."""
     parser.addoption("--write-docs", action="store_true", help="write generated pages instead of comparing them")
     parser.addoption("--openapi-page", help="write what schemathesis came to, to this file")
+    parser.addoption("--shots", help="take a picture of each page that a journey comes to, in this folder")
     parser.addoption("--corpus-page", help="write what became of published examples, to this file")
 
 

@@ -1,0 +1,202 @@
+"""The portal on a real socket with TLS, for people with browsers; and what every page that they meet must be."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
+from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from salus.api.exchange.serve import listen
+from tests.apps.browser import TIMEOUT_MS
+from tests.portal.portal_world import PASSWORD, Hospital, portal
+
+HOST = "portal.localhost"
+AXE = Path(__file__).parents[1] / "apps" / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+MACHINE_WORDS = re.compile(
+    r"\b[0-9a-f]{16,}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-|\bblock \d|\btransaction\b|\bhash\b|\bpublic key\b", re.IGNORECASE
+)
+NARROW = {"width": 320, "height": 640}
+
+
+@dataclass
+class Served:
+    """A portal that browsers reach."""
+
+    here: Hospital
+    origin: str
+    reached: set[str] = field(default_factory=set)
+
+
+class Recorded:
+    """The portal's application, and which of its routes were asked for."""
+
+    def __init__(self, app: ASGIApp, reached: set[str]) -> None:
+        self._app = app
+        self._reached = reached
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            matches = ((each, each.matches(scope)[0]) for each in self._app.routes)  # type: ignore[attr-defined]
+            path = next((each.path for each, match in matches if match is Match.FULL), "")
+            self._reached.add(f"{scope['method']} {path}")
+        await self._app(scope, receive, send)
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[Served]:
+    """Serve the portal on loopback until the block ends."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(listen("127.0.0.1", 0))
+        origin = f"https://{HOST}:{listener.getsockname()[1]}"
+        here = stack.enter_context(portal(folder, origin=origin))
+        made = Served(here, origin)
+        certificate, key = certified(folder)
+        config = uvicorn.Config(
+            Recorded(here.portal.app(), made.reached),
+            log_level="error",
+            lifespan="off",
+            ssl_certfile=str(certificate),
+            ssl_keyfile=str(key),
+        )
+        stack.enter_context(_running(uvicorn.Server(config), listener))
+        yield made
+
+
+@contextlib.contextmanager
+def _running(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join()
+
+
+def certified(folder: Path) -> tuple[Path, Path]:
+    """Write a certificate for the portal's name and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "portal.pem", folder / "portal.key"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    form, format_ = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    paths[1].write_bytes(key.private_bytes(form, format_, serialization.NoEncryption()))
+    return paths
+
+
+class Walker:
+    """Somebody at a browser, who looks at each page that they come to.
+
+    Each look asks of the page what every page must be: no violation that axe knows (WCAG 2.2 AA), a title of its own,
+    nothing that only machines understand (U1), no request to anybody else, whole at 320 pixels, in dark and in forced
+    colours.
+    """
+
+    def __init__(self, context: BrowserContext, served: Served, *, shots: Path | None = None) -> None:
+        self.served = served
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(TIMEOUT_MS)
+        self.elsewhere: list[str] = []
+        self.complaints: list[str] = []
+        self._shots = shots
+        context.on("request", self._note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", self._hear)
+
+    def go(self, path: str, heading: str, *, shows_receipt: bool = False) -> None:
+        """Go to an address of the portal, and look at what is there."""
+        self.page.goto(self.served.origin + path)
+        self.look(heading, shows_receipt=shows_receipt)
+
+    def sign_in(self, name: str, wanted: str, heading: str) -> None:
+        """Ask for a page, and sign in by name and password on the way."""
+        self.go(wanted, "Sign in")
+        self.page.get_by_label("Name", exact=True).fill(name)
+        self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        self.press("Sign in", heading)
+
+    def press(self, button: str, heading: str) -> None:
+        """Press a button and look at the page to which it leads."""
+        self.page.get_by_role("button", name=button, exact=True).click()
+        self.look(heading)
+
+    def follow(self, link: str, heading: str) -> None:
+        """Follow a link and look at the page to which it leads."""
+        self.page.get_by_role("link", name=link, exact=True).first.click()
+        self.look(heading)
+
+    def look(self, heading: str, *, shows_receipt: bool = False) -> None:
+        """Look at the page: it has this heading, and it is what every page must be.
+
+        Args:
+            shows_receipt: whether "Check this yourself" was opened, where words of machines may stand.
+        """
+        expect(self.page.get_by_role("heading", level=1)).to_have_text(heading)
+        self._shoot(heading)
+        found = [*self._violations(), *self._too_wide(), *self.elsewhere, *self.complaints]
+        if not shows_receipt:
+            words = MACHINE_WORDS.findall(self.page.locator("body").inner_text())
+            found += [f"words of machines: {each}" for each in words]
+        assert not found, f"{self.page.url}: {found}"
+
+    def _violations(self) -> list[str]:
+        self.page.evaluate(AXE.read_text())
+        seen = self.page.evaluate(
+            "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']}).then(found =>"
+            " found.violations.map(each => each.id + ': ' + each.nodes.map(node => node.html).join(' ')))",
+            RULES,
+        )
+        return list(seen)
+
+    def _too_wide(self) -> list[str]:
+        """Whether one has to scroll sideways at 320 pixels (WCAG 1.4.10)."""
+        before = self.page.viewport_size
+        self.page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+        wide = self.page.evaluate("document.documentElement.scrollWidth")
+        assert before is not None
+        self.page.set_viewport_size(before)
+        return [f"{wide} pixels wide at {NARROW['width']}"] if wide > NARROW["width"] else []
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            self.complaints.append(message.text)
+
+    def _note(self, request: Request) -> None:
+        if not request.url.startswith((self.served.origin, "data:", "blob:")):
+            self.elsewhere.append(f"asks elsewhere: {request.url}")
+
+    def _shoot(self, heading: str) -> None:
+        if self._shots is None:
+            return
+        name = re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-")
+        for width in (1280, 390):
+            self.page.set_viewport_size({"width": width, "height": 900})
+            self.page.screenshot(path=self._shots / f"{name}-{width}.png", full_page=True)
+        self.page.set_viewport_size({"width": 1280, "height": 900})

@@ -1,0 +1,87 @@
+"""What resources say in plain values: the name, the day, the value with its digits, its range and its side."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from salus.clinical.fhir import plain
+from salus.clinical.fhir.exact_json import read_exact
+from salus.clinical.fhir.plain import Range, Value
+
+RANGE = '"referenceRange":[{"low":{"value":3.5},"high":{"value":5.30}}]'
+
+
+def read(text: str) -> dict[str, object]:
+    found: dict[str, object] = read_exact(text.encode())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("observation", "want"),
+    [
+        ('{"valueQuantity":{"value":4.30,"unit":"mmol/L","code":"x"}}', Value("4.30", "mmol/L", Decimal("4.30"))),
+        ('{"valueQuantity":{"value":5,"comparator":"<","code":"mg/L"}}', Value("< 5", "mg/L", None)),
+        ('{"valueQuantity":{"unit":"mmol/L"}}', Value("")),
+        ('{"valueCodeableConcept":{"coding":[{"code":"1","display":"Never smoked"}]}}', Value("Never smoked")),
+        ('{"valueString":"clear"}', Value("clear")),
+        ('{"valueInteger":-0}', Value("-0")),
+        ('{"valueBoolean":false}', Value("no")),
+        (
+            '{"component":[{"code":{"text":"Systolic"},"valueQuantity":{"value":144}},{"code":{"text":"Diastolic"}}]}',
+            Value("Systolic: 144"),
+        ),
+        ("{}", Value("")),
+    ],
+)
+def test_a_value_keeps_its_digits_and_its_unit(observation: str, want: Value) -> None:
+    assert plain.value_of(read(observation)) == want
+
+
+@pytest.mark.parametrize(
+    ("observation", "want"),
+    [
+        ('{"valueQuantity":{"value":6},' + RANGE + "}", "high"),
+        ('{"valueQuantity":{"value":3.4},' + RANGE + "}", "low"),
+        ('{"valueQuantity":{"value":5.3},' + RANGE + "}", ""),
+        ('{"valueQuantity":{"value":4},"interpretation":[{"coding":[{"code":"HH"}]}],' + RANGE + "}", "high"),
+        ('{"valueQuantity":{"value":6}}', ""),
+        ('{"valueString":"6",' + RANGE + "}", ""),
+    ],
+)
+def test_a_value_is_high_or_low_by_the_laboratory_or_by_its_range(observation: str, want: str) -> None:
+    assert plain.flag_of(read(observation)) == want
+
+
+@pytest.mark.parametrize(
+    ("observation", "want"),
+    [
+        ("{" + RANGE + "}", Range(Decimal("3.5"), Decimal("5.30"))),
+        ('{"referenceRange":[{"text":"negative"}]}', Range(words="negative")),
+        ("{}", Range()),
+    ],
+)
+def test_the_usual_range_is_the_one_that_came_with_the_value(observation: str, want: Range) -> None:
+    assert plain.range_of(read(observation)) == want
+
+
+@pytest.mark.parametrize(
+    ("resource", "name", "date"),
+    [
+        ('{"resourceType":"Condition","code":{"text":"Gout"},"recordedDate":"2020-01-01"}', "Gout", "2020-01-01"),
+        ('{"resourceType":"ImagingStudy","modality":[{"code":"CT"}],"started":"2021"}', "CT", "2021"),
+        ('{"resourceType":"MedicationRequest","medicationReference":{"display":"Aspirin"}}', "Aspirin", ""),
+        ('{"resourceType":"DocumentReference","description":"Letter","type":{"text":"x"}}', "Letter", ""),
+        ('{"resourceType":"Encounter","class":{"code":"AMB","display":"ambulatory"}}', "ambulatory", ""),
+        ('{"resourceType":"Basic"}', "", ""),
+    ],
+)
+def test_a_resource_has_its_source_s_name_and_day(resource: str, name: str, date: str) -> None:
+    content = read(resource)
+    assert (plain.name_of(content), plain.date_of(content)) == (name, date)
+
+
+def test_codes_are_those_of_what_it_is_about() -> None:
+    content = read('{"resourceType":"Observation","code":{"coding":[{"system":"a","code":"1"},{"display":"x"}]}}')
+    assert plain.codes_of(content) == (("a", "1"),)

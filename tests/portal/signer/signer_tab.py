@@ -48,6 +48,7 @@ class Tab:
     def open(self, kind: str, items: list[dict[str, Any]], **other: Any) -> str:
         """Come to the signer with a request; return its address."""
         address = self.portal.ask(self.portal.request(kind, items, self.device, **other))
+        self.page.goto("about:blank")  # from the signer itself, only the part behind the # would change
         self.page.goto(address)
         return address
 

@@ -85,6 +85,9 @@ def test_a_request_is_good_once(mary: Mary) -> None:
     mary.tab.approve(address)
     mary.tab.page.goto(address)
     assert mary.tab.problem() == NOTHING
+    another = mary.tab.portal.ask(mary.tab.portal.request("file-consent", [choice_item(mary)], mary.tab.device))
+    mary.tab.page.goto(another)  # in the tab that shows the problem
+    assert mary.tab.lines() != []
 
 
 def test_another_site_gets_no_request_and_uses_none_up(mary: Mary) -> None:

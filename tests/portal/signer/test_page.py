@@ -76,7 +76,7 @@ def test_a_choice_is_filed_with_the_gate_and_the_rules_that_were_shown(mary: Mar
         "Clinicians and pharmacists at Elm Practice (A81001) may see your records, for your care or emergency care.",
         "But not: records about mental health.",
     ]
-    expect(mary.tab.page.get_by_role("heading", level=2)).to_have_text("At Riverside Hospital (RX1)")
+    expect(mary.tab.page.get_by_role("heading", level=2)).to_have_text("For your records at Riverside Hospital (RX1)")
     (signed,) = mary.tab.approve(address)["items"]
     assert mary.tab.portal.submit(data(signed["transaction"])) == 0
     filed = opened_message(signed["transaction"], FileConsent)

@@ -111,7 +111,7 @@ function showRequest(id, request) {
     button("go", "approve", onApprove),
     button("other", "refuse", () => refuse(id, "person")),
     element("p", { className: "quiet", textContent: say(language, "from_portal", { portal: new URL(PORTAL).host }) }),
-    particulars(request),
+    ...(request.items.length ? [particulars(request)] : []),
   );
 }
 
@@ -179,8 +179,10 @@ function cardsOf(request) {
   );
 }
 
-function lineOf({ path, words }) {
-  return element("li", { className: path && path !== "1" ? "exception" : "", textContent: words });
+// An exception stands further in than what it is an exception to.
+function lineOf({ path = "1", words }) {
+  const level = path.split(".").length;
+  return element("li", { className: level === 1 ? "" : `exception level-${level}`, textContent: words });
 }
 
 function particulars(request) {

@@ -12,7 +12,7 @@ const ENGLISH = {
   anyway: "Go on anyway",
   exactly: "Exactly what is signed",
   from_portal: "You came here from {portal}. Nothing is signed until you approve.",
-  custodians: "At {names}",
+  custodians: "For your records at {names}",
 
   "title.create": "Set up this device",
   "title.new-key": "Make a key on this device",
@@ -68,7 +68,7 @@ const ENGLISH = {
   code_show: "Your code",
   code_use: "Type this code on the device that lets this one act. Keep this page open until you have done it.",
 
-  doubt: "This device did not make this choice. Only the website says that the rules are the ones above. Another of your devices may have made it, or the record keeper did before you held the key.",
+  doubt: "This device did not make this choice. Only the website says that its rules are the ones below. Another of your devices may have made it, or the record keeper did before you held the key.",
 
   closed: "Your passkey was not used. You can try again.",
   "problem.unable": "This browser cannot keep your keys",
@@ -178,7 +178,7 @@ const WELSH = {
   anyway: "Parhau beth bynnag",
   exactly: "Yr union beth a lofnodir",
   from_portal: "Daethoch yma o {portal}. Ni lofnodir dim nes i chi gymeradwyo.",
-  custodians: "Yn {names}",
+  custodians: "Ar gyfer eich cofnodion yn {names}",
 
   "title.create": "Paratoi'r ddyfais hon",
   "title.new-key": "Gwneud allwedd ar y ddyfais hon",
@@ -234,7 +234,7 @@ const WELSH = {
   code_show: "Eich cod",
   code_use: "Teipiwch y cod hwn ar y ddyfais sy'n gadael i hon weithredu. Cadwch y dudalen hon ar agor nes i chi wneud hynny.",
 
-  doubt: "Nid y ddyfais hon a wnaeth y dewis hwn. Y wefan yn unig sy'n dweud mai'r rheolau uchod ydyw. Efallai mai un arall o'ch dyfeisiau a'i gwnaeth, neu'r ceidwad cofnodion cyn i chi ddal yr allwedd.",
+  doubt: "Nid y ddyfais hon a wnaeth y dewis hwn. Y wefan yn unig sy'n dweud mai'r rheolau isod sydd ynddo. Efallai mai un arall o'ch dyfeisiau a'i gwnaeth, neu'r ceidwad cofnodion cyn i chi ddal yr allwedd.",
 
   closed: "Ni ddefnyddiwyd eich passkey. Gallwch roi cynnig arall arni.",
   "problem.unable": "Ni all y porwr hwn gadw eich allweddi",

@@ -27,14 +27,11 @@ from salus.clinical.fhir import Fault, FhirRejected
 from salus.clinical.fhir.search import parse_query
 from salus.clinical.fhir.search.normal import span_ms
 from salus.clinical.fhir.search.queries import Query
-from salus.node.services.derived import Derived, is_patient
-from salus.node.services.made import is_met
+from salus.node.services.derived import Derived
+from salus.node.services.made import IN_CHARTS, is_met, with_charts
 from salus.node.services.search import Page, Search
 
 NO_LIMIT_MS: Final = 10**15
-FOR_THE_PATIENT: Final = ("Consent", "RelatedPerson", "AuditEvent")
-"""What is made and comes along for the patient themself; for others, and Provenance, where `_type` names it."""
-MADE: Final = (*FOR_THE_PATIENT, "Provenance")
 
 
 def everything(server: Server, call: Call) -> Reply:
@@ -71,7 +68,9 @@ def next_page(server: Server, call: Call) -> Reply:
     stored = [row for row in state.rows if row > 0]
     page = search.page(query, search.found_rows(stored), count=count, is_first=False)
     rest = {-row for row in state.rows if row < 0}
-    made = [each for each in _made(server, call, query, state.patient, MADE) if each.number in rest] if rest else []
+    made = (
+        [each for each in _made(server, call, query, state.patient, IN_CHARTS) if each.number in rest] if rest else []
+    )
     return _reply(server, query, search, _with_made(server, call, page, made, count), state, self_link)
 
 
@@ -82,12 +81,10 @@ def _query(call: Call) -> Query:
 
 
 def _made(server: Server, call: Call, query: Query, patient: bytes, types: Sequence[str]) -> list[Derived]:
-    """What is made of a patient and may be seen; no types stand for what comes along for the patient."""
-    wanted = types or (FOR_THE_PATIENT if is_patient(call.access.login) else ())
+    """What is made of a patient, comes along with these types, and may be seen."""
     made = made_for(server, call.access, "s")
-    return [
-        each for kind in MADE if kind in wanted for each in made.visible(kind, patient) if is_met(each, query.filters)
-    ]
+    kinds = with_charts(call.access.login, types)
+    return [each for kind in kinds for each in made.visible(kind, patient) if is_met(each, query.filters)]
 
 
 def _with_made(server: Server, call: Call, page: Page, made: Sequence[Derived], count: int) -> Page:

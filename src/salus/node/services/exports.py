@@ -7,7 +7,8 @@
 3. A file is a sealed list of record versions; no content is in it. When it is fetched, every record is decided on
    anew and each relationship's leaves a receipt: what was withdrawn, erased or deleted since is left out.
 
-Whoever says no to export is absent: in no file, no count, no error.
+Whoever says no to export is absent: in no file, no count, no error. What is made from the ledger is listed by its name,
+and made anew when its file is fetched.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,9 @@ from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
 from salus.node.projections import resources
 from salus.node.projections.resources import DIRECTORY, Found
+from salus.node.services.derived import Derived
 from salus.node.services.jobs import Job, Jobs
+from salus.node.services.made import EXPORTING, Made, is_met, with_charts
 from salus.node.services.respond import Login, Responder
 from salus.node.services.search import Search
 from salus.node.services.show import Shown, Wanted, hidden_rosters, newest, show
@@ -122,6 +125,7 @@ class Listed(msgspec.Struct, frozen=True, array_like=True):
     """A record version in a file: by what it is found and opened, and nothing that it says.
 
     Args:
+        record: empty for what is made from the ledger.
         is_gone: whether this version says that the resource was deleted.
     """
 
@@ -133,6 +137,11 @@ class Listed(msgspec.Struct, frozen=True, array_like=True):
     updated_s: int
     row: int
     is_gone: bool
+
+    @property
+    def is_made(self) -> bool:
+        """Whether it is made anew when the file is fetched."""
+        return not self.record
 
 
 class FileList(msgspec.Struct, frozen=True, array_like=True):
@@ -193,11 +202,15 @@ class Exports:
         found = self._jobs.part(job, number, FileList) if job.state.is_complete else None
         if found is None:
             return None
-        here = resources.find_records(self._node, [RecordId(each.record) for each in found.listed])
-        versions = [_version(each) for each in found.listed if _stands(each, here)]
+        stored = [each for each in found.listed if not each.is_made]
+        here = resources.find_records(self._node, [RecordId(each.record) for each in stored])
+        versions = [_version(each) for each in stored if _stands(each, here)]
         wanted = [each for each in versions if search.meets(each.found)]
         shown = show(self._node, self._responder, login, wanted, Verb.EXPORT, within=search.meets)
-        return [Exported(each.found.pseudonym, shown[each.key]) for each in wanted if each.key in shown]
+        exported = [Exported(each.found.pseudonym, shown[each.key]) for each in wanted if each.key in shown]
+        made = Made(self._node, self._responder, login, search, EXPORTING)
+        exported += _made_again(made, [each for each in found.listed if each.is_made])
+        return sorted(exported, key=lambda each: each.pseudonym)
 
     def cancel(self, job: Job[Export]) -> None:
         """Forget an export and its files."""
@@ -224,6 +237,28 @@ def _version(listed: Listed) -> Wanted:
     return Wanted(found, listed.version)
 
 
+def _made_again(made: Made, listed: Sequence[Listed]) -> list[Exported]:
+    """What was listed of what is made, as it is now, as far as it may be exported at this moment."""
+    groups: dict[tuple[bytes, str], set[str]] = {}
+    for each in listed:
+        groups.setdefault((each.pseudonym, each.type), set()).add(each.logical_id)
+    exported = []
+    for (pseudonym, kind), names in groups.items():
+        there = [each for each in _visible(made, kind, pseudonym) if each.shown.logical_id in names]
+        exported += [Exported(Pseudonym(pseudonym), each.shown) for each in made.released(there)]
+    return exported
+
+
+def _visible(made: Made, kind: str, pseudonym: bytes) -> list[Derived]:
+    """What is made of a relationship and may be seen; nothing where the rules of a choice are not held here."""
+    try:
+        return made.visible(kind, pseudonym)
+    except Refused as refused:
+        if refused.refusal is not Refusal.RULES_MISSING:
+            raise
+        return []
+
+
 class _Step:
     """One step: what is listed of a few relationships, into which files."""
 
@@ -232,6 +267,7 @@ class _Step:
     ) -> None:
         self._node, self._responder, self._search, self._login = node, responder, search, login
         self._asked, self._files = asked, files
+        self._made = Made(node, responder, login, search, EXPORTING)
         self._count = 0
         self._times = [
             each for time in asked.times for each in parse_query("Patient", [_pair(time)], is_strict=True).filters
@@ -302,6 +338,20 @@ class _Step:
             rows += self._gone(pseudonym, kind)
         for part in range(0, len(rows), RECORDS_PER_LOOK):
             self._list(self._allowed(pseudonym, rows[part : part + RECORDS_PER_LOOK]))
+        made = [
+            each
+            for kind in with_charts(self._login, self._asked.types)
+            for each in _visible(self._made, kind, pseudonym)
+            if self._is_wanted(each)
+        ]
+        for each in made:
+            self._files.append(_listed_made(pseudonym, each), len(each.shown.body))
+        self._count += len(made)
+
+    def _is_wanted(self, made: Derived) -> bool:
+        """Tell whether something that is made is of the time that is asked for, and meets a filter of its type."""
+        alternatives: list[tuple[Filter, ...]] = [each.filters for each in self._filters.get(made.shown.type, ())]
+        return any(is_met(made, [*self._times, *filters]) for filters in alternatives or [()])
 
     def _some(self, pseudonym: Pseudonym, kind: str, after: int) -> list[Found]:
         """The next resources of a type that are wanted, in order: of each of its filters so many, or of the type."""
@@ -339,7 +389,7 @@ class _Step:
     def _list(self, rows: Sequence[Found]) -> None:
         sizes = self._sizes([each.key for each in rows])
         for each in rows:
-            self._files.append(each, sizes[each.key])
+            self._files.append(_listed(each), sizes[each.key])
         self._count += len(rows)
 
     def _sizes(self, keys: Sequence[RecordKey]) -> dict[RecordKey, int]:
@@ -363,32 +413,32 @@ class _Files:
         """Return the lists of the files that were written to."""
         return {number: FileList(tuple(listed)) for number, listed in self._lists.items()}
 
-    def append(self, found: Found, size_bytes: int) -> None:
+    def append(self, listed: Listed, size_bytes: int) -> None:
         """List one record version in the file of its type, or in the one for all."""
-        kind = GONE if found.is_deleted else MIXED if self._job.state.asked.is_organised else found.type
-        place = self._place(kind, is_gone=found.is_deleted)
-        if place is None or not _has_room(self._heads[place], found.pseudonym, size_bytes):
-            place = self._begin(kind, found, before=place)
+        kind = GONE if listed.is_gone else MIXED if self._job.state.asked.is_organised else listed.type
+        place = self._place(kind, is_gone=listed.is_gone)
+        if place is None or not _has_room(self._heads[place], listed.pseudonym, size_bytes):
+            place = self._begin(kind, listed, before=place)
         head = self._heads[place]
         self._heads[place] = msgspec.structs.replace(
             head,
             count=head.count + 1,
-            people=head.people + (not head.count or head.last != found.pseudonym),
+            people=head.people + (not head.count or head.last != listed.pseudonym),
             size_bytes=head.size_bytes + size_bytes,
-            last=found.pseudonym,
+            last=listed.pseudonym,
         )
-        self._listed(place + 1).append(_listed(found))
+        self._listed(place + 1).append(listed)
 
     def _place(self, kind: str, *, is_gone: bool) -> int | None:
         """Where the newest file of a kind is; None where there is none."""
         places = reversed(range(len(self._heads)))
         return next((at for at in places if (self._heads[at].type, self._heads[at].is_gone) == (kind, is_gone)), None)
 
-    def _begin(self, kind: str, found: Found, *, before: int | None) -> int:
-        self._heads.append(FileHead(kind, found.is_deleted, 0, 0, 0, b"", goes_on=0))
+    def _begin(self, kind: str, listed: Listed, *, before: int | None) -> int:
+        self._heads.append(FileHead(kind, listed.is_gone, 0, 0, 0, b"", goes_on=0))
         number = len(self._heads)
         self._lists[number] = []
-        if before is not None and kind == MIXED and self._heads[before].last == found.pseudonym:
+        if before is not None and kind == MIXED and self._heads[before].last == listed.pseudonym:
             self._heads[before] = msgspec.structs.replace(self._heads[before], goes_on=number)
         return number - 1
 
@@ -415,6 +465,19 @@ def _has_room(head: FileHead, pseudonym: bytes, size_bytes: int) -> bool:
     if head.count >= FILE_RECORDS_MAX or head.size_bytes + size_bytes > FILE_BYTES_MAX:
         return False
     return head.last == pseudonym or head.people < FILE_PEOPLE_MAX
+
+
+def _listed_made(pseudonym: Pseudonym, made: Derived) -> Listed:
+    return Listed(
+        type=made.shown.type,
+        logical_id=made.shown.logical_id,
+        record=b"",
+        version=made.shown.version,
+        pseudonym=pseudonym,
+        updated_s=made.shown.updated_s,
+        row=0,
+        is_gone=False,
+    )
 
 
 def _listed(found: Found) -> Listed:

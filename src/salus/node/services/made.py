@@ -16,7 +16,7 @@ from salus.contracts.provisions import Verb
 from salus.ledger.identifiers import Pseudonym
 from salus.node.assemble import Node
 from salus.node.services import audit_events, companions, consents, delegates
-from salus.node.services.derived import Derived, Make, may_see
+from salus.node.services.derived import Derived, Make, is_patient, may_see
 from salus.node.services.respond import Login, Responder
 from salus.node.services.search import Search
 
@@ -29,6 +29,23 @@ MADE_BY: Final[dict[str, Make]] = {
     consents.KIND: consents.consents_of,
     delegates.KIND: delegates.delegates_of,
 }
+
+
+FOR_THE_PATIENT: Final = (consents.KIND, delegates.KIND, audit_events.KIND)
+"""What comes along with a patient's whole chart without being named, for the patient themself."""
+IN_CHARTS: Final = (*FOR_THE_PATIENT, companions.PROVENANCE)
+"""What comes along where it is named; no pointers, since a chart has what they point to."""
+
+
+def with_charts(login: Login, types: Sequence[str]) -> list[str]:
+    """Return the types of what is made that come along with a whole chart.
+
+    Args:
+        types: those that are named; none for all.
+    """
+    if not types:
+        return list(FOR_THE_PATIENT) if is_patient(login) else []
+    return [each for each in IN_CHARTS if each in types]
 
 
 class Made:

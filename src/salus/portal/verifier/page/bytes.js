@@ -17,7 +17,8 @@ export const same = (one, other) => one.length === other.length && one.every((by
 
 export const among = (list, one) => list.some((each) => same(each, one));
 
-export const sameLists = (one, other) => one.length === other.length && one.every((each, place) => same(each, other[place]));
+export const sameLists = (one, other) =>
+  one.length === other.length && one.every((each, place) => same(each, other[place]));
 
 export const hex = (data) => Array.from(data, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
@@ -26,7 +27,11 @@ export const ascii = (text) => new TextEncoder().encode(text);
 /** A number in a fixed width, the highest byte first. */
 export function bigEndian(number, width) {
   const data = new Uint8Array(width);
-  for (let place = width - 1, rest = BigInt(number); place >= 0; place--, rest >>= 8n) data[place] = Number(rest & 255n);
+  let rest = BigInt(number);
+  for (let place = width - 1; place >= 0; place--) {
+    data[place] = Number(rest & 255n);
+    rest >>= 8n;
+  }
   return data;
 }
 

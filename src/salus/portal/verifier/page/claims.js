@@ -1,7 +1,9 @@
 // A signed state, and what is claimed under it: outcomes, rows, a whole history (docs/spec/proofs.md).
 
 import { ascii, bigEndian, join, same, ZEROS } from "./bytes.js";
-import { fits, headerHash, isCommitted, nanosecondsOf, powerOf, readSignedHeader, SECOND_NS, votersOf } from "./header.js";
+import {
+  fits, headerHash, isCommitted, nanosecondsOf, powerOf, readSignedHeader, SECOND_NS, votersOf,
+} from "./header.js";
 import { hash, leafHash, nodeHash, rootByPath, tagged } from "./hashing.js";
 import { encode } from "./msgpack.js";
 import { need, step } from "./refusal.js";
@@ -67,8 +69,8 @@ async function checkUnderRoot(trust, signed, validators, nowS) {
     validators.length === trust.set.length &&
     validators.every(({ key, power }, place) => same(key, trust.set[place].key) && power === trust.set[place].power);
   need(step("state", 3), areTrusted);
-  const areSigners = (await fits(signed, trust.chain, trust.set)) && (await isCommitted(signed, trust.chain, trust.set));
-  need(step("state", 4), areSigners);
+  const { chain, set } = trust;
+  need(step("state", 4), (await fits(signed, chain, set)) && (await isCommitted(signed, chain, set)));
   need(step("state", 5), nanosecondsOf(signed.header.time) < (BigInt(nowS) + CLOCK_DRIFT_S) * SECOND_NS);
 }
 

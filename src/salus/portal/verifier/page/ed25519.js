@@ -1,8 +1,8 @@
 // Ed25519 signatures, verified by the browser; where it says no, or does not know Ed25519, by plain arithmetic.
 //
 // Votes of validators count by ZIP-215 (docs/spec/header.md), which accepts more than browsers do: keys and R whose
-// encoding is not canonical, and equations that hold only times 8. Whatever a browser accepts, ZIP-215 accepts. All other
-// signatures are judged as in docs/spec/sealing.md, Signatures.
+// encoding is not canonical, and equations that hold only times 8. Whatever a browser accepts, ZIP-215 accepts.
+// All other signatures are judged as in docs/spec/sealing.md, Signatures.
 
 import { join, same } from "./bytes.js";
 

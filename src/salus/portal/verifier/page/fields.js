@@ -1,4 +1,4 @@
-// Committed lists of salted fields, and single fields opened under their root (docs/spec/receipts.md, Committed fields).
+// Committed lists of salted fields, and fields opened under their root (docs/spec/receipts.md, Committed fields).
 
 import { ascii, bigEndian, join, same } from "./bytes.js";
 import { derive, leafHash, mac, rootByPath, rootOver, tagged } from "./hashing.js";
@@ -29,6 +29,7 @@ export async function openValues(at, fields, root) {
 
 /** The root of a whole list, whose secret gives every field its salt. */
 export async function rootOfList({ secret, values }) {
-  const salted = values.map(async (value, index) => mac(await derive(secret, join(SALT_INFO, bigEndian(index, 4))), value));
-  return rootOfTree(values.length, await rootOver(await Promise.all(salted)));
+  const saltOf = (index) => derive(secret, join(SALT_INFO, bigEndian(index, 4)));
+  const salted = await Promise.all(values.map(async (value, index) => mac(await saltOf(index), value)));
+  return rootOfTree(values.length, await rootOver(salted));
 }

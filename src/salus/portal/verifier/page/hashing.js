@@ -9,7 +9,8 @@ export async function hash(...parts) {
 /** `tag(name)`: a byte with the length of a name, then the name. */
 export const tag = (name) => join(Uint8Array.of(name.length), ascii(name));
 
-export const tagged = (name, ...parts) => hash(tag(name), ...parts.flatMap((part) => [bigEndian(part.length, 8), part]));
+export const tagged = (name, ...parts) =>
+  hash(tag(name), ...parts.flatMap((part) => [bigEndian(part.length, 8), part]));
 
 export const leafHash = (data) => hash(Uint8Array.of(0), data);
 

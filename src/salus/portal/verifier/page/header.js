@@ -158,8 +158,8 @@ export async function isCommitted({ header, commit }, chain, set) {
 export const votersOf = (commit, set) => set.filter((_, place) => commit.votes[place]?.flag === FOR_THE_BLOCK);
 
 function signedBytes(chain, { height, round, blockId }, vote) {
-  const stated = vote.flag === FOR_THE_BLOCK ? blockId : null;
-  const message = encodeMessage(SIGNED_VOTE, { type: PRECOMMIT, height, round, blockId: stated, time: vote.time, chain });
+  const stated = { type: PRECOMMIT, height, round, time: vote.time, chain };
+  const message = encodeMessage(SIGNED_VOTE, { ...stated, blockId: vote.flag === FOR_THE_BLOCK ? blockId : null });
   return join(varint(BigInt(message.length)), message);
 }
 

@@ -13,7 +13,7 @@ import { inside, text } from "./shapes.js";
 const ANCHOR_GRACE_S = 600;
 const MATCH_FIELDS = 4;
 const END_CUSTODIAN = 1;
-const KEY_EVENTS = ["Enrolled", "PseudonymKeyRotated", "KeyTakenOver", "KeyAdded"];
+const KEY_EVENTS = ["Enrolled", "PseudonymKeyRotated", "KeyTakenOver", "KeyAdded", "RecoveryFinished"];
 
 /** Check a history under a verified state; its events come with the numbers of those that they speak of. */
 export async function checkHistoryBundle(state, { history, receipts: opened, matches }) {
@@ -49,7 +49,8 @@ export async function checkHistoryBundle(state, { history, receipts: opened, mat
 /** What a committed list at the end says: who asked, by the root of the event that it belongs to. */
 async function checkMatches(events, matches) {
   const at = step("bundle", 5);
-  const roots = events.filter((each) => each.name === "ReleasesCommitted" && each.permit.length === 0).map(({ root }) => root);
+  const notes = events.filter(({ name, permit }) => name === "ReleasesCommitted" && permit.length === 0);
+  const roots = notes.map(({ root }) => root);
   const asked = new Map();
   for (const match of matches) {
     need(at, match.values.length === MATCH_FIELDS);
@@ -71,11 +72,14 @@ async function permitsOf(events) {
 
 /** Each permit with the ends that anchored receipts under it. */
 function accessesOf(events, permits) {
+  const anchors = events.filter(({ name, isEmpty }) => name === "ReleasesCommitted" && !isEmpty);
+  const ends = Map.groupBy(anchors, ({ permit }) => hex(permit));
   const given = [...permits].filter(([, { name }]) => name === "AccessPermitted");
-  return given.map(([permit, event]) => {
-    const anchors = events.filter((each) => each.name === "ReleasesCommitted" && hex(each.permit) === permit && !each.isEmpty);
-    return { permit, event, ends: new Set(anchors.map(({ end }) => end)) };
-  });
+  return given.map(([permit, event]) => ({
+    permit,
+    event,
+    ends: new Set((ends.get(permit) ?? []).map(({ end }) => end)),
+  }));
 }
 
 function silentEnds(state, accesses) {
@@ -95,7 +99,7 @@ function strangeKeys(events, receipts) {
   const strange = receipts.filter(
     ({ event, askerKey }) => event !== null && isPatientsOwn(event) && !among(known, askerKey),
   );
-  return strange.map(({ custodian }) => ({ name: "strangeKey", custodian }));
+  return strange.map(({ custodian }) => ({ name: "strangeKey", custodian: custodian.code }));
 }
 
 const isWithoutReceipt = ({ permit, ends }, receipts) =>

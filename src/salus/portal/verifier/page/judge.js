@@ -26,15 +26,16 @@ export function judge({ view, ground, request, rows, rules, records }) {
     const asked = { ...event, organisation: event.requester, day: view.conduct.day, person: view.who.certificate };
     for (const each of named.filter(({ record }) => record !== null)) {
       const said = decide(event, applied, asked, each.record);
-      faults.push(...faultsOf(each, said, request.scope).map((name) => ({ name, record: each.record, rule: ruleOf(applied, said) })));
+      const found = { record: each.record, rule: ruleOf(applied, said) };
+      faults.push(...faultsOf(each, said, request.scope).map((name) => ({ ...found, name })));
     }
   }
   const isWhole = named.every(({ record }) => record !== null);
-  const found = faults.length > 0 ? "other" : isWhole ? "same" : "in part";
+  const result = faults.length > 0 ? "other" : isWhole ? "same" : "in part";
   return {
     released: shown.filter(({ name }) => name === "released"),
     withheld: shown.filter(({ name }) => name === "withheld"),
-    rerun: whyNotRun === "" ? found : "not run",
+    rerun: whyNotRun === "" ? result : "not run",
     whyNotRun,
     faults,
   };

@@ -1,4 +1,4 @@
-// The canonical encoding (docs/spec/machine.md, Encoding). Integers are BigInt, since 64 bits occur; a struct is an array.
+// The canonical encoding (docs/spec/machine.md, Encoding). Integers are BigInt, since 64 bits occur.
 
 import { ascii, bigEndian, join, same } from "./bytes.js";
 
@@ -85,8 +85,8 @@ function write(parts, value) {
 function integer(number) {
   if (number >= -32n && number < 128n) return Uint8Array.of(Number(BigInt.asUintN(8, number)));
   const first = number < 0n ? 0xd0 : 0xcc;
-  const fits = (bits) => (number < 0n ? BigInt.asIntN(bits, number) === number : BigInt.asUintN(bits, number) === number);
-  const power = [8, 16, 32, 64].findIndex(fits);
+  const cut = number < 0n ? BigInt.asIntN : BigInt.asUintN;
+  const power = [8, 16, 32, 64].findIndex((bits) => cut(bits, number) === number);
   const width = 1 << power;
   return join(Uint8Array.of(first + power), bigEndian(BigInt.asUintN(8 * width, number), width));
 }

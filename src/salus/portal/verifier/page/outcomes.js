@@ -2,7 +2,9 @@
 
 import { checkOutcome } from "./claims.js";
 import { need } from "./refusal.js";
-import { anything, bytes, count, digest, flag, inside, list, number, seconds, sized, struct, text, upTo } from "./shapes.js";
+import {
+  anything, bytes, count, digest, flag, inside, list, number, seconds, sized, struct, text, upTo,
+} from "./shapes.js";
 
 const DENIED = 1;
 const pseudonym = sized(16);
@@ -33,6 +35,17 @@ const OUTCOMES = {
   },
   205: { name: "KeyRemoved", shape: { kind, pseudonym, key: bytes, actor, commitment } },
   206: { name: "RelationshipClosed", shape: { kind, pseudonym, actor, commitment } },
+  207: {
+    name: "RecoveryStarted",
+    shape: { kind, pseudonym, key: bytes, isSecond: flag, readyAtS: seconds, commitment },
+  },
+  208: { name: "RecoveryFinished", shape: { kind, pseudonym, key: bytes, isSecond: flag, commitment } },
+  209: {
+    name: "RecoveryKeyChanged",
+    shape: { kind, pseudonym, recoveryKey: bytes, secondKey: bytes, inForceAtS: seconds, commitment },
+  },
+  210: { name: "RecoveryKeyUndone", shape: { kind, pseudonym, commitment } },
+  211: { name: "RecoveryCancelled", shape: { kind, pseudonym, commitment } },
   301: { name: "BatchRegistered", shape: { kind, pseudonym, custodian: text, root: digest, size: count } },
   302: { name: "Verified", shape: { kind, pseudonym, entry: anything, commitment } },
   303: { name: "Superseded", shape: { kind, pseudonym, entry: anything, by: anything, commitment } },

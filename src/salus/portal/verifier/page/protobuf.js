@@ -1,4 +1,4 @@
-// Protobuf in its one canonical form (docs/spec/header.md, Wire format), driven by tables: name → [number, kind, table].
+// Protobuf in its one canonical form (docs/spec/header.md, Wire format), by tables: name → [number, kind, table].
 //
 // Kinds: integer (64 bits, BigInt), fixed (sfixed64), text, bytes; message (always written), optional (a message, or
 // null and not written), messages (repeated).
@@ -25,7 +25,8 @@ function parse(table, data) {
   const message = {};
   for (const [name, [number, kind, inner]] of Object.entries(table)) {
     const values = (found[number] ?? []).map(({ value }) => value);
-    if (values.some((value) => (typeof value === "bigint") !== (kind === "integer"))) throw new RangeError("another kind");
+    const areOfKind = values.every((value) => (typeof value === "bigint") === (kind === "integer"));
+    if (!areOfKind) throw new RangeError("a field of another kind");
     if (kind === "messages") message[name] = values.map((each) => parse(inner, each));
     else if (kind === "message") message[name] = parse(inner, values[0] ?? NOTHING);
     else if (values.length === 0) message[name] = EMPTY[kind]();
@@ -35,7 +36,7 @@ function parse(table, data) {
   return message;
 }
 
-/** The fields of a message as they come. That they ascend, and that none is unknown, is seen when it is encoded again. */
+/** The fields as they come. That they ascend, and that none is unknown, is seen when they are encoded again. */
 function fieldsOf(data) {
   const fields = [];
   for (let rest = data; rest.length > 0; ) {

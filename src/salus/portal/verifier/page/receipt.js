@@ -96,7 +96,7 @@ async function checkSignatures(state, receipt, view, ground, rows, anchors) {
   }
 }
 
-/** Step 10: the choices in force with their rules, and the rules of the permit's ticket; null where not all were held. */
+/** Step 10: the choices in force with their rules, and those of the permit's ticket: none where not all were held. */
 async function checkChoices(state, opened, view, ground) {
   const at = step("receipt", 10);
   const { missing, ticket } = view.rules;
@@ -144,7 +144,8 @@ function checkTicket(at, events, stated, { event: permitted }) {
   for (const [place, event] of events.entries()) {
     const isIssued = event.name === "TicketIssued";
     need(at, isIssued || event.name === "TicketAttenuated");
-    need(at, event.index < permitted.index && wanted !== null && same(isIssued ? event.ticket : event.narrower, wanted));
+    const made = isIssued ? event.ticket : event.narrower;
+    need(at, event.index < permitted.index && wanted !== null && same(made, wanted));
     need(at, same(event.commitment, stated[place]));
     wanted = isIssued ? null : event.ticket;
   }

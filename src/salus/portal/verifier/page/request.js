@@ -93,7 +93,8 @@ async function standOnContinuity(state, opened, { conduct, request, scope }, at)
   const row = await checkRow(state, proof);
   need(at, row.length > 0);
   const { custodian } = inside(step("receipt", 7), RELATIONSHIP, row);
-  return { pseudonym: anchor.pseudonym, custodian, requester: custodian, permit: NOTHING, event: null, fromS: scope.asOfS };
+  const { pseudonym } = anchor;
+  return { pseudonym, custodian, requester: custodian, permit: NOTHING, event: null, fromS: scope.asOfS };
 }
 
 export const isPatientsOwn = (event) =>

@@ -7,12 +7,13 @@ import { anything, bytes, count, digest, inside, list, number, seconds, sized, s
 
 const AT = step("receipt", 2);
 const kind = anything;
+const oneOfTwo = number(3, 1);
 const FIELDS = {
   1: ["request", { kind, request: sized(16), partCount: count }],
   2: ["who", { kind, authentication: number(5, 1), certificate: bytes }],
   3: ["choices", { kind, version: count, commitments: list(digest), networkVersion: count, custodianVersion: count }],
   4: ["scope", { kind, asOfS: seconds, inScope: count, released: count, withheld: count }],
-  5: ["conduct", { kind, standing: number(3, 1), delivery: number(3, 1), store: number(3, 1), atS: seconds, day: count }],
+  5: ["conduct", { kind, standing: oneOfTwo, delivery: oneOfTwo, store: oneOfTwo, atS: seconds, day: count }],
   6: ["releaseKey", { kind, commitment: digest }],
   7: ["released", { kind, entry: digest, batchRoot: digest, sealedRoot: upTo(32), sizeBytes: count }],
   8: ["withheld", { kind, entry: digest, source: number(5, 1), rule: bytes, path: text }],

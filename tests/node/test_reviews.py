@@ -141,7 +141,9 @@ def test_a_case_says_what_was_released_and_to_open_it_is_a_look(desk: Desk) -> N
 @pytest.mark.parametrize("verdict", Verdict)
 def test_a_verdict_is_on_the_ledger_and_frees_a_place(desk: Desk, verdict: Verdict) -> None:
     node, officer, permit = desk.world.hospital, desk.officer(), desk.emergency()
-    reviews.give_verdict(node, officer, permit, verdict, "the ambulance's note says so")
+    reviews.give_verdict(
+        node, officer, permit, "the ambulance's note says so", is_justified=verdict is Verdict.JUSTIFIED
+    )
     with node.engine.snapshot() as reader:
         assert access.unreviewed(reader, PRACTICE) == 0
         outcome = read_trail(reader, desk.ann)[-1].outcome
@@ -151,15 +153,15 @@ def test_a_verdict_is_on_the_ledger_and_frees_a_place(desk: Desk, verdict: Verdi
     assert row is not None
     assert (row.until_s <= node.clock()) is (verdict is Verdict.NOT_JUSTIFIED)
     assert reviews.waiting(node, officer) == []
-    assert refusal(lambda: reviews.give_verdict(node, officer, permit, verdict, "again")) is Refusal.NOT_YOURS
+    assert refusal(lambda: reviews.give_verdict(node, officer, permit, "again", is_justified=True)) is Refusal.NOT_YOURS
 
 
 @pytest.mark.promise("R1")
 def test_nobody_reviews_themselves_under_another_certificate(desk: Desk) -> None:
     node, permit = desk.world.hospital, desk.own_emergency("NMC 1")
     both, other = desk.officer("NMC 1"), desk.officer("NMC 2")
-    assert refusal(lambda: reviews.give_verdict(node, both, permit, Verdict.JUSTIFIED, "mine")) is Refusal.PERSON_UNFIT
-    reviews.give_verdict(node, other, permit, Verdict.JUSTIFIED, "seen")
+    assert refusal(lambda: reviews.give_verdict(node, both, permit, "mine", is_justified=True)) is Refusal.PERSON_UNFIT
+    reviews.give_verdict(node, other, permit, "seen", is_justified=True)
 
 
 @pytest.mark.promise("R4")
@@ -170,7 +172,7 @@ def test_who_is_no_officer_here_sees_and_decides_nothing(desk: Desk) -> None:
     acts: tuple[Callable[[OpenSession], object], ...] = (
         lambda session: reviews.waiting(node, session),
         lambda session: reviews.open_review(node, session, permit),
-        lambda session: reviews.give_verdict(node, session, permit, Verdict.JUSTIFIED, ""),
+        lambda session: reviews.give_verdict(node, session, permit, "", is_justified=True),
         lambda session: challenges.received(node, session),
     )
     for session in (nurse, desk.officer(at=PRACTICE)):
@@ -178,7 +180,7 @@ def test_who_is_no_officer_here_sees_and_decides_nothing(desk: Desk) -> None:
     officer = desk.officer()
     assert refusal(lambda: reviews.open_review(node, officer, PermitId(bytes(16)))) is Refusal.NOT_YOURS
     too_many = "x" * 2001
-    assert refusal(lambda: reviews.give_verdict(node, officer, permit, Verdict.JUSTIFIED, too_many)) is (
+    assert refusal(lambda: reviews.give_verdict(node, officer, permit, too_many, is_justified=True)) is (
         Refusal.MESSAGE_UNFIT
     )
     assert desk.count(desk.ann) == before + 1, "only the officer has looked"

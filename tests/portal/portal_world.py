@@ -13,13 +13,14 @@ from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from salus.clinical.fhir import FhirRejected
-from salus.contracts.provisions import RoleClass
+from salus.contracts.provisions import Purpose, RoleClass
 from salus.importers import NdjsonFiles, file_chart
 from salus.ledger.identifiers import Pseudonym
 from salus.node.assemble import Node
-from salus.node.people import certify_person
+from salus.node.people import certify_person, open_session
 from salus.node.services import enrol
 from salus.node.services.accounts import AccountId
+from salus.node.services.request import Granted, Wish, request
 from salus.portal.app import Portal
 from salus.portal.sessions import COOKIE
 from salus.portal.settings import PortalSettings
@@ -30,6 +31,7 @@ from salus.testing.world import HOSPITAL, PRACTICE, World, world
 ORIGIN = "https://portal.example"
 PASSWORD = "a long enough password"
 SEED = 7
+REASON = "found unconscious, medicines not known <script>alert(1)</script>"
 NAMES = {HOSPITAL: population.HOSPITAL.name, PRACTICE: population.PRACTICE.name}
 TOKEN = re.compile(r'name="form" value="([^"]+)"')
 
@@ -93,6 +95,7 @@ def portal(folder: Path, *, origin: str = ORIGIN, **settings: object) -> Iterato
         here = Hospital(made, opened, pseudonym)
         here.accounts["eleanor"] = opened.accounts.add_patient(pseudonym, name="Eleanor Moss")
         here.accounts["rao"] = staff(here, "Dr Anita Rao", "Consultant", RoleClass.CLINICAL)
+        here.accounts["officer"] = staff(here, "Jo Guardian", "Caldicott guardian", RoleClass.OFFICER)
         here.accounts["operator"] = opened.accounts.add_operator(name="Sam Operator")
         for name, account in here.accounts.items():
             opened.accounts.set_password(account, signs_in_as=name, password=PASSWORD)
@@ -104,6 +107,17 @@ def staff(here: Hospital, name: str, role: str, role_class: RoleClass) -> Accoun
     """An account of somebody who works here."""
     person = certify_person(here.node, name=name, role=role, registration=name, role_class=role_class)
     return here.portal.accounts.add_staff(person, role_class, name=name)
+
+
+def emergency(here: Hospital) -> Granted:
+    """A doctor of the practice breaks the glass."""
+    node = here.made.practice
+    person = certify_person(node, name="Dr Pym", role="GP", registration="GMC 9", role_class=RoleClass.CLINICAL)
+    session = open_session(person.key, person.certificate, custodian=HOSPITAL, from_s=node.clock())
+    wish = Wish(here.patient, HOSPITAL, RoleClass.CLINICAL, Purpose.BTG, justification=REASON)
+    came = request(node, session, wish)
+    assert isinstance(came, Granted), came
+    return came
 
 
 def load(made: World, folder: Path) -> Pseudonym:

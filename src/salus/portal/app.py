@@ -4,6 +4,7 @@ Promises: what a person acts by is looked up at each request (R3); a page of ano
 counts only from its own page; a failure says what to do and nothing about anybody.
 """
 
+import base64
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -22,6 +23,7 @@ from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import Peers
 from salus.node.pool import Pool
 from salus.node.sealed_rows import SealedRows
+from salus.node.services import ledger_reads
 from salus.node.services.accounts import Account, AccountId, Accounts
 from salus.node.services.collect import Collections
 from salus.node.services.outside_sign_in import Fetch, OutsideSignIn, fetch
@@ -39,6 +41,7 @@ THREADS: Final = 8
 WAITING_MAX: Final = 64
 KEPT_S: Final = 31_536_000
 SIGN_IN: Final = "/sign-in"
+REFERENCE_LENGTH: Final = 6
 STRANGER: Final = PortalState("")
 
 log = structlog.get_logger("salus.portal")
@@ -56,7 +59,7 @@ class Portal:
         providers: Sequence[SignInProvider] = (),
         fetching: Fetch = fetch,
     ) -> None:
-        rows = SealedRows(node.vault, node.chain)
+        self._rows = rows = SealedRows(node.vault, node.chain)
         self.node = node
         self.settings = settings
         self.peers = peers
@@ -120,6 +123,15 @@ class Portal:
             held=self.accounts.hold(known),
         )
         self.sessions.begin(response, before, known_of_it)
+
+    def name_of(self, organisation: str) -> str:
+        """Return what people call a member; its code where the ledger has none of that name."""
+        found = (each.name for each in ledger_reads.members(self.node) if each.organisation == organisation)
+        return next(found, organisation)
+
+    def reference(self, kind: str, name: bytes) -> str:
+        """Return a few letters by which people call something that has a name for machines only."""
+        return base64.b32encode(self._rows.lookup("reference", kind, name)).decode()[:REFERENCE_LENGTH]
 
     def navigation(self, call: Call) -> list[dict[str, object]]:
         """Return the menu of whoever is here."""

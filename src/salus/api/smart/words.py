@@ -1,29 +1,11 @@
 """What scopes are called on a page for people."""
 
-import re
 from typing import Final
 
 from salus.api.smart.scopes import ANY, Context, Scope, parse, resources
+from salus.clinical.fhir.kinds import kind_of
 
 VERBS: Final = (("rs", "see"), ("c", "add"), ("u", "change"), ("d", "delete"))
-KINDS: Final = {
-    ANY: "records of every kind",
-    "AllergyIntolerance": "allergies and reactions",
-    "Appointment": "appointments",
-    "CarePlan": "care plans",
-    "CareTeam": "care teams",
-    "Condition": "conditions and diagnoses",
-    "Consent": "sharing choices",
-    "DiagnosticReport": "test reports",
-    "DocumentReference": "letters and documents",
-    "Encounter": "visits and hospital stays",
-    "Immunization": "vaccinations",
-    "MedicationRequest": "prescriptions",
-    "MedicationStatement": "medicines that are taken",
-    "Observation": "test results and measurements",
-    "Patient": "personal details (name, date of birth, address)",
-    "Procedure": "procedures and operations",
-}
 OTHERS: Final = {
     "openid": "recognise you when you come back",
     "fhirUser": "know who you are in the records of this organisation",
@@ -48,12 +30,8 @@ def words_of(scopes: tuple[str, ...], *, is_patient: bool) -> list[tuple[str, st
 def _records(scope: Scope, *, is_patient: bool) -> str:
     verbs = [verb for letters, verb in VERBS if set(letters) & set(scope.interactions)]
     listed = verbs[0] if len(verbs) == 1 else f"{', '.join(verbs[:-1])} and {verbs[-1]}"
-    kind = KINDS.get(scope.type, f"records of the kind {_spaced(scope.type)}")
+    kind = "records of every kind" if scope.type == ANY else kind_of(scope.type)
     whose = ("your " if is_patient else "this patient’s ") if scope.context is Context.PATIENT else ""
     limit = "" if whose else " that you may see yourself"
     where = " and ".join(f"{name} is {value}" for name, value in scope.narrowing)
     return f"{listed} {whose}{kind}{limit}" + (f", where {where}" if where else "")
-
-
-def _spaced(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()

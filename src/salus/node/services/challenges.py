@@ -52,6 +52,11 @@ class Received:
     actor: Actor
     words: str = field(repr=False)
 
+    @property
+    def is_assisted(self) -> bool:
+        """Whether the custodian sent it for the patient."""
+        return self.actor is Actor.CUSTODIAN
+
 
 def received(node: Node, officer: OpenSession) -> list[Received]:
     """Return the challenges of this custodian's patients, the newest first.

@@ -29,6 +29,7 @@ from salus.node.services import officers
 from salus.node.services.deposit import placed_entries
 from salus.node.services.release import part_fields
 
+WORDS_MAX: Final = residuals.WORDS_MAX
 REVIEW_S: Final = 3 * 86_400
 """Within how long a verdict is due: three days, so that a weekend passes."""
 _KEY_HEAD_BYTES: Final = 2
@@ -109,7 +110,7 @@ def open_review(node: Node, officer: OpenSession, permit: PermitId) -> Review:
     )
 
 
-def give_verdict(node: Node, officer: OpenSession, permit: PermitId, verdict: Verdict, words: str) -> None:
+def give_verdict(node: Node, officer: OpenSession, permit: PermitId, words: str, *, is_justified: bool) -> None:
     """Give an emergency its verdict, for good; not justified ends a permit that is still live.
 
     1. It waits, and the officer's look is in the patient's history, which says who decided.
@@ -117,7 +118,8 @@ def give_verdict(node: Node, officer: OpenSession, permit: PermitId, verdict: Ve
     3. Keep the words, and commit the verdict, signed by the officer's session and the custodian.
 
     Args:
-        words: why, at most 2,000 characters.
+        words: why, at most WORDS_MAX characters.
+        is_justified: whether it was right to look.
 
     Raises:
         Refused: as `open_review`; PERSON_UNFIT for the person's own emergency, MESSAGE_UNFIT for too many words; or
@@ -132,6 +134,7 @@ def give_verdict(node: Node, officer: OpenSession, permit: PermitId, verdict: Ve
         raise Refused(Refusal.MESSAGE_UNFIT, f"expected at most {residuals.WORDS_MAX} characters: say it in fewer")
     why = residuals.reason(words, new_key())
     documents.keep(node.vault, node.chain, row.pseudonym, Kind.REASON, why.root(), encode(why))  # 3
+    verdict = Verdict.JUSTIFIED if is_justified else Verdict.NOT_JUSTIFIED
     message = ReviewEmergency(pseudonym=row.pseudonym, permit=permit, session=0, verdict=verdict, commitment=why.root())
     node.submit_signed((message,), (officer.key, node.signing(KeyUse.TRANSACTION)))
 

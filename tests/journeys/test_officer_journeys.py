@@ -1,0 +1,32 @@
+"""The privacy officer: an emergency is reviewed, and a concern is read."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from salus.node.services import challenges
+from tests.journeys.journey_world import Walker
+from tests.portal.portal_world import emergency
+
+pytestmark = pytest.mark.services
+
+
+@pytest.mark.covers("GET /reviews", "GET /reviews/{reference}", "POST /reviews/{reference}", "GET /concerns")
+def test_an_officer_reviews_an_emergency_and_reads_a_concern(walker: Walker) -> None:
+    walker.sign_in("officer", "/reviews", "Emergencies to review")
+    walker.go("/concerns", "Concerns of patients")
+    here = walker.served.here
+    granted = emergency(here)
+    challenges.send_by_custodian(here.node, here.patient, granted.permit, "I was at home that day")
+    walker.go("/reviews", "Emergencies to review")
+    walker.page.get_by_role("link", name="Open").click()
+    heading = walker.page.get_by_role("heading", level=1).inner_text()
+    walker.look(heading)
+    walker.press("Send your answer", heading)
+    expect(walker.page.get_by_role("alert").first).to_contain_text("Say if it was right to look")
+    walker.page.get_by_label("Yes, it was an emergency").check()
+    walker.page.get_by_label("Why?").fill("The ambulance's note says so")
+    walker.press("Send your answer", "Emergencies to review")
+    walker.follow("Concerns", "Concerns of patients")
+    expect(walker.page.get_by_text("I was at home that day")).to_be_visible()

@@ -1,0 +1,60 @@
+"""The privacy officer's pages: what waits, one review, the verdict; and who else gets none of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from salus.node.services import challenges
+from tests.portal.portal_world import REASON, Hospital, emergency, portal
+
+ADDRESS = re.compile(r'href="(/reviews/[A-Z2-7]{6})"')
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
+    with portal(tmp_path_factory.mktemp("portal")) as made:
+        yield made
+
+
+def test_a_page_without_anything_says_what_will_be_there(here: Hospital) -> None:
+    browser = here.signed_in("officer")
+    assert "No emergency waits for you" in browser.get("/reviews").text
+    assert "No patient has written to you" in browser.get("/concerns").text
+
+
+@pytest.mark.promise("U1")
+def test_an_emergency_is_reviewed(here: Hospital) -> None:
+    emergency(here)
+    browser = here.signed_in("officer")
+    listed = browser.get("/reviews").text
+    (address,) = set(ADDRESS.findall(listed))
+    opened = browser.get(address).text
+    assert "Harrowmere Medical Centre" in opened
+    wrong = browser.post(address, {"verdict": "", "why": ""})
+    assert wrong.status_code == 400
+    assert wrong.text.count("Say if it was right to look") == 2
+    done = browser.post(address, {"verdict": "yes", "why": "The ambulance's note says so"})
+    assert done.headers["location"] == "/reviews"
+    after = browser.get("/reviews").text
+    assert "Your answer is recorded" in after
+    assert "No emergency waits for you" in after
+    assert browser.get(address).status_code == 403
+
+
+def test_what_a_patient_wrote_is_there_as_words_only(here: Hospital) -> None:
+    granted = emergency(here)
+    challenges.send_by_custodian(here.node, here.patient, granted.permit, REASON)
+    page = here.signed_in("officer").get("/concerns").text
+    assert "found unconscious" in page
+    assert "<script>alert" not in page
+
+
+@pytest.mark.parametrize("path", ["/reviews", "/reviews/ABCDEF", "/concerns"])
+@pytest.mark.parametrize("name", ["eleanor", "rao", "operator"])
+def test_nobody_else_has_these_pages(here: Hospital, name: str, path: str) -> None:
+    browser = here.signed_in(name)
+    assert browser.get(path).status_code == 404
+    assert browser.post(path, {"verdict": "yes", "why": "x"}, page="/devices").status_code in (404, 405)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salus.ledger.encoding import EncodingInvalid, decoder, encode
+from salus.ledger.encoding import EncodingInvalid, decoder, encode, in_nfc
 from salus.ledger.transactions import Body, NotATransaction, decode
 
 TEXT = decoder(str)
@@ -30,6 +30,18 @@ def test_what_unicode_3_2_does_not_have_stands_for_itself(mark: str) -> None:
     for text in (f"{mark}e\u0301", f"e\u0301{mark}", f"{mark}\u0301\u0323"):
         with pytest.raises(EncodingInvalid):
             TEXT.decode(encode(text))
+
+
+@given(st.text(max_size=16) | st.text(alphabet="ae\u00e9\u0301\u0323\u0316\u1e69" + "".join(NEWER), max_size=16))
+def test_text_from_outside_is_made_what_a_decoder_takes(text: str) -> None:
+    assert TEXT.decode(encode(in_nfc(text))) == in_nfc(text)
+    assert in_nfc(in_nfc(text)) == in_nfc(text)
+
+
+def test_text_that_is_nfc_stays_as_it_is() -> None:
+    for text in ("", "Zoe", "Zo\u00eb", f"a{NEWER[0]}\u0323"):
+        assert in_nfc(text) == text
+    assert in_nfc("Zoe\u0308") == "Zo\u00eb"
 
 
 @given(st.binary(max_size=64))

@@ -5,6 +5,7 @@ Values are integers, bytes, NFC strings, arrays and booleans: no floats, no maps
 """
 
 import unicodedata
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -19,7 +20,7 @@ encode = _ENCODER.encode
 
 
 _UNICODE = unicodedata.ucd_3_2_0
-"""A table that is the same in every Python (L1) for what Unicode 3.2 has; see `_is_nfc` for what it has not."""
+"""A table that is the same in every Python (L1) for what Unicode 3.2 has; see `_parts` for what it has not."""
 _UNASSIGNED = "Cn"
 
 
@@ -130,15 +131,25 @@ def _text_is_nfc(value: object) -> bool:
     return True
 
 
+def in_nfc(text: str) -> str:
+    """Return text that came from outside in the form that `decoder` asks for."""
+    return text if text.isascii() else "".join(_UNICODE.normalize("NFC", part) + after for part, after in _parts(text))
+
+
 def _is_nfc(text: str) -> bool:
+    return all(_UNICODE.is_normalized("NFC", part) for part, _ in _parts(text))
+
+
+def _parts(text: str) -> Iterator[tuple[str, str]]:
+    """Part a text at each character that Unicode 3.2 does not have; yield what is between, and that character."""
     # Python sorts marks that came after Unicode 3.2 by its newest table, even when it is asked for that of 3.2. Each
     # character that 3.2 does not have stands for itself, and parts the text; what is between is the same everywhere.
-    parts, start = [], 0
+    start = 0
     for place, character in enumerate(text):
         if _UNICODE.category(character) == _UNASSIGNED:
-            parts.append(text[start:place])
+            yield text[start:place], character
             start = place + 1
-    return all(_UNICODE.is_normalized("NFC", part) for part in (*parts, text[start:]))
+    yield text[start:], ""
 
 
 @cache

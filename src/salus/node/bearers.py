@@ -7,16 +7,14 @@ moment, one is first; one that is past its time is as if it never was.
 import secrets
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cache
 from typing import Final, Generic, TypeVar
 
 import msgspec
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from salus.ledger.encoding import decoder
 from salus.node import schema
 from salus.node.assemble import Node
-from salus.node.sealed_rows import SealedRows
+from salus.node.sealed_rows import SealedRows, row_decoder
 
 TOKEN_BYTES: Final = 32
 TOKEN_CHARACTERS_MAX: Final = 64
@@ -39,7 +37,6 @@ class BearerKind(IntEnum):
 
 V = TypeVar("V", bound=msgspec.Struct)
 _BY_LOOKUP = select(schema.bearers).where(schema.bearers.c.lookup == bindparam("name"))
-_decoder = cache(decoder)
 
 
 @dataclass(frozen=True)
@@ -140,7 +137,7 @@ class Bearers:
 
     def opened(self, lookup: bytes, sealed: bytes, value: type[V]) -> V:
         """Return the value of a row."""
-        found: V = self._rows.open("bearer", lookup, sealed, _decoder(value).decode)
+        found: V = self._rows.open("bearer", lookup, sealed, row_decoder(value).decode)
         return found
 
     def lookup(self, kind: BearerKind, token: str) -> bytes:

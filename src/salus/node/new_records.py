@@ -11,6 +11,7 @@ from salus.clinical.fhir.resources import Resource
 from salus.contracts import record_metadata
 from salus.contracts.provisions import EARLIEST_S, LATEST_S
 from salus.contracts.record_metadata import Facts
+from salus.ledger.encoding import in_nfc
 from salus.ledger.identifiers import RecordId
 from salus.node.errors import Refusal, Refused
 from salus.node.shapes import APART, BESIDE, systems
@@ -49,9 +50,7 @@ def new_record(resource: Resource, *, after: int | None = None) -> NewRecord:
         words = f"expected a record, came a {resource.type}, which is none: send it to its own address"
         raise Refused(Refusal.RECORD_UNFIT, words)
     if resource.type in BESIDE and _is_tagged_as_made(resource.body):
-        words = (
-            f"expected a record without the tag {systems.MADE}, which says that it is no record: take it out"
-        )
+        words = f"expected a record without the tag {systems.MADE}, which says that it is no record: take it out"
         raise Refused(Refusal.RECORD_UNFIT, words)
     name = f"{resource.type}/{resource.id}".encode() if resource.id else b""
     return NewRecord(name or resource.body, resource.body, _facts(resource, name), after)
@@ -76,10 +75,15 @@ def _facts(resource: Resource, name: bytes) -> Facts:
     require_bounded(metadata.codes, metadata.labels)
     return Facts(
         classes=(metadata.resource_type,),
-        codes=metadata.codes,
-        labels=metadata.labels,
+        codes=_as_rules_say(metadata.codes),
+        labels=_as_rules_say(metadata.labels),
         period_from_s=EARLIEST_S if metadata.period_from_s is None else metadata.period_from_s,
         period_to_s=LATEST_S if metadata.period_to_s is None else metadata.period_to_s,
         ids=(name,) if name else (),
-        title=metadata.title or "",
+        title=in_nfc(metadata.title or ""),
     )
+
+
+def _as_rules_say(codes: Sequence[str]) -> tuple[str, ...]:
+    """Return codes in NFC, as rules name them: whoever writes one otherwise means no other."""
+    return tuple(sorted({in_nfc(each) for each in codes}))

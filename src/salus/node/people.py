@@ -23,7 +23,7 @@ from salus.contracts.residuals import (
 )
 from salus.crypto.sealing import new_key
 from salus.crypto.signing import SigningKey
-from salus.ledger.encoding import encode
+from salus.ledger.encoding import encode, in_nfc
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import CertificateId, OrganisationId, Pseudonym, PublicKey
 from salus.node.assemble import Node
@@ -96,9 +96,9 @@ def certify_person(node: Node, *, name: str, role: str, registration: str, role_
     key = SigningKey.generate()
     certificate = PersonCertificate(
         organisation=node.organisation,
-        name=name,
-        role=role,
-        registration=registration,
+        name=in_nfc(name),
+        role=in_nfc(role),
+        registration=in_nfc(registration),
         role_classes=(role_class,),
         key=PublicKey(key.public),
     )

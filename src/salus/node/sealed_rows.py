@@ -8,7 +8,7 @@ copy of the database, or a data backup, names nobody and opens nothing.
 import hmac
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final, TypeVar
 
 import msgspec
@@ -27,6 +27,16 @@ _VALUE: Final = tag_prefix("salus/interfaces/value/1")
 _KEY: Final = tag_prefix("salus/interfaces/key/1")
 
 V = TypeVar("V", bound=msgspec.Struct)
+
+
+@cache
+def row_decoder(kind: type[V]) -> msgspec.msgpack.Decoder[V]:
+    """Return what decodes rows of a type.
+
+    It asks for no more than the type: nobody but this node can have sealed a row, and what people typed and clients
+    sent stands in it as it came, which need not be Unicode's NFC as on the ledger.
+    """
+    return msgspec.msgpack.Decoder(kind)
 
 
 class SealedRows:

@@ -26,7 +26,6 @@ from salus.contracts.patients import Relationship
 from salus.contracts.provisions import Purpose, RoleClass
 from salus.contracts.residuals import CertifiedSession, PersonCertificate
 from salus.crypto.signing import SigningKey
-from salus.ledger.encoding import decoder
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import CertificateId, OrganisationId, Pseudonym, PublicKey
 from salus.ledger.state import Reader
@@ -34,7 +33,7 @@ from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
 from salus.node.people import NOBODY, HeldSession, OpenSession, Person, held, open_session
-from salus.node.sealed_rows import SealedRows
+from salus.node.sealed_rows import SealedRows, row_decoder
 from salus.node.services.enrol import custodian_held_key
 from salus.node.services.identify import check_patient_session, check_session, staff_certificate
 from salus.node.services.respond import Login
@@ -189,7 +188,7 @@ class Footing:
     pseudonym: Pseudonym
 
 
-_ACCOUNT = decoder(Account)
+_ACCOUNT = row_decoder(Account)
 _NO_PASSWORD: Final = Password(SCRYPT_N, SCRYPT_R, SCRYPT_P, bytes(16), bytes(32))
 
 

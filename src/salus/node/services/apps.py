@@ -17,11 +17,10 @@ from msgspec import Meta
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from salus.ledger.encoding import decoder
 from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
-from salus.node.sealed_rows import SealedRows
+from salus.node.sealed_rows import SealedRows, row_decoder
 
 URI_BYTES_MAX: Final = 2000
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -83,7 +82,7 @@ class _KeySet(msgspec.Struct):
     keys: list[_Key]
 
 
-_APP = decoder(App)
+_APP = row_decoder(App)
 
 
 @dataclass(frozen=True)

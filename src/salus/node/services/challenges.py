@@ -13,7 +13,7 @@ from salus.contracts.evidence import decode_outcome, permit_of
 from salus.contracts.gathering import read_trail
 from salus.contracts.patients import Actor
 from salus.crypto.sealing import new_key
-from salus.ledger.encoding import decoder, encode
+from salus.ledger.encoding import decoder, encode, in_nfc
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import PermitId, Pseudonym
 from salus.ledger.machine import read_leaf
@@ -89,7 +89,7 @@ def send_by_custodian(node: Node, pseudonym: Pseudonym, permit: PermitId, words:
     key = custodian_held_key(node, pseudonym)
     if len(words) > residuals.WORDS_MAX:
         raise Refused(Refusal.MESSAGE_UNFIT, f"expected at most {residuals.WORDS_MAX} characters: say it in fewer")
-    why = residuals.reason(words, new_key())
+    why = residuals.reason(in_nfc(words), new_key())
     message = Challenge(pseudonym, permit, why.root())
     _require_about_request(node, message)
     _keep(node, message, why)

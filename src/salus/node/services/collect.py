@@ -18,7 +18,6 @@ from sqlalchemy import delete, insert, select, update
 
 from salus.clinical.nhs_number import NhsNumber
 from salus.contracts.provisions import Purpose, RoleClass
-from salus.ledger.encoding import decoder
 from salus.ledger.identifiers import OrganisationId, Pseudonym
 from salus.node import schema
 from salus.node.answer import plainly
@@ -26,7 +25,7 @@ from salus.node.assemble import Node
 from salus.node.errors import NotNow, Refused
 from salus.node.exchange import Peers
 from salus.node.people import HeldSession
-from salus.node.sealed_rows import SealedRows
+from salus.node.sealed_rows import SealedRows, row_decoder
 from salus.node.services import ledger_reads
 from salus.node.services.match import match
 from salus.node.services.receive import receive
@@ -107,7 +106,7 @@ class Asking:
         return OrganisationId(self.session.custodian)
 
 
-_COLLECTED = decoder(Collected)
+_COLLECTED = row_decoder(Collected)
 
 
 def sweep(node: Node) -> int:

@@ -17,7 +17,7 @@ from salus.contracts.patients import Enrol, Holder
 from salus.contracts.residuals import reason
 from salus.crypto.sealing import new_key
 from salus.crypto.signing import SigningKey
-from salus.ledger.encoding import decoder, encode
+from salus.ledger.encoding import decoder, encode, in_nfc
 from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
 from salus.node import documents, schema
 from salus.node.assemble import Node
@@ -253,7 +253,7 @@ def _is_on_ledger(node: Node, pseudonym: Pseudonym) -> bool:
 
 
 def _written(number: PersonNumber) -> str:
-    return number.digits if isinstance(number, NhsNumber) else f"{number.system}|{number.value}"
+    return number.digits if isinstance(number, NhsNumber) else in_nfc(f"{number.system}|{number.value}")
 
 
 def _keyed(node: Node, *parts: str) -> bytes:

@@ -8,17 +8,15 @@ outlives every process, since nothing of it is anywhere else.
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Final, Generic, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from salus.ledger.encoding import decoder
 from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
-from salus.node.sealed_rows import SealedRows
+from salus.node.sealed_rows import SealedRows, row_decoder
 
 NAME_BYTES: Final = 24
 NAME_CHARACTERS_MAX: Final = 64
@@ -26,7 +24,6 @@ NAME_CHARACTERS_MAX: Final = 64
 V = TypeVar("V", bound=msgspec.Struct)
 P = TypeVar("P", bound=msgspec.Struct)
 _JOBS, _PARTS = schema.jobs.c, schema.job_parts.c
-_decoder = cache(decoder)
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,9 @@ class Jobs:
             row = connection.execute(select(schema.jobs).where(mine)).one_or_none()
         if row is None:
             return None
-        return Job(lookup, row.round, row.until_s, self._rows.open("job", lookup, row.sealed, _decoder(value).decode))
+        return Job(
+            lookup, row.round, row.until_s, self._rows.open("job", lookup, row.sealed, row_decoder(value).decode)
+        )
 
     def part(self, job: Job[V], number: int, value: type[P]) -> P | None:
         """Return a part of a job; None where there is none of this number."""
@@ -96,7 +95,7 @@ class Jobs:
             sealed = connection.scalar(select(_PARTS.sealed).where(mine))
         if sealed is None:
             return None
-        found: P = self._rows.open("job part", _name(job.lookup, number), sealed, _decoder(value).decode)
+        found: P = self._rows.open("job part", _name(job.lookup, number), sealed, row_decoder(value).decode)
         return found
 
     def keep(

@@ -17,7 +17,7 @@ from salus.contracts.residuals import RequestResidual, commit_request
 from salus.contracts.tickets import is_direct_care
 from salus.crypto.sealing import new_key
 from salus.ledger import receipts
-from salus.ledger.encoding import encode
+from salus.ledger.encoding import encode, in_nfc
 from salus.ledger.entries import PlacedEntry
 from salus.ledger.identifiers import Digest, PublicKey
 from salus.ledger.receipts import Delivery, Receipt, Standing
@@ -133,7 +133,7 @@ def hear_in_continuity(node: Node, reader: Reader, session: OpenSession, wish: W
         scope=wish.scope,
         certificate=session.certificate,
         session=session.certified,
-        justification=wish.justification,
+        justification=in_nfc(wish.justification),
     )
     committed = commit_request(residual, secret=new_key())
     permit = continuity_permit(residual.request)

@@ -23,12 +23,11 @@ from msgspec import Meta
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from salus.ledger.encoding import decoder
 from salus.ledger.identifiers import Pseudonym
 from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
-from salus.node.sealed_rows import SealedRows
+from salus.node.sealed_rows import SealedRows, row_decoder
 from salus.node.services.accounts import AccountId
 from salus.node.tallies import Counted, Tally, count
 
@@ -65,7 +64,7 @@ class KeptPasskey:
     passkey: Passkey
 
 
-_PASSKEY = decoder(Passkey)
+_PASSKEY = row_decoder(Passkey)
 
 
 class Passkeys:

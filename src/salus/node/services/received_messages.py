@@ -12,11 +12,10 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from salus.crypto.hashing import sha256
-from salus.ledger.encoding import decoder
 from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
-from salus.node.sealed_rows import SealedRows
+from salus.node.sealed_rows import SealedRows, row_decoder
 
 KEPT_S: Final = 7 * 86_400
 """How long a message is known that was processed."""
@@ -31,7 +30,7 @@ class _Answered(msgspec.Struct, frozen=True, array_like=True):
     answer: bytes
 
 
-_decode = decoder(_Answered).decode
+_decode = row_decoder(_Answered).decode
 
 
 class ReceivedMessages:

@@ -12,7 +12,7 @@ from salus.crypto.hashing import sha256
 from salus.crypto.hpke import HpkeKey, HpkeSuite
 from salus.crypto.sealing import new_key
 from salus.crypto.signing import SigningKey
-from salus.ledger.encoding import decoder
+from salus.ledger.encoding import decoder, in_nfc
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Digest, OrganisationId, PermitId, Pseudonym, PublicKey
 from salus.ledger.outcomes import decode_leaf
@@ -82,7 +82,7 @@ def request(node: Node, session: OpenSession, wish: Wish) -> Granted | Denied:
             scope=wish.scope,
             certificate=session.certificate,
             session=session.certified,
-            justification=wish.justification,
+            justification=in_nfc(wish.justification),
         ),
         secret=new_key(),
     )

@@ -13,7 +13,7 @@ from salus.contracts.access import EMERGENCIES, Emergency, ReviewEmergency, Verd
 from salus.contracts.membership import KeyUse
 from salus.contracts.residuals import RequestResidual
 from salus.crypto.sealing import new_key
-from salus.ledger.encoding import decoder, encode
+from salus.ledger.encoding import decoder, encode, in_nfc
 from salus.ledger.entries import entry_hash
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
@@ -132,7 +132,7 @@ def give_verdict(node: Node, officer: OpenSession, permit: PermitId, words: str,
         raise Refused(Refusal.PERSON_UNFIT, "expected an officer who was not part of it: nobody reviews themselves")
     if len(words) > residuals.WORDS_MAX:
         raise Refused(Refusal.MESSAGE_UNFIT, f"expected at most {residuals.WORDS_MAX} characters: say it in fewer")
-    why = residuals.reason(words, new_key())
+    why = residuals.reason(in_nfc(words), new_key())
     documents.keep(node.vault, node.chain, row.pseudonym, Kind.REASON, why.root(), encode(why))  # 3
     verdict = Verdict.JUSTIFIED if is_justified else Verdict.NOT_JUSTIFIED
     message = ReviewEmergency(pseudonym=row.pseudonym, permit=permit, session=0, verdict=verdict, commitment=why.root())

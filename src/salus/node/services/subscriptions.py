@@ -12,11 +12,10 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Row, delete, func, insert, or_, select, update
 
-from salus.ledger.encoding import decoder
 from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
-from salus.node.sealed_rows import SealedRows
+from salus.node.sealed_rows import SealedRows, row_decoder
 
 OWNED_MAX: Final = 100
 """How many subscriptions one app may have for one account."""
@@ -66,7 +65,7 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
         return "Terms(…)"
 
 
-_decode_terms = decoder(Terms).decode
+_decode_terms = row_decoder(Terms).decode
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class BearerKind(IntEnum):
     LAUNCH = 5
     PAGE = 6
     HISTORY_PAGE = 7
+    BINDING = 8
     PORTAL = 9
 
 

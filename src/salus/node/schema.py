@@ -304,6 +304,15 @@ subscriptions: Final = Table(
 OFF: Final = 3
 """`status` of a subscription that is told nothing."""
 
+subscription_bindings: Final = Table(
+    "node_subscription_bindings",
+    metadata,
+    Column("subscription", Bytes, primary_key=True),
+    Column("socket", Bytes, nullable=False, index=True),
+    Column("until_s", BigInteger, nullable=False),
+)
+"""One row for each subscription that is told over a websocket: which one, and until when unless that is renewed."""
+
 changes: Final = Table(
     "node_changes",
     metadata,

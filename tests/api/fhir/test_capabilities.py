@@ -108,7 +108,10 @@ def test_every_operation_that_is_claimed_answers(here: Hospital, rest: dict) -> 
     subscription = {"resourceType": "Subscription", "status": "requested", "reason": "x", "channel": channel}
     made = ask(here, "nurse", "POST", "/Subscription", subscription | {"criteria": "Observation?patient=Patient/ann"})
     assert made.status == 201, made.text
+    told = subscription | {"channel": {"type": "websocket"}, "criteria": "Observation?patient=Patient/ann"}
+    assert ask(here, "nurse", "POST", "/Subscription", told).status == 201
     asked = {
+        "get-ws-binding-token": lambda: ask(here, "nurse", "GET", "/Subscription/$get-ws-binding-token"),
         "status": lambda: ask(here, "nurse", "GET", "/Subscription/$status"),
         "events": lambda: ask(here, "nurse", "GET", f"/Subscription/{made.body['id']}/$events"),
         "validate": lambda: ask(here, "nurse", "POST", "/Patient/$validate", body),

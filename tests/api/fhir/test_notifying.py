@@ -21,7 +21,8 @@ def wrong(*_given: object, **_more: object) -> NoReturn:
     raise AssertionError("we are wrong")
 
 
-LEASED = SimpleNamespace(lease_due=lambda limit: [None] if limit else [])
+LEASED = SimpleNamespace(lease_due=lambda limit, sockets: [None] if limit else [])
+NO_SOCKETS = SimpleNamespace(names=tuple)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -30,7 +31,7 @@ def test_a_failure_of_ours_is_said(step: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(Notifier, "_find_events", lambda _self: None)
     monkeypatch.setattr(Notifier, step, wrong)
     failed, server = threading.Event(), SimpleNamespace(node=None, subscriptions=LEASED)
-    with closing(Notifier(server, None, None, on_failure=failed.set)):  # type: ignore[arg-type]
+    with closing(Notifier(server, None, None, NO_SOCKETS, on_failure=failed.set)):  # type: ignore[arg-type]
         assert failed.wait(5)
 
 

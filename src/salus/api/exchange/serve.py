@@ -4,6 +4,7 @@ Promises: each worker opens its own node after the fork; a worker that dies is r
 answers finish; no worker outlives the process that began it. Upkeep is done in the first worker.
 """
 
+import asyncio
 import contextlib
 import logging
 import multiprocessing
@@ -33,6 +34,9 @@ from salus.node.upkeep import ASKING_TASKS, Upkeep
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 BACKLOG: Final = 512
 CONNECTIONS_MAX: Final = 1024
+SOCKET_MESSAGE_BYTES_MAX: Final = 4_096
+"""Of a client's message; ours may be longer."""
+SOCKET_PING_S: Final = 20.0
 KEPT_ALIVE_S: Final = 65
 """Longer than a caller keeps an idle connection, so that nobody writes into one that is being closed."""
 GRACE_S: Final = 10
@@ -120,18 +124,31 @@ def server_config(exchange: Exchange) -> uvicorn.Config:
     return uvicorn_config(exchange.app(), date_header=False)
 
 
-def uvicorn_config(app: Starlette, *, date_header: bool, certificate: str = "", key: str = "") -> uvicorn.Config:
+def uvicorn_config(
+    app: Starlette,
+    *,
+    date_header: bool,
+    certificate: str = "",
+    key: str = "",
+    sockets: type[asyncio.Protocol] | None = None,
+) -> uvicorn.Config:
     """Return how uvicorn serves an application: no fields that nobody needs, no words of exceptions in its log.
 
     Args:
         certificate, key: files in PEM for TLS; empty for none.
+        sockets: how WebSockets are spoken; None where nobody opens one.
     """
     _shorten_tracebacks()
     return uvicorn.Config(
         app,
         http=BoundedProtocol,
         loop="uvloop",
-        ws="none",
+        ws=sockets or "none",
+        ws_max_size=SOCKET_MESSAGE_BYTES_MAX,
+        ws_ping_interval=SOCKET_PING_S,
+        ws_ping_timeout=SOCKET_PING_S,
+        ws_per_message_deflate=False,  # a length would tell of what is sealed by TLS (CRIME)
+        log_level="warning",  # what it says of each socket has the address that a client wrote (P4)
         lifespan="off",
         log_config=None,
         access_log=False,

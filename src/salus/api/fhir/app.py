@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from salus.api.fhir.bodies import read_body
 from salus.api.fhir.bulk import NDJSON
@@ -28,6 +28,8 @@ from salus.api.fhir.interactions import INTERACTIONS
 from salus.api.fhir.negotiation import Format, Wanted, sent, wanted, written
 from salus.api.fhir.routing import parameters
 from salus.api.fhir.settings import FhirSettings
+from salus.api.fhir.sockets import Sockets
+from salus.api.fhir.subscribing import SOCKET_PATH
 from salus.clinical.fhir import FhirRejected
 from salus.clinical.fhir.definitions import r4
 from salus.clinical.fhir.exact_json import write_exact
@@ -43,6 +45,7 @@ from salus.node.services.exports import Exports
 from salus.node.services.jobs import Jobs
 from salus.node.services.received_messages import ReceivedMessages
 from salus.node.services.respond import Responder
+from salus.node.services.subscription_bindings import Bindings
 from salus.node.services.subscriptions import Subscriptions
 
 PREFIXES: Final = ("/FHIR/R4", "/fhir")
@@ -81,6 +84,7 @@ class FhirServer:
             exports=Exports(node, responder, Jobs(node, rows, "export")),
             imports=Jobs(node, rows, "import"),
             subscriptions=Subscriptions(node, rows),
+            bindings=Bindings(node, rows),
             messages=ReceivedMessages(node, rows),
             settings=settings,
             interactions=INTERACTIONS,
@@ -88,9 +92,10 @@ class FhirServer:
         self._settings = settings
         self._gate = gate
         self._pool = Pool(settings.threads, waiting_max=settings.waiting_max)
+        self.sockets = Sockets(self.server, gate, self._pool)
         self._kinds = frozenset(r4().resource_types)
 
-    def app(self, beside: Sequence[Route] = ()) -> Starlette:
+    def app(self, beside: Sequence[BaseRoute] = ()) -> Starlette:
         """Return the application, under both prefixes.
 
         Args:
@@ -107,8 +112,9 @@ class FhirServer:
             for prefix in PREFIXES
             for path in dict.fromkeys(each.path for each in INTERACTIONS)
         ]
+        sockets = [WebSocketRoute(prefix + SOCKET_PATH, self.sockets.serve) for prefix in PREFIXES]
         app = Starlette(
-            routes=[*beside, *routes, *asked_before],
+            routes=[*beside, *sockets, *routes, *asked_before],
             exception_handlers={HTTPException: self._say_unknown, Exception: self._say_failed},
         )
         app.router.redirect_slashes = False  # a redirect would send the client to whatever Host says

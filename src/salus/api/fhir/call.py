@@ -13,6 +13,7 @@ from salus.node.services.exports import Exports
 from salus.node.services.jobs import Jobs
 from salus.node.services.received_messages import ReceivedMessages
 from salus.node.services.respond import Login, Responder
+from salus.node.services.subscription_bindings import Bindings
 from salus.node.services.subscriptions import NO_TENURE, Subscriptions, Tenure
 from salus.node.shapes import APART
 
@@ -40,6 +41,10 @@ class Access(Protocol):
     def tenure(self) -> Tenure:
         """On what something rests that outlives the token."""
 
+    @property
+    def origins(self) -> frozenset[str]:
+        """From where the app's own pages come (RFC 6454)."""
+
     def may(self, interaction: str, resource_type: str, /) -> bool:
         """Tell whether an interaction (`c`, `r`, `u`, `d`, `s`) with a type is within the scopes."""
 
@@ -53,6 +58,7 @@ class _Nobody:
     patient = None
     client = person = ""
     tenure = NO_TENURE
+    origins: frozenset[str] = frozenset()
 
     @property
     def login(self) -> Login:
@@ -77,6 +83,9 @@ class Gate(Protocol):
     def access(self, headers: Mapping[str, str]) -> Access:
         """Return what the bearer of these header fields may do. Raises Failure: 401 or 403."""
 
+    def again(self, tenure: Tenure) -> Access:
+        """Return what something that outlives a token lets its holder do now. Raises Refused, when it has ended."""
+
 
 @dataclass(frozen=True)
 class Server:
@@ -93,6 +102,7 @@ class Server:
     exports: Exports
     imports: Jobs
     subscriptions: Subscriptions
+    bindings: Bindings
     messages: ReceivedMessages
     settings: FhirSettings
     interactions: tuple["Interaction", ...]

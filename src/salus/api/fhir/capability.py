@@ -9,6 +9,7 @@ import msgspec
 
 from salus.api.fhir import derived
 from salus.api.fhir.call import Call, Interaction, Level, Reply, Server
+from salus.api.fhir.subscribing import socket_url
 from salus.clinical.fhir.definitions import r4
 from salus.clinical.fhir.messages import EVENT_SYSTEM, EVENTS
 from salus.clinical.fhir.renaming import instant
@@ -23,6 +24,7 @@ _NOT_LISTED: Final = ("capabilities", "bulk-job", "cds-services")
 BULK_DATA: Final = "http://hl7.org/fhir/uv/bulkdata"
 _OF_BULK_DATA: Final = ("$export",)
 """Operations that FHIR Bulk Data Access defines, not FHIR itself."""
+WEBSOCKET: Final = "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket"
 _OWN: Final = {
     "$import": "urn:salus:operation:import",
     "$consult": "urn:salus:operation:consult",
@@ -33,7 +35,12 @@ _OWN: Final = {
 CONSENT_MANAGEMENT: Final = "http://hl7.org/fhir/us/consent-management"
 _OF_CONSENT_MANAGEMENT: Final = {"$fileConsent": "file-consent", "$revokeConsent": "revoke-consent"}
 """Operations that HL7's Scalable Consent Management defines."""
-_OF_SUBSCRIPTIONS: Final = {"$status": "backport-subscription-status", "$events": "backport-subscription-events"}
+_BINDING: Final = "$get-ws-binding-token"
+_OF_SUBSCRIPTIONS: Final = {
+    "$status": "backport-subscription-status",
+    "$events": "backport-subscription-events",
+    _BINDING: "backport-subscription-get-ws-binding-token",
+}
 """Operations that HL7's Subscriptions R5 Backport defines."""
 
 
@@ -57,6 +64,8 @@ def statement(base: str, interactions: tuple[Interaction, ...]) -> bytes:
         for kind in r4().resource_types
     ]
     rest = {"mode": "server", "resource": resources}
+    if any(each.code == _BINDING for each in interactions):
+        rest["extension"] = [{"url": WEBSOCKET, "valueUri": socket_url(base)}]
     said = {
         "resourceType": "CapabilityStatement",
         "url": f"{base}/metadata",

@@ -90,6 +90,19 @@ INTERACTIONS: Final = (
             ("$events", Level.INSTANCE, "/{id}", subscribing.events),
         )
     ),
+    *(
+        Interaction(
+            "$get-ws-binding-token",
+            level,
+            method,
+            f"/Subscription{place}/$get-ws-binding-token",
+            subscribing.binding_token,
+            kind=KIND,
+            takes=method == "POST",
+        )
+        for level, place in ((Level.TYPE, ""), (Level.INSTANCE, "/{id}"))
+        for method in ("GET", "POST")
+    ),
     Interaction("create", Level.TYPE, "POST", "/Subscription", subscribing.create, kind=KIND, takes=True),
     Interaction("read", Level.INSTANCE, "GET", "/Subscription/{id}", subscribing.read, kind=KIND),
     Interaction("update", Level.INSTANCE, "PUT", "/Subscription/{id}", subscribing.update, kind=KIND, takes=True),

@@ -3,7 +3,8 @@
     1. Take the oldest changes, and find by each subscription's search which of them are its events.
     2. Take a subscription that has something to tell; ask on what it rests, and what may be told now (R3, R4).
     3. Connect; only then decide once more, write the receipts, and give the events their numbers.
-    4. Send, signed; what was not received is sent again, later and later, and at last not at all.
+    4. Send; what was not received is sent again: to an endpoint later and later, and at last not at all; over a socket
+       when it is bound to one again.
 
 Before anything may be told nobody is connected to: also that somebody knocks would say that something is withheld.
 """
@@ -12,26 +13,27 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Final, Protocol
-from uuid import uuid4
+from typing import Final
 
 import structlog
 
-from salus.api.fhir.call import Access, Server
+from salus.api.fhir.call import Access, Gate, Server
+from salus.api.fhir.channels import Channel, HookChannel, Notice, SocketChannel
 from salus.api.fhir.reach import search_within
 from salus.api.fhir.rendering import rendered
-from salus.api.fhir.subscribing import asked_of, event, query_of, status_of
+from salus.api.fhir.sockets import SocketAway, Sockets
+from salus.api.fhir.subscribing import asked_of, event, notice_of, query_of
 from salus.clinical.fhir import FhirRejected
-from salus.clinical.fhir.subscriptions import Asked, Status, notification
+from salus.clinical.fhir.subscriptions import Asked
 from salus.node.answer import plainly
 from salus.node.errors import NotNow, Refusal, Refused
-from salus.node.hooks import Hook, HookAway, HookUnfit, Message, Sign, signed_fields
+from salus.node.hooks import HookAway, HookUnfit, Sign
 from salus.node.projections import changes
 from salus.node.projections.changes import Change
 from salus.node.projections.resources import Found
 from salus.node.services.show import Shown
 from salus.node.services.subscription_events import Attempt, Events, Waiting, tellable, told_of
-from salus.node.services.subscriptions import NEVER_S, State, Subscription, Tenure
+from salus.node.services.subscriptions import NEVER_S, State, Subscription
 
 PERIOD_S: Final = 0.25
 DELIVERIES: Final = 4
@@ -41,16 +43,8 @@ TRIES_MAX: Final = 20
 ENDED: Final = (Refusal.GRANT_UNFIT, Refusal.PERSON_UNFIT, Refusal.SESSION_UNFIT, Refusal.ACCOUNT_UNFIT)
 """Why whoever subscribed may be told nothing any more."""
 GONE: Final = 410
-JSON: Final = "application/fhir+json"
 
 log = structlog.get_logger("salus.subscriptions")
-
-
-class AskingAgain(Protocol):
-    """Tells what something rests on lets its holder do now."""
-
-    def again(self, tenure: Tenure) -> Access:
-        """Return that. Raises Refused, when it has ended."""
 
 
 class Notifier:
@@ -60,10 +54,13 @@ class Notifier:
         on_failure: called when notifying fails for a reason that is ours; the thread has ended then.
     """
 
-    def __init__(self, server: Server, gate: AskingAgain, sign: Sign, *, on_failure: Callable[[], None]) -> None:
+    def __init__(
+        self, server: Server, gate: Gate, sign: Sign, sockets: Sockets, *, on_failure: Callable[[], None]
+    ) -> None:
         self._server = server
         self._gate = gate
         self._sign = sign
+        self._sockets = sockets
         self._on_failure = on_failure
         self._events = Events(server.node)
         self._stop = threading.Event()
@@ -87,7 +84,8 @@ class Notifier:
                 running -= done
                 with _later(), plainly():
                     self._find_events()
-                    due = self._server.subscriptions.lease_due(limit=DELIVERIES - len(running))
+                    limit, sockets = DELIVERIES - len(running), self._sockets.names()
+                    due = self._server.subscriptions.lease_due(limit=limit, sockets=sockets)
                     running |= {self._pool.submit(self._deliver, each) for each in due}
         except BaseException as error:
             log.error("subscriptions.failed", error=type(error).__name__)
@@ -115,7 +113,10 @@ class Notifier:
                 access = self._gate.again(subscription.terms.tenure)
                 search = search_within(self._server, access, "s", patient=access.patient)
                 query = query_of(self._server.settings.base, asked)
-                return search.among(query, [each.found.row for each in fit])
+                found = search.among(query, [each.found.row for each in fit])
+                if found and asked.is_socket and self._is_overfull(subscription):  # nobody may bind it for long
+                    return []
+                return found
         except Refused as refused:
             self._refused(subscription, refused)
         except FhirRejected:
@@ -142,41 +143,52 @@ class Notifier:
             self._server.subscriptions.settle(subscription, state=state, tries=tries, next_s=at_s, error=error)
         except HookUnfit:
             self._settle(subscription, State.OFF, error="endpoint")
+        except SocketAway:
+            self._settle(subscription, State.ACTIVE)  # it is due when it is bound again
         except HookAway as error:
             self._failed(subscription, str(error))
 
     def _tell(self, subscription: Subscription, access: Access, asked: Asked) -> None:
-        hook = self._server.settings.hooks.parsed(asked.endpoint)
+        channel = self._channel(subscription, asked)
         if subscription.state is State.REQUESTED:
-            self._say_how(subscription, asked, hook, "handshake")
+            self._say_how(subscription, asked, channel, "handshake")
             return
-        if self._events.is_overfull(subscription):
-            self._settle(subscription, State.OFF, error="too many events wait")
+        if self._is_overfull(subscription):
             return
-        waiting = self._events.waiting(subscription, limit=asked.count_max if asked.topic else 1)
+        waiting = self._events.waiting(subscription, limit=asked.count_max if asked.topic or asked.is_socket else 1)
         may_be_told = tellable(self._server.node, self._server.responder, access.login, waiting)
         self._events.forget([each.place for each in waiting if each.place not in may_be_told])
         left = [each for each in waiting if each.place in may_be_told]
         if left:
-            self._say_events(subscription, access, asked, hook, left)
+            self._say_events(subscription, access, asked, channel, left)
         elif asked.heartbeat_s and not waiting:
-            self._say_how(subscription, asked, hook, "heartbeat")
+            self._say_how(subscription, asked, channel, "heartbeat")
         else:
             self._settle(subscription, State.ACTIVE, asked)
 
-    def _say_how(self, subscription: Subscription, asked: Asked, hook: Hook, kind: str) -> None:
+    def _channel(self, subscription: Subscription, asked: Asked) -> Channel:
+        if asked.is_socket:
+            return SocketChannel(self._sockets, asked, subscription.id)
+        return HookChannel(self._server.settings.hooks, asked, self._sign, self._server.node.clock)
+
+    def _is_overfull(self, subscription: Subscription) -> bool:
+        """Switch a subscription off for which more waits than may, and tell whether it is one."""
+        is_overfull = self._events.is_overfull(subscription)
+        if is_overfull:
+            self._settle(subscription, State.OFF, error="too many events wait")
+        return is_overfull
+
+    def _say_how(self, subscription: Subscription, asked: Asked, channel: Channel, kind: str) -> None:
         """Send what has no events. Raises HookUnfit, HookAway."""
-        how = _active(status_of(self._server.settings.base, subscription), subscription.told)
-        body = self._bundle(how, kind, ())
-        with self._server.settings.hooks.connected(hook, timeout_s=asked.timeout_s) as connection:
-            status = connection.send("POST", hook.target, self._fields(asked, hook, "POST", hook.target, body), body)
+        with channel.connected() as send:
+            status = send(Notice(notice_of(self._server, subscription, kind)))
         self._came(subscription, asked, kind, [], status)
 
     def _say_events(
-        self, subscription: Subscription, access: Access, asked: Asked, hook: Hook, waiting: Sequence[Waiting]
+        self, subscription: Subscription, access: Access, asked: Asked, channel: Channel, waiting: Sequence[Waiting]
     ) -> None:
         """Send events, as far as they may be told at this very moment. Raises HookUnfit, HookAway, Refused, NotNow."""
-        with self._server.settings.hooks.connected(hook, timeout_s=asked.timeout_s) as connection:  # 3
+        with channel.connected() as send:  # 3
             told = told_of(self._server.node, self._server.responder, access.login, waiting)
             self._events.forget([each.place for each in waiting if each.place not in told])
             left = [each for each in waiting if each.place in told]
@@ -186,9 +198,9 @@ class Notifier:
             numbers = {each.place: each.number for each in left}
             if not all(numbers.values()):
                 numbers = self._events.number(subscription, [each.place for each in left])
-            method, target, body = self._message(subscription, asked, hook, left, numbers, told)
+            notice = self._notice(subscription, asked, left, numbers, told)
             try:
-                status = connection.send(method, target, self._fields(asked, hook, method, target, body), body)  # 4
+                status = send(notice)  # 4
             except HookAway as error:
                 self._note(subscription, "event-notification", list(numbers.values()), str(error))
                 raise
@@ -196,34 +208,23 @@ class Notifier:
             self._events.received(list(numbers))
         self._came(subscription, asked, "event-notification", list(numbers.values()), status)
 
-    def _message(
+    def _notice(
         self,
         subscription: Subscription,
         asked: Asked,
-        hook: Hook,
         events: Sequence[Waiting],
         numbers: dict[int, int],
         told: dict[int, Shown],
-    ) -> tuple[str, str, bytes]:
-        """What is sent: method, target and body; in R4's own form nothing, or the resource as an update."""
-        base = self._server.settings.base
+    ) -> Notice:
+        """What is sent; in R4's own form nothing, or the resource as an update."""
         if asked.topic:
+            base, last = self._server.settings.base, max(numbers.values())
             said = [event(base, each, numbers[each.place], told[each.place], asked.level) for each in events]
-            how = _active(status_of(base, subscription), max(numbers.values()))
-            return "POST", hook.target, self._bundle(how, "event-notification", said)
+            return Notice(notice_of(self._server, subscription, "event-notification", said, count=last))
         if not asked.format:
-            return "POST", hook.target, b""
+            return Notice()
         (shown,) = told.values()
-        return "PUT", f"{hook.target.rstrip('/')}/{shown.type}/{shown.logical_id}", rendered(shown)
-
-    def _bundle(self, how: Status, kind: str, events: Sequence[object]) -> bytes:
-        return notification(how, kind, events, name=str(uuid4()), at_s=self._server.node.clock())  # type: ignore[arg-type]
-
-    def _fields(self, asked: Asked, hook: Hook, method: str, target: str, body: bytes) -> dict[str, str]:
-        """The header fields of a request, signed by a key in this server's JWK Set."""
-        message = Message(method, target, body, JSON if body else "")
-        signed = signed_fields(hook, message, self._sign, created_s=self._server.node.clock())
-        return dict(asked.headers) | signed
+        return Notice(rendered(shown), update_of=f"{shown.type}/{shown.logical_id}")
 
     # What came of it
 
@@ -278,8 +279,3 @@ def _later() -> Iterator[None]:
 
 def _is_asked_for(asked: Asked, change: Change) -> bool:
     return (asked.on_create and change.is_created) or (asked.on_update and change.is_updated)
-
-
-def _active(how: Status, count: int) -> Status:
-    """How a subscription is when this arrives."""
-    return Status(how.url, how.topic, State.ACTIVE.code, count)

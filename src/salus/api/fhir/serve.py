@@ -13,6 +13,7 @@ from salus.api.exchange.serve import Beside, uvicorn_config
 from salus.api.fhir.app import PREFIXES, FhirServer
 from salus.api.fhir.notifying import Notifier
 from salus.api.fhir.settings import FhirSettings
+from salus.api.fhir.socket_protocol import BoundedSocket
 from salus.api.native.app import NativeApi
 from salus.api.smart.app import Smart
 from salus.api.smart.settings import SmartSettings
@@ -47,10 +48,14 @@ def fhir_beside(place: FhirListen, listener: socket.socket) -> Beside:
             contextlib.closing(smart),
             contextlib.closing(native),
             contextlib.closing(FhirServer(node, settings, smart.gate)) as server,
-            contextlib.closing(Notifier(server.server, smart.gate, smart.keys.sign_bytes, on_failure=on_failure)),
+            contextlib.closing(
+                Notifier(server.server, smart.gate, smart.keys.sign_bytes, server.sockets, on_failure=on_failure)
+            ),
         ):
             app = server.app([*smart.routes(PREFIXES), *native.routes()])
-            config = uvicorn_config(app, date_header=True, certificate=place.certificate, key=place.key)
+            config = uvicorn_config(
+                app, date_header=True, certificate=place.certificate, key=place.key, sockets=BoundedSocket
+            )
             with _running(_Server(config), listener):
                 yield
 
@@ -63,6 +68,8 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Cut idle connections off, let running answers finish, then cut off whoever is left."""
         for connection in list(self.server_state.connections):
+            if isinstance(connection, BoundedSocket):
+                continue  # is told that the server goes away
             assert isinstance(connection, BoundedProtocol)
             if connection.cycle is None or connection.cycle.response_complete:
                 connection.transport.abort()

@@ -4,7 +4,9 @@ A subscription is its app's and account's alone; to everybody else it is as if i
 when it tells (api/fhir/notifying).
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Final
 from uuid import uuid4
 
 import msgspec
@@ -13,6 +15,7 @@ from salus.api.fhir import bundles
 from salus.api.fhir.bundles import Hit, Link
 from salus.api.fhir.call import Access, Call, Reply, Server
 from salus.api.fhir.failures import Failure, Issue, not_found
+from salus.api.fhir.operations import named_parameters
 from salus.api.fhir.rendering import rendered, version_tag
 from salus.api.fhir.searching import count_of, parsed
 from salus.api.fhir.writing import expected_version, named, require_scope
@@ -24,11 +27,13 @@ from salus.clinical.fhir.search.matching import meets
 from salus.clinical.fhir.strict_json import read_object
 from salus.node.hooks import HookUnfit
 from salus.node.services.show import Shown
+from salus.node.services.subscription_bindings import BindingTerms
 from salus.node.services.subscription_events import Events, Waiting, told_of
 from salus.node.services.subscriptions import State, Subscription, Terms
 
 KIND = "Subscription"
 TOPIC = "SubscriptionTopic/"
+SOCKET_PATH: Final = "/websocket"
 EVENTS_MAX = 100
 SOON_S = 60
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -39,9 +44,11 @@ def create(server: Server, call: Call) -> Reply:
     require_scope(call.access, "c", KIND)
     logical_id = str(uuid4())
     terms, asked = _terms(server, call, logical_id)
-    state = State.REQUESTED if asked.topic else State.ACTIVE
+    state = _first_state(asked)
     owner, pseudonym = _owner(server, call.access), call.access.patient or b""
-    begun = server.subscriptions.begin(owner, terms, pseudonym=pseudonym, state=state, until_s=asked.until_s)
+    begun = server.subscriptions.begin(
+        owner, terms, pseudonym=pseudonym, state=state, until_s=asked.until_s, is_socket=asked.is_socket
+    )
     place = f"{server.settings.base}/{KIND}/{begun.id.hex()}"
     return Reply(201, shown(begun), {"location": place, "etag": version_tag(begun.version)})
 
@@ -54,8 +61,8 @@ def update(server: Server, call: Call) -> Reply:
         words = f"expected version {found.version} of this subscription: read it again"
         raise Failure(412, Issue("conflict", "MSG_VERSION_AWARE_CONFLICT", words))
     terms, asked = _terms(server, call, call.at["id"])
-    state = State.OFF if asked.is_off else State.REQUESTED if asked.topic else State.ACTIVE
-    changed = server.subscriptions.replace(found, terms, state=state, until_s=asked.until_s)
+    state = State.OFF if asked.is_off else _first_state(asked)
+    changed = server.subscriptions.replace(found, terms, state=state, until_s=asked.until_s, is_socket=asked.is_socket)
     return Reply(200, shown(changed), {"etag": version_tag(changed.version)})
 
 
@@ -116,6 +123,32 @@ def events(server: Server, call: Call) -> Reply:
     return Reply(200, values.notification(how, "query-event", said, name=str(uuid4()), at_s=at_s))
 
 
+def binding_token(server: Server, call: Call) -> Reply:
+    """Answer with a token by which a socket is bound to subscriptions (`$get-ws-binding-token`).
+
+    Raises:
+        Failure: 404 for one that is not the client's own, 422 where there is none over websockets.
+    """
+    require_scope(call.access, "r", KIND)
+    owner = _owner(server, call.access)
+    names = [call.at["id"]] if "id" in call.at else _asked_ids(call)
+    found = [_named(server, each, owner) for each in names] if names else server.subscriptions.of(owner)
+    base = server.settings.base
+    fit = [each for each in found if asked_of(base, each).is_socket and each.state is not State.OFF]
+    if not fit or (names and len(fit) < len(found)):
+        words = "expected subscriptions over websockets that are not off: make one with the channel type websocket"
+        raise Failure(422, Issue("business-rule", "MSG_PARAM_INVALID", words))
+    terms = BindingTerms(owner, tuple(each.id for each in fit), call.access.tenure)
+    token, until_s = server.bindings.issue(terms, pseudonym=call.access.patient or b"")
+    names = [each.id.hex() for each in fit]
+    return Reply(200, values.binding(token, names, until_s=until_s, url=socket_url(base)))
+
+
+def socket_url(base: str) -> str:
+    """Return where sockets are opened."""
+    return f"ws{base.removeprefix('http')}{SOCKET_PATH}"
+
+
 def shown(subscription: Subscription) -> bytes:
     """Return a subscription as its owner sees it: with its id, its version and how it is."""
     fields = _FIELDS.decode(subscription.terms.body)
@@ -144,6 +177,20 @@ def status_of(base: str, subscription: Subscription) -> values.Status:
     return values.Status(url, topic, subscription.state.code, subscription.told, error)
 
 
+def notice_of(
+    server: Server, subscription: Subscription, kind: str, events: Sequence[values.Event] = (), *, count: int = 0
+) -> bytes:
+    """Return a notification; a subscription to which it comes is active then.
+
+    Args:
+        kind: `handshake`, `heartbeat`, `event-notification`.
+        count: of the last event in it; 0 where there is none.
+    """
+    how = status_of(server.settings.base, subscription)
+    active = values.Status(how.url, how.topic, State.ACTIVE.code, count or subscription.told)
+    return values.notification(active, kind, events, name=str(uuid4()), at_s=server.node.clock())
+
+
 def event(base: str, waiting: Waiting, number: int, told: Shown, level: values.Level) -> values.Event:
     """Return an event as it is told."""
     if level is values.Level.EMPTY:
@@ -167,7 +214,8 @@ def _terms(server: Server, call: Call, logical_id: str) -> tuple[Terms, values.A
     for scope in ("s", "r"):
         require_scope(call.access, scope, asked.type)
     try:
-        server.settings.hooks.parsed(asked.endpoint)
+        if not asked.is_socket:
+            server.settings.hooks.parsed(asked.endpoint)
     except HookUnfit as error:
         raise Failure(422, Issue("business-rule", "MSG_PARAM_INVALID", str(error))) from error
     return Terms(resource.body, call.access.tenure), asked
@@ -178,18 +226,33 @@ def _asked(base: str, body: bytes) -> values.Asked:
     return values.asked(read_object(body), f"{base}/{TOPIC}")
 
 
+def _first_state(asked: values.Asked) -> State:
+    """An endpoint has to take a handshake first; a socket says by its binding that it is there."""
+    return State.REQUESTED if asked.topic and not asked.is_socket else State.ACTIVE
+
+
 def _owner(server: Server, access: Access) -> bytes:
     return server.subscriptions.owner(access.client, access.person)
 
 
 def _require(server: Server, call: Call) -> Subscription:
     """Return the subscription of an address, of the client's own. Raises Failure: 404."""
-    name = call.at["id"]
+    return _named(server, call.at["id"], _owner(server, call.access))
+
+
+def _named(server: Server, name: str, owner: bytes) -> Subscription:
     is_name = len(name) == 32 and set(name) <= set("0123456789abcdef")
-    found = server.subscriptions.find(bytes.fromhex(name), _owner(server, call.access)) if is_name else None
+    found = server.subscriptions.find(bytes.fromhex(name), owner) if is_name else None
     if found is None:
         raise not_found()
     return found
+
+
+def _asked_ids(call: Call) -> list[str]:
+    """The ids that stand in the address or in Parameters."""
+    sent = named_parameters(read_object(call.body)).get("id", []) if call.body else []
+    words = [str(value) for each in sent for name, value in each.items() if name.startswith("value")]
+    return list(dict.fromkeys([value for name, value in call.query if name == "id"] + words))
 
 
 def _said(step: str) -> str:

@@ -7,7 +7,9 @@ looked up as they are at this moment (R3). Nothing of a token is believed becaus
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
+from urllib.parse import urlsplit
 
 from salus.api.fhir.failures import Failure, Issue
 from salus.api.smart import scopes
@@ -33,6 +35,7 @@ class Access:
         about: the pseudonym of the patient in context, whatever the scopes; empty where there is none.
         others: the scopes that are for no resources.
         tenure: on what something rests that outlives the token.
+        origins: from where the app's own pages come: those of its redirect URIs (RFC 6454).
     """
 
     login: Login = field(repr=False)
@@ -43,6 +46,7 @@ class Access:
     about: bytes = b""
     others: frozenset[str] = frozenset()
     tenure: Tenure = NO_TENURE
+    origins: frozenset[str] = frozenset()
 
     def may(self, interaction: str, resource_type: str) -> bool:
         """Tell whether an interaction (`c`, `r`, `u`, `d`, `s`) with a type is within the scopes."""
@@ -103,8 +107,15 @@ def _access(live: Live, granted: Sequence[str]) -> Access:
         person=live.terms.account.hex(),
         about=patient,
         tenure=Tenure(live.grant, tuple(granted)),
+        origins=_origins(live.app.redirect_uris),
         others=frozenset(granted) - {str(each) for each in of_resources},
     )
+
+
+@lru_cache(maxsize=256)
+def _origins(uris: tuple[str, ...]) -> frozenset[str]:
+    parts = [urlsplit(each) for each in uris]
+    return frozenset(f"{each.scheme}://{each.netloc}".lower() for each in parts if each.scheme in ("https", "http"))
 
 
 def _refused(words: str, challenge: str) -> Failure:

@@ -52,12 +52,13 @@ class Asked(msgspec.Struct, frozen=True):
         topic: its address; empty for a search in R4's own form.
         type: of the resources; filters: the parameters of the search by which they are found.
         on_create, on_update: which changes are events.
-        endpoint: where they are told; headers: fields that are sent along.
+        endpoint: where they are told, empty on a websocket; headers: fields that are sent along.
         level: how much is told; format: media type of it, empty for nothing.
         heartbeat_s: after how many seconds of silence a heartbeat is sent, 0 for never; timeout_s: for one delivery.
         count_max: events in one notification.
         until_s: Unix seconds; None for as long as may be.
         is_off: whether it is there, and tells nothing.
+        is_socket: whether it is told over a websocket that its client opens.
     """
 
     topic: str
@@ -74,6 +75,7 @@ class Asked(msgspec.Struct, frozen=True):
     count_max: int
     until_s: int | None
     is_off: bool
+    is_socket: bool
 
     def __repr__(self) -> str:
         """Hide whom it is about."""
@@ -121,21 +123,26 @@ def asked(content: Mapping[str, Any], topics: str) -> Asked:
     """
     channel, criteria = content["channel"], str(content["criteria"])
     payload = str(channel.get("payload", ""))
-    if channel.get("type") != "rest-hook" or "endpoint" not in channel:
-        raise _bad("a channel of the type rest-hook with an endpoint")
+    is_socket = channel.get("type") == "websocket"
+    if is_socket and ("endpoint" in channel or "header" in channel):
+        raise _bad("no endpoint and no header of a websocket, since the client opens it")
+    if not is_socket and (channel.get("type") != "rest-hook" or "endpoint" not in channel):
+        raise _bad("a channel of the type rest-hook with an endpoint, or of the type websocket")
     if payload.partition(";")[0] not in ("", "application/fhir+json", "application/json"):
         raise _bad("application/fhir+json as the payload, or none")
     topic, (kind, filters), (on_create, on_update) = _topic(content, criteria, topics)
     level = _level(channel) if topic else Level.FULL_RESOURCE if payload else Level.EMPTY
     if topic and not payload:
         raise _bad("application/fhir+json as the payload of a topic's notifications")
+    if is_socket and payload and not topic:
+        raise _bad("no payload of a search over a websocket, which says `ping` and nothing else (R4 2.46.8.2)")
     return Asked(
         topic=topic,
         type=kind,
         filters=filters,
         on_create=on_create,
         on_update=on_update,
-        endpoint=str(channel["endpoint"]),
+        endpoint=str(channel.get("endpoint", "")),
         headers=tuple(_header(str(each)) for each in channel.get("header", ())),
         level=level,
         format=payload,
@@ -144,6 +151,7 @@ def asked(content: Mapping[str, Any], topics: str) -> Asked:
         count_max=_number(channel, COUNT, "valuePositiveInt", 20, 1, 100),
         until_s=span(str(content["end"])).from_s if "end" in content else None,
         is_off=content.get("status") == "off",
+        is_socket=is_socket,
     )
 
 
@@ -177,6 +185,21 @@ def statuses(found: Sequence[Status], *, name: str, at_s: int) -> bytes:
     entries = [_found(each, uuid5(UUID(name), each.url)) for each in found]
     said = {"resourceType": "Bundle", "id": name, "type": "searchset", "timestamp": instant(at_s), "total": len(found)}
     return msgspec.json.encode(said | ({"entry": entries} if entries else {}))
+
+
+def binding(token: str, subscriptions: Sequence[str], *, until_s: int, url: str) -> bytes:
+    """Return what `$get-ws-binding-token` answers.
+
+    Args:
+        subscriptions: ids of those that the token binds; until_s: Unix seconds; url: where sockets are opened.
+    """
+    parameters = [
+        {"name": "token", "valueString": token},
+        {"name": "expiration", "valueDateTime": instant(until_s)},
+        *({"name": "subscription", "valueString": each} for each in subscriptions),
+        {"name": "websocket-url", "valueUrl": url},
+    ]
+    return msgspec.json.encode({"resourceType": "Parameters", "parameter": parameters})
 
 
 def _found(status: Status, name: UUID) -> dict[str, object]:

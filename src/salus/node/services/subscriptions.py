@@ -1,16 +1,18 @@
 """Subscriptions: what clients are told of when it changes; for all workers of a node, across restarts.
 
 Promises: a subscription is its owner's alone, and what it says is sealed; of two workers one tells it at a time, and
-when that one dies another goes on. What is told when, and of whom, is decided at that moment, by others.
+when that one dies another goes on. One that is told over a websocket is told by the worker that has it, while one has
+(services/subscription_bindings). What is told when, and of whom, is decided at that moment, by others.
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, or_, select, update
 
 from salus.node import schema
 from salus.node.assemble import Node
@@ -27,6 +29,13 @@ KEPT_S: Final = 7 * 86_400
 NEVER_S: Final = 1 << 40
 _TABLE: Final = "subscription"
 _COLUMNS = schema.subscriptions.c
+_BINDINGS = schema.subscription_bindings.c
+_OF_ONE: Final = (
+    schema.subscription_bindings,
+    schema.subscription_events,
+    schema.subscription_attempts,
+    schema.subscriptions,
+)
 
 
 class State(IntEnum):
@@ -100,12 +109,22 @@ class Subscriptions:
         """Return the keyed hash that stands for an app and the account for which it acts."""
         return self._rows.lookup("subscriber", client, person)
 
-    def begin(self, owner: bytes, terms: Terms, *, pseudonym: bytes, state: State, until_s: int | None) -> Subscription:
+    def begin(
+        self,
+        owner: bytes,
+        terms: Terms,
+        *,
+        pseudonym: bytes,
+        state: State,
+        until_s: int | None,
+        is_socket: bool = False,
+    ) -> Subscription:
         """Begin a subscription, which is due at once.
 
         Args:
             pseudonym: of the only patient whose records it may tell of; empty for any.
             until_s: when it ends; at the latest after 90 days.
+            is_socket: whether it is told over a websocket, and waits until it is bound to one.
 
         Raises:
             Refused: TOO_MANY.
@@ -133,6 +152,7 @@ class Subscriptions:
                 words = f"expected at most {OWNED_MAX} subscriptions of one app, it has as many: delete one"
                 raise Refused(Refusal.TOO_MANY, words)
             connection.execute(insert(schema.subscriptions).values(row))
+            _note_channel(connection, name, is_socket=is_socket)
         found = self.find(name)
         assert found is not None, "what was kept is there"
         return found
@@ -155,9 +175,13 @@ class Subscriptions:
         is_on = _COLUMNS.status.in_((State.ACTIVE, State.ERROR)) & (_COLUMNS.until_s > self._node.clock())
         return self._all(is_on)
 
-    def replace(self, subscription: Subscription, terms: Terms, *, state: State, until_s: int | None) -> Subscription:
-        """Keep other terms, under which it begins anew; its events keep their numbers."""
+    def replace(
+        self, subscription: Subscription, terms: Terms, *, state: State, until_s: int | None, is_socket: bool = False
+    ) -> Subscription:
+        """Keep other terms, under which it begins anew; its events keep their numbers, and it stays bound."""
         now_s = self._node.clock()
+        with self._node.vault.database.writing() as connection:
+            _note_channel(connection, subscription.id, is_socket=is_socket)
         self._set(
             subscription,
             version=subscription.version + 1,
@@ -176,20 +200,25 @@ class Subscriptions:
     def drop(self, subscription: Subscription) -> None:
         """Forget a subscription and its events."""
         with self._node.vault.database.writing() as connection:
-            for table in (schema.subscription_events, schema.subscription_attempts, schema.subscriptions):
+            for table in _OF_ONE:
                 connection.execute(delete(table).where(table.c.subscription == subscription.id))
 
     # Taking turns
 
-    def lease_due(self, *, limit: int) -> list[Subscription]:
-        """Return subscriptions that have something to tell, or to try again; no other worker has them for a while."""
+    def lease_due(self, *, limit: int, sockets: Sequence[bytes] = ()) -> list[Subscription]:
+        """Return subscriptions that have something to tell, or to try again; no other worker has them for a while.
+
+        Args:
+            sockets: names of those that this worker has; what is told over another, or over none yet, is left out.
+        """
         now_s, events = self._node.clock(), schema.subscription_events.c
         has_events = (
             select(events.place).where((events.subscription == _COLUMNS.subscription) & (events.told_s == 0)).exists()
         )
         is_due = or_(_COLUMNS.next_s <= now_s, (_COLUMNS.tries == 0) & has_events)
         is_free = (_COLUMNS.leased_until_s < now_s) & (_COLUMNS.status != State.OFF) & (_COLUMNS.until_s > now_s)
-        due = select(_COLUMNS.subscription).where(is_due & is_free).order_by(_COLUMNS.next_s).limit(limit)
+        is_here = ~_is_bound_elsewhere(sockets, now_s)
+        due = select(_COLUMNS.subscription).where(is_due & is_free & is_here).order_by(_COLUMNS.next_s).limit(limit)
         with self._node.vault.database.reading() as connection:
             names = connection.scalars(due).all()
         return [each for name in names if (each := self._leased(name)) is not None]
@@ -240,6 +269,23 @@ class Subscriptions:
         )
 
 
+def _note_channel(connection: Connection, name: bytes, *, is_socket: bool) -> None:
+    """Keep a row for a subscription that is told over a websocket, and none for another."""
+    this = _BINDINGS.subscription == name
+    if not is_socket:
+        connection.execute(delete(schema.subscription_bindings).where(this))
+    elif connection.scalar(select(_BINDINGS.subscription).where(this)) is None:
+        unbound = {"subscription": name, "socket": b"", "until_s": 0}
+        connection.execute(insert(schema.subscription_bindings).values(unbound))
+
+
+def _is_bound_elsewhere(sockets: Sequence[bytes], now_s: int) -> ColumnElement[bool]:
+    """Whether a subscription is told over a websocket that is none of these, or over none at all at the moment."""
+    is_elsewhere = _BINDINGS.socket.not_in(sockets) | (_BINDINGS.until_s <= now_s)
+    these = (_BINDINGS.subscription == _COLUMNS.subscription) & is_elsewhere
+    return select(_BINDINGS.subscription).where(these).exists()
+
+
 def sweep(node: Node) -> None:
     """Forget subscriptions that are over, events that were told, and what the log says of deliveries, after a week."""
     now_s = node.clock()
@@ -251,3 +297,5 @@ def sweep(node: Node) -> None:
         is_old = attempts.at_s < now_s - KEPT_S
         connection.execute(delete(schema.subscription_attempts).where(attempts.subscription.in_(over) | is_old))
         connection.execute(delete(schema.subscriptions).where(_COLUMNS.until_s <= now_s))
+        is_left = select(_COLUMNS.subscription)
+        connection.execute(delete(schema.subscription_bindings).where(_BINDINGS.subscription.not_in(is_left)))

@@ -1,0 +1,170 @@
+"""Clients of subscriptions over websockets: one that nobody here wrote, and one that is deaf."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import pytest
+from sqlalchemy import Row, select
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.client import ClientProtocol
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+from websockets.uri import parse_uri
+
+from salus.node import schema
+from tests.api.fhir.receiver import Told
+from tests.api.fhir.test_subscriptions import Scene
+
+WAIT_S = 20
+
+T = TypeVar("T")
+
+
+class Client:
+    """A socket of a client that nobody here wrote, on a loop in a thread of its own."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, connection: ClientConnection) -> None:
+        self._loop = loop
+        self._connection = connection
+
+    def send(self, said: str | bytes) -> None:
+        """Say something."""
+        _done(self._loop, self._connection.send(said))
+
+    def recv(self, within_s: float = WAIT_S) -> str:
+        """The next message. Raises TimeoutError, ConnectionClosed."""
+        return str(_done(self._loop, asyncio.wait_for(self._connection.recv(), within_s)))
+
+    @property
+    def close_code(self) -> int | None:
+        """How it ended."""
+        return self._connection.close_code
+
+
+@contextmanager
+def opened(on: Scene, who: str = "", bearer: str = "", origin: str = "", path: str = "/websocket") -> Iterator[Client]:
+    """Open a socket, signed in to by the request as one of the backends, or by nobody."""
+    bearer = bearer or (on.here.token(getattr(on.here, who)) if who else "")
+    fields = {"authorization": f"Bearer {bearer}"} if bearer else {}
+    url = f"ws{on.here.base.removeprefix('http')}{path}"
+
+    async def connecting() -> ClientConnection:
+        given = {"additional_headers": fields, "origin": origin or None, "proxy": None}
+        return await connect(url, ssl=on.here.trust, **given)  # type: ignore[arg-type]
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        connection = _done(loop, connecting())
+        yield Client(loop, connection)
+        _done(loop, connection.close())
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def _done(loop: asyncio.AbstractEventLoop, doing: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run_coroutine_threadsafe(doing, loop).result(2 * WAIT_S)
+
+
+def search(on: Scene, of: str) -> str:
+    """Subscribe in R4's own form."""
+    body = on.search(f"Observation?patient=Patient/{of}")
+    return on.subscribe(body | {"channel": {"type": "websocket"}})
+
+
+def topic(on: Scene, of: str, content: str = "full-resource", **channel: object) -> str:
+    """Subscribe as the backport has it."""
+    body = on.topic(of, content=content, type="websocket", **channel)
+    del body["channel"]["endpoint"]
+    return on.subscribe(body)
+
+
+def token(on: Scene, path: str, who: str = "clinical") -> str:
+    """A binding token."""
+    answer = on.ask("GET", f"/Subscription{path}/$get-ws-binding-token", who=who)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["parameter"][0]["valueString"]
+
+
+def told(at: Client) -> Told:
+    """The next notification."""
+    return Told("", "", {}, at.recv().encode())
+
+
+def nothing(at: Client, within_s: float = 0.7) -> bool:
+    """Tell whether nothing comes for a while, and the socket stays."""
+    try:
+        at.recv(within_s)
+    except TimeoutError:
+        return True
+    return False
+
+
+def ended(at: Client) -> tuple[int, str]:
+    """How the server ends a socket, over which nothing comes."""
+    with pytest.raises(ConnectionClosed) as closed:
+        at.recv()
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code, closed.value.rcvd.reason
+
+
+def bound_by_token(on: Scene, at: Client, name: str) -> None:
+    """Bind a topic's subscription, and take the handshake."""
+    at.send(f"bind-with-token {token(on, f'/{name}')}")
+    assert told(at).kind == "handshake"
+
+
+@contextmanager
+def deaf(on: Scene, binding: str) -> Iterator[None]:
+    """A client that binds, takes the handshake, and reads nothing more."""
+    url = urlsplit(on.here.base)
+    assert url.hostname
+    assert url.port
+    raw = socket.create_connection((url.hostname, url.port))
+    with on.here.trust.wrap_socket(raw, server_hostname=url.hostname) as secured:
+        protocol = ClientProtocol(parse_uri(f"wss://{url.netloc}{url.path}/websocket"))
+        protocol.send_request(protocol.connect())
+        heard: list[object] = []
+        is_bound = False
+        while not any(isinstance(each, Frame) and each.opcode is Opcode.TEXT for each in heard):
+            for data in protocol.data_to_send():
+                secured.sendall(data)
+            if heard and not is_bound:
+                is_bound = True
+                protocol.send_text(f"bind-with-token {binding}".encode())
+                continue
+            protocol.receive_data(secured.recv(65_536))
+            heard += protocol.events_received()
+        yield
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    end_s = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < end_s, "it never came to hold"
+        time.sleep(0.05)
+
+
+def is_bound(on: Scene, name: str) -> bool:
+    """Tell whether a subscription is bound to a socket."""
+    columns = schema.subscription_bindings.c
+    with on.here.node.vault.database.reading() as connection:
+        until_s = connection.scalar(select(columns.until_s).where(columns.subscription == bytes.fromhex(name)))
+    return (until_s or 0) > on.here.node.clock()
+
+
+def row(on: Scene, name: str) -> Row:
+    """A subscription as it is kept."""
+    this = select(schema.subscriptions).where(schema.subscriptions.c.subscription == bytes.fromhex(name))
+    with on.here.node.vault.database.reading() as connection:
+        return connection.execute(this).one()

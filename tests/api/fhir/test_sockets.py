@@ -1,0 +1,273 @@
+"""Subscriptions over websockets, against a server on a real socket: what is told, and how a socket ends."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from websockets.exceptions import ConnectionClosed
+
+from salus.api.fhir import notifying, sockets
+from salus.contracts.provisions import Verb
+from salus.node import schema
+from salus.node.services.subscription_events import WAITING_MAX
+from tests.api.fhir.receiver import Receiver
+from tests.api.fhir.served import served
+from tests.api.fhir.socket_world import (
+    bound_by_token,
+    deaf,
+    ended,
+    is_bound,
+    nothing,
+    opened,
+    row,
+    search,
+    token,
+    told,
+    topic,
+    until,
+)
+from tests.api.fhir.test_subscriptions import BACKPORT, PSY, Scene
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture(scope="module")
+def on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    folder: Path = tmp_path_factory.mktemp("sockets")
+    with served(folder) as here:
+        yield Scene(here, Receiver(""))
+
+
+@pytest.fixture(autouse=True)
+def alone(on: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test begins and ends without subscriptions; of two first releases of a new patient one is put off."""
+    monkeypatch.setattr(notifying, "POSTPONED_S", 1)
+    yield
+    for each in on.ask("GET", "/Subscription").json().get("entry", []):
+        on.end(each["resource"]["id"])
+
+
+# What is told
+
+
+def test_a_search_is_bound_by_name_and_pings(on: Scene) -> None:
+    ann = on.patient()
+    name = search(on, ann)
+    with opened(on, "clinical") as socket:
+        socket.send(f"bind {name}")
+        assert socket.recv() == f"bound {name}"
+        on.note(ann, f"{ann}-a")
+        assert socket.recv() == f"ping {name}"
+        assert nothing(socket)
+    columns = schema.subscription_attempts.c
+    with on.here.node.vault.database.reading() as connection:
+        mine = select(columns.kind, columns.outcome).where(columns.subscription == bytes.fromhex(name))
+        log = [tuple(each) for each in connection.execute(mine)]
+    assert log == [("binding", "bound"), ("event-notification", "received")]
+
+
+def test_a_topic_is_bound_by_a_token_and_tells_each_change_in_numbers(on: Scene) -> None:
+    ann = on.patient()
+    name = topic(on, ann)
+    with opened(on) as socket:
+        bound_by_token(on, socket, name)
+        on.note(ann, f"{ann}-a")
+        first = told(socket)
+        on.note(ann, f"{ann}-a", status="amended")
+        second = told(socket)
+    assert [(each.kind, each.numbers, each.focuses) for each in (first, second)] == [
+        ("event-notification", [1], [f"{ann}-a"]),
+        ("event-notification", [2], [f"{ann}-a"]),
+    ]
+    assert second.bundle["entry"][1]["resource"]["status"] == "amended"
+    assert on.ask("GET", f"/Subscription/{name}").json()["status"] == "active"
+
+
+def test_no_more_is_told_than_was_asked_for(on: Scene) -> None:
+    ann = on.patient()
+    name = topic(on, ann, "empty")
+    with opened(on) as socket:
+        bound_by_token(on, socket, name)
+        on.note(ann, f"{ann}-a")
+        came = told(socket)
+    assert (came.numbers, len(came.bundle["entry"]), ann.encode() in came.body) == ([1], 1, False)
+
+
+def test_one_token_binds_all_of_a_clients_own(on: Scene) -> None:
+    ann = on.patient()
+    names = {search(on, ann), search(on, ann)}
+    with opened(on) as socket:
+        socket.send(f"bind-with-token {token(on, '')}")
+        assert {socket.recv() for _ in names} == {f"bound {each}" for each in names}
+        on.note(ann, f"{ann}-a")
+        assert {socket.recv() for _ in names} == {f"ping {each}" for each in names}
+
+
+def test_several_messages_at_once_are_taken_in_turn(on: Scene) -> None:
+    ann = on.patient()
+    names = [search(on, ann) for _ in range(3)]
+    with opened(on, "clinical") as socket:
+        for each in names:
+            socket.send(f"bind {each}")
+        assert [socket.recv() for _ in names] == [f"bound {each}" for each in names]
+        on.note(ann, f"{ann}-a")
+        assert sorted(socket.recv() for _ in names) == sorted(f"ping {each}" for each in names)
+
+
+def test_what_happens_while_nobody_has_it_bound_waits(on: Scene) -> None:
+    ann = on.patient()
+    name = topic(on, ann)
+    on.note(ann, f"{ann}-a")
+    time.sleep(1)
+    kept = row(on, name)
+    assert (kept.tries, on.ask("GET", f"/Subscription/{name}").json()["status"]) == (0, "active")
+    with opened(on) as socket:
+        bound_by_token(on, socket, name)
+        assert told(socket).numbers == [1]
+        assert nothing(socket)
+
+
+def test_more_than_may_wait_switches_it_off(on: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("salus.node.services.subscription_events.WAITING_MAX", 1)
+    assert WAITING_MAX > 1
+    ann = on.patient()
+    name = search(on, ann)
+    for letter in "abcd":
+        on.note(ann, f"{ann}-{letter}")
+        time.sleep(0.4)
+    until(lambda: on.ask("GET", f"/Subscription/{name}").json()["status"] == "off")
+
+
+def test_what_was_not_read_comes_again_under_its_number(on: Scene) -> None:
+    ann = on.patient()
+    patience = {"url": f"{BACKPORT}/backport-timeout", "valueUnsignedInt": 1}
+    name = topic(on, ann, extension=[patience])
+    with deaf(on, token(on, f"/{name}")):
+        on.note(ann, f"{ann}-a")
+        until(lambda: not is_bound(on, name))
+    assert row(on, name).tries == 0
+    on.note(ann, f"{ann}-b")
+    with opened(on) as socket:
+        bound_by_token(on, socket, name)
+        came = [told(socket)]
+        if len(came[0].numbers) == 1:
+            came.append(told(socket))
+    assert [number for each in came for number in each.numbers] == [1, 2]
+
+
+def test_it_is_told_where_it_was_bound_last(on: Scene) -> None:
+    ann = on.patient()
+    name = search(on, ann)
+    with opened(on, "clinical") as before, opened(on, "clinical") as after:
+        for socket in (before, after):
+            socket.send(f"bind {name}")
+            assert socket.recv() == f"bound {name}"
+        on.note(ann, f"{ann}-a")
+        assert (after.recv(), nothing(before)) == (f"ping {name}", True)
+
+
+def test_a_silent_one_says_that_it_lives(on: Scene) -> None:
+    ann = on.patient()
+    name = topic(on, ann, extension=[{"url": f"{BACKPORT}/backport-heartbeat-period", "valueUnsignedInt": 10}])
+    with opened(on) as socket:
+        bound_by_token(on, socket, name)
+        came = told(socket)
+    assert (came.kind, came.numbers) == ("heartbeat", [])
+
+
+# That the rules hold
+
+
+@pytest.mark.promise("R3", "R4")
+def test_after_a_withdrawal_nothing_more_arrives(on: Scene) -> None:
+    ann = on.patient()
+    name = topic(on, ann, "empty")
+    with opened(on) as socket:
+        bound_by_token(on, socket, name)
+        on.note(ann, f"{ann}-a")
+        assert told(socket).numbers == [1]
+        on.withdraw(ann, verbs=(Verb.SUBSCRIBE,))
+        on.note(ann, f"{ann}-b")
+        assert nothing(socket, 2)
+
+
+@pytest.mark.promise("R4")
+def test_what_is_withheld_leaves_no_gap_and_no_ping(on: Scene) -> None:
+    ann = on.patient()
+    on.withdraw(ann, labels=(f"{PSY['system']}|{PSY['code']}",))
+    numbered, pinged = topic(on, ann), search(on, ann)
+    with opened(on, "clinical") as one, opened(on, "clinical") as other:
+        bound_by_token(on, one, numbered)
+        other.send(f"bind {pinged}")
+        assert other.recv() == f"bound {pinged}"
+        on.note(ann, f"{ann}-secret", meta={"security": [PSY]})
+        assert (nothing(one), nothing(other)) == (True, True)
+        on.note(ann, f"{ann}-b")
+        assert (told(one).numbers, other.recv()) == ([1], f"ping {pinged}")
+
+
+@pytest.mark.promise("R3")
+@pytest.mark.parametrize(
+    ("way", "look_s"),
+    [("bind", 0.2), ("bind-with-token", 600.0)],
+    ids=["when it is looked at", "when something is to be told"],
+)
+def test_a_socket_ends_with_what_it_was_bound_under(
+    on: Scene, way: str, look_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "LOOK_S", look_s)
+    ann = on.patient()
+    name = topic(on, ann)
+    with opened(on, "clinical" if way == "bind" else "") as socket:
+        socket.send(f"{way} {name if way == 'bind' else token(on, f'/{name}')}")
+        socket.recv()
+        until(lambda: is_bound(on, name))
+        with on.here.node.vault.database.writing() as connection:
+            assert connection.execute(schema.grants.update().values(ended=1)).rowcount
+        on.tokens.clear()
+        if look_s < 1:
+            assert ended(socket) == (1008, "")
+        on.note(ann, f"{ann}-a")
+        if look_s > 1:
+            with pytest.raises((ConnectionClosed, TimeoutError)):
+                socket.recv(2)
+    with opened(on, "clinical") as socket:
+        socket.send(f"bind {name}")
+        assert ended(socket) == (1008, "")  # it rested on the same grant
+
+
+@pytest.mark.promise("R3")
+def test_what_may_not_be_said_over_a_socket_waits_for_one_that_may(on: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = on.patient()
+    name = search(on, ann)
+    with opened(on, "clinical") as socket:
+        socket.send(f"bind {name}")
+        assert socket.recv() == f"bound {name}"
+        monkeypatch.setattr(sockets.Sockets, "_require_stands", refusing)
+        on.note(ann, f"{ann}-a")
+        assert nothing(socket)
+    monkeypatch.undo()
+    with opened(on, "clinical") as socket:
+        socket.send(f"bind {name}")
+        assert [socket.recv() for _ in range(2)] == [f"bound {name}", f"ping {name}"]
+
+
+def refusing(*_: object) -> None:
+    raise sockets.SocketAway("access ended")
+
+
+def test_the_end_of_the_server_is_said(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        with served(tmp_path) as here:
+            scene = Scene(here, Receiver(""))
+            name = search(scene, scene.patient())
+            socket = stack.enter_context(opened(scene, "clinical"))
+            socket.send(f"bind {name}")
+            assert socket.recv() == f"bound {name}"
+            stack.enter_context(deaf(scene, token(scene, "")))  # one that says no goodbye keeps nobody waiting
+            began_s = time.monotonic()
+        assert time.monotonic() - began_s < 5
+        assert ended(socket) == (1012, "")

@@ -4,6 +4,8 @@
 //       with "claim": true   the claim of a bundle alone; with "says": true   what running the rules again came to
 //   {"public": "<hex>", "message": "<hex>", "signature": "<hex>", "rule": "zip215" | "plain"}
 //   {"tree": "<hex>", "request": {…}, "record": {…}}          the outcome and by which provision, as docs/spec has them
+//   {"permit": {…}, "network": […], …, "record": {…}}         whether a record goes, and by whose rule
+//   {"link": "<text>"}                                        the file that it stands for, in hexadecimal
 import { createInterface } from "node:readline";
 
 const page = "../../../src/salus/portal/verifier/page";
@@ -11,6 +13,8 @@ const { ascii } = await import(`${page}/bytes.js`);
 const { checkHistory, checkOutcome, checkRow, checkState, HISTORY_PROOF, OUTCOME_PROOF, SIGNED_STATE, STATE_PROOF } =
   await import(`${page}/claims.js`);
 const { holds, holdsZip215 } = await import(`${page}/ed25519.js`);
+const { decide } = await import(`${page}/judge.js`);
+const { readLink } = await import(`${page}/link.js`);
 const { decode } = await import(`${page}/msgpack.js`);
 const { explain, outcome, PROVISION } = await import(`${page}/provisions.js`);
 const { Refusal, step } = await import(`${page}/refusal.js`);
@@ -20,6 +24,7 @@ const { verify } = await import(`${page}/verify.js`);
 
 const unhex = (text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 const EFFECTS = ["none", "deny", "permit"];
+const SOURCES = ["", "network", "custodian", "choice", "default", "ticket"];
 const AT = step("bundle", 0);
 
 // The claims alone, as the golden proofs have them: files of outcomes and rows, and histories without receipts.
@@ -36,15 +41,31 @@ async function checkClaim(file, trust, nowS) {
   await check(await checkState(trust, signed, nowS), claim);
 }
 
+const treeOf = (text) => inside(AT, PROVISION, unhex(text));
+const requestOf = (request) => ({ ...request, person: unhex(request.person) });
+const recordOf = (record) => ({ ...record, ids: record.ids.map(unhex) });
+
+function decision({ permit, network, custodian, choices, ticket, request, record }) {
+  const rules = {
+    network: network.map(treeOf),
+    custodian: custodian.map(treeOf),
+    choices: choices.map(([commitment, tree]) => ({ commitment: unhex(commitment), tree: treeOf(tree) })),
+    ticket: ticket.map(treeOf),
+  };
+  const event = { ...permit, ticket: unhex(permit.ticket) };
+  const { mayGo, source, path } = decide(event, rules, requestOf(request), recordOf(record));
+  return `${mayGo ? "goes" : "stays"}: ${SOURCES[source]} ${path}`.trim();
+}
+
 async function answer(asked) {
+  if ("link" in asked) return Buffer.from(await readLink(asked.link)).toString("hex");
+  if ("permit" in asked) return decision(asked);
   if ("signature" in asked) {
     const rule = asked.rule === "plain" ? holds : holdsZip215;
     return (await rule(unhex(asked.public), unhex(asked.message), unhex(asked.signature))) ? "accept" : "refuse";
   }
   if ("tree" in asked) {
-    const tree = inside(AT, PROVISION, unhex(asked.tree));
-    const request = { ...asked.request, person: unhex(asked.request.person) };
-    const record = { ...asked.record, ids: asked.record.ids.map(unhex) };
+    const [tree, request, record] = [treeOf(asked.tree), requestOf(asked.request), recordOf(asked.record)];
     return `${EFFECTS[outcome(tree, request, record)]} ${explain(tree, request, record)}`.trim();
   }
   const trust = await readTrust(ascii(asked.trust));

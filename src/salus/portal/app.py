@@ -36,11 +36,13 @@ from salus.portal.rendering import KEPT_OUT, go
 from salus.portal.sessions import PortalSession, PortalState, Sessions
 from salus.portal.settings import PortalSettings
 from salus.portal.uploads import Upload, read_form
+from salus.portal.verifier.routes import verifier_routes
 
 THREADS: Final = 8
 WAITING_MAX: Final = 64
 KEPT_S: Final = 31_536_000
 SIGN_IN: Final = "/sign-in"
+VERIFIER: Final = "/check/"
 REFERENCE_LENGTH: Final = 6
 STRANGER: Final = PortalState("")
 
@@ -87,6 +89,7 @@ class Portal:
             routes=[
                 Route("/assets/{stamp}/{name:path}", _asset, methods=["GET"]),
                 Route("/theme.css", self._theme, methods=["GET"]),
+                *verifier_routes(VERIFIER, self.settings.trust),
                 *routes,
                 Route("/{anything:path}", self._nothing_here),
             ]

@@ -1,5 +1,6 @@
 """What a portal is told: where it is, what it is called, who else signs people in."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,12 +18,14 @@ class PortalSettings:
         service_name: what people call it.
         signer: the signer page's origin; empty where people sign in assisted mode only.
         theme: the text of a style sheet that comes after ours.
+        trust: returns the trust file with which the verifier page begins; empty for none.
     """
 
     origin: str
     service_name: str = "My health record"
     signer: str = ""
     theme: bytes = b""
+    trust: Callable[[], bytes] = bytes
 
     @property
     def host(self) -> str:

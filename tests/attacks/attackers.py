@@ -19,6 +19,7 @@ from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleCl
 from salus.contracts.residuals import commit_choice
 from salus.crypto.sealing import new_key
 from salus.crypto.signing import SigningKey
+from salus.engines.clock import Clock
 from salus.ledger import transactions
 from salus.ledger.encoding import encode
 from salus.ledger.fields import CommittedFields
@@ -101,9 +102,9 @@ class Scene:
 
 
 @contextmanager
-def scene(folder: Path) -> Iterator[Scene]:
-    """Set the scene; it ends with the block."""
-    with world(folder, organisations=(HOSPITAL, PRACTICE, OUTSIDER)) as made:
+def scene(folder: Path, *, clock: Clock | None = None) -> Iterator[Scene]:
+    """Set the scene, with another clock of the ledger than the machine's if one is given; it ends with the block."""
+    with world(folder, organisations=(HOSPITAL, PRACTICE, OUTSIDER), clock=clock) as made:
         key = SigningKey.generate()
         pseudonym = enrol(made.hospital, ANN, BORN, key=key)
         deposit(made.hospital, pseudonym, [parse(body) for body in CHART])

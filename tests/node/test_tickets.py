@@ -39,6 +39,7 @@ from salus.node.services.request import Denied, Granted, request
 from salus.node.services.tickets import issue_by_custodian, revoke_by_custodian
 from salus.sdk.receipt_check import check_opened
 from salus.sdk.verified import Rerun, VerifiedReceipt
+from salus.testing.clock import ForwardClock
 from salus.testing.world import HOSPITAL, PRACTICE, unix_now_s
 from tests.attacks.attackers import CHART, OUTSIDER, Scene, scene, sign
 
@@ -197,14 +198,17 @@ def test_a_ticket_that_is_used_up(on: Scene) -> None:
 
 
 @pytest.mark.promise("R3")
-def test_a_ticket_that_ended_takes_its_permits_with_it(on: Scene) -> None:
-    ticket = issued(on, lasts_s=3)
-    granted = asked(on, ticket)
-    time.sleep(3.1)
-    with pytest.raises(Refused) as error:
-        received(on, granted)
-    assert error.value.refusal is Refusal.PERMIT_DEAD
-    assert refused(on, ticket) == (Refusal.LEDGER_REJECTED, tickets.Rejection.TICKET_EXPIRED)
+def test_a_ticket_that_ended_takes_its_permits_with_it(tmp_path: Path) -> None:
+    clock = ForwardClock()
+    with scene(tmp_path, clock=clock) as on:
+        ticket = issued(on, lasts_s=6)
+        granted = asked(on, ticket)
+        clock.advance(7)
+        assert refused(on, ticket) == (Refusal.LEDGER_REJECTED, tickets.Rejection.TICKET_EXPIRED)
+        with pytest.raises(Refused) as error:
+            received(on, granted)
+        assert error.value.refusal is Refusal.PERMIT_DEAD
+        assert granted.terms.until_s > on.hospital.clock() + 7, "the permit's own time is not over"
 
 
 @pytest.mark.promise("R3")

@@ -1,7 +1,9 @@
-"""A clock that stands still until a test moves it; passes for the engines' `Clock`."""
+"""Clocks that a test moves: one that stands still until then, and the machine's own; pass for the engines' `Clock`."""
 
 import threading
 from collections.abc import Callable
+
+from salus.engines.clock import SystemClock
 
 SECOND_NS = 1_000_000_000
 _LOOK_AGAIN_S = 0.001
@@ -40,3 +42,22 @@ class FakeClock:
         until_ns = self.monotonic_ns() + round(timeout_s * SECOND_NS)
         while self.monotonic_ns() < until_ns and not fact():
             condition.wait(_LOOK_AGAIN_S)
+
+
+class ForwardClock(SystemClock):
+    """The machine's clock, which a test sets forward, where threads wait for real time."""
+
+    def __init__(self) -> None:
+        self._forward_ns = 0
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since 1970, and what was added."""
+        return super().wall_ns() + self._forward_ns
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds of a clock that is never set, and what was added."""
+        return super().monotonic_ns() + self._forward_ns
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass on both clocks."""
+        self._forward_ns += round(seconds * SECOND_NS)

@@ -16,6 +16,7 @@ from salus.contracts.genesis import DEFAULT_NETWORK, FirstPolicy, FirstValidator
 from salus.contracts.membership import KeyUse, LedgerAccess
 from salus.contracts.provisions import RoleClass
 from salus.engines.base import Engine, Founding
+from salus.engines.clock import Clock
 from salus.engines.embedded import EmbeddedEngine
 from salus.ledger.identifiers import OrganisationId, PublicKey
 from salus.node.assemble import Node
@@ -140,12 +141,14 @@ def world(
     person_limits: PersonLimits = PERSON_LIMITS,
     has_index: bool = False,
     names: Mapping[OrganisationId, str] = MappingProxyType({}),
+    clock: Clock | None = None,
 ) -> Iterator[World]:
     """Start a ledger and one node for each organisation; everything ends with the block.
 
     Args:
         names: what people call organisations; one that is not among them is called by its id.
         has_index: whether the nodes index what is deposited, as those with a FHIR server do.
+        clock: of the ledger; None for the machine's.
     """
     keys = {organisation: generate() for organisation in organisations}
     genesis = make_genesis(keys, policies=policies, names=names)
@@ -154,7 +157,7 @@ def world(
         chain=genesis.chain, contracts=CONTRACTS, time_s=genesis.time_s, rows=tuple(genesis_rows(genesis))
     )
     with ExitStack() as stack:
-        engine = EmbeddedEngine(folder / "ledger", founding, consensus)
+        engine = EmbeddedEngine(folder / "ledger", founding, consensus, clock=clock)
         stack.callback(engine.close)
         made = World(folder, genesis, engine, keys, person_limits=person_limits, has_index=has_index)
         for organisation in organisations:

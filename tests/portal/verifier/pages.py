@@ -70,7 +70,9 @@ class Opened:
 
 
 @contextmanager
-def opened(browser: Browser, source: Path | None = None, *, address: str = "", **context: Any) -> Iterator[Opened]:
+def opened(
+    browser: Browser, source: Path | None = None, *, home: str = HOME, address: str = "", **context: Any
+) -> Iterator[Opened]:
     """Open the page: a file, with the network away, or the served one."""
     with browser.new_context(**{"viewport": DESKTOP, **context}) as made:
         page = made.new_page()
@@ -81,18 +83,17 @@ def opened(browser: Browser, source: Path | None = None, *, address: str = "", *
         page.on("pageerror", lambda error: one.complaints.append(str(error)))
         page.clock.set_fixed_time(NOW_S)
         if source is None:
-            served = TestClient(Starlette(routes=verifier_routes(PREFIX)), base_url=HOME)
+            served = TestClient(Starlette(routes=verifier_routes(PREFIX)), base_url=home)
             made.route("**", lambda route: _answer(route, served))
-            page.goto(f"{HOME}{PREFIX}{address}")
+            page.goto(f"{home}{PREFIX}{address}")
         else:
             made.set_offline(True)
             page.goto(f"{source.as_uri()}{address}")
-        if context.get("java_script_enabled", True):
+        if context.get("java_script_enabled", True) and not home.startswith("http:"):
             one.wait()
         yield one
 
 
 def _answer(route: Route, served: TestClient) -> None:
-    path = route.request.url.removeprefix(HOME)
-    answer = served.get(path)
+    answer = served.get(route.request.url)
     route.fulfill(status=answer.status_code, headers=dict(answer.headers), body=answer.content)

@@ -337,6 +337,20 @@ def test_without_javascript_it_says_what_to_use(browser: Browser, file: Path) ->
         expect(one.page.get_by_text("use the program: salus verify")).to_be_visible()
 
 
+UNFIT = "This browser cannot check receipts here. Download this page and open it as a file"
+
+
+def test_where_the_browser_has_no_hashes_it_says_so(browser: Browser, file: Path) -> None:
+    """Browsers give hashes to pages over TLS and from files alone."""
+    with opened(browser, home=HOME.replace("https:", "http:")) as one:
+        expect(one.page.get_by_text(UNFIT)).to_be_visible()
+    with opened(browser, file) as one:
+        one.page.evaluate("void (crypto.subtle.digest = () => Promise.reject(new Error('not known here')))")
+        one.give(golden("receipt.salus-receipt"))
+        expect(one.page.get_by_text(UNFIT)).to_be_visible()
+        assert (one.text(), one.complaints) == ("", ["not known here"])
+
+
 def test_by_keyboard_alone(browser: Browser, file: Path) -> None:
     with opened(browser, file) as one:
         names = []

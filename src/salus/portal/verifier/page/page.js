@@ -44,10 +44,22 @@ let waitingCount = 0;
 function inTurn(work) {
   waitingCount += 1;
   byId("result").ariaBusy = "true";
-  turns = turns.then(work).finally(() => {
-    waitingCount -= 1;
-    byId("result").ariaBusy = String(waitingCount > 0);
-  });
+  turns = turns
+    .then(work)
+    .catch((error) => {
+      sayUnfit();
+      reportError(error);
+    })
+    .finally(() => {
+      waitingCount -= 1;
+      byId("result").ariaBusy = String(waitingCount > 0);
+    });
+}
+
+/** Something went wrong that is no refusal: this browser lacks what the page needs. */
+function sayUnfit() {
+  byId("not-started").textContent = speaker(known.language).say("unfit");
+  byId("not-started").hidden = false;
 }
 
 async function begin() {
@@ -181,7 +193,7 @@ function element(name, attributes, ...children) {
 
 // Until here the page says that it needs JavaScript: a browser that cannot run this never takes those words away.
 if (globalThis.crypto?.subtle === undefined) {
-  byId("not-started").textContent = speaker(known.language).say("unfit");
+  sayUnfit();
 } else {
   byId("not-started").hidden = true;
   start();

@@ -43,6 +43,7 @@ FIRST, SECOND = (PublicKey(key.public) for key in KEYS)
 TREE = TREES["no-psychiatry"]
 
 LARGE = ["x" * 65_536, bytes(65_536), [0] * 65_536]
+TOO_LARGE = encode(Provision(ProvisionType.PERMIT, codes=tuple(f"s|{each:02}{'c' * 252}" for each in range(64))))
 REFUSED = [
     "cc7f", "cd00ff", "ce0000ffff", "cf00000000ffffffff", "d0ff", "d1ff80", "d2ffff8000", "d3ffffffff80000000",
     "0000", "", "c0", "c1", "cb3ff0000000000000", "ca3f800000", "80", "d4", "c700", "c5000161", "d90161",
@@ -75,7 +76,7 @@ def vectors(*, trees: int, large: bool = True) -> dict[str, Any]:
         "wallets": [_wallet()],
         "times": [{"time_s": each, "words": uk_time(each)} for each in TIMES],
         "trees": [*(_tree(accepted(each), words=True) for each in TREES.values()), *_grown(trees)],
-        "refused_trees": [each.hex() for each in _refused_trees()],
+        "refused_trees": [each.hex() for each in (*_refused_trees(), *([TOO_LARGE] if large else []))],
     }  # fmt: skip
 
 

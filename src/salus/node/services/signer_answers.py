@@ -1,0 +1,400 @@
+"""What the signer page answered, held against what was asked, before anybody acts on it (docs/spec/signer.md).
+
+Whoever has the id of a request can answer it with anything, so nothing is believed: each transaction is for this chain,
+has the one message that was asked for, the rules that were asked for, a residual that opens its commitment, and
+signatures that hold. Above all, an organisation's key signs a body after the page only if `co_sign` has it from here.
+Whether the key that signed acts for the pseudonym, the ledger decides, and `identify` for sessions.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from salus.contracts import CONTRACTS
+from salus.contracts.consent import FileConsent, WithdrawConsent
+from salus.contracts.patients import AddKey, Enrol, Holder, RemoveKey, TakeOverKey
+from salus.contracts.provisions import Provision, ProvisionInvalid, gate
+from salus.contracts.residuals import (
+    CertifiedSession,
+    ResidualInvalid,
+    Session,
+    choice_tree,
+    reason_words,
+)
+from salus.contracts.ticket_bearers import BearerUnfit, read_bearer
+from salus.contracts.tickets import IssueTicket, RevokeTicket
+from salus.crypto.signing import SignatureInvalid, SigningKey, verify_tagged
+from salus.ledger import transactions
+from salus.ledger.encoding import EncodingInvalid, decoder
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
+from salus.ledger.machine import message_decoder
+from salus.ledger.transactions import Body, NotATransaction, PatientMessage
+from salus.node.errors import Refusal, Refused
+from salus.node.services.signer_requests import (
+    AcceptKey,
+    BeginEnrolment,
+    BeginTakeOver,
+    CertifySession,
+    EndTicket,
+    FileChoice,
+    Item,
+    Kind,
+    LetAct,
+    NewKey,
+    NewTicket,
+    SigningRequest,
+    StopActing,
+    WithdrawChoice,
+)
+
+ANSWER_BYTES_MAX: Final = 524_288
+BLOB_BYTES_MAX: Final = 65_536
+_CHANGES_BLOB: Final = {Kind.CREATE, Kind.NEW_KEY, Kind.ENROL, Kind.TAKE_OVER}
+_EXPIRY_S_MAX: Final = transactions.EXPIRY_AHEAD_S_MAX
+_MESSAGES: Final = message_decoder(CONTRACTS)
+_BODY: Final = decoder(Body)
+_SESSION: Final = decoder(CertifiedSession)
+_RESIDUAL: Final = decoder(CommittedFields)
+_SHAPELESS: Final = (
+    msgspec.DecodeError,
+    binascii.Error,
+    BearerUnfit,
+    EncodingInvalid,
+    NotATransaction,
+    ProvisionInvalid,
+    ResidualInvalid,
+)
+_UNFIT: Final = "the answer is not to what was asked: begin again"
+
+Text = Annotated[str, Meta(max_length=131_072)]
+
+
+@dataclass(frozen=True)
+class Declined:
+    """Nothing was signed: the person refused, or the page could not (docs/spec/signer.md has the reasons)."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class NewBlob:
+    """A device's blob, which takes the place of the one before it."""
+
+    device: bytes
+    credential: bytes
+    blob: bytes
+
+    def __repr__(self) -> str:
+        """Hide the blob."""
+        return f"NewBlob({self.device.hex()})"
+
+
+@dataclass(frozen=True)
+class KeyMade:
+    """A key of a device's for a relationship; it counts once it is on the ledger."""
+
+    pseudonym: Pseudonym
+    key: PublicKey
+
+
+@dataclass(frozen=True)
+class HalfSigned:
+    """A body that the page signed and somebody else has to sign as well; `co_sign` or `join` makes it whole."""
+
+    message: Enrol | TakeOverKey | AddKey
+    body: bytes
+    signers: tuple[PublicKey, ...]
+    signature: bytes
+    residual: CommittedFields
+
+
+@dataclass(frozen=True)
+class SessionSigned:
+    """A session's key, certified by a key that is the pseudonym's if `identify.check_patient_session` says so."""
+
+    pseudonym: Pseudonym
+    session: CertifiedSession
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A whole transaction; `voucher` of a choice that was filed, `bearer` of a ticket."""
+
+    message: PatientMessage
+    raw: bytes
+    residual: CommittedFields
+    voucher: bytes = b""
+    bearer: str = ""
+
+    def __repr__(self) -> str:
+        """Hide the bearer and the rules."""
+        return f"Signed({type(self.message).__name__})"
+
+
+@dataclass(frozen=True)
+class KeyAccepted:
+    """The signature of the device whose key a body adds."""
+
+    body: bytes
+    signature: bytes
+
+
+Part = KeyMade | HalfSigned | SessionSigned | Signed | KeyAccepted
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What was signed, in the order of the request's items; `device` is None where its blob stays."""
+
+    device: NewBlob | None
+    parts: tuple[Part, ...]
+
+
+class _Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: Text
+    credential: Text
+    blob: Text
+
+
+class _Declined(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    format: int
+    refused: Annotated[str, Meta(pattern="^(person|unable|request|wallet)$")]
+
+
+class _Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    format: int
+    device: _Device | None
+    items: Annotated[tuple[dict[str, Text], ...], Meta(max_length=32)]
+
+
+def read_answer(request: SigningRequest, raw: bytes) -> Answered | Declined:
+    """Return what the page answered, checked against the request.
+
+    Raises:
+        Refused: MESSAGE_UNFIT for an answer to something else; SIGNATURE_UNFIT where a signature does not hold.
+    """
+    _need(len(raw) <= ANSWER_BYTES_MAX)
+    try:
+        declined = b'"refused"' in raw[:64]
+        if declined:
+            said = msgspec.json.decode(raw, type=_Declined)
+            _need(said.format == 1)
+            return Declined(said.refused)
+        answer = msgspec.json.decode(raw, type=_Answer)
+        _need(answer.format == 1 and len(answer.items) == len(request.items))
+        pairs = zip(request.items, answer.items, strict=True)
+        return Answered(_blob(request, answer.device), tuple(_part(request, item, said) for item, said in pairs))
+    except (
+        msgspec.DecodeError,
+        binascii.Error,
+        EncodingInvalid,
+        NotATransaction,
+        ResidualInvalid,
+        BearerUnfit,
+    ) as error:
+        raise Refused(Refusal.MESSAGE_UNFIT, _UNFIT) from error
+    except SignatureInvalid as error:
+        raise Refused(Refusal.SIGNATURE_UNFIT, "expected a signature of the key that the answer names") from error
+
+
+def co_sign(half: HalfSigned, key: SigningKey) -> bytes:
+    """Return the transaction of a body that an organisation's key, or one that it holds, signs before the page's.
+
+    The body came through `read_answer`, so it does what was asked and nothing else.
+    """
+    assert half.signers[0] == key.public, "the page names another key as the first signer"
+    return transactions.assemble(half.body, [transactions.sign_body(half.body, key), half.signature])
+
+
+def join(half: HalfSigned, accepted: KeyAccepted) -> bytes:
+    """Return the transaction of a body that one device signed to let another act, and that one to accept it."""
+    assert half.body == accepted.body, "two devices signed different bodies"
+    return transactions.assemble(half.body, [half.signature, accepted.signature])
+
+
+def _blob(request: SigningRequest, device: _Device | None) -> NewBlob | None:
+    _need((device is not None) == (request.kind in _CHANGES_BLOB))
+    if device is None:
+        return None
+    new = NewBlob(_bytes(device.id), _bytes(device.credential), _bytes(device.blob))
+    kept = [each for each in request.devices if each.id == new.device]
+    _need(len(kept) == 1 and kept[0].credential in {b"", new.credential})
+    _need(0 < len(new.credential) <= 1023 and 0 < len(new.blob) <= BLOB_BYTES_MAX)
+    return new
+
+
+def _part(request: SigningRequest, item: Item, said: Mapping[str, str]) -> Part:
+    read: Callable[[SigningRequest, Any, Mapping[str, str]], Part] = _READERS[type(item)]
+    return read(request, item, said)
+
+
+def _key_made(_: SigningRequest, item: NewKey, said: Mapping[str, str]) -> KeyMade:
+    pseudonym, key = _members(said, "pseudonym", "key")
+    _need(pseudonym == item.pseudonym and len(key) == 32)
+    return KeyMade(item.pseudonym, PublicKey(key))
+
+
+def _enrolled(request: SigningRequest, item: BeginEnrolment, said: Mapping[str, str]) -> HalfSigned:
+    pseudonym, key, body, signature, residual = _members(said, "pseudonym", "key", "body", "signature", "residual")
+    half = _half(request, body, signature, residual, signed_by=1)
+    commitment = half.residual.root()
+    _need(half.message == Enrol(Pseudonym(pseudonym), item.custodian, key, Holder.PATIENT, b"", commitment))  # type: ignore[arg-type]  # compared, not trusted
+    _need(half.signers == (item.key, key) and reason_words(half.residual) == "enrolled by the patient")
+    return half
+
+
+def _taken_over(request: SigningRequest, item: BeginTakeOver, said: Mapping[str, str]) -> HalfSigned:
+    pseudonym, key, body, signature, residual = _members(said, "pseudonym", "key", "body", "signature", "residual")
+    half = _half(request, body, signature, residual, signed_by=1)
+    _need(half.message == TakeOverKey(item.pseudonym, PublicKey(key), Digest(b""), half.residual.root()))
+    _need(pseudonym == item.pseudonym and half.signers == (item.key, key))
+    _need(reason_words(half.residual) == "taken over by the patient")
+    return half
+
+
+def _let_act(request: SigningRequest, item: LetAct, said: Mapping[str, str]) -> HalfSigned:
+    pseudonym, body, signature, residual = _members(said, "pseudonym", "body", "signature", "residual")
+    half = _half(request, body, signature, residual, signed_by=0)
+    commitment = half.residual.root()
+    _need(half.message == AddKey(item.pseudonym, item.key, item.key_kind, item.expires_at_s, commitment))
+    _need(pseudonym == item.pseudonym and half.signers[1:] == (item.key,))
+    _need(reason_words(half.residual) == "let act by the patient")
+    return half
+
+
+def _accepted(request: SigningRequest, item: AcceptKey, said: Mapping[str, str]) -> KeyAccepted:
+    pseudonym, signature = _members(said, "pseudonym", "signature")
+    body = _body(request, item.body)
+    message = _MESSAGES.decode(bytes(body.messages[0]))
+    _need(isinstance(message, AddKey) and message.pseudonym == pseudonym)
+    verify_tagged(message.key, transactions.SIGNING_TAG, item.body, signature)
+    return KeyAccepted(item.body, signature)
+
+
+def _certified(_: SigningRequest, item: CertifySession, said: Mapping[str, str]) -> SessionSigned:
+    pseudonym, session = _members(said, "pseudonym", "session")
+    certified: CertifiedSession = _SESSION.decode(session)
+    _need(pseudonym == item.pseudonym)
+    _need(certified.session == Session(item.key, item.custodian, item.from_s, item.until_s))
+    return SessionSigned(item.pseudonym, certified)
+
+
+def _filed(request: SigningRequest, item: FileChoice, said: Mapping[str, str]) -> Signed:
+    names = ("pseudonym", "choice", "transaction", "residual", "voucher")
+    pseudonym, choice, raw, residual, voucher = _members(said, *names)
+    signed = _whole(request, raw, residual)
+    message = FileConsent(item.pseudonym, choice, gate(item.tree), signed.residual.root(), 0)
+    _need(signed.message == message and pseudonym == item.pseudonym and len(voucher) == 32)
+    _need(item.replaces is None or choice == item.replaces.choice)
+    _need_rules(signed.residual, item.tree)
+    return Signed(message, raw, signed.residual, voucher=voucher)
+
+
+def _withdrawn(request: SigningRequest, item: WithdrawChoice, said: Mapping[str, str]) -> Signed:
+    pseudonym, choice, raw, residual = _members(said, "pseudonym", "choice", "transaction", "residual")
+    signed = _whole(request, raw, residual)
+    _need(signed.message == WithdrawConsent(item.pseudonym, item.choice, signed.residual.root(), 0))
+    _need(pseudonym == item.pseudonym and choice == item.choice)
+    _need(reason_words(signed.residual) == "withdrawn by the patient")
+    return signed
+
+
+def _issued(request: SigningRequest, item: NewTicket, said: Mapping[str, str]) -> Signed:
+    plain = {name: each for name, each in said.items() if name != "bearer"}
+    pseudonym, ticket, raw, residual = _members(plain, "pseudonym", "ticket", "transaction", "residual")
+    bearer = said.get("bearer", "")
+    signed, read = _whole(request, raw, residual, signers=2), read_bearer(bearer)
+    (condition,) = gate(item.tree).may_permit
+    commitment = signed.residual.root()
+    message = IssueTicket(item.pseudonym, PublicKey(ticket), condition, item.uses_max, item.expires_at_s, commitment)
+    _need(signed.message == message and pseudonym == item.pseudonym)
+    claims = read.claims
+    _need(read.key.public == ticket and read.pseudonym == item.pseudonym and claims.aud == item.audience)
+    _need(claims.exp == item.expires_at_s and claims.access.fhir_resources == item.resources)
+    _need_rules(signed.residual, item.tree)
+    return Signed(message, raw, signed.residual, bearer=bearer)
+
+
+def _revoked(request: SigningRequest, item: EndTicket, said: Mapping[str, str]) -> Signed:
+    pseudonym, raw, residual = _members(said, "pseudonym", "transaction", "residual")
+    signed = _whole(request, raw, residual)
+    _need(signed.message == RevokeTicket(item.pseudonym, item.ticket, signed.residual.root()))
+    _need(pseudonym == item.pseudonym and reason_words(signed.residual) == "revoked by the patient")
+    return signed
+
+
+def _stopped(request: SigningRequest, item: StopActing, said: Mapping[str, str]) -> Signed:
+    pseudonym, raw, residual = _members(said, "pseudonym", "transaction", "residual")
+    signed = _whole(request, raw, residual)
+    _need(signed.message == RemoveKey(item.pseudonym, item.key, signed.residual.root()))
+    _need(pseudonym == item.pseudonym and reason_words(signed.residual) == "removed by the patient")
+    return signed
+
+
+_READERS: Final[Mapping[type[Item], Callable[..., Part]]] = {
+    NewKey: _key_made,
+    BeginEnrolment: _enrolled,
+    BeginTakeOver: _taken_over,
+    CertifySession: _certified,
+    FileChoice: _filed,
+    WithdrawChoice: _withdrawn,
+    NewTicket: _issued,
+    EndTicket: _revoked,
+    LetAct: _let_act,
+    AcceptKey: _accepted,
+    StopActing: _stopped,
+}
+
+
+def _whole(request: SigningRequest, raw: bytes, residual: bytes, *, signers: int = 1) -> Signed:
+    """A transaction with one message, all its signatures and its residual."""
+    transaction = transactions.decode(raw, chain=request.chain, messages=_MESSAGES)
+    transactions.verify(transaction)
+    _body(request, transaction.body_bytes)
+    (message,) = transaction.messages
+    _need(isinstance(message, PatientMessage) and len(transaction.body.signers) == signers)
+    assert isinstance(message, PatientMessage)
+    return Signed(message, raw, _RESIDUAL.decode(residual))
+
+
+def _half(request: SigningRequest, raw: bytes, signature: bytes, residual: bytes, *, signed_by: int) -> HalfSigned:
+    """A body with one message and two signers, of which the one at `signed_by` signed."""
+    body = _body(request, raw)
+    message = _MESSAGES.decode(bytes(body.messages[0]))
+    _need(isinstance(message, Enrol | TakeOverKey | AddKey) and len(body.signers) == 2)
+    assert isinstance(message, Enrol | TakeOverKey | AddKey)
+    verify_tagged(body.signers[signed_by], transactions.SIGNING_TAG, raw, signature)
+    return HalfSigned(message, raw, body.signers, signature, _RESIDUAL.decode(residual))
+
+
+def _body(request: SigningRequest, raw: bytes) -> Body:
+    """A body of this chain with one message, which ends when the request's would."""
+    body: Body = _BODY.decode(raw)
+    _need(body.format == transactions.FORMAT and body.chain == request.chain and len(body.messages) == 1)
+    _need(request.time_s < body.expires_at_s <= request.time_s + _EXPIRY_S_MAX)
+    return body
+
+
+def _need_rules(residual: CommittedFields, tree: Provision) -> None:
+    _need(choice_tree(residual) == tree)
+
+
+def _members(said: Mapping[str, str], *names: str) -> tuple[bytes, ...]:
+    """The bytes of exactly these members."""
+    _need(said.keys() == set(names))
+    return tuple(_bytes(said[name]) for name in names)
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+def _need(holds: bool) -> None:  # a condition, and nothing else
+    if not holds:
+        raise Refused(Refusal.MESSAGE_UNFIT, _UNFIT)

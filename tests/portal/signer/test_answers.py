@@ -1,0 +1,372 @@
+"""The portal's side: requests that the page takes, its answers taken, and every answer to something else refused."""
+
+import dataclasses
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from salus.contracts import consent, patients, residuals, tickets
+from salus.contracts.consent import FileConsent
+from salus.contracts.membership import PublishFile
+from salus.contracts.patients import AddKey, Enrol, Holder, KeyKind, TakeOverKey
+from salus.contracts.provisions import gate
+from salus.contracts.ticket_bearers import Resources
+from salus.crypto.derive import branch
+from salus.crypto.signing import SigningKey
+from salus.ledger import transactions
+from salus.ledger.encoding import encode
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import Digest, OrganisationId, Pseudonym, PublicKey
+from salus.ledger.transactions import Message
+from salus.node.errors import Refused
+from salus.node.services.signer_answers import (
+    Answered,
+    Declined,
+    HalfSigned,
+    KeyAccepted,
+    Signed,
+    co_sign,
+    join,
+    read_answer,
+)
+from salus.node.services.signer_requests import (
+    AcceptKey,
+    BeginEnrolment,
+    BeginTakeOver,
+    CertifySession,
+    DeviceKept,
+    EndedChoice,
+    EndTicket,
+    FileChoice,
+    Item,
+    Kind,
+    LetAct,
+    NewKey,
+    NewTicket,
+    SigningRequest,
+    StopActing,
+    WithdrawChoice,
+    to_text,
+)
+from salus.sdk.choice_presets import refuse, share
+from tests.contracts.network import BEGIN_S, CHAIN, Given, MemoryLedger, first_rows, key
+from tests.portal.signer.signer_world import MESSAGES
+from tests.portal.signer.test_vectors import NODE, PAGE, TIMEOUT_S
+
+RUNNER = Path(__file__).parent / "sign_in_node.mjs"
+HOSPITAL, PRACTICE = OrganisationId("RX1"), OrganisationId("A81001")
+PSEUDONYM, OTHER, NEW = Pseudonym(bytes(16)), Pseudonym(bytes([1]) * 16), Pseudonym(bytes([2]) * 16)
+SEED = bytes(range(32))
+OWN = SigningKey.from_seed(branch(SEED, "signing", PSEUDONYM.hex(), "0"))
+THEIRS, STRANGER = SigningKey.from_seed(bytes(32)), SigningKey.from_seed(bytes([9]) * 32)
+TREE, CLOSED = share([PRACTICE], except_labels=["PSY"]), refuse([PRACTICE])
+CHOICE = bytes([7]) * 16
+AT: dict[str, Any] = {"custodian": HOSPITAL, "pseudonym": PSEUDONYM}
+RESOURCES = (Resources("*", ("read",)),)
+AUDIENCE = "https://riverside.example/FHIR/R4"
+
+
+def unsigned(*messages: Message, **other: Any) -> bytes:
+    """A body that the hospital's key and the patient's are to sign."""
+    terms: dict[str, Any] = {"chain": CHAIN, "signers": [PublicKey(OWN.public), PublicKey(THEIRS.public)]}
+    return transactions.unsigned(messages, **terms | {"expires_at_s": BEGIN_S + 300, "nonce": bytes(16)} | other)
+
+
+ADDED = AddKey(PSEUDONYM, PublicKey(OWN.public), KeyKind.DEVICE, 0, Digest(bytes(32)))
+TO_ACCEPT = unsigned(ADDED, signers=[PublicKey(THEIRS.public), PublicKey(OWN.public)])
+ITEMS: dict[Kind, Item] = {
+    Kind.CREATE: NewKey(HOSPITAL, NEW),
+    Kind.NEW_KEY: NewKey(HOSPITAL, NEW),
+    Kind.ENROL: BeginEnrolment(HOSPITAL, PublicKey(key("hospital").public)),
+    Kind.TAKE_OVER: BeginTakeOver(PRACTICE, NEW, PublicKey(THEIRS.public)),
+    Kind.SESSION: CertifySession(**AT, key=PublicKey(THEIRS.public), from_s=BEGIN_S, until_s=BEGIN_S + 3600),
+    Kind.FILE_CONSENT: FileChoice(**AT, tree=TREE, replaces=EndedChoice(CHOICE, CLOSED)),
+    Kind.WITHDRAW_CONSENT: WithdrawChoice(**AT, choice=CHOICE, tree=TREE),
+    Kind.ISSUE_TICKET: NewTicket(
+        **AT, tree=TREE, audience=AUDIENCE, resources=RESOURCES, uses_max=2, expires_at_s=BEGIN_S + 60
+    ),
+    Kind.REVOKE_TICKET: EndTicket(**AT, ticket=PublicKey(THEIRS.public)),
+    Kind.ADD_KEY: LetAct(**AT, key=PublicKey(THEIRS.public), key_kind=KeyKind.DELEGATE, expires_at_s=0, name="Bob"),
+    Kind.ACCEPT_KEY: AcceptKey(HOSPITAL, TO_ACCEPT),
+    Kind.REMOVE_KEY: StopActing(**AT, key=PublicKey(THEIRS.public), name="Bob"),
+}
+
+
+def request_of(kind: Kind) -> SigningRequest:
+    """A request for one item of a kind."""
+    kept = (
+        DeviceKept(bytes(16), bytes(32)) if kind is Kind.CREATE else DeviceKept(bytes(16), bytes(32), b"x", bytes(99))
+    )
+    person = "Mary Green" if kind is Kind.CREATE else ""
+    return SigningRequest(kind, CHAIN, bytes(16), BEGIN_S, (kept,), (ITEMS[kind],), person=person)
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[Kind, bytes]:
+    """What the page answers to each kind: Node is asked once."""
+    names = {
+        HOSPITAL: "Riverside Hospital",
+        PRACTICE: "Elm Practice (best)",
+        OrganisationId("FX001"): "riverside hospital",
+    }
+    given = {
+        "chain": CHAIN,
+        "now_s": BEGIN_S,
+        "seed": to_text(SEED),
+        "relationships": [[HOSPITAL, to_text(PSEUDONYM)]],
+        "requests": [request_of(kind).encode(names).decode() for kind in ITEMS],
+    }
+    done = subprocess.run(
+        [NODE, "--no-warnings", RUNNER, PAGE],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(zip(ITEMS, (each.encode() for each in json.loads(done.stdout)), strict=True))
+
+
+@pytest.mark.parametrize("kind", ITEMS)
+def test_what_the_page_answers_is_taken(answers: dict[Kind, bytes], kind: Kind) -> None:
+    answer = read_answer(request_of(kind), answers[kind])
+    assert isinstance(answer, Answered)
+    assert len(answer.parts) == 1
+    assert (answer.device is not None) == (kind in {Kind.CREATE, Kind.NEW_KEY, Kind.ENROL, Kind.TAKE_OVER})
+
+
+def only(answers: dict[Kind, bytes], kind: Kind) -> Any:
+    """The one part of an answer."""
+    answer = read_answer(request_of(kind), answers[kind])
+    assert isinstance(answer, Answered)
+    (part,) = answer.parts
+    return part
+
+
+def test_an_enrolment_that_both_signed_is_taken_by_the_ledger(answers: dict[Kind, bytes]) -> None:
+    ledger = MemoryLedger(first_rows(Given()))
+    half = only(answers, Kind.ENROL)
+    assert isinstance(half, HalfSigned)
+    (result,) = ledger.submit([co_sign(half, key("hospital"))])
+    assert result.code == 0
+    row = patients.relationship_of(ledger.reader(), half.message.pseudonym)
+    assert row is not None
+    assert (row.key, row.holder) == (half.signers[1], Holder.PATIENT)
+    with pytest.raises(AssertionError, match="another key"):
+        co_sign(half, STRANGER)
+
+
+def test_two_devices_sign_one_body(answers: dict[Kind, bytes]) -> None:
+    accepted = only(answers, Kind.ACCEPT_KEY)
+    assert isinstance(accepted, KeyAccepted)
+    first = THEIRS.sign_tagged(transactions.SIGNING_TAG, TO_ACCEPT)
+    signers = (PublicKey(THEIRS.public), PublicKey(OWN.public))
+    half = HalfSigned(ADDED, TO_ACCEPT, signers, first, residuals.reason("let act", bytes(32)))
+    transactions.verify(transactions.decode(join(half, accepted), chain=CHAIN, messages=MESSAGES))
+
+
+@pytest.mark.parametrize("reason", ["person", "unable", "request", "wallet"])
+def test_a_refusal_is_read(reason: str) -> None:
+    raw = json.dumps({"format": 1, "refused": reason}).encode()
+    assert read_answer(request_of(Kind.SESSION), raw) == Declined(reason)
+
+
+Alter = Callable[[dict[str, Any]], None]
+
+
+def item(**members: Any) -> Alter:
+    """Other members in the one item; None takes one out."""
+
+    def alter(answer: dict[str, Any]) -> None:
+        for name, value in members.items():
+            answer["items"][0][name] = to_text(value) if isinstance(value, bytes) else value
+            if value is None:
+                del answer["items"][0][name]
+
+    return alter
+
+
+def whole(**members: Any) -> Alter:
+    """Other members of the answer."""
+    return lambda answer: answer.update(members)
+
+
+def device(**members: bytes) -> Alter:
+    """Another device."""
+    return lambda answer: answer["device"].update({name: to_text(value) for name, value in members.items()})
+
+
+def signed(
+    *messages: Message,
+    keys: tuple[SigningKey, ...] = (OWN,),
+    residual: CommittedFields,
+    **members: Any,
+) -> Alter:
+    """A transaction that the patient's key did sign, with other messages, and what goes with it."""
+    raw = transactions.sign(messages, chain=CHAIN, keys=keys, expires_at_s=BEGIN_S + 300, nonce=bytes(16))
+    return item(transaction=raw, residual=encode(residual), **members)
+
+
+def body(
+    *messages: Message,
+    signers: tuple[SigningKey, ...],
+    by: SigningKey,
+    residual: CommittedFields | None = None,
+    **other: Any,
+) -> Alter:
+    """A body that the patient's key did sign, with other messages or signers; an enrolment's residual beside it."""
+    made = unsigned(*messages, signers=[PublicKey(each.public) for each in signers], **other)
+    signature = by.sign_tagged(transactions.SIGNING_TAG, made)
+    named = {} if residual is LET else {"pseudonym": NEW, "key": OWN.public}
+    return item(body=made, signature=signature, residual=encode(residual or ENROLLED), **named)
+
+
+ENROLLED, TAKEN, LET, WITHDRAWN, REVOKED, REMOVED = (
+    residuals.reason(f"{what} by the patient", bytes(32))
+    for what in ("enrolled", "taken over", "let act", "withdrawn", "revoked", "removed")
+)
+RULES = residuals.commit_choice(TREE, secret=bytes(32))
+HARMLESS = residuals.commit_choice(CLOSED, secret=bytes(32))
+HOSPITAL_KEY = key("hospital")
+ENROLMENT = Enrol(NEW, HOSPITAL, PublicKey(OWN.public), Holder.PATIENT, b"", ENROLLED.root())
+PUBLISHED = PublishFile(HOSPITAL, "signer", Digest(bytes(32)))
+FILED = FileConsent(PSEUDONYM, CHOICE, gate(TREE), RULES.root(), 0)
+REFUSED: dict[str, tuple[Kind, Alter]] = {
+    "no answer": (Kind.SESSION, lambda answer: answer.clear()),
+    "another format": (Kind.SESSION, whole(format=2)),
+    "a member too many": (Kind.SESSION, whole(more=1)),
+    "no items": (Kind.SESSION, whole(items=[])),
+    "a device where none changed": (Kind.SESSION, whole(device={"id": "AA", "credential": "AA", "blob": "AA"})),
+    "no device where one changed": (Kind.TAKE_OVER, whole(device=None)),
+    "another device": (Kind.TAKE_OVER, device(id=bytes([1]) * 16)),
+    "another passkey": (Kind.TAKE_OVER, device(credential=b"y")),
+    "an empty blob": (Kind.TAKE_OVER, device(blob=b"")),
+    "an item with a member too many": (Kind.SESSION, item(more=b"")),
+    "an item with a member too few": (Kind.SESSION, item(pseudonym=None)),
+    "bytes that are none": (Kind.SESSION, item(session="?")),
+    "a session of another pseudonym": (Kind.SESSION, item(pseudonym=OTHER)),
+    "a session of another key": (Kind.SESSION, item(session=encode(residuals.certify_session(
+        residuals.Session(PublicKey(STRANGER.public), HOSPITAL, BEGIN_S, BEGIN_S + 3600), OWN)))),
+    "a session at another custodian": (Kind.SESSION, item(session=encode(residuals.certify_session(
+        residuals.Session(PublicKey(THEIRS.public), PRACTICE, BEGIN_S, BEGIN_S + 3600), OWN)))),
+    "a longer session": (Kind.SESSION, item(session=encode(residuals.certify_session(
+        residuals.Session(PublicKey(THEIRS.public), HOSPITAL, BEGIN_S, BEGIN_S + 7200), OWN)))),
+    "a key of another pseudonym": (Kind.NEW_KEY, item(pseudonym=OTHER)),
+    "a message of the organisation's": (Kind.ENROL, body(PUBLISHED, signers=(HOSPITAL_KEY, OWN), by=OWN)),
+    "a message of the organisation's beside the enrolment": (
+        Kind.ENROL, body(ENROLMENT, PUBLISHED, signers=(HOSPITAL_KEY, OWN), by=OWN)),
+    "an enrolment of another chain": (
+        Kind.ENROL, body(ENROLMENT, signers=(HOSPITAL_KEY, OWN), by=OWN, chain="salus-other")),
+    "an enrolment that is good for an hour": (
+        Kind.ENROL, body(ENROLMENT, signers=(HOSPITAL_KEY, OWN), by=OWN, expires_at_s=BEGIN_S + 3600)),
+    "an enrolment at another custodian": (
+        Kind.ENROL, body(Enrol(NEW, PRACTICE, PublicKey(OWN.public), Holder.PATIENT, b"", ENROLLED.root()),
+                         signers=(HOSPITAL_KEY, OWN), by=OWN)),
+    "an enrolment with the custodian as holder": (
+        Kind.ENROL, body(Enrol(NEW, HOSPITAL, PublicKey(OWN.public), Holder.CUSTODIAN, b"", ENROLLED.root()),
+                         signers=(HOSPITAL_KEY, OWN), by=OWN)),
+    "an enrolment that only the custodian's key signs": (
+        Kind.ENROL, body(ENROLMENT, signers=(HOSPITAL_KEY,), by=OWN)),
+    "an enrolment with a third signer": (
+        Kind.ENROL, body(ENROLMENT, signers=(HOSPITAL_KEY, OWN, STRANGER), by=OWN)),
+    "an enrolment without its signature": (Kind.ENROL, item(signature=bytes(64))),
+    "a residual of something else": (Kind.ENROL, item(residual=encode(RULES))),
+    "a take-over of another": (
+        Kind.TAKE_OVER, body(TakeOverKey(OTHER, PublicKey(OWN.public), Digest(b""), TAKEN.root()),
+                             signers=(THEIRS, OWN), by=OWN, residual=TAKEN)),
+    "a key that is not the one": (
+        Kind.ADD_KEY, body(AddKey(PSEUDONYM, PublicKey(STRANGER.public), KeyKind.DELEGATE, 0, LET.root()),
+                           signers=(OWN, STRANGER), by=OWN, residual=LET)),
+    "a delegate that became a device": (
+        Kind.ADD_KEY, body(AddKey(PSEUDONYM, PublicKey(THEIRS.public), KeyKind.DEVICE, 0, LET.root()),
+                           signers=(OWN, THEIRS), by=OWN, residual=LET)),
+    "an acceptance by another key": (
+        Kind.ACCEPT_KEY, item(signature=STRANGER.sign_tagged(transactions.SIGNING_TAG, TO_ACCEPT))),
+    "a choice with a wider gate": (
+        Kind.FILE_CONSENT,
+        signed(FileConsent(PSEUDONYM, CHOICE, gate(share([HOSPITAL, PRACTICE])), RULES.root(), 0), residual=RULES)),
+    "a choice under another id": (
+        Kind.FILE_CONSENT, signed(replace(FILED, choice=bytes(16)), residual=RULES, choice=bytes(16))),
+    "a choice whose rules are others": (
+        Kind.FILE_CONSENT, signed(replace(FILED, commitment=HARMLESS.root()), residual=HARMLESS)),
+    "a choice of a stranger's pseudonym": (
+        Kind.FILE_CONSENT, signed(replace(FILED, pseudonym=OTHER), residual=RULES)),
+    "a choice and something else": (Kind.FILE_CONSENT, signed(FILED, FILED, residual=RULES)),
+    "a withdrawal of another choice": (
+        Kind.WITHDRAW_CONSENT,
+        signed(consent.WithdrawConsent(PSEUDONYM, bytes(16), WITHDRAWN.root(), 0), residual=WITHDRAWN)),
+    "a ticket with more uses": (
+        Kind.ISSUE_TICKET, signed(tickets.IssueTicket(
+            PSEUDONYM, PublicKey(THEIRS.public), gate(TREE).may_permit[0], 100, BEGIN_S + 60, RULES.root()),
+            keys=(OWN, THEIRS), residual=RULES)),
+    "a ticket without its bearer": (Kind.ISSUE_TICKET, item(bearer="")),
+    "the end of another ticket": (
+        Kind.REVOKE_TICKET,
+        signed(tickets.RevokeTicket(PSEUDONYM, PublicKey(STRANGER.public), REVOKED.root()), residual=REVOKED)),
+    "the end of another key": (
+        Kind.REMOVE_KEY,
+        signed(patients.RemoveKey(PSEUDONYM, PublicKey(STRANGER.public), REMOVED.root()), residual=REMOVED)),
+    "a withdrawal for another reason": (
+        Kind.WITHDRAW_CONSENT,
+        signed(consent.WithdrawConsent(PSEUDONYM, CHOICE, REMOVED.root(), 0), residual=REMOVED)),
+}  # fmt: skip
+
+
+TAKEN_AS_WELL: dict[str, tuple[Kind, Alter]] = {
+    "an enrolment": (Kind.ENROL, body(ENROLMENT, signers=(HOSPITAL_KEY, OWN), by=OWN)),
+    "a take-over": (
+        Kind.TAKE_OVER, body(TakeOverKey(NEW, PublicKey(OWN.public), Digest(b""), TAKEN.root()),
+                             signers=(THEIRS, OWN), by=OWN, residual=TAKEN)),
+    "a key": (
+        Kind.ADD_KEY, body(AddKey(PSEUDONYM, PublicKey(THEIRS.public), KeyKind.DELEGATE, 0, LET.root()),
+                           signers=(OWN, THEIRS), by=OWN, residual=LET)),
+    "a choice": (Kind.FILE_CONSENT, signed(FILED, residual=RULES)),
+    "a withdrawal": (
+        Kind.WITHDRAW_CONSENT,
+        signed(consent.WithdrawConsent(PSEUDONYM, CHOICE, WITHDRAWN.root(), 0), residual=WITHDRAWN)),
+}  # fmt: skip
+"""What the rows above alter, unaltered: so that each is refused for what it says."""
+
+
+@pytest.mark.parametrize("name", TAKEN_AS_WELL)
+def test_what_the_tests_write_themselves_is_taken(answers: dict[Kind, bytes], name: str) -> None:
+    kind, alter = TAKEN_AS_WELL[name]
+    answer = json.loads(answers[kind])
+    alter(answer)
+    assert isinstance(read_answer(request_of(kind), json.dumps(answer).encode()), Answered)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_answer_to_something_else_is_refused(answers: dict[Kind, bytes], name: str) -> None:
+    kind, alter = REFUSED[name]
+    answer = json.loads(answers[kind])
+    alter(answer)
+    with pytest.raises(Refused):
+        read_answer(request_of(kind), json.dumps(answer).encode())
+
+
+@pytest.mark.parametrize("raw", [b"", b"null", b"[]", b'{"refused":"x","format":1}', b" " * 600_000, b"\xff"])
+def test_what_is_no_answer_is_refused(raw: bytes) -> None:
+    with pytest.raises(Refused):
+        read_answer(request_of(Kind.SESSION), raw)
+
+
+def test_what_was_asked_of_another_account_is_another_request(answers: dict[Kind, bytes]) -> None:
+    """One answer does not serve a request for another relationship."""
+    other = dataclasses.replace(
+        request_of(Kind.SESSION), items=(dataclasses.replace(ITEMS[Kind.SESSION], pseudonym=OTHER),)
+    )  # type: ignore[arg-type]
+    with pytest.raises(Refused):
+        read_answer(other, answers[Kind.SESSION])
+
+
+def test_nothing_secret_is_in_what_is_printed(answers: dict[Kind, bytes]) -> None:
+    ticket = only(answers, Kind.ISSUE_TICKET)
+    assert isinstance(ticket, Signed)
+    assert ticket.bearer not in repr(ticket)
+    assert "x'" not in repr(request_of(Kind.SESSION).devices)

@@ -10,7 +10,18 @@ from salus.contracts.membership import (
     Owner,
     RetiredKey,
 )
-from salus.contracts.patients import Actor, Holder, KeyKind, PatientKey, Relationship
+from salus.contracts.patients import (
+    CHANGE_S,
+    TIME_LOCK_S,
+    Actor,
+    Holder,
+    KeyChange,
+    KeyKind,
+    PatientKey,
+    Recovery,
+    Relationship,
+    Started,
+)
 from salus.contracts.provisions import Purpose, RoleClass, Verb, gate
 from salus.contracts.tickets import Ticket
 from salus.crypto.hashing import sha256
@@ -27,6 +38,10 @@ PRACTICE_GATE = gate(TREES["practice"])
 
 
 ENROLLED = "hospital enrols ann, recovery ann-recovery -> done"
+ENROLLED_TWICE = (
+    "hospital enrols ann -> done",
+    "ann changes recovery to ann-recovery, second ann-second, by ann -> done",
+)
 CUSTODIAN_HELD = "hospital enrols ann, held by custodian -> done"
 FILED = "ann files c1 as practice -> done"
 TICKET = "ann issues the ticket t1 of ann as any-treatment, uses 3, until +1h -> done"
@@ -41,6 +56,19 @@ def relationship(**fields: Any) -> Relationship:
         "keys": (), "closed_at_s": 0,
     }  # fmt: skip
     return Relationship(**(plain | fields))
+
+
+def recovery(**fields: Any) -> Recovery:
+    plain = {"second_key": b"", "is_spent": False, "started": (), "change": ()}
+    return Recovery(**(plain | fields))
+
+
+def started(signer: bytes, *, is_second: bool) -> Started:
+    return Started(public("ann-2"), signer, is_second, BEGIN_S + TIME_LOCK_S)
+
+
+def key_change(*, is_by_second: bool) -> KeyChange:
+    return KeyChange(public("ann-recovery-2"), public("ann-second"), is_by_second, BEGIN_S + CHANGE_S)
 
 
 def ticket(**fields: Any) -> Ticket:
@@ -178,6 +206,73 @@ CASES = GOVERNANCE | {
     "CloseRelationship by custodian": Case(
         (CUSTODIAN_HELD,), "ann closes the relationship",
         patients.RelationshipClosed(ANN, Actor.CUSTODIAN, C), (), 3,
+    ),
+    "StartRecovery": Case(
+        (ENROLLED,), "ann starts recovery with ann-2",
+        patients.RecoveryStarted(ANN, public("ann-2"), is_second=False, ready_at_s=BEGIN_S + TIME_LOCK_S, commitment=C),
+        ((patients.RELATIONSHIPS, ANN, relationship()), (patients.RECOVERIES, ANN, recovery(
+            started=(started(public("ann-recovery"), is_second=False),)))),
+        27,
+    ),
+    "StartRecovery by the second key": Case(
+        ENROLLED_TWICE, "ann starts recovery with ann-2, by ann-second, checked by hospital",
+        patients.RecoveryStarted(ANN, public("ann-2"), is_second=True, ready_at_s=BEGIN_S + TIME_LOCK_S, commitment=C),
+        ((patients.RECOVERIES, ANN, recovery(
+            second_key=public("ann-second"),
+            started=(started(public("ann-second"), is_second=True),))),),
+        30,
+    ),
+    "FinishRecovery": Case(
+        (ENROLLED, "ann adds the device phone -> done", "ann rotates the key to c, held by custodian -> done",
+         "ann starts recovery with ann-2 -> done", "later +72h"),
+        "ann finishes recovery",
+        patients.RecoveryFinished(ANN, public("ann-2"), is_second=False, commitment=C),
+        ((patients.RELATIONSHIPS, ANN, relationship(key=public("ann-2"))), (patients.RECOVERIES, ANN, recovery())),
+        5,
+    ),
+    "ChangeRecoveryKey": Case(
+        (ENROLLED,), "ann changes recovery to ann-recovery-2, second ann-second",
+        patients.RecoveryKeyChanged(ANN, public("ann-recovery-2"), public("ann-second"), BEGIN_S + CHANGE_S, C),
+        ((patients.RELATIONSHIPS, ANN, relationship()), (patients.RECOVERIES, ANN, recovery(
+            change=(key_change(is_by_second=False),)))),
+        47,
+    ),
+    "ChangeRecoveryKey by the second key": Case(
+        ENROLLED_TWICE, "ann changes recovery to ann-recovery-2, second ann-second, by ann-second",
+        patients.RecoveryKeyChanged(ANN, public("ann-recovery-2"), public("ann-second"), BEGIN_S + CHANGE_S, C),
+        ((patients.RECOVERIES, ANN, recovery(
+            second_key=public("ann-second"),
+            change=(key_change(is_by_second=True),))),),
+        47,
+    ),
+    "ChangeRecoveryKey for the first time": Case(
+        ("hospital enrols ann -> done",), "ann changes recovery to ann-recovery, second ann-second, by ann",
+        patients.RecoveryKeyChanged(ANN, public("ann-recovery"), public("ann-second"), BEGIN_S, C),
+        ((patients.RELATIONSHIPS, ANN, relationship()),
+         (patients.RECOVERIES, ANN, recovery(second_key=public("ann-second")))),
+        47,
+    ),
+    "UndoRecoveryKey": Case(
+        (*ENROLLED_TWICE, "ann changes recovery to thief, second ann-second -> done"),
+        "ann undoes the change of recovery",
+        patients.RecoveryKeyUndone(ANN, C),
+        ((patients.RECOVERIES, ANN, recovery(second_key=public("ann-second"))),),
+        6,
+    ),
+    "CancelRecovery": Case(
+        (*ENROLLED_TWICE, "ann starts recovery with thief -> done"), "ann cancels the recovery",
+        patients.RecoveryCancelled(ANN, C),
+        ((patients.RECOVERIES, ANN, recovery(second_key=public("ann-second"), is_spent=True)),),
+        5,
+    ),
+    "CancelRecovery after a change has come in force": Case(
+        (ENROLLED, "ann changes recovery to ann-recovery-2 -> done", "ann starts recovery with thief -> done",
+         "later +7d"),
+        "ann cancels the recovery",
+        patients.RecoveryCancelled(ANN, C),
+        ((patients.RELATIONSHIPS, ANN, relationship(recovery_key=public("ann-recovery-2"))),
+         (patients.RECOVERIES, ANN, recovery(is_spent=True))),
+        5,
     ),
     "RegisterBatch": Case(
         (ENROLLED,), "hospital registers the batch b1 of 4 for ann",

@@ -30,7 +30,8 @@ from salus.ledger.machine import HISTORY, FirstRow, outcome_decoder
 from salus.ledger.outcomes import DENIED, NOT_A_TRANSACTION, Leaf, TransactionResult, decode_leaf
 from salus.ledger.transactions import Message, sign
 from tests.contracts.network import CHAIN, MEMBERS, Given, Ledger, digest, first_rows, key, organisation, pseudonym
-from tests.contracts.steps import Places, Sentence, Step, read_step, span_s
+from tests.contracts.sentences import Places, Sentence, Step, span_s
+from tests.contracts.steps import read_step
 from tests.contracts.trees import TREES
 
 TABLES = Path(__file__).resolve().parent / "tables"

@@ -43,6 +43,7 @@ TABLE_KEYS = {
     "membership.before": "the number 0",
     "membership.cases": "organisation: text",
     "patients.relationships": "pseudonym: 16 bytes",
+    "patients.recoveries": "pseudonym: 16 bytes",
     "records.marks": "[pseudonym: 16 bytes, entry: 32 bytes]",
     "records.erasures": "pseudonym: 16 bytes",
     "consent.choices": "pseudonym: 16 bytes",

@@ -13,7 +13,9 @@ from tests.contracts.steps import read_step
 GIVEN = [
     "hospital enrols ann -> done",
     "hospital enrols dora -> done",
-    "practice enrols bob -> done",
+    "dora changes recovery to dora-recovery, second dora-second, by dora -> done",
+    "dora changes recovery to dora-recovery-2, second dora-second -> done",
+    "practice enrols bob, recovery bob-recovery -> done",
     "ann adds the device ann-phone -> done",
     "ann issues the ticket t1 of ann as any-treatment, uses 9 -> done",
     "okafor of practice asks for ann: clinical BTG read, as p1 -> permitted: Emergency",
@@ -41,6 +43,11 @@ PAYS = {
         "practice",
     ),
     "a member that signs a later message": ("ann files c1 as practice + hospital publishes a as b", "hospital"),
+    "the custodian for a recovery key": ("bob starts recovery with bob-2", "practice"),
+    "the custodian for a second recovery key": ("dora undoes the change of recovery, by dora-second", "hospital"),
+    "the custodian for a recovery key that waits": ("dora finishes recovery, by dora-recovery-2", "hospital"),
+    "the custodian for what finishes a recovery": ("dora finishes recovery", "hospital"),
+    "nobody for another patient's recovery key": ("dora finishes recovery, by bob-recovery", None),
     "nobody without the member's signature": ("hospital publishes a as b, signed by practice", None),
     "nobody whose requester did not sign": (
         "okafor of practice asks for ann: clinical TREAT read, signed by okafor",

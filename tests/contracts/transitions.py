@@ -10,7 +10,7 @@ from typing import Any
 from salus.contracts.access import End, Permit, Unreviewed
 from salus.contracts.consent import Choices
 from salus.contracts.membership import Keys
-from salus.contracts.patients import Holder, Relationship
+from salus.contracts.patients import Holder, Recovery, Relationship
 from salus.contracts.records import EntryMark
 from salus.contracts.tickets import Ticket
 
@@ -54,11 +54,31 @@ membership.upgrades: there -> there: Vote
 patients.relationships: absent -> the patient's: Enrol
 patients.relationships: absent -> with the custodian: Enrol
 patients.relationships: the patient's -> the patient's: RotatePseudonymKey, AddKey, RemoveKey
+patients.relationships: the patient's -> the patient's: StartRecovery, FinishRecovery, ChangeRecoveryKey
 patients.relationships: the patient's -> with the custodian: RotatePseudonymKey
 patients.relationships: with the custodian -> with the custodian: RotatePseudonymKey, AddKey, RemoveKey
-patients.relationships: with the custodian -> the patient's: TakeOverKey
+patients.relationships: with the custodian -> the patient's: TakeOverKey, FinishRecovery
 patients.relationships: the patient's -> closed: CloseRelationship
 patients.relationships: with the custodian -> closed: CloseRelationship
+patients.recoveries: absent -> quiet: ChangeRecoveryKey
+patients.recoveries: absent -> changing: ChangeRecoveryKey
+patients.recoveries: absent -> started: StartRecovery
+patients.recoveries: quiet -> changing: ChangeRecoveryKey
+patients.recoveries: quiet -> started: StartRecovery
+patients.recoveries: quiet -> started by the second: StartRecovery
+patients.recoveries: changing -> changing: ChangeRecoveryKey
+patients.recoveries: changing -> quiet: UndoRecoveryKey
+patients.recoveries: changing -> started: StartRecovery
+patients.recoveries: changing -> started by the second: StartRecovery
+patients.recoveries: started -> started: StartRecovery
+patients.recoveries: started -> started by the second: StartRecovery
+patients.recoveries: started -> quiet: FinishRecovery
+patients.recoveries: started -> spent: CancelRecovery
+patients.recoveries: started -> changing: CancelRecovery
+patients.recoveries: started by the second -> started by the second: StartRecovery
+patients.recoveries: started by the second -> quiet: FinishRecovery
+patients.recoveries: spent -> changing: ChangeRecoveryKey
+patients.recoveries: spent -> started by the second: StartRecovery
 records.marks: absent -> verified: Verify
 records.marks: absent -> superseded: Supersede
 records.marks: absent -> erased: MarkErased
@@ -121,6 +141,14 @@ def _relationship(row: Relationship) -> str:
     return "the patient's" if row.holder is Holder.PATIENT else "with the custodian"
 
 
+def _recovery(row: Recovery) -> str:
+    if row.started:
+        return "started by the second" if row.started[0].is_second else "started"
+    if row.change:
+        return "changing"
+    return "spent" if row.is_spent else "quiet"
+
+
 def _mark(row: EntryMark) -> str:
     if row.erased_at_s:
         return "erased"
@@ -160,6 +188,7 @@ STATES: dict[str, Callable[[Any], str]] = {
     "membership.certificates": lambda _: "in force",
     "membership.keys": _keys,
     "patients.relationships": _relationship,
+    "patients.recoveries": _recovery,
     "records.marks": _mark,
     "consent.choices": _choices,
     "tickets.tickets": _ticket,

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.promise("L1", "L5")
 
 STORED = sorted(VECTORS.glob("ledger-*.json"))
 ACCESS_DENIED = 605
-CAME_LATER = {"ledger-1": {105, 106, 107, 108}}
+RECOVERY = {207, 208, 209, 210, 211}
+CAME_LATER = {"ledger-1": {105, 106, 107, 108} | RECOVERY, "ledger-2": RECOVERY}
 """Messages that were added after a ledger was stored."""
 
 

@@ -103,7 +103,12 @@ FAULTS = {
     "own staff needs no direct care": Fault(tickets, "is_direct_care", lambda _real: lambda _request: True, (601,)),
     "standing is not looked at": Fault(access.order, "_standing", nothing, (601,)),
     "policies forbid nothing": Fault(access.order, "_forbids", nothing, (601,)),
-    "a member's key enrols a person": Fault(patients.handlers, "_check_unknown", nothing, (201, 204)),
+    "a member's key enrols a person": Fault(patients.handlers, "check_unknown", nothing, (201, 204)),
+    "recovery does not wait": Fault(patients.recovery, "TIME_LOCK_S", lambda _real: 0, (207, 209)),
+    "a spent key recovers": Fault(patients.recovery, "_check_first", nothing, (207, 211)),
+    "the custodian checks nobody": Fault(
+        patients.recovery, "_keys", lambda _real: lambda relationship, _: (relationship.recovery_key,), (207, 209)
+    ),
     "half of the members carry a proposal": Fault(
         membership.actions, "is_super_majority", lambda _real: lambda count, *, of: 2 * count > of, (105, 106)
     ),

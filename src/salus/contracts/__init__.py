@@ -7,7 +7,7 @@ from salus.contracts import access, consent, membership, patients, records, tick
 from salus.contracts.access import CommitReleases, End, RequestAccess
 from salus.contracts.membership import KeyUse
 from salus.contracts.patients import Enrol
-from salus.ledger.identifiers import OrganisationId, PublicKey
+from salus.ledger.identifiers import OrganisationId
 from salus.ledger.state import Reader
 from salus.ledger.transactions import Message, PatientMessage, Transaction
 
@@ -28,8 +28,8 @@ def payer(reader: Reader, transaction: Transaction) -> OrganisationId | None:
     Quotas count per member and never per key, since anybody can make many keys.
 
     1. The first member that a message names and whose transaction key is among the signers.
-    2. Else the custodian of the first relationship that a message names and for which a signer acts, or a signer is the
-       ticket's key.
+    2. Else the custodian of the first relationship that a message names and for which a signer acts or recovers, or a
+       signer is the ticket's key.
 
     Returns:
         None when there is neither: such a transaction can only be rejected.
@@ -61,10 +61,11 @@ def _member(reader: Reader, message: Message) -> OrganisationId | None:
     return None if relationship is None else relationship.custodian
 
 
-def _patient_keys(reader: Reader, message: PatientMessage) -> tuple[PublicKey, ...]:
+def _patient_keys(reader: Reader, message: PatientMessage) -> tuple[bytes, ...]:
     relationship = patients.relationship_of(reader, message.pseudonym)
     if relationship is None:
         return ()
-    keys = (relationship.key, *(row.key for row in relationship.keys))
+    further = (row.key for row in relationship.keys)
+    keys = (relationship.key, *further, *patients.recovery_keys(reader, message.pseudonym))
     ticket = tickets.ticket_of(reader, message)
     return keys if ticket is None else (*keys, ticket)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from salus.clinical.uk_time import uk_time
 from salus.contracts.access import AccessDenied, AccessPermitted, End, ReleasesCommitted
 from salus.contracts.evidence import Event, decode_outcome, permit_of
-from salus.contracts.patients import Enrolled, KeyAdded, KeyTakenOver, PseudonymKeyRotated
+from salus.contracts.patients import Enrolled, KeyAdded, KeyTakenOver, PseudonymKeyRotated, RecoveryFinished
 from salus.crypto.hashing import EMPTY_ROOT
 from salus.ledger.bundles import HistoryBundle
 from salus.ledger.encoding import EncodingInvalid, decoder
@@ -25,7 +25,7 @@ from salus.sdk.verified import ShownEvent, VerifiedHistoryBundle, VerifiedReceip
 ANCHOR_GRACE_S = 600
 """How long after a permit's end both ends must have anchored what they released or received."""
 MATCH_FIELDS = 4
-KEY_EVENTS = (Enrolled, PseudonymKeyRotated, KeyTakenOver, KeyAdded)
+KEY_EVENTS = (Enrolled, PseudonymKeyRotated, KeyTakenOver, KeyAdded, RecoveryFinished)
 """The events that give a pseudonym a key."""
 _CHECK = Steps(Checklist.BUNDLE)
 _ORGANISATION = decoder(OrganisationId)

@@ -91,6 +91,18 @@ def _key_added(outcome: patients.KeyAdded, _permits: Permits) -> str:
     return f"{KEY_KINDS[outcome.kind].capitalize()} may act for you{end}."
 
 
+def _recovery_started(outcome: patients.RecoveryStarted, permits: Permits) -> str:
+    if outcome.is_second:
+        who = f"Your guardians began to replace your key here, and {permits.custodian} checked who asked"
+        return f"{who}; from {uk_time(outcome.ready_at_s)} on it can be finished, and nobody can stop it."
+    ready = f"from {uk_time(outcome.ready_at_s)} on it can be finished"
+    return f"Your guardians began to replace your key here; {ready}. If you lost nothing, stop it before."
+
+
+def _recovery_key_changed(outcome: patients.RecoveryKeyChanged, _permits: Permits) -> str:
+    return f"Your guardians’ key was changed, in force from {uk_time(outcome.in_force_at_s)} on unless it is undone."
+
+
 WORDS: Mapping[type[Outcome], Callable[[Any, Permits], str]] = {
     patients.Enrolled: lambda each, _: f"You were enrolled at {each.custodian}; {HOLDERS[each.holder]}.",
     patients.PseudonymKeyRotated: lambda each, _: f"Your key here was replaced; {HOLDERS[each.holder]}.",
@@ -98,6 +110,15 @@ WORDS: Mapping[type[Outcome], Callable[[Any, Permits], str]] = {
     patients.KeyAdded: _key_added,
     patients.KeyRemoved: lambda each, _: f"{ACTORS[each.actor]} removed the key of a device or a delegate.",
     patients.RelationshipClosed: lambda each, _: f"{ACTORS[each.actor]} closed the relationship.",
+    patients.RecoveryStarted: _recovery_started,
+    patients.RecoveryFinished: lambda _each, _: (
+        "Your lost key here was replaced, and all devices and delegates that it let act for you are removed."
+    ),
+    patients.RecoveryKeyChanged: _recovery_key_changed,
+    patients.RecoveryKeyUndone: lambda _each, _: "The change of your guardians’ key was undone.",
+    patients.RecoveryCancelled: lambda _each, _: (
+        "You stopped a recovery; the next one needs more guardians, and the custodian to check who asks."
+    ),
     records.BatchRegistered: lambda each, _: f"{each.custodian} registered records of yours.",
     records.Verified: lambda _each, _: "The custodian vouched for a record that you contributed.",
     records.Superseded: lambda _each, _: "A record of yours got a newer version.",

@@ -53,10 +53,10 @@ def enrol(context: Context, message: Enrol) -> Enrolled:
         raise Rejected(Rejection.PSEUDONYM_KNOWN, "expected a new pseudonym: draw another 16 random bytes")
     if message.holder is Holder.CUSTODIAN and message.recovery_key:  # 4
         raise Rejected(Rejection.RECOVERY_UNFIT, "a custodian never sets recovery: leave the recovery key empty")
-    _check_fit(context, message.key, message.recovery_key)  # 5
-    _check_unknown(context, message.key, known=(message.recovery_key,))  # 6
+    check_fit(context, message.key, message.recovery_key)  # 5
+    check_unknown(context, message.key, known=(message.recovery_key,))  # 6
     if message.recovery_key:
-        _check_unknown(context, message.recovery_key, known=())
+        check_unknown(context, message.recovery_key, known=())
     context.signed_by((message.key,), who="the pseudonym's key")  # 7
     row = Relationship(
         custodian=message.custodian,
@@ -94,7 +94,7 @@ def rotate_pseudonym_key(context: Context, message: RotatePseudonymKey) -> Pseud
     context.signed_by((relationship.key,), who="the pseudonym's present key")  # 2
     if relationship.holder is Holder.CUSTODIAN and message.holder is Holder.PATIENT:  # 3
         raise Rejected(Rejection.HOLDER_UNFIT, "the custodian holds this key: expected the patient to take it over")
-    _check_fit(context, message.key)  # 4
+    check_fit(context, message.key)  # 4
     _admit_key(context, relationship, message.key)  # 5, 6
     row = msgspec.structs.replace(relationship, key=message.key, holder=message.holder)
     RELATIONSHIPS.put(context, message.pseudonym, row)  # 7
@@ -121,9 +121,9 @@ def take_over_key(context: Context, message: TakeOverKey) -> KeyTakenOver:
         raise Rejected(Rejection.RECOVERY_UNFIT, "the relationship has a recovery key: expected none here")
     if relationship.holder is Holder.PATIENT:  # 4
         raise Rejected(Rejection.HOLDER_UNFIT, "expected a key held by the custodian: rotate the key instead")
-    _check_fit(context, message.recovery_key, message.key)  # 5
+    check_fit(context, message.recovery_key, message.key)  # 5
     if message.recovery_key:
-        _check_unknown(context, message.recovery_key, known=(message.key, *known_keys(relationship)))  # 6
+        check_unknown(context, message.recovery_key, known=(message.key, *known_keys(relationship)))  # 6
     _admit_key(context, relationship, message.key)  # 6, 7
     row = msgspec.structs.replace(
         relationship,
@@ -151,8 +151,8 @@ def add_key(context: Context, message: AddKey) -> KeyAdded:
     """
     relationship = require_open(context, message.pseudonym)  # 1
     context.signed_by((relationship.key,), who="the pseudonym's key")  # 2
-    _check_fit(context, message.key)  # 3
-    _check_unknown(context, message.key, known=known_keys(relationship))  # 4
+    check_fit(context, message.key)  # 3
+    check_unknown(context, message.key, known=known_keys(relationship))  # 4
     live = live_keys(relationship, time_s=context.time_s)
     if len(live) >= KEYS_MAX:  # 5
         raise Rejected(Rejection.KEYS_FULL, f"expected at most {KEYS_MAX} further keys: remove one first")
@@ -212,11 +212,12 @@ def close_relationship(context: Context, message: CloseRelationship) -> Relation
 
 
 def _admit_key(context: Context, relationship: Relationship, key: PublicKey) -> None:
-    _check_unknown(context, key, known=known_keys(relationship))
+    check_unknown(context, key, known=known_keys(relationship))
     context.signed_by((key,), who="the new key")
 
 
-def _check_fit(context: Context, *keys: bytes) -> None:
+def check_fit(context: Context, *keys: bytes) -> None:
+    """Raise Rejected unless each of the keys that is not empty is a fit Ed25519 key."""
     for key in keys:
         if key:
             context.step(membership.KEY_CHECK_STEPS)
@@ -226,6 +227,7 @@ def _check_fit(context: Context, *keys: bytes) -> None:
                 raise Rejected(Rejection.KEY_UNFIT, str(error)) from error
 
 
-def _check_unknown(context: Context, key: bytes, *, known: tuple[bytes, ...]) -> None:
+def check_unknown(context: Context, key: bytes, *, known: tuple[bytes, ...]) -> None:
+    """Raise Rejected when a key is among these, or when a member registered it, now or ever."""
     if key in known or membership.owner_of(context, key) is not None:
         raise Rejected(Rejection.KEY_KNOWN, "expected a new key: this one is registered already")

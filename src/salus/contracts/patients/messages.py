@@ -63,6 +63,39 @@ class CloseRelationship(PatientMessage, frozen=True, array_like=True, tag=206):
     commitment: DigestField
 
 
+class StartRecovery(PatientMessage, frozen=True, array_like=True, tag=207):
+    """A lost key is to be replaced. Signed by a recovery key, by the custodian if it is the second, then by `key`."""
+
+    key: PublicKeyField
+    commitment: DigestField
+
+
+class FinishRecovery(PatientMessage, frozen=True, array_like=True, tag=208):
+    """The time lock has run: the key is replaced. Signed by the recovery key that started it."""
+
+    commitment: DigestField
+
+
+class ChangeRecoveryKey(PatientMessage, frozen=True, array_like=True, tag=209):
+    """New recovery keys come in force after 7 days. Signed by a recovery key; the first ones by the pseudonym's key."""
+
+    recovery_key: PublicKeyField
+    second_key: OptionalDigestField
+    commitment: DigestField
+
+
+class UndoRecoveryKey(PatientMessage, frozen=True, array_like=True, tag=210):
+    """A change of recovery keys does not come about. Signed by a recovery key that is in force."""
+
+    commitment: DigestField
+
+
+class CancelRecovery(PatientMessage, frozen=True, array_like=True, tag=211):
+    """The patient, who lost nothing, stops a recovery. Signed by the pseudonym's key."""
+
+    commitment: DigestField
+
+
 class Enrolled(PatientOutcome, frozen=True, array_like=True, tag=201):
     """The relationship is open."""
 
@@ -111,4 +144,42 @@ class RelationshipClosed(PatientOutcome, frozen=True, array_like=True, tag=206):
     """The relationship is closed."""
 
     actor: Actor
+    commitment: DigestField
+
+
+class RecoveryStarted(PatientOutcome, frozen=True, array_like=True, tag=207):
+    """The time lock runs; whoever holds the key now hears of it."""
+
+    key: PublicKeyField
+    is_second: bool
+    ready_at_s: SecondsField
+    commitment: DigestField
+
+
+class RecoveryFinished(PatientOutcome, frozen=True, array_like=True, tag=208):
+    """The new key acts from here on, and no other."""
+
+    key: PublicKeyField
+    is_second: bool
+    commitment: DigestField
+
+
+class RecoveryKeyChanged(PatientOutcome, frozen=True, array_like=True, tag=209):
+    """The new recovery keys are in force from that time on, unless it is undone."""
+
+    recovery_key: PublicKeyField
+    second_key: OptionalDigestField
+    in_force_at_s: SecondsField
+    commitment: DigestField
+
+
+class RecoveryKeyUndone(PatientOutcome, frozen=True, array_like=True, tag=210):
+    """The recovery keys stay as they are."""
+
+    commitment: DigestField
+
+
+class RecoveryCancelled(PatientOutcome, frozen=True, array_like=True, tag=211):
+    """The recovery is over; only the second key begins another."""
+
     commitment: DigestField

@@ -1,7 +1,18 @@
 """What contracts and readers ask about relationships, and about the keys that act for them."""
 
+import msgspec
+
 from salus.contracts.patients.rejections import Rejection
-from salus.contracts.patients.state import RELATIONSHIPS, Actor, Holder, KeyKind, PatientKey, Relationship
+from salus.contracts.patients.state import (
+    RECOVERIES,
+    RELATIONSHIPS,
+    Actor,
+    Holder,
+    KeyKind,
+    PatientKey,
+    Recovery,
+    Relationship,
+)
 from salus.ledger.contract import Context, Rejected
 from salus.ledger.identifiers import (
     OrganisationId,
@@ -38,6 +49,28 @@ def require_custodian(reader: Reader, pseudonym: Pseudonym, organisation: Organi
 def relationship_of(reader: Reader, pseudonym: Pseudonym) -> Relationship | None:
     """Return a relationship, open or closed; None when no custodian enrolled the pseudonym."""
     return RELATIONSHIPS.get(reader, pseudonym)
+
+
+def with_recovery(
+    reader: Reader, pseudonym: Pseudonym, relationship: Relationship, *, time_s: int
+) -> tuple[Relationship, Recovery]:
+    """Return a relationship and its recovery as they are at this time: a change that has waited long enough is made."""
+    recovery = RECOVERIES.get(reader, pseudonym) or Recovery(second_key=b"", is_spent=False, started=(), change=())
+    for change in recovery.change:
+        if change.in_force_at_s <= time_s:
+            changed = msgspec.structs.replace(relationship, recovery_key=change.recovery_key)
+            return changed, Recovery(change.second_key, is_spent=False, started=recovery.started, change=())
+    return relationship, recovery
+
+
+def recovery_keys(reader: Reader, pseudonym: Pseudonym) -> tuple[bytes, ...]:
+    """Return every key that may sign for recovery now or after a change that waits; some may be empty."""
+    relationship, recovery = relationship_of(reader, pseudonym), RECOVERIES.get(reader, pseudonym)
+    first = () if relationship is None else (relationship.recovery_key,)
+    if recovery is None:
+        return first
+    changes = (key for each in recovery.change for key in (each.recovery_key, each.second_key))
+    return (*first, recovery.second_key, *changes, *(each.signer for each in recovery.started))
 
 
 def sign_for(context: Context, relationship: Relationship) -> Actor:

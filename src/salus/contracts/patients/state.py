@@ -13,6 +13,10 @@ from salus.ledger.identifiers import (
 
 CONTRACT = Contract("patients", 2, below=(membership.CONTRACT,))
 KEYS_MAX = 16
+TIME_LOCK_S = 72 * 3600
+"""How long after its start a recovery waits, so that the patient hears of it."""
+CHANGE_S = 7 * 86_400
+"""How long a change of the recovery keys waits, so that the old ones can undo it."""
 
 
 class Holder(IntEnum):
@@ -57,4 +61,36 @@ class Relationship(msgspec.Struct, frozen=True, array_like=True):
     closed_at_s: int
 
 
+class Started(msgspec.Struct, frozen=True, array_like=True):
+    """A recovery that waits: `key` becomes the pseudonym's when `signer`, which began it, finishes it."""
+
+    key: PublicKeyField
+    signer: PublicKeyField
+    is_second: bool
+    ready_at_s: int
+
+
+class KeyChange(msgspec.Struct, frozen=True, array_like=True):
+    """New recovery keys that wait; `second_key` may be empty. What the second key signed, the second key undoes."""
+
+    recovery_key: PublicKeyField
+    second_key: bytes
+    is_by_second: bool
+    in_force_at_s: int
+
+
+class Recovery(msgspec.Struct, frozen=True, array_like=True):
+    """What recovery of a relationship has come to; the recovery key itself is in `patients.relationships`.
+
+    `second_key` may be empty; `is_spent` when the patient cancelled a recovery: only the second key begins another.
+    `started` and `change` have at most one row each.
+    """
+
+    second_key: bytes
+    is_spent: bool
+    started: tuple[Started, ...]
+    change: tuple[KeyChange, ...]
+
+
 RELATIONSHIPS = CONTRACT.table("relationships", Relationship)
+RECOVERIES = CONTRACT.table("recoveries", Recovery)

@@ -160,6 +160,11 @@ MESSAGES: Final[dict[int, Shape]] = {
     ),
     205: (("pseudonym", ID), ("key", DIGEST), ("commitment", DIGEST)),
     206: (("pseudonym", ID), ("commitment", DIGEST)),
+    207: (("pseudonym", ID), ("key", DIGEST), ("commitment", DIGEST)),
+    208: (("pseudonym", ID), ("commitment", DIGEST)),
+    209: (("pseudonym", ID), ("recovery_key", DIGEST), ("second_key", MAYBE_DIGEST), ("commitment", DIGEST)),
+    210: (("pseudonym", ID), ("commitment", DIGEST)),
+    211: (("pseudonym", ID), ("commitment", DIGEST)),
     301: (("pseudonym", ID), ("custodian", ORGANISATION), ("root", DIGEST), ("size", COUNT)),
     302: (("pseudonym", ID), ("custodian", ORGANISATION), ("entry", DIGEST), ("commitment", DIGEST)),
     303: (

@@ -30,7 +30,7 @@ GUILTY: Final = 0.02
 """How often a block has evidence."""
 CONSENSUS: Final = 6
 JUMPS_S: Final = (0, 0, 0, 1, 1, 1, 2, 5, 5, 30, 61, 599, 600, 901, 3600)
-LONG_JUMPS_S: Final = (86_400, 604_800, 604_801, 8 * 86_400, 34_560_000)
+LONG_JUMPS_S: Final = (86_400, 259_200, 604_800, 604_801, 8 * 86_400, 34_560_000)
 
 Seen = Counter[tuple[int, int, int]]
 """(tag of a message or outcome, code of its leaf, reason of a denial or 0) and how often."""

@@ -11,7 +11,8 @@ from salus.testing.auditor.canonical import decode, encode
 from salus.testing.auditor.gates import conditions_of
 from salus.testing.auditor.transactions import TAG
 from salus.testing.simulator.cast import CHAIN, CODES, KeyRing
-from salus.testing.simulator.drafts import BUILDERS, WEIGHTS, Draft, Drafter
+from salus.testing.simulator.drafter import Draft, Drafter
+from salus.testing.simulator.drafts import BUILDERS, WEIGHTS
 
 BROKEN: Final = 0.3
 REPLAYED: Final = 0.06
@@ -75,22 +76,22 @@ class Player:
     def of(self, tag: int, time_s: int) -> bytes:
         """Return an unbroken transaction with a message of this kind."""
         self._drafter.time_s = time_s
-        return signed(self._put_together(self._drafter.draft(tag), time_s))
+        return signed(self._put_together(BUILDERS[tag](self._drafter), time_s))
 
     def with_text(self, text: str, time_s: int) -> bytes:
         """Return a choice whose gate names an organisation by this text, which is no code."""
         self._drafter.time_s = time_s
-        (draft,) = self._drafter.draft(FILE_CONSENT)
+        (draft,) = BUILDERS[FILE_CONSENT](self._drafter)
         draft.message[3] = [[[[text], [], [], [], 0, 1]], []]
         return signed(self._put_together([draft], time_s))
 
     def _body(self, time_s: int) -> Body:
         drafts: list[Draft] = []
         if self._is_heavy and self.chance.random() < LONG:  # policies are compared each time
-            drafts = self._drafter.draft(REQUEST) * 60
+            drafts = BUILDERS[REQUEST](self._drafter) * 60
         for _ in range(self.chance.choice((1, 1, 1, 1, 2, 3))):
             (tag,) = self.chance.choices(TAGS, self._weights)
-            drafts += self._drafter.draft(tag)
+            drafts += BUILDERS[tag](self._drafter)
         return self._put_together(drafts, time_s)
 
     def _put_together(self, drafts: list[Draft], time_s: int) -> Body:

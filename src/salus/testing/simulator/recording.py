@@ -38,6 +38,7 @@ from salus.testing.simulator.drafts import BUILDERS
 from salus.testing.simulator.in_memory import JUMPS_S
 from salus.testing.simulator.player import Player
 
+THREE_DAYS_S: Final = 259_200
 NEWER_MARKS: Final = ("\U0001e4ef\u0323", "\U0001e08f\u0323", "e\U00010efd\u0301", "\u0301")
 """Text whose canonical order newer Unicode tables see otherwise than older ones; the last was always NFC."""
 NOT_NFC: Final = "e\u0301"
@@ -141,7 +142,7 @@ def record(seed: int, transactions: int) -> Recording:
     blocks: list[Block] = []
     time_s, tags = cast.genesis.time_s, cycle(BUILDERS)
     while sum(len(block.transactions) for block in blocks) < transactions:
-        time_s += chance.choice(JUMPS_S) if chance.random() > 0.02 else 86_400
+        time_s += chance.choice(JUMPS_S) if chance.random() > 0.05 else THREE_DAYS_S
         made = [player.of(next(tags), time_s), player.transaction(time_s)]
         if chance.random() < 0.1:
             made.append(player.with_text(chance.choice((*NEWER_MARKS, NOT_NFC)), time_s))

@@ -177,6 +177,15 @@ def test_hashes_stand_in_technical_details_alone(at: Opened) -> None:
     assert any(len(word) == 64 for word in at.page.locator("#result details dd").all_text_contents())
 
 
+def test_what_a_receipt_says_is_text_and_never_markup(at: Opened) -> None:
+    words = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+    story = chart()
+    at.trust(encode_trust(trust(story)))
+    at.give(encode_bundle(anchored(story, residual_changes={"justification": words})))
+    assert (at.title(), f"“{words}”" in at.text()) == (GENUINE, True)
+    assert at.page.locator("#result img, #result script").count() == 0
+
+
 # Altered files
 
 REASONS = {

@@ -14,6 +14,7 @@ from salus.node.config import (
     NetworkSettings,
     NodeSettings,
     PersonLimits,
+    PortalListen,
     SettingsUnfit,
     SignInProvider,
     ledger_toml,
@@ -77,6 +78,31 @@ def test_a_fhir_server_is_written_as_it_is_read(tmp_path: Path) -> None:
     folder = written(tmp_path / "ra1", node_toml(msgspec.structs.replace(SETTINGS, fhir=fhir, bucket=bucket)))
     found = config.read_node(folder)
     assert (found.fhir, found.bucket and found.bucket.name) == (fhir, "b")
+
+
+def test_a_portal_is_written_as_it_is_read(tmp_path: Path) -> None:
+    fhir = FhirListen("https://fhir.rvj.example/FHIR/R4")
+    outside = SignInProvider("cis2", "CIS2", "https://is", "me", "https://is/a", "https://is/t", "https://is/k")
+    portal = PortalListen("https://records.rvj.example", service_name="Our records", providers=(outside,))
+    text = node_toml(msgspec.structs.replace(SETTINGS, fhir=fhir, portal=portal))
+    assert config.read_node(written(tmp_path / "ra1", text)).portal == portal
+
+
+@pytest.mark.parametrize(
+    ("fhir", "portal", "words"),
+    [
+        (None, PortalListen("https://r.example"), r"expected \[fhir\] beside \[portal\]"),
+        ("https://f.example/R4", PortalListen("http://r.example"), "expected origin = https"),
+        ("https://f.example/R4", PortalListen("https://r.example/"), "without a path"),
+        ("https://f.example/R4", PortalListen("https://r.example", host="10.0.0.1"), "expected certificate and key"),
+    ],
+)
+def test_a_portal_that_cannot_be_served_is_refused(
+    tmp_path: Path, fhir: str | None, portal: PortalListen, words: str
+) -> None:
+    with_both = msgspec.structs.replace(SETTINGS, fhir=FhirListen(fhir) if fhir else None, portal=portal)
+    with pytest.raises(SettingsUnfit, match=words):
+        config.read_node(written(tmp_path / "ra1", node_toml(with_both)))
 
 
 def test_other_databases_and_stores(tmp_path: Path) -> None:

@@ -23,18 +23,20 @@ def command() -> None:
 @node_argument
 @click.option("--name", required=True, help="As its owner reads it when signed in.")
 @click.option("--staff", type=FILE, help="The file of a certified person, whose key NODE keeps sealed from then on.")
+@click.option("--operator", is_flag=True, help="For somebody who keeps NODE running, in the portal.")
 @patient_options
 @as_json_option
 def add(
     node: Path,
     name: str,
     staff: Path | None,
+    operator: bool,
     nhs_number: str | None,
     born: str | None,
     pseudonym: str | None,
     as_json: bool,
 ) -> None:
-    """Make an account for a member of staff, or for a patient.
+    """Make an account for a member of staff, for a patient, or for an operator.
 
     A patient's account acts by the key that NODE holds for them, and each receipt says so; where the patient holds the
     key, a session that their own device certified has to be brought.
@@ -48,13 +50,16 @@ def add(
     from salus.node.opening import open_node
     from salus.node.services.accounts import Accounts
 
-    if (staff is None) == (nhs_number is None and pseudonym is None):
-        raise click.UsageError("expected either --staff, or which patient is meant")
+    is_patient = nhs_number is not None or pseudonym is not None
+    if [staff is not None, operator, is_patient].count(True) != 1:
+        raise click.UsageError("expected either --staff, or --operator, or which patient is meant")
     with open_node(node) as opened:
         accounts = Accounts.of(opened)
         if staff is not None:
             person, role_class = read_staff(staff)
             account, kind = accounts.add_staff(person, role_class, name=name), role_class.name.lower()
+        elif operator:
+            account, kind = accounts.add_operator(name=name), "operator"
         else:
             patient = find_patient(opened, number=nhs_number, born=born, pseudonym=pseudonym)
             account, kind = accounts.add_patient(patient, name=name), "patient"
@@ -127,14 +132,14 @@ def list_accounts(node: Path, as_json: bool) -> None:
             {
                 "account": each.id,
                 "name": each.account.name,
-                "kind": each.account.role_class.name.lower(),
+                "kind": each.account.kind,
                 "signs_in_as": each.account.signs_in_as,
                 "issuers": [issuer for issuer, _ in each.account.providers],
             }
             for each in found
         ]
     }
-    rows = [(each.account.name, each.account.role_class.name.lower(), each.id.hex()) for each in found]
+    rows = [(each.account.name, each.account.kind, each.id.hex()) for each in found]
     show(facts, table(("name", "role class", "account"), rows) if rows else ["no account yet"], as_json=as_json)
 
 

@@ -107,6 +107,13 @@ def _serve_node(folder: Path, *, as_json: bool) -> int:
             beside = fhir_beside(place, stack.enter_context(listen(place.host, place.port)))
             facts |= {"fhir": place.base, "fhir_port": place.port}
             said += f"; FHIR as {place.base} on port {place.port}"
+        if settings.portal is not None:
+            from salus.cli.portal_serving import both, portal_beside
+
+            pages = settings.portal
+            beside = both(beside, portal_beside(pages, stack.enter_context(listen(pages.host, pages.port))))
+            facts |= {"portal": pages.origin, "portal_port": pages.port}
+            said += f"; portal as {pages.origin} on port {pages.port}"
         show(facts, [said], as_json=as_json)
         ended_badly = serve_on(listener, lambda: open_node(folder), workers=workers, settings=limits, beside=beside)
     return TRY_LATER if ended_badly else 0

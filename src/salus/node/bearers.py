@@ -95,8 +95,9 @@ class Bearers:
         """Return a bearer as it is; None for one that is unknown or past its time."""
         if len(token) > TOKEN_CHARACTERS_MAX:
             return None
+        lookup = self.lookup(kind, token)  # may be the first thing that needs the secret, and makes it
         with self._node.vault.database.reading() as connection:
-            row = connection.execute(_BY_LOOKUP, {"name": self.lookup(kind, token)}).one_or_none()
+            row = connection.execute(_BY_LOOKUP, {"name": lookup}).one_or_none()
         if row is None or row.until_s <= self._node.clock():
             return None
         return Bearer(row.lookup, row.grant, row.until_s, row.used == 0, self.opened(row.lookup, row.sealed, value))

@@ -14,6 +14,7 @@ from msgspec import Meta
 from salus.contracts.genesis import Genesis, GenesisInvalid, decode_genesis
 from salus.ledger.encoding import EncodingInvalid
 from salus.ledger.identifiers import OrganisationIdField
+from salus.node.toml_text import table, text
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 NODE_FILE = "node.toml"
@@ -96,6 +97,27 @@ class FhirListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hook_authorities: str = ""
 
 
+class PortalListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a node's portal answers; without this table there is none. It needs `[fhir]`, which keeps the index.
+
+    Args:
+        origin: the address under which browsers know it, `https://…`, without a path; passkeys are bound to its name.
+        certificate, key: files in PEM for TLS; empty only on loopback, where something else ends TLS.
+        service_name: what people call it.
+        theme: a file with a style sheet that comes after ours; or empty.
+        providers: where else people sign in.
+    """
+
+    origin: str
+    host: str = "127.0.0.1"
+    port: PortField = 0
+    certificate: str = ""
+    key: str = ""
+    service_name: Annotated[str, Meta(min_length=1, max_length=60)] = "My health record"
+    theme: str = ""
+    providers: tuple[SignInProvider, ...] = ()
+
+
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a node lets others ask of it; threads and streams are for each worker, rates for the node.
 
@@ -169,6 +191,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     person_limits: PersonLimits = PERSON_LIMITS
     fhir: FhirListen | None = None
+    portal: PortalListen | None = None
     metrics_port: PortField = 0
 
 
@@ -246,6 +269,7 @@ def read_node(folder: Path) -> NodeSettings:
     return msgspec.structs.replace(
         found,
         fhir=_checked_fhir(folder, found.fhir),
+        portal=_checked_portal(folder, found),
         genesis=_beside(folder, found.genesis),
         keys=_beside(folder, found.keys),
         ledger_folder=_beside(folder, found.ledger_folder),
@@ -266,10 +290,29 @@ def _checked_fhir(folder: Path, fhir: FhirListen | None) -> FhirListen | None:
     if fhir.host not in LOOPBACK and not (fhir.certificate and fhir.key):
         words = "expected certificate and key under [fhir], since it answers beyond this machine"
         raise SettingsUnfit(f"{words}: records leave over TLS only")
-    providers = tuple(msgspec.structs.replace(each, **_files(folder, each, "secret", "key")) for each in fhir.providers)
+    providers = tuple(_with_secrets(folder, each) for each in fhir.providers)
     return msgspec.structs.replace(
         fhir, **_files(folder, fhir, "certificate", "key", "profiles", "hook_authorities"), providers=providers
     )
+
+
+def _checked_portal(folder: Path, node: NodeSettings) -> PortalListen | None:
+    portal = node.portal
+    if portal is None:
+        return None
+    if not portal.origin.startswith("https://") or "/" in portal.origin.removeprefix("https://"):
+        raise SettingsUnfit("expected origin = https://… under [portal], without a path and a slash: correct it")
+    if node.fhir is None:
+        raise SettingsUnfit("expected [fhir] beside [portal], since it keeps the index of records: add it")
+    if portal.host not in LOOPBACK and not (portal.certificate and portal.key):
+        words = "expected certificate and key under [portal], since it answers beyond this machine"
+        raise SettingsUnfit(f"{words}: records leave over TLS only")
+    providers = tuple(_with_secrets(folder, each) for each in portal.providers)
+    return msgspec.structs.replace(portal, **_files(folder, portal, "certificate", "key", "theme"), providers=providers)
+
+
+def _with_secrets(folder: Path, provider: SignInProvider) -> SignInProvider:
+    return msgspec.structs.replace(provider, **_files(folder, provider, "secret", "key"))
 
 
 def _files(folder: Path, settings: msgspec.Struct, *names: str) -> dict[str, str]:
@@ -362,30 +405,32 @@ def node_toml(settings: NodeSettings) -> str:
     """Return the text of a `node.toml`, with a line of explanation where a choice is likely."""
     lines = [
         f"# The node of {settings.organisation}. Paths are relative to this file; `salus serve` reads it once.",
-        f"organisation = {_text(settings.organisation)}",
-        f"genesis = {_text(settings.genesis)}",
-        f"keys = {_text(settings.keys)}  # the organisation's own keys: in no data backup",
-        f"ledger_folder = {_text(settings.ledger_folder)}",
-        f"ledger_socket = {_text(settings.ledger_socket)}",
-        f"database = {_text(settings.database)}  # or postgresql+psycopg://user@host/name",
-        f"objects = {_text(settings.objects)}  # large sealed objects; or a [bucket] with name, endpoint, credentials",
-        f"root_keys = [{', '.join(map(_text, settings.root_keys))}]  # two folders, on two disks where there are two",
-        f"key_backup = {_text(settings.key_backup)}  # gets the key table at each renewal of the root",
+        f"organisation = {text(settings.organisation)}",
+        f"genesis = {text(settings.genesis)}",
+        f"keys = {text(settings.keys)}  # the organisation's own keys: in no data backup",
+        f"ledger_folder = {text(settings.ledger_folder)}",
+        f"ledger_socket = {text(settings.ledger_socket)}",
+        f"database = {text(settings.database)}  # or postgresql+psycopg://user@host/name",
+        f"objects = {text(settings.objects)}  # large sealed objects; or a [bucket] with name, endpoint, credentials",
+        f"root_keys = [{', '.join(map(text, settings.root_keys))}]  # two folders, on two disks where there are two",
+        f"key_backup = {text(settings.key_backup)}  # gets the key table at each renewal of the root",
         f"metrics_port = {settings.metrics_port}  # of 127.0.0.1: GET /metrics for Prometheus; 0 for none",
         "",
         "[listen]",
-        *_table(settings.listen),
+        *table(settings.listen),
         "",
         "[limits]",
-        *_table(settings.limits),
+        *table(settings.limits),
         "",
         "[person_limits]",
-        *_table(settings.person_limits),
+        *table(settings.person_limits),
         "",
-        *(_fhir_tables(settings.fhir) if settings.fhir is not None else _NO_FHIR),
+        *(_tables("fhir", settings.fhir) if settings.fhir is not None else _NO_FHIR),
+        "",
+        *(_tables("portal", settings.portal) if settings.portal is not None else _NO_PORTAL),
     ]
     if settings.bucket is not None:
-        lines += ["", "[bucket]", *_table(settings.bucket)]
+        lines += ["", "[bucket]", *table(settings.bucket)]
     return "\n".join(lines) + "\n"
 
 
@@ -395,23 +440,29 @@ _NO_FHIR: Final = (
     "# port = 8443",
 )
 
+_NO_PORTAL: Final = (
+    "# [portal]  # pages for patients, clinicians, privacy officers and operators; needs [fhir]",
+    '# origin = "https://records.example.nhs.uk"  # as browsers know it',
+    "# port = 8444",
+)
+
 
 def ledger_toml(settings: LedgerSettings) -> str:
     """Return the text of a new `ledger.toml`."""
     heading = "# The ledger process of this machine. Its trust is one key: the consensus key in `keys`."
     if settings.cometbft is None:
-        return "\n".join([heading, *_table(settings)]) + "\n"
+        return "\n".join([heading, *table(settings)]) + "\n"
     heading = "# The ledger process of this member. CometBFT runs beside it and votes with the consensus key in `keys`."
-    lines = [heading, *_table(settings), "", "[cometbft]", *_table(settings.cometbft)]
+    lines = [heading, *table(settings), "", "[cometbft]", *table(settings.cometbft)]
     if settings.cometbft.sync is not None:
-        lines += ["", "[cometbft.sync]", *_table(settings.cometbft.sync)]
+        lines += ["", "[cometbft.sync]", *table(settings.cometbft.sync)]
     return "\n".join(lines) + "\n"
 
 
 def network_toml(settings: NetworkSettings) -> str:
     """Return the text of a new `network.toml`."""
     heading = "# What `salus serve` starts here: a ledger process, and the nodes of this machine."
-    return "\n".join([heading, *_table(settings)]) + "\n"
+    return "\n".join([heading, *table(settings)]) + "\n"
 
 
 def _read(path: Path, kind: type[S]) -> S:
@@ -436,30 +487,6 @@ def _database(folder: Path, url: str) -> str:
     return f"sqlite:///{_beside(folder, path)}"
 
 
-def _fhir_tables(fhir: FhirListen) -> list[str]:
-    providers = (["", "[[fhir.providers]]", *_table(each)] for each in fhir.providers)
-    return ["[fhir]", *_table(fhir), *(line for each in providers for line in each)]
-
-
-def _table(values: msgspec.Struct) -> list[str]:
-    """Return the lines of what is plain; a struct, or several, have tables of their own."""
-    found = {name: getattr(values, name) for name in values.__struct_fields__}
-    plain = {name: value for name, value in found.items() if isinstance(value, str | int) or _is_texts(value)}
-    return [f"{name} = {_value(value)}" for name, value in plain.items()]
-
-
-def _is_texts(value: object) -> bool:
-    return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return f"[{', '.join(_text(each) for each in value)}]"
-    return _text(value) if isinstance(value, str) else str(value)
-
-
-def _text(text: str) -> str:
-    """A JSON string is a TOML basic string."""
-    return msgspec.json.encode(text).decode()
+def _tables(name: str, settings: FhirListen | PortalListen) -> list[str]:
+    providers = (["", f"[[{name}.providers]]", *table(each)] for each in settings.providers)
+    return [f"[{name}]", *table(settings), *(line for each in providers for line in each)]

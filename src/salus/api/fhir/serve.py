@@ -56,7 +56,7 @@ def fhir_beside(place: FhirListen, listener: socket.socket) -> Beside:
             config = uvicorn_config(
                 app, date_header=True, certificate=place.certificate, key=place.key, sockets=BoundedSocket
             )
-            with _running(_Server(config), listener):
+            with running(config, listener, name="fhir"):
                 yield
 
     return beside
@@ -80,8 +80,10 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def _running(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="fhir", daemon=True)
+def running(config: uvicorn.Config, listener: socket.socket, *, name: str) -> Iterator[None]:
+    """Serve on a socket that listens already, in a thread of this name, as long as the block runs."""
+    server = _Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name=name, daemon=True)
     thread.start()
     try:
         yield

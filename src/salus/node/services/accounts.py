@@ -166,6 +166,11 @@ class Account(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
         return self.acts_as.role_class if isinstance(self.acts_as, Staff) else RoleClass.PATIENT_SIDE
 
     @property
+    def kind(self) -> str:
+        """What an operator reads in a list of accounts."""
+        return "operator" if isinstance(self.acts_as, Operator) else self.role_class.name.lower()
+
+    @property
     def capacity(self) -> Capacity:
         """As what its owner comes to pages for people."""
         if isinstance(self.acts_as, Operator):

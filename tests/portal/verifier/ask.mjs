@@ -1,10 +1,11 @@
 // Answers for the tests what the page's modules say, without a browser: one JSON object a line, one line back.
 //
-//   {"trust": "<trust file>", "now_s": 1750000000, "file": "<bundle in hexadecimal>"}   accept, or refuse CHECKLIST STEP
+//   {"trust": "<trust file>", "now_s": 1750000000, "file": "<hex of a bundle>"}   accept, or refuse CHECKLIST STEP
 //       with "claim": true   the claim of a bundle alone; with "says": true   what running the rules again came to
 //   {"public": "<hex>", "message": "<hex>", "signature": "<hex>", "rule": "zip215" | "plain"}
 //   {"tree": "<hex>", "request": {…}, "record": {…}}          the outcome and by which provision, as docs/spec has them
 //   {"permit": {…}, "network": […], …, "record": {…}}         whether a record goes, and by whose rule
+//   {"outcome": "<hex>"}                                      its name, and what it is in English and Welsh
 //   {"link": "<text>"}                                        the file that it stands for, in hexadecimal
 import { createInterface } from "node:readline";
 
@@ -16,11 +17,14 @@ const { holds, holdsZip215 } = await import(`${page}/ed25519.js`);
 const { decide } = await import(`${page}/judge.js`);
 const { readLink } = await import(`${page}/link.js`);
 const { decode } = await import(`${page}/msgpack.js`);
+const { explainEvents } = await import(`${page}/events.js`);
+const { readOutcome } = await import(`${page}/outcomes.js`);
 const { explain, outcome, PROVISION } = await import(`${page}/provisions.js`);
 const { Refusal, step } = await import(`${page}/refusal.js`);
 const { inside } = await import(`${page}/shapes.js`);
 const { readTrust } = await import(`${page}/trust.js`);
 const { verify } = await import(`${page}/verify.js`);
+const { LANGUAGES, speaker } = await import(`${page}/words.js`);
 
 const unhex = (text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 const EFFECTS = ["none", "deny", "permit"];
@@ -57,8 +61,16 @@ function decision({ permit, network, custodian, choices, ticket, request, record
   return `${mayGo ? "goes" : "stays"}: ${SOURCES[source]} ${path}`.trim();
 }
 
+function outcomeWords(data) {
+  const alone = { about: null, askedBy: "", relationshipCustodian: "RX1" };
+  const event = { ...readOutcome(AT, { code: 0, timeS: 0, data }, 0), ...alone };
+  const said = LANGUAGES.map((language) => explainEvents(speaker(language), { events: [event] }, (code) => code));
+  return [event.name, ...said.flat()].join(" | ");
+}
+
 async function answer(asked) {
   if ("link" in asked) return Buffer.from(await readLink(asked.link)).toString("hex");
+  if ("outcome" in asked) return outcomeWords(unhex(asked.outcome));
   if ("permit" in asked) return decision(asked);
   if ("signature" in asked) {
     const rule = asked.rule === "plain" ? holds : holdsZip215;

@@ -7,7 +7,7 @@ export function explainEvents(words, { events }, nameOf) {
   return events.map((event) => `${words.date(event.leaf.timeS)}: ${sentence(words, event, nameOf)}`);
 }
 
-function sentence({ say }, event, nameOf) {
+function sentence({ say, date }, event, nameOf) {
   const { about, relationshipCustodian } = event;
   const spokenOf = about === null ? say("event.unknown") : say("event.number", { number: about.index + 1 });
   const spoken = (kind, number) => (number === undefined ? "" : say(`${kind}.${number}`));
@@ -22,7 +22,9 @@ function sentence({ say }, event, nameOf) {
     actor: spoken("actor", event.actor ?? event.issuer),
     uses: event.usesMax ?? event.usesLeft,
     event: spokenOf,
+    ready: event.readyAtS === undefined ? "" : date(event.readyAtS),
   };
+  if (event.name === "RecoveryStarted" && event.isSecond) return say("event.secondRecovery", values);
   if (event.name !== "ReleasesCommitted") return say(`event.${event.name}`, values);
   const [key, organisation] = anchorSentence(event);
   return say(key, { ...values, organisation: organisation === null ? say("theOther") : nameOf(organisation) });

@@ -46,6 +46,17 @@ const OUTCOMES = {
   },
   210: { name: "RecoveryKeyUndone", shape: { kind, pseudonym, commitment } },
   211: { name: "RecoveryCancelled", shape: { kind, pseudonym, commitment } },
+  207: {
+    name: "RecoveryStarted",
+    shape: { kind, pseudonym, key: bytes, isSecond: flag, readyAtS: seconds, commitment },
+  },
+  208: { name: "RecoveryFinished", shape: { kind, pseudonym, key: bytes, isSecond: flag, commitment } },
+  209: {
+    name: "RecoveryKeyChanged",
+    shape: { kind, pseudonym, recoveryKey: bytes, secondKey: bytes, readyAtS: seconds, commitment },
+  },
+  210: { name: "RecoveryKeyUndone", shape: { kind, pseudonym, commitment } },
+  211: { name: "RecoveryCancelled", shape: { kind, pseudonym, commitment } },
   301: { name: "BatchRegistered", shape: { kind, pseudonym, custodian: text, root: digest, size: count } },
   302: { name: "Verified", shape: { kind, pseudonym, entry: anything, commitment } },
   303: { name: "Superseded", shape: { kind, pseudonym, entry: anything, by: anything, commitment } },

@@ -15,11 +15,11 @@ from salus.contracts.consent import FileConsent
 from salus.contracts.membership import PublishFile
 from salus.contracts.patients import AddKey, Enrol, Holder, KeyKind, TakeOverKey
 from salus.contracts.provisions import gate
-from salus.contracts.ticket_bearers import Resources
+from salus.contracts.ticket_bearers import Resources, new_claims, write_bearer
 from salus.crypto.derive import branch
 from salus.crypto.signing import SigningKey
 from salus.ledger import transactions
-from salus.ledger.encoding import encode
+from salus.ledger.encoding import decoder, encode
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Digest, OrganisationId, Pseudonym, PublicKey
 from salus.ledger.transactions import Message
@@ -226,6 +226,30 @@ def body(
     return item(body=made, signature=signature, residual=encode(residual or ENROLLED), **named)
 
 
+def bearer_of(**other: Any) -> tuple[str, SigningKey]:
+    """A ticket's text that is not the page's, and its key."""
+    claims = {"chain": CHAIN, "audience": AUDIENCE, "pseudonym": PSEUDONYM, "resources": RESOURCES, "time_s": BEGIN_S}
+    return write_bearer(new_claims(**claims | {"expires_at_s": BEGIN_S + 60, "secret": bytes(32)} | other))
+
+
+def ticketed(residual: CommittedFields | None = None, **other: Any) -> Alter:
+    """A ticket that the patient's key did sign, whose text has other claims."""
+    bearer, ticket = bearer_of(**other)
+    kept = residual or RULES
+    (condition,) = gate(TREE).may_permit
+    until_s = BEGIN_S + 60
+    message = tickets.IssueTicket(PSEUDONYM, PublicKey(ticket.public), condition, 2, until_s, kept.root())
+    return signed(message, keys=(OWN, ticket), residual=kept, bearer=bearer, ticket=ticket.public)
+
+
+def other_format(answer: dict[str, Any]) -> None:
+    """An enrolment whose body says that it is of format 2."""
+    plain = unsigned(ENROLMENT, signers=[PublicKey(HOSPITAL_KEY.public), PublicKey(OWN.public)])
+    made = encode(replace(decoder(transactions.Body).decode(plain), format=2))
+    signature = OWN.sign_tagged(transactions.SIGNING_TAG, made)
+    item(body=made, signature=signature, residual=encode(ENROLLED), pseudonym=NEW, key=OWN.public)(answer)
+
+
 ENROLLED, TAKEN, LET, WITHDRAWN, REVOKED, REMOVED = (
     residuals.reason(f"{what} by the patient", bytes(32))
     for what in ("enrolled", "taken over", "let act", "withdrawn", "revoked", "removed")
@@ -311,6 +335,36 @@ REFUSED: dict[str, tuple[Kind, Alter]] = {
     "the end of another key": (
         Kind.REMOVE_KEY,
         signed(patients.RemoveKey(PSEUDONYM, PublicKey(STRANGER.public), REMOVED.root()), residual=REMOVED)),
+    "a passkey's id that is too long": (Kind.CREATE, device(credential=bytes(1024))),
+    "a key of another size": (Kind.NEW_KEY, item(key=bytes(31))),
+    "an enrolment that names another first signer": (Kind.ENROL, body(ENROLMENT, signers=(STRANGER, OWN), by=OWN)),
+    "a take-over that names another first signer": (
+        Kind.TAKE_OVER, body(TakeOverKey(NEW, PublicKey(OWN.public), Digest(b""), TAKEN.root()),
+                             signers=(STRANGER, OWN), by=OWN, residual=TAKEN)),
+    "a key that another is to accept": (
+        Kind.ADD_KEY, body(AddKey(PSEUDONYM, PublicKey(THEIRS.public), KeyKind.DELEGATE, 0, LET.root()),
+                           signers=(OWN, STRANGER), by=OWN, residual=LET)),
+    "an enrolment for another reason": (
+        Kind.ENROL, body(replace(ENROLMENT, commitment=TAKEN.root()), signers=(HOSPITAL_KEY, OWN), by=OWN,
+                         residual=TAKEN)),
+    "an enrolment in another format": (Kind.ENROL, other_format),
+    "a voucher of another size": (Kind.FILE_CONSENT, item(voucher=bytes(31))),
+    "a choice that another signs as well": (
+        Kind.FILE_CONSENT, signed(FILED, keys=(OWN, STRANGER), residual=RULES)),
+    "a choice with a signature that does not hold": (
+        Kind.FILE_CONSENT, item(transaction=transactions.assemble(
+            unsigned(FILED, signers=[PublicKey(OWN.public)]), [bytes(64)]), residual=encode(RULES))),
+    "a withdrawal that says another choice": (Kind.WITHDRAW_CONSENT, item(choice=bytes(16))),
+    "a ticket at another server": (Kind.ISSUE_TICKET, ticketed(audience="https://other.example")),
+    "a ticket whose text is good for longer": (Kind.ISSUE_TICKET, ticketed(expires_at_s=BEGIN_S + 61)),
+    "a ticket whose text is of another pseudonym": (Kind.ISSUE_TICKET, ticketed(pseudonym=OTHER)),
+    "a ticket for other records": (Kind.ISSUE_TICKET, ticketed(resources=(Resources("*", ("read", "search")),))),
+    "a ticket whose rules are others": (
+        Kind.ISSUE_TICKET, ticketed(residual=residuals.commit_choice(share([PRACTICE]), secret=bytes(32)))),
+    "a ticket with the text of another": (
+        Kind.ISSUE_TICKET, lambda answer: answer["items"][0].update(bearer=bearer_of()[0])),
+    **{f"{kind}: another pseudonym": (kind, item(pseudonym=OTHER)) for kind in ITEMS
+       if kind not in {Kind.CREATE, Kind.ENROL}},
     "a withdrawal for another reason": (
         Kind.WITHDRAW_CONSENT,
         signed(consent.WithdrawConsent(PSEUDONYM, CHOICE, REMOVED.root(), 0), residual=REMOVED)),
@@ -326,6 +380,7 @@ TAKEN_AS_WELL: dict[str, tuple[Kind, Alter]] = {
         Kind.ADD_KEY, body(AddKey(PSEUDONYM, PublicKey(THEIRS.public), KeyKind.DELEGATE, 0, LET.root()),
                            signers=(OWN, THEIRS), by=OWN, residual=LET)),
     "a choice": (Kind.FILE_CONSENT, signed(FILED, residual=RULES)),
+    "a ticket": (Kind.ISSUE_TICKET, ticketed()),
     "a withdrawal": (
         Kind.WITHDRAW_CONSENT,
         signed(consent.WithdrawConsent(PSEUDONYM, CHOICE, WITHDRAWN.root(), 0), residual=WITHDRAWN)),
@@ -350,7 +405,14 @@ def test_an_answer_to_something_else_is_refused(answers: dict[Kind, bytes], name
         read_answer(request_of(kind), json.dumps(answer).encode())
 
 
-@pytest.mark.parametrize("raw", [b"", b"null", b"[]", b'{"refused":"x","format":1}', b" " * 600_000, b"\xff"])
+SAID = b'{"format":1,"refused":"person"}'
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"null", b"[]", b"\xff", SAID.replace(b"person", b"x"), SAID.replace(b"1", b"2"), SAID + b" " * 600_000],
+    ids=lambda raw: repr(raw[:40]),
+)
 def test_what_is_no_answer_is_refused(raw: bytes) -> None:
     with pytest.raises(Refused):
         read_answer(request_of(Kind.SESSION), raw)

@@ -8,7 +8,7 @@ Whether the key that signed acts for the pseudonym, the ledger decides, and `ide
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -34,7 +34,7 @@ from salus.ledger.encoding import EncodingInvalid, decoder
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
 from salus.ledger.machine import message_decoder
-from salus.ledger.transactions import Body, NotATransaction, PatientMessage
+from salus.ledger.transactions import Body, Message, NotATransaction, PatientMessage
 from salus.node.errors import Refusal, Refused
 from salus.node.services.signer_requests import (
     AcceptKey,
@@ -55,6 +55,7 @@ from salus.node.services.signer_requests import (
 
 ANSWER_BYTES_MAX: Final = 524_288
 BLOB_BYTES_MAX: Final = 65_536
+VOUCHER_BYTES: Final = 32
 _CHANGES_BLOB: Final = {Kind.CREATE, Kind.NEW_KEY, Kind.ENROL, Kind.TAKE_OVER}
 _EXPIRY_S_MAX: Final = transactions.EXPIRY_AHEAD_S_MAX
 _MESSAGES: Final = message_decoder(CONTRACTS)
@@ -241,38 +242,33 @@ def _key_made(_: SigningRequest, item: NewKey, said: Mapping[str, str]) -> KeyMa
 
 
 def _enrolled(request: SigningRequest, item: BeginEnrolment, said: Mapping[str, str]) -> HalfSigned:
-    pseudonym, key, body, signature, residual = _members(said, "pseudonym", "key", "body", "signature", "residual")
-    half = _half(request, body, signature, residual, signed_by=1)
-    commitment = half.residual.root()
-    _need(half.message == Enrol(Pseudonym(pseudonym), item.custodian, key, Holder.PATIENT, b"", commitment))  # type: ignore[arg-type]  # compared, not trusted
-    _need(half.signers == (item.key, key) and reason_words(half.residual) == "enrolled by the patient")
-    return half
+    pseudonym, key, *rest = _members(said, "pseudonym", "key", "body", "signature", "residual")
+    half = _half(request, rest, signers=(item.key, PublicKey(key)), signed_by=1)
+    message = Enrol(Pseudonym(pseudonym), item.custodian, PublicKey(key), Holder.PATIENT, Digest(b""), half.root())
+    return half.of(message, why="enrolled by the patient")
 
 
 def _taken_over(request: SigningRequest, item: BeginTakeOver, said: Mapping[str, str]) -> HalfSigned:
-    pseudonym, key, body, signature, residual = _members(said, "pseudonym", "key", "body", "signature", "residual")
-    half = _half(request, body, signature, residual, signed_by=1)
-    _need(half.message == TakeOverKey(item.pseudonym, PublicKey(key), Digest(b""), half.residual.root()))
-    _need(pseudonym == item.pseudonym and half.signers == (item.key, key))
-    _need(reason_words(half.residual) == "taken over by the patient")
-    return half
+    pseudonym, key, *rest = _members(said, "pseudonym", "key", "body", "signature", "residual")
+    half = _half(request, rest, signers=(item.key, PublicKey(key)), signed_by=1)
+    _need(pseudonym == item.pseudonym)
+    message = TakeOverKey(item.pseudonym, PublicKey(key), Digest(b""), half.root())
+    return half.of(message, why="taken over by the patient")
 
 
 def _let_act(request: SigningRequest, item: LetAct, said: Mapping[str, str]) -> HalfSigned:
-    pseudonym, body, signature, residual = _members(said, "pseudonym", "body", "signature", "residual")
-    half = _half(request, body, signature, residual, signed_by=0)
-    commitment = half.residual.root()
-    _need(half.message == AddKey(item.pseudonym, item.key, item.key_kind, item.expires_at_s, commitment))
-    _need(pseudonym == item.pseudonym and half.signers[1:] == (item.key,))
-    _need(reason_words(half.residual) == "let act by the patient")
-    return half
+    pseudonym, *rest = _members(said, "pseudonym", "body", "signature", "residual")
+    half = _half(request, rest, signers=(None, item.key), signed_by=0)
+    _need(pseudonym == item.pseudonym)
+    message = AddKey(item.pseudonym, item.key, item.key_kind, item.expires_at_s, half.root())
+    return half.of(message, why="let act by the patient")
 
 
 def _accepted(request: SigningRequest, item: AcceptKey, said: Mapping[str, str]) -> KeyAccepted:
     pseudonym, signature = _members(said, "pseudonym", "signature")
-    body = _body(request, item.body)
-    message = _MESSAGES.decode(bytes(body.messages[0]))
-    _need(isinstance(message, AddKey) and message.pseudonym == pseudonym)
+    message = _MESSAGES.decode(bytes(_body(request, item.body).messages[0]))
+    assert isinstance(message, AddKey), "asked to accept something else than a key"
+    _need(pseudonym == message.pseudonym)
     verify_tagged(message.key, transactions.SIGNING_TAG, item.body, signature)
     return KeyAccepted(item.body, signature)
 
@@ -286,55 +282,49 @@ def _certified(_: SigningRequest, item: CertifySession, said: Mapping[str, str])
 
 
 def _filed(request: SigningRequest, item: FileChoice, said: Mapping[str, str]) -> Signed:
-    names = ("pseudonym", "choice", "transaction", "residual", "voucher")
-    pseudonym, choice, raw, residual, voucher = _members(said, *names)
-    signed = _whole(request, raw, residual)
-    message = FileConsent(item.pseudonym, choice, gate(item.tree), signed.residual.root(), 0)
-    _need(signed.message == message and pseudonym == item.pseudonym and len(voucher) == 32)
+    pseudonym, choice, voucher, *rest = _members(said, "pseudonym", "choice", "voucher", "transaction", "residual")
+    whole = _whole(request, rest)
+    _need(pseudonym == item.pseudonym and len(voucher) == VOUCHER_BYTES)
     _need(item.replaces is None or choice == item.replaces.choice)
-    _need_rules(signed.residual, item.tree)
-    return Signed(message, raw, signed.residual, voucher=voucher)
+    message = FileConsent(item.pseudonym, choice, gate(item.tree), whole.root(), 0)
+    return whole.of(message, rules=item.tree, voucher=voucher)
 
 
 def _withdrawn(request: SigningRequest, item: WithdrawChoice, said: Mapping[str, str]) -> Signed:
-    pseudonym, choice, raw, residual = _members(said, "pseudonym", "choice", "transaction", "residual")
-    signed = _whole(request, raw, residual)
-    _need(signed.message == WithdrawConsent(item.pseudonym, item.choice, signed.residual.root(), 0))
+    pseudonym, choice, *rest = _members(said, "pseudonym", "choice", "transaction", "residual")
+    whole = _whole(request, rest)
     _need(pseudonym == item.pseudonym and choice == item.choice)
-    _need(reason_words(signed.residual) == "withdrawn by the patient")
-    return signed
+    message = WithdrawConsent(item.pseudonym, item.choice, whole.root(), 0)
+    return whole.of(message, why="withdrawn by the patient")
 
 
 def _issued(request: SigningRequest, item: NewTicket, said: Mapping[str, str]) -> Signed:
-    plain = {name: each for name, each in said.items() if name != "bearer"}
-    pseudonym, ticket, raw, residual = _members(plain, "pseudonym", "ticket", "transaction", "residual")
     bearer = said.get("bearer", "")
-    signed, read = _whole(request, raw, residual, signers=2), read_bearer(bearer)
-    (condition,) = gate(item.tree).may_permit
-    commitment = signed.residual.root()
-    message = IssueTicket(item.pseudonym, PublicKey(ticket), condition, item.uses_max, item.expires_at_s, commitment)
-    _need(signed.message == message and pseudonym == item.pseudonym)
+    plain = {name: each for name, each in said.items() if name != "bearer"}
+    pseudonym, ticket, *rest = _members(plain, "pseudonym", "ticket", "transaction", "residual")
+    whole, read = _whole(request, rest, signers=2), read_bearer(bearer)
+    _need(pseudonym == item.pseudonym and read.pseudonym == item.pseudonym and read.key.public == ticket)
     claims = read.claims
-    _need(read.key.public == ticket and read.pseudonym == item.pseudonym and claims.aud == item.audience)
-    _need(claims.exp == item.expires_at_s and claims.access.fhir_resources == item.resources)
-    _need_rules(signed.residual, item.tree)
-    return Signed(message, raw, signed.residual, bearer=bearer)
+    _need(claims.aud == item.audience and claims.exp == item.expires_at_s)
+    _need(claims.access.fhir_resources == item.resources)
+    (condition,) = gate(item.tree).may_permit
+    until_s = item.expires_at_s
+    message = IssueTicket(item.pseudonym, PublicKey(ticket), condition, item.uses_max, until_s, whole.root())
+    return whole.of(message, rules=item.tree, bearer=bearer)
 
 
 def _revoked(request: SigningRequest, item: EndTicket, said: Mapping[str, str]) -> Signed:
-    pseudonym, raw, residual = _members(said, "pseudonym", "transaction", "residual")
-    signed = _whole(request, raw, residual)
-    _need(signed.message == RevokeTicket(item.pseudonym, item.ticket, signed.residual.root()))
-    _need(pseudonym == item.pseudonym and reason_words(signed.residual) == "revoked by the patient")
-    return signed
+    pseudonym, *rest = _members(said, "pseudonym", "transaction", "residual")
+    whole = _whole(request, rest)
+    _need(pseudonym == item.pseudonym)
+    return whole.of(RevokeTicket(item.pseudonym, item.ticket, whole.root()), why="revoked by the patient")
 
 
 def _stopped(request: SigningRequest, item: StopActing, said: Mapping[str, str]) -> Signed:
-    pseudonym, raw, residual = _members(said, "pseudonym", "transaction", "residual")
-    signed = _whole(request, raw, residual)
-    _need(signed.message == RemoveKey(item.pseudonym, item.key, signed.residual.root()))
-    _need(pseudonym == item.pseudonym and reason_words(signed.residual) == "removed by the patient")
-    return signed
+    pseudonym, *rest = _members(said, "pseudonym", "transaction", "residual")
+    whole = _whole(request, rest)
+    _need(pseudonym == item.pseudonym)
+    return whole.of(RemoveKey(item.pseudonym, item.key, whole.root()), why="removed by the patient")
 
 
 _READERS: Final[Mapping[type[Item], Callable[..., Part]]] = {
@@ -352,25 +342,68 @@ _READERS: Final[Mapping[type[Item], Callable[..., Part]]] = {
 }
 
 
-def _whole(request: SigningRequest, raw: bytes, residual: bytes, *, signers: int = 1) -> Signed:
-    """A transaction with one message, all its signatures and its residual."""
+@dataclass(frozen=True)
+class _Half:
+    """What came as a body, its signature already checked."""
+
+    message: Message
+    body: bytes
+    signers: tuple[PublicKey, ...]
+    signature: bytes
+    residual: CommittedFields
+
+    def root(self) -> Digest:
+        return self.residual.root()
+
+    def of(self, message: Enrol | TakeOverKey | AddKey, *, why: str) -> HalfSigned:
+        _need(self.message == message and reason_words(self.residual) == why)
+        return HalfSigned(message, self.body, self.signers, self.signature, self.residual)
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """What came as a transaction, its signatures already checked."""
+
+    message: Message
+    raw: bytes
+    residual: CommittedFields
+
+    def root(self) -> Digest:
+        return self.residual.root()
+
+    def of(
+        self,
+        message: PatientMessage,
+        *,
+        why: str = "",
+        rules: Provision | None = None,
+        voucher: bytes = b"",
+        bearer: str = "",
+    ) -> Signed:
+        _need(self.message == message)
+        _need(choice_tree(self.residual) == rules if rules else reason_words(self.residual) == why)
+        return Signed(message, self.raw, self.residual, voucher, bearer)
+
+
+def _whole(request: SigningRequest, parts: Sequence[bytes], *, signers: int = 1) -> _Whole:
+    """A transaction with one message and so many signers, and its residual."""
+    raw, residual = parts
     transaction = transactions.decode(raw, chain=request.chain, messages=_MESSAGES)
     transactions.verify(transaction)
-    _body(request, transaction.body_bytes)
-    (message,) = transaction.messages
-    _need(isinstance(message, PatientMessage) and len(transaction.body.signers) == signers)
-    assert isinstance(message, PatientMessage)
-    return Signed(message, raw, _RESIDUAL.decode(residual))
+    _need(len(_body(request, transaction.body_bytes).signers) == signers)
+    return _Whole(transaction.messages[0], raw, _RESIDUAL.decode(residual))
 
 
-def _half(request: SigningRequest, raw: bytes, signature: bytes, residual: bytes, *, signed_by: int) -> HalfSigned:
-    """A body with one message and two signers, of which the one at `signed_by` signed."""
+def _half(
+    request: SigningRequest, parts: Sequence[bytes], *, signers: tuple[PublicKey | None, PublicKey], signed_by: int
+) -> _Half:
+    """A body with one message and these two signers (None is any), of which the one at `signed_by` signed."""
+    raw, signature, residual = parts
     body = _body(request, raw)
-    message = _MESSAGES.decode(bytes(body.messages[0]))
-    _need(isinstance(message, Enrol | TakeOverKey | AddKey) and len(body.signers) == 2)
-    assert isinstance(message, Enrol | TakeOverKey | AddKey)
+    _need(len(body.signers) == 2 and body.signers[1] == signers[1] and signers[0] in {None, body.signers[0]})
     verify_tagged(body.signers[signed_by], transactions.SIGNING_TAG, raw, signature)
-    return HalfSigned(message, raw, body.signers, signature, _RESIDUAL.decode(residual))
+    message = _MESSAGES.decode(bytes(body.messages[0]))
+    return _Half(message, raw, body.signers, signature, _RESIDUAL.decode(residual))
 
 
 def _body(request: SigningRequest, raw: bytes) -> Body:
@@ -379,10 +412,6 @@ def _body(request: SigningRequest, raw: bytes) -> Body:
     _need(body.format == transactions.FORMAT and body.chain == request.chain and len(body.messages) == 1)
     _need(request.time_s < body.expires_at_s <= request.time_s + _EXPIRY_S_MAX)
     return body
-
-
-def _need_rules(residual: CommittedFields, tree: Provision) -> None:
-    _need(choice_tree(residual) == tree)
 
 
 def _members(said: Mapping[str, str], *names: str) -> tuple[bytes, ...]:

@@ -57,7 +57,8 @@ def test_a_patient_gets_an_account(north: North, everybody: list[SyntheticPerson
     added = run("account", "add", north.hospital, "--name", "P", *who(person), "--json")
     assert (added.status, added.facts["kind"]) == (0, "patient")
     nobody = run("account", "add", north.hospital, "--name", "P")
-    assert_fails(nobody, 2, error="expected either --staff, or --operator, or which patient is meant", hint="salus account add --help")
+    expected = "expected either --staff, or --operator, or which patient is meant"
+    assert_fails(nobody, 2, error=expected, hint="salus account add --help")
 
 
 def test_a_short_password_and_an_id_that_is_none_are_refused(

@@ -28,6 +28,9 @@ HOST = "portal.localhost"
 AXE = Path(__file__).parents[1] / "apps" / "node_modules" / "axe-core" / "axe.min.js"
 # Without `region`: the service manual has the back link above `main`, on its own.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+FIND = """rules =>
+    axe.run(document, {runOnly: rules, rules: {region: {enabled: false}}, resultTypes: ["violations"]}).then(found =>
+        found.violations.map(each => each.id + ": " + each.nodes.map(node => node.html).join(" ")))"""
 MACHINE_WORDS = re.compile(
     r"\b[0-9a-f]{16,}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-|\bblock \d|\btransaction\b|\bhash\b|\bpublic key\b", re.IGNORECASE
 )
@@ -169,12 +172,7 @@ class Walker:
 
     def _violations(self) -> list[str]:
         self.page.evaluate(AXE.read_text())
-        seen = self.page.evaluate(
-            "rules => axe.run(document, {runOnly: rules, rules: {region: {enabled: false}}, resultTypes: ['violations']})"
-            ".then(found =>"
-            " found.violations.map(each => each.id + ': ' + each.nodes.map(node => node.html).join(' ')))",
-            RULES,
-        )
+        seen = self.page.evaluate(FIND, RULES)
         return list(seen)
 
     def _too_wide(self) -> list[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from salus.contracts.provisions import Provision, ProvisionType, Purpose
 from salus.node.services import challenges
+from salus.node.services.choices import file_by_custodian
 from tests.journeys.journey_world import Walker
 from tests.portal.portal_world import emergency
 
@@ -30,3 +32,12 @@ def test_an_officer_reviews_an_emergency_and_reads_a_concern(walker: Walker) -> 
     walker.press("Send your answer", "Emergencies to review")
     walker.follow("Concerns", "Concerns of patients")
     expect(walker.page.get_by_text("I was at home that day")).to_be_visible()
+
+
+@pytest.mark.covers("GET /numbers")
+def test_an_officer_looks_at_choices_in_numbers(walker: Walker) -> None:
+    here = walker.served.here
+    file_by_custodian(here.node, here.patient, Provision(type=ProvisionType.DENY, purposes=(Purpose.HRESCH,)))
+    walker.sign_in("officer", "/numbers", "Sharing choices in numbers")
+    expect(walker.page.get_by_text("fewer than 5").first).to_be_visible()
+    expect(walker.page.get_by_text("for research")).to_be_visible()

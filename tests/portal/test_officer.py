@@ -52,7 +52,7 @@ def test_what_a_patient_wrote_is_there_as_words_only(here: Hospital) -> None:
     assert "<script>alert" not in page
 
 
-@pytest.mark.parametrize("path", ["/reviews", "/reviews/ABCDEF", "/concerns"])
+@pytest.mark.parametrize("path", ["/reviews", "/reviews/ABCDEF", "/concerns", "/numbers"])
 @pytest.mark.parametrize("name", ["eleanor", "rao", "operator"])
 def test_nobody_else_has_these_pages(here: Hospital, name: str, path: str) -> None:
     browser = here.signed_in(name)

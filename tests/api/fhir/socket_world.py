@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -17,11 +18,19 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
+from salus.api.smart.app import Smart
+from salus.api.smart.settings import SmartSettings
+from salus.contracts.provisions import RoleClass
 from salus.node import schema
+from salus.node.people import certify_person
+from salus.node.services.apps import AppKind, NewApp
+from salus.node.services.grants import Issued, Wanted, challenge_of
 from tests.api.fhir.receiver import Told
 from tests.api.fhir.test_subscriptions import Scene
 
 WAIT_S = 20
+ORIGIN = "https://app.example"
+VERIFIER = "v" * 64
 
 T = TypeVar("T")
 
@@ -75,10 +84,14 @@ def _done(loop: asyncio.AbstractEventLoop, doing: Coroutine[Any, Any, T]) -> T:
     return asyncio.run_coroutine_threadsafe(doing, loop).result(2 * WAIT_S)
 
 
+def over_a_socket(on: Scene, of: str) -> dict:
+    """A Subscription in R4's own form."""
+    return on.search(f"Observation?patient=Patient/{of}") | {"channel": {"type": "websocket"}}
+
+
 def search(on: Scene, of: str) -> str:
     """Subscribe in R4's own form."""
-    body = on.search(f"Observation?patient=Patient/{of}")
-    return on.subscribe(body | {"channel": {"type": "websocket"}})
+    return on.subscribe(over_a_socket(on, of))
 
 
 def topic(on: Scene, of: str, content: str = "full-resource", **channel: object) -> str:
@@ -123,26 +136,48 @@ def bound_by_token(on: Scene, at: Client, name: str) -> None:
     assert told(at).kind == "handshake"
 
 
+def app_of_a_person(on: Scene) -> Callable[[], Issued]:
+    """An app that lives at ORIGIN; each call lets it in once more, for the same person and under a grant of its own."""
+    node, role = on.here.node, RoleClass.CLINICAL
+    smart = Smart(node, SmartSettings(on.here.base), lambda _pseudonym: "")
+    person = certify_person(node, name="Nurse", role="Nurse", registration=f"N{time.monotonic_ns()}", role_class=role)
+    account = smart.accounts.add_staff(person, role, name="nurse")
+    back, scopes = f"{ORIGIN}/back", ("user/*.cruds",)
+    app = smart.apps.add(NewApp(AppKind.PUBLIC, "Page", redirect_uris=(back,), scopes=scopes)).app
+    smart.close()
+
+    def let_in() -> Issued:
+        code = smart.grants.begin(Wanted(app, account, scopes, b"", back, challenge_of(VERIFIER), ""))
+        return smart.grants.redeem(app, code, redirect_uri=back, verifier=VERIFIER)
+
+    return let_in
+
+
+@contextmanager
+def secured(on: Scene) -> Iterator[ssl.SSLSocket]:
+    """A connection over TLS, over which nothing was said."""
+    url = urlsplit(on.here.base)
+    raw = socket.create_connection((url.hostname, url.port))
+    with on.here.trust.wrap_socket(raw, server_hostname=url.hostname) as made:
+        yield made
+
+
 @contextmanager
 def deaf(on: Scene, binding: str) -> Iterator[None]:
     """A client that binds, takes the handshake, and reads nothing more."""
-    url = urlsplit(on.here.base)
-    assert url.hostname
-    assert url.port
-    raw = socket.create_connection((url.hostname, url.port))
-    with on.here.trust.wrap_socket(raw, server_hostname=url.hostname) as secured:
-        protocol = ClientProtocol(parse_uri(f"wss://{url.netloc}{url.path}/websocket"))
+    with secured(on) as raw:
+        protocol = ClientProtocol(parse_uri(f"ws{on.here.base.removeprefix('http')}/websocket"))
         protocol.send_request(protocol.connect())
         heard: list[object] = []
         is_bound = False
         while not any(isinstance(each, Frame) and each.opcode is Opcode.TEXT for each in heard):
             for data in protocol.data_to_send():
-                secured.sendall(data)
+                raw.sendall(data)
             if heard and not is_bound:
                 is_bound = True
                 protocol.send_text(f"bind-with-token {binding}".encode())
                 continue
-            protocol.receive_data(secured.recv(65_536))
+            protocol.receive_data(raw.recv(65_536))
             heard += protocol.events_received()
         yield
 

@@ -8,26 +8,19 @@ import pytest
 from sqlalchemy import update
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from salus.api.fhir import sockets
+from salus.api.fhir import socket_protocol, sockets
 from salus.api.fhir.capability import WEBSOCKET
-from salus.api.smart.app import Smart
-from salus.api.smart.settings import SmartSettings
-from salus.contracts.provisions import RoleClass
 from salus.node import schema
 from salus.node.bearers import BearerKind
-from salus.node.people import certify_person
-from salus.node.services.apps import AppKind, NewApp
-from salus.node.services.grants import Wanted, challenge_of
 from tests.api.fhir.fhir_world import FHIR_JSON
 from tests.api.fhir.receiver import Receiver
 from tests.api.fhir.served import served
-from tests.api.fhir.socket_world import Client, ended, nothing, opened, search, token
+from tests.api.fhir.socket_world import ORIGIN, Client, app_of_a_person, ended, nothing, opened, search, secured, token
 from tests.api.fhir.test_subscriptions import Scene
 
 pytestmark = pytest.mark.services
-ORIGIN = "https://app.example"
-VERIFIER = "v" * 64
 NOBODYS = "0" * 32
+SOCKET = {"channel": {"type": "websocket"}}
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +32,14 @@ def on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 def test_a_stranger_binds_nothing(on: Scene) -> None:
     name = search(on, on.patient())
-    used = token(on, f"/{name}")
+    used, over, access = token(on, f"/{name}"), token(on, f"/{name}"), on.here.token(on.here.clinical)
     with opened(on) as socket:
         socket.send(f"bind-with-token {used}")
         assert socket.recv() == f"bound {name}"
-        over = token(on, f"/{name}")
+        columns = schema.bearers.c
+        is_unused = (columns.kind == BearerKind.BINDING) & (columns.used == 0)
         with on.here.node.vault.database.writing() as connection:
-            late = update(schema.bearers).where(schema.bearers.c.kind == BearerKind.BINDING).values(until_s=1)
-            connection.execute(late)
-        access = on.here.token(on.here.clinical)
+            assert connection.execute(update(schema.bearers).where(is_unused).values(until_s=1)).rowcount == 1
         tries: dict[str, tuple[str, str | bytes, int]] = {
             "no token": ("", f"bind {name}", 1008),
             "another login": ("feed", f"bind {name}", 1008),
@@ -131,9 +123,8 @@ def test_no_other_address_opens_one(on: Scene, path: str) -> None:
 @pytest.mark.parametrize(("origin", "is_bound"), [(ORIGIN, True), ("https://evil.example", False), ("null", False)])
 def test_a_page_binds_only_from_where_its_app_lives(on: Scene, origin: str, is_bound: bool) -> None:
     """Cross-site WebSocket hijacking (CWE-1385): a page of another site opens the socket with a token that leaked."""
-    bearer = app_of_a_person(on)
-    on.tokens["app"] = bearer
-    name = on.ask("POST", "/Subscription", on.search("Observation?code=x") | {"channel": {"type": "websocket"}}, "app")
+    on.tokens["app"] = app_of_a_person(on)().access
+    name = on.ask("POST", "/Subscription", on.search("Observation?code=x") | SOCKET, "app")
     assert name.status_code == 201, name.text
     with opened(on, origin=origin) as socket:
         socket.send(f"bind-with-token {token(on, '/' + name.json()['id'], 'app')}")
@@ -141,21 +132,6 @@ def test_a_page_binds_only_from_where_its_app_lives(on: Scene, origin: str, is_b
             assert socket.recv() == f"bound {name.json()['id']}"
         else:
             assert ended(socket) == (1008, "")
-
-
-def app_of_a_person(on: Scene) -> str:
-    """An access token of an app that lives at ORIGIN and was let in by a nurse."""
-    node = on.here.node
-    smart = Smart(node, SmartSettings(on.here.base), lambda _pseudonym: "")
-    role = RoleClass.CLINICAL
-    person = certify_person(node, name="Nurse", role="Nurse", registration="N1", role_class=role)
-    account = smart.accounts.add_staff(person, role, name="nurse")
-    back, scopes = f"{ORIGIN}/back", ("user/*.cruds",)
-    app = smart.apps.add(NewApp(AppKind.PUBLIC, "Page", redirect_uris=(back,), scopes=scopes)).app
-    code = smart.grants.begin(Wanted(app, account, scopes, b"", back, challenge_of(VERIFIER), ""))
-    issued = smart.grants.redeem(app, code, redirect_uri=back, verifier=VERIFIER)
-    smart.close()
-    return issued.access
 
 
 BOUNDS: dict[str, tuple[str, float, int]] = {
@@ -183,6 +159,36 @@ def end_of(socket: Client) -> int | None:
             socket.recv()
     except ConnectionClosed:
         return socket.close_code
+
+
+def test_a_socket_is_one_clients(on: Scene) -> None:
+    mine = search(on, on.patient())
+    with opened(on) as socket:
+        socket.send(f"bind-with-token {token(on, f'/{mine}')}")
+        assert socket.recv() == f"bound {mine}"
+        others = on.ask("POST", "/Subscription", on.search("Observation?code=x") | SOCKET, "feed").json()["id"]
+        socket.send(f"bind-with-token {token(on, f'/{others}', 'feed')}")
+        assert ended(socket) == (1008, "")
+    on.ask("DELETE", f"/Subscription/{others}", who="feed")
+
+
+HEADS: dict[str, list[str]] = {
+    "no key": ["sec-websocket-version: 13"],
+    "another version": ["sec-websocket-version: 7", f"sec-websocket-key: {'A' * 22}=="],
+    "a crowd of fields": ["sec-websocket-version: 13", *(f"x-{number}: y" for number in range(300))],
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_request_that_is_no_handshake_is_cut_off(on: Scene, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket_protocol, "HANDSHAKE_S", 0.5)
+    with secured(on) as raw:
+        head = ["GET /FHIR/R4/websocket HTTP/1.1", "host: x", "connection: Upgrade", "upgrade: websocket", *HEADS[name]]
+        raw.sendall("\r\n".join([*head, "", ""]).encode())
+        raw.settimeout(10)
+        came = b"".join(iter(lambda: raw.recv(65_536), b""))
+    assert came.partition(b"\r\n")[0] in (b"", b"HTTP/1.1 400 Bad Request", b"HTTP/1.1 426 Upgrade Required")
+    assert b"Traceback" not in came
 
 
 @pytest.mark.parametrize("name", ["SOCKETS_MAX", "NAMELESS_MAX"])

@@ -7,21 +7,24 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from websockets.exceptions import ConnectionClosed
 
 from salus.api.fhir import notifying, sockets
 from salus.contracts.provisions import Verb
 from salus.node import schema
+from salus.node.projections import resources
+from salus.node.services.grants import Issued
 from salus.node.services.subscription_events import WAITING_MAX
 from tests.api.fhir.receiver import Receiver
 from tests.api.fhir.served import served
 from tests.api.fhir.socket_world import (
+    app_of_a_person,
     bound_by_token,
     deaf,
     ended,
     is_bound,
     nothing,
     opened,
+    over_a_socket,
     row,
     search,
     token,
@@ -96,25 +99,18 @@ def test_no_more_is_told_than_was_asked_for(on: Scene) -> None:
     assert (came.numbers, len(came.bundle["entry"]), ann.encode() in came.body) == ([1], 1, False)
 
 
-def test_one_token_binds_all_of_a_clients_own(on: Scene) -> None:
+def test_they_are_told_where_they_were_bound_last(on: Scene) -> None:
     ann = on.patient()
-    names = {search(on, ann), search(on, ann)}
-    with opened(on) as socket:
-        socket.send(f"bind-with-token {token(on, '')}")
-        assert {socket.recv() for _ in names} == {f"bound {each}" for each in names}
-        on.note(ann, f"{ann}-a")
-        assert {socket.recv() for _ in names} == {f"ping {each}" for each in names}
-
-
-def test_several_messages_at_once_are_taken_in_turn(on: Scene) -> None:
-    ann = on.patient()
-    names = [search(on, ann) for _ in range(3)]
-    with opened(on, "clinical") as socket:
+    names = [search(on, ann) for _ in range(2)]
+    with opened(on, "clinical") as before, opened(on) as after:
         for each in names:
-            socket.send(f"bind {each}")
-        assert [socket.recv() for _ in names] == [f"bound {each}" for each in names]
+            before.send(f"bind {each}")  # at once: they are taken in turn
+        assert [before.recv() for _ in names] == [f"bound {each}" for each in names]
+        after.send(f"bind-with-token {token(on, '')}")  # of all that are the client's own
+        assert {after.recv() for _ in names} == {f"bound {each}" for each in names}
         on.note(ann, f"{ann}-a")
-        assert sorted(socket.recv() for _ in names) == sorted(f"ping {each}" for each in names)
+        assert {after.recv() for _ in names} == {f"ping {each}" for each in names}
+        assert nothing(before)
 
 
 def test_what_happens_while_nobody_has_it_bound_waits(on: Scene) -> None:
@@ -158,17 +154,6 @@ def test_what_was_not_read_comes_again_under_its_number(on: Scene) -> None:
     assert [number for each in came for number in each.numbers] == [1, 2]
 
 
-def test_it_is_told_where_it_was_bound_last(on: Scene) -> None:
-    ann = on.patient()
-    name = search(on, ann)
-    with opened(on, "clinical") as before, opened(on, "clinical") as after:
-        for socket in (before, after):
-            socket.send(f"bind {name}")
-            assert socket.recv() == f"bound {name}"
-        on.note(ann, f"{ann}-a")
-        assert (after.recv(), nothing(before)) == (f"ping {name}", True)
-
-
 def test_a_silent_one_says_that_it_lives(on: Scene) -> None:
     ann = on.patient()
     name = topic(on, ann, extension=[{"url": f"{BACKPORT}/backport-heartbeat-period", "valueUnsignedInt": 10}])
@@ -194,6 +179,27 @@ def test_after_a_withdrawal_nothing_more_arrives(on: Scene) -> None:
         assert nothing(socket, 2)
 
 
+@pytest.mark.promise("R4", "R5")
+def test_each_notification_leaves_a_receipt(on: Scene) -> None:
+    ann = on.patient()
+    numbered, pinged = topic(on, ann, "id-only"), search(on, ann)
+    with opened(on, "clinical") as socket:
+        for each in (numbered, pinged):
+            socket.send(f"bind {each}")
+            assert socket.recv() == f"bound {each}"
+        before = receipts(on, ann)
+        on.note(ann, f"{ann}-a")
+        assert {socket.recv()[:4], socket.recv()[:4]} == {"ping", '{"re'}
+    assert receipts(on, ann) - before == 2
+
+
+def receipts(on: Scene, of: str) -> int:
+    """How many there are of what was released of a patient."""
+    found, journal = resources.find(on.here.node, "Patient", of), on.here.node.custodian_journal
+    assert found is not None
+    return sum(len(journal.permit_lines(permit)) for permit in journal.permits_of(found.pseudonym))
+
+
 @pytest.mark.promise("R4")
 def test_what_is_withheld_leaves_no_gap_and_no_ping(on: Scene) -> None:
     ann = on.patient()
@@ -209,54 +215,41 @@ def test_what_is_withheld_leaves_no_gap_and_no_ping(on: Scene) -> None:
         assert (told(one).numbers, other.recv()) == ([1], f"ping {pinged}")
 
 
-@pytest.mark.promise("R3")
-@pytest.mark.parametrize(
-    ("way", "look_s"),
-    [("bind", 0.2), ("bind-with-token", 600.0)],
-    ids=["when it is looked at", "when something is to be told"],
-)
-def test_a_socket_ends_with_what_it_was_bound_under(
-    on: Scene, way: str, look_s: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sockets, "LOOK_S", look_s)
-    ann = on.patient()
-    name = topic(on, ann)
-    with opened(on, "clinical" if way == "bind" else "") as socket:
-        socket.send(f"{way} {name if way == 'bind' else token(on, f'/{name}')}")
-        socket.recv()
-        until(lambda: is_bound(on, name))
-        with on.here.node.vault.database.writing() as connection:
-            assert connection.execute(schema.grants.update().values(ended=1)).rowcount
-        on.tokens.clear()
-        if look_s < 1:
-            assert ended(socket) == (1008, "")
-        on.note(ann, f"{ann}-a")
-        if look_s > 1:
-            with pytest.raises((ConnectionClosed, TimeoutError)):
-                socket.recv(2)
-    with opened(on, "clinical") as socket:
-        socket.send(f"bind {name}")
-        assert ended(socket) == (1008, "")  # it rested on the same grant
+LOOKED_AT = {"when it is looked at": 0.2, "when something is to be told": 600.0}
 
 
 @pytest.mark.promise("R3")
-def test_what_may_not_be_said_over_a_socket_waits_for_one_that_may(on: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    ann = on.patient()
-    name = search(on, ann)
-    with opened(on, "clinical") as socket:
-        socket.send(f"bind {name}")
+@pytest.mark.parametrize("when", LOOKED_AT)
+def test_a_socket_ends_with_what_it_was_bound_under(on: Scene, when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "LOOK_S", LOOKED_AT[when])
+    let_in, ann = app_of_a_person(on), on.patient()
+    first, second = let_in(), let_in()  # of the same app and person
+    on.tokens |= {"first": first.access, "second": second.access}
+    name = on.ask("POST", "/Subscription", over_a_socket(on, ann), "first").json()["id"]
+    with opened(on) as socket:
+        socket.send(f"bind-with-token {token(on, f'/{name}', 'second')}")
         assert socket.recv() == f"bound {name}"
-        monkeypatch.setattr(sockets.Sockets, "_require_stands", refusing)
-        on.note(ann, f"{ann}-a")
-        assert nothing(socket)
-    monkeypatch.undo()
-    with opened(on, "clinical") as socket:
+        until(lambda: is_bound(on, name))
+        end_grant(on, second)
+        if LOOKED_AT[when] > 1:
+            on.note(ann, f"{ann}-a")
+        assert ended(socket) == (1008, "")
+    assert on.ask("GET", f"/Subscription/{name}", who="first").json()["status"] == "active"
+    on.note(ann, f"{ann}-a")
+    with opened(on, bearer=first.access) as socket:
         socket.send(f"bind {name}")
-        assert [socket.recv() for _ in range(2)] == [f"bound {name}", f"ping {name}"]
+        assert [socket.recv(), socket.recv()] == [f"bound {name}", f"ping {name}"]
+    end_grant(on, first)
+    third = let_in()  # what the subscription rests on has ended, what binds it has not
+    with opened(on, bearer=third.access) as socket:
+        socket.send(f"bind {name}")
+        assert ended(socket) == (1008, "")
 
 
-def refusing(*_: object) -> None:
-    raise sockets.SocketAway("access ended")
+def end_grant(on: Scene, issued: Issued) -> None:
+    with on.here.node.vault.database.writing() as connection:
+        this = schema.grants.c.grant == issued.live.grant
+        assert connection.execute(schema.grants.update().where(this).values(ended=1)).rowcount == 1
 
 
 def test_the_end_of_the_server_is_said(tmp_path: Path) -> None:

@@ -6,14 +6,17 @@
 //   {"tree": "<hex>", "request": {…}, "record": {…}}          the outcome and by which provision, as docs/spec has them
 //   {"permit": {…}, "network": […], …, "record": {…}}         whether a record goes, and by whose rule
 //   {"outcome": "<hex>"}                                      its name, and what it is in English and Welsh
+//   {"key", "row", "proof", "root"}, {"leaf", "index", "size", "path"}, {"leaves"}, {"signed_header"}, {"set"}, {"commit"}: parts
 //   {"link": "<text>"}                                        the file that it stands for, in hexadecimal
 import { createInterface } from "node:readline";
 
 const page = "../../../src/salus/portal/verifier/page";
-const { ascii } = await import(`${page}/bytes.js`);
+const { ascii, hex } = await import(`${page}/bytes.js`);
 const { checkHistory, checkOutcome, checkRow, checkState, HISTORY_PROOF, OUTCOME_PROOF, SIGNED_STATE, STATE_PROOF } =
   await import(`${page}/claims.js`);
 const { holds, holdsZip215 } = await import(`${page}/ed25519.js`);
+const { leafHash, rootByPath, rootOver } = await import(`${page}/hashing.js`);
+const { fits, isCommitted, readSignedHeader, setHash } = await import(`${page}/header.js`);
 const { decide } = await import(`${page}/judge.js`);
 const { readLink } = await import(`${page}/link.js`);
 const { decode } = await import(`${page}/msgpack.js`);
@@ -68,10 +71,35 @@ function outcomeWords(data) {
   return [event.name, ...said.flat()].join(" | ");
 }
 
+const setOf = (validators) =>
+  validators.map(({ public_key: key, power }) => ({ key: unhex(key), power: BigInt(power) }));
+
+// What single parts of the checks say: rows under a tree root, paths and roots of a log, headers, validator sets.
+const PARTS = [
+  ["key", async ({ key, row, proof, root }) => {
+    const [bitmap, siblings, other] = proof.map(unhex);
+    await checkRow({ treeRoot: unhex(root) }, { key: unhex(key), row: unhex(row), proof: { bitmap, siblings, other } });
+    return "accept";
+  }],
+  ["leaf", async ({ leaf, index, size, path }) => {
+    const root = await rootByPath(await leafHash(unhex(leaf)), index, size, path.map(unhex));
+    return root === null ? "nowhere" : hex(root);
+  }],
+  ["leaves", async ({ leaves }) => hex(await rootOver(leaves.map(unhex)))],
+  ["signed_header", (asked) => (readSignedHeader(unhex(asked.signed_header)) === null ? "refuse" : "accept")],
+  ["set", async ({ set }) => hex(await setHash(setOf(set)))],
+  ["commit", async ({ commit, chain, validators }) => {
+    const [signed, set] = [readSignedHeader(unhex(commit)), setOf(validators)];
+    return (await fits(signed, chain, set)) && (await isCommitted(signed, chain, set)) ? "accept" : "refuse";
+  }],
+];
+
 async function answer(asked) {
   if ("link" in asked) return Buffer.from(await readLink(asked.link)).toString("hex");
   if ("outcome" in asked) return outcomeWords(unhex(asked.outcome));
   if ("permit" in asked) return decision(asked);
+  const part = PARTS.find(([name]) => name in asked);
+  if (part !== undefined) return part[1](asked);
   if ("signature" in asked) {
     const rule = asked.rule === "plain" ? holds : holdsZip215;
     return (await rule(unhex(asked.public), unhex(asked.message), unhex(asked.signature))) ? "accept" : "refuse";

@@ -96,6 +96,7 @@ MESSAGES = [
     ("addKey", [PSEUDONYM, SECOND, 1, 0, COMMITMENT],
      patients.AddKey(PSEUDONYM, SECOND, KeyKind.DEVICE, 0, COMMITMENT), KEYS),
     ("removeKey", [PSEUDONYM, SECOND, COMMITMENT], patients.RemoveKey(PSEUDONYM, SECOND, COMMITMENT), KEYS[:1]),
+    ("cancelRecovery", [PSEUDONYM, COMMITMENT], patients.CancelRecovery(PSEUDONYM, COMMITMENT), KEYS[:1]),
     ("fileConsent", [PSEUDONYM, CHOICE, GATE, COMMITMENT],
      consent.FileConsent(PSEUDONYM, CHOICE, GATE, COMMITMENT, 0), KEYS[:1]),
     ("withdrawConsent", [PSEUDONYM, CHOICE, COMMITMENT],

@@ -50,6 +50,7 @@ from salus.node.services.signer_requests import (
     NewTicket,
     SigningRequest,
     StopActing,
+    StopRecovery,
     WithdrawChoice,
     to_text,
 )
@@ -94,6 +95,7 @@ ITEMS: dict[Kind, Item] = {
     Kind.ADD_KEY: LetAct(**AT, key=PublicKey(THEIRS.public), key_kind=KeyKind.DELEGATE, expires_at_s=0, name="Bob"),
     Kind.ACCEPT_KEY: AcceptKey(HOSPITAL, TO_ACCEPT),
     Kind.REMOVE_KEY: StopActing(**AT, key=PublicKey(THEIRS.public), name="Bob"),
+    Kind.CANCEL_RECOVERY: StopRecovery(**AT),
 }
 
 
@@ -365,6 +367,9 @@ REFUSED: dict[str, tuple[Kind, Alter]] = {
         Kind.ISSUE_TICKET, lambda answer: answer["items"][0].update(bearer=bearer_of()[0])),
     **{f"{kind}: another pseudonym": (kind, item(pseudonym=OTHER)) for kind in ITEMS
        if kind not in {Kind.CREATE, Kind.ENROL}},
+    "the end of a key instead of a recovery's": (
+        Kind.CANCEL_RECOVERY,
+        signed(patients.RemoveKey(PSEUDONYM, PublicKey(THEIRS.public), REMOVED.root()), residual=REMOVED)),
     "a withdrawal for another reason": (
         Kind.WITHDRAW_CONSENT,
         signed(consent.WithdrawConsent(PSEUDONYM, CHOICE, REMOVED.root(), 0), residual=REMOVED)),

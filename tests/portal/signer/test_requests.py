@@ -67,6 +67,7 @@ ITEMS: dict[str, dict[str, Any]] = {
     "add-key": AT | {"key": text(KEY), "key_kind": 2, "expires_at_s": BEGIN_S + 60, "name": "Bob"},
     "accept-key": {"custodian": "RX1", "body": body(ADDED)},
     "remove-key": AT | {"key": text(KEY), "name": "Bob's phone"},
+    "cancel-recovery": AT,
 }
 
 

@@ -17,7 +17,7 @@ from msgspec import Meta
 
 from salus.contracts import CONTRACTS
 from salus.contracts.consent import FileConsent, WithdrawConsent
-from salus.contracts.patients import AddKey, Enrol, Holder, RemoveKey, TakeOverKey
+from salus.contracts.patients import AddKey, CancelRecovery, Enrol, Holder, RemoveKey, TakeOverKey
 from salus.contracts.provisions import Provision, ProvisionInvalid, gate
 from salus.contracts.residuals import (
     CertifiedSession,
@@ -50,6 +50,7 @@ from salus.node.services.signer_requests import (
     NewTicket,
     SigningRequest,
     StopActing,
+    StopRecovery,
     WithdrawChoice,
 )
 
@@ -327,6 +328,13 @@ def _stopped(request: SigningRequest, item: StopActing, said: Mapping[str, str])
     return whole.of(RemoveKey(item.pseudonym, item.key, whole.root()), why="removed by the patient")
 
 
+def _cancelled(request: SigningRequest, item: StopRecovery, said: Mapping[str, str]) -> Signed:
+    pseudonym, *rest = _members(said, "pseudonym", "transaction", "residual")
+    whole = _whole(request, rest)
+    _need(pseudonym == item.pseudonym)
+    return whole.of(CancelRecovery(item.pseudonym, whole.root()), why="cancelled by the patient")
+
+
 _READERS: Final[Mapping[type[Item], Callable[..., Part]]] = {
     NewKey: _key_made,
     BeginEnrolment: _enrolled,
@@ -339,6 +347,7 @@ _READERS: Final[Mapping[type[Item], Callable[..., Part]]] = {
     LetAct: _let_act,
     AcceptKey: _accepted,
     StopActing: _stopped,
+    StopRecovery: _cancelled,
 }
 
 

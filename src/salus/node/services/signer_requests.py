@@ -39,6 +39,7 @@ class Kind(StrEnum):
     ADD_KEY = "add-key"
     ACCEPT_KEY = "accept-key"
     REMOVE_KEY = "remove-key"
+    CANCEL_RECOVERY = "cancel-recovery"
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,14 @@ class StopActing:
     name: str
 
 
+@dataclass(frozen=True)
+class StopRecovery:
+    """For CANCEL_RECOVERY."""
+
+    custodian: OrganisationId
+    pseudonym: Pseudonym
+
+
 Item = (
     NewKey
     | BeginEnrolment
@@ -185,6 +194,7 @@ Item = (
     | LetAct
     | AcceptKey
     | StopActing
+    | StopRecovery
 )
 ITEM_OF: Final[Mapping[Kind, type[Item]]] = {
     Kind.CREATE: NewKey,
@@ -199,6 +209,7 @@ ITEM_OF: Final[Mapping[Kind, type[Item]]] = {
     Kind.ADD_KEY: LetAct,
     Kind.ACCEPT_KEY: AcceptKey,
     Kind.REMOVE_KEY: StopActing,
+    Kind.CANCEL_RECOVERY: StopRecovery,
 }
 
 

@@ -181,6 +181,13 @@ const SIGN = {
     const transaction = await sign(transactions.removeKey(item.pseudonym, item.key, root), [key]);
     return [wallet, { pseudonym: item.pseudonym, transaction, residual }];
   },
+
+  async "cancel-recovery"(wallet, request, item) {
+    const { key, sign } = await opened(wallet, request, item);
+    const { bytes: residual, root } = await reason("cancelled by the patient");
+    const transaction = await sign(transactions.cancelRecovery(item.pseudonym, root), [key]);
+    return [wallet, { pseudonym: item.pseudonym, transaction, residual }];
+  },
 };
 
 async function newKey(wallet, { chain }, { custodian, pseudonym }) {

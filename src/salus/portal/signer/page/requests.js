@@ -91,6 +91,7 @@ const ITEMS = {
   "add-key": { ...relationship, key, key_kind: integer(1, 2), expires_at_s: time, name },
   "accept-key": { custodian: code, body: bytes(1, 1024) },
   "remove-key": { ...relationship, key, name },
+  "cancel-recovery": relationship,
 };
 export const KINDS = Object.keys(ITEMS);
 

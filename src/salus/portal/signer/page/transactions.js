@@ -20,6 +20,7 @@ export const takeOverKey = (pseudonym, key, commitment) => [203, pseudonym, key,
 export const addKey = (pseudonym, key, kind, expiresAtS, commitment) =>
   [ADD_KEY, pseudonym, key, kind, expiresAtS, commitment];
 export const removeKey = (pseudonym, key, commitment) => [205, pseudonym, key, commitment];
+export const cancelRecovery = (pseudonym, commitment) => [211, pseudonym, commitment];
 export const fileConsent = (pseudonym, choice, gate, commitment) => [401, pseudonym, choice, gate, commitment, 0];
 export const withdrawConsent = (pseudonym, choice, commitment) => [402, pseudonym, choice, commitment, 0];
 export const issueTicket = (pseudonym, ticket, condition, usesMax, expiresAtS, commitment) =>

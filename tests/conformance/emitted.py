@@ -200,6 +200,9 @@ def subscriptions(going: Walk) -> None:
         for path in (at, "/Subscription", f"{at}/$status", f"{at}/$events", "/Subscription/$status"):
             assert going.ask("GET", path) == 200, path
         assert going.ask("DELETE", at) == 204
+    bound = going.told("POST", "/Subscription", asked | {"criteria": search, "channel": {"type": "websocket"}})
+    assert going.ask("GET", f"/Subscription/{bound['id']}/$get-ws-binding-token") == 200
+    assert going.ask("DELETE", f"/Subscription/{bound['id']}") == 204
     how = Status(f"{BASE}{at}", f"{BASE}/SubscriptionTopic/changed", "active", count=1)
     body = json.dumps(observation(id="walked")).encode()
     for level, sent in (("full", body), ("id", b"")):

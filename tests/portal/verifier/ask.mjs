@@ -2,7 +2,7 @@
 //
 //   {"trust": "<trust file>", "now_s": 1750000000, "file": "<hex of a bundle>"}   accept, or refuse CHECKLIST STEP
 //       with "claim": true   the claim of a bundle alone; with "says": true   what running the rules again came to
-//   {"public": "<hex>", "message": "<hex>", "signature": "<hex>", "rule": "zip215" | "plain"}
+//   {"public": "<hex>", "message": "<hex>", "signature": "<hex>", "rule": "zip215" | "plain", "alone"}
 //   {"tree": "<hex>", "request": {…}, "record": {…}}          the outcome and by which provision, as docs/spec has them
 //   {"permit": {…}, "network": […], …, "record": {…}}         whether a record goes, and by whose rule
 //   {"outcome": "<hex>"}                                      its name, and what it is in English and Welsh
@@ -71,6 +71,17 @@ function outcomeWords(data) {
   return [event.name, ...said.flat()].join(" | ");
 }
 
+/** Do something as in a browser that does not know Ed25519. */
+async function withoutEd25519(work) {
+  const known = crypto.subtle.importKey;
+  crypto.subtle.importKey = () => Promise.reject(new DOMException("unknown", "NotSupportedError"));
+  try {
+    return await work();
+  } finally {
+    crypto.subtle.importKey = known;
+  }
+}
+
 const setOf = (validators) =>
   validators.map(({ public_key: key, power }) => ({ key: unhex(key), power: BigInt(power) }));
 
@@ -102,7 +113,8 @@ async function answer(asked) {
   if (part !== undefined) return part[1](asked);
   if ("signature" in asked) {
     const rule = asked.rule === "plain" ? holds : holdsZip215;
-    return (await rule(unhex(asked.public), unhex(asked.message), unhex(asked.signature))) ? "accept" : "refuse";
+    const parts = [asked.public, asked.message, asked.signature].map(unhex);
+    return (await (asked.alone ? withoutEd25519 : (work) => work())(() => rule(...parts))) ? "accept" : "refuse";
   }
   if ("tree" in asked) {
     const [tree, request, record] = [treeOf(asked.tree), requestOf(asked.request), recordOf(asked.record)];

@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from salus.contracts.access import End
 from salus.contracts.provisions import Purpose, RoleClass
-from salus.crypto.edge_cases import EDGE_CASES
-from salus.ledger.bundles import ConsistencyBundle, HistoryBundle, decode_bundle, encode_bundle
+from salus.crypto.edge_cases import EDGE_CASES, EdgeCase
+from salus.ledger.bundles import BundleUnknown, ConsistencyBundle, HistoryBundle, decode_bundle, encode_bundle
 from salus.ledger.receipts import Delivery
 from salus.ledger.verifier import VerificationFailed
 from salus.ledger.verifier.trust import decode_trust, encode_trust
@@ -22,7 +23,7 @@ from tests.ledger.test_verifier_trust import REFUSED as BAD_ROOTS
 from tests.portal.verifier.asking import Question, ask, disagreements
 from tests.sdk import receipt_vectors, test_history_check, test_receipt_check
 from tests.sdk.receipt_cases import usual
-from tests.sdk.receipt_network import HOSPITAL, Changes
+from tests.sdk.receipt_network import HOSPITAL, Changes, key
 from tests.sdk.receipt_world import Story, chart, trust
 from tests.sdk.test_receipt_false import FALSE, FAULTS
 from tests.sdk.test_receipt_kinds import NOT_CURRENT, own_doctor, signed_by
@@ -30,6 +31,7 @@ from tests.sdk.test_receipt_kinds import NOT_CURRENT, own_doctor, signed_by
 pytestmark = [pytest.mark.promise("R5", "L5"), pytest.mark.services]
 
 FOLDER = receipt_vectors.FOLDER
+replace = msgspec.structs.replace
 GOLDEN = json.loads((FOLDER / "verdicts.json").read_bytes())
 ALTERED_MIN = 30
 CHANGED = {"one-end.salus-receipt": 97, "four-validators.salus-receipt": 181, "history.salus-history": 499}
@@ -135,15 +137,38 @@ def test_trust_files_that_are_refused() -> None:
     assert disagreements(list(rows), got, ["refuse trust 0"] * len(rows)) == []
 
 
+@pytest.mark.parametrize("alone", [False, True], ids=["by the browser", "by arithmetic alone"])
 @pytest.mark.parametrize("rule", ["zip215", "plain"])
-def test_signatures_on_which_libraries_disagree(rule: str) -> None:
-    asked = [
-        {"public": each.public, "message": each.message, "signature": each.signature, "rule": rule}
-        for each in EDGE_CASES
+def test_signatures_on_which_libraries_disagree(rule: str, alone: bool) -> None:
+    """Alone: in a browser that does not know Ed25519."""
+    rows = [(each.name, *signed(each), each.zip215 if rule == "zip215" else each.pynacl) for each in EDGE_CASES]
+    public, message, signature = key("doctor").public.hex(), b"\x01tx".hex(), key("doctor").sign_tagged("t", b"x").hex()
+    rows += [
+        ("a good one", public, message, signature, True),
+        ("of other words", public, message + "00", signature, False),
+        ("of another key", key("nurse").public.hex(), message, signature, False),
+        ("a short key", public[:-2], message, signature, False),
+        ("a long signature", public, message, signature + "00", False),
     ]
-    want = ["accept" if (each.zip215 if rule == "zip215" else each.pynacl) else "refuse" for each in EDGE_CASES]
-    assert {"accept", "refuse"} == set(want)
-    assert disagreements([each.name for each in EDGE_CASES], ask(asked), want) == []
+    asked = [
+        {"public": public, "message": message, "signature": signature, "rule": rule, "alone": alone}
+        for _, public, message, signature, _ in rows
+    ]
+    want = ["accept" if holds else "refuse" for *_, holds in rows]
+    assert disagreements([each[0] for each in rows], ask(asked), want) == []
+
+
+def signed(case: EdgeCase) -> tuple[str, str, str]:
+    return case.public, case.message, case.signature
+
+
+def test_a_row_without_a_key_is_no_row() -> None:
+    bundle = usual()[2]
+    rows = (replace(bundle.opened.rows[0], key=b""), *bundle.opened.rows[1:])
+    data = encode_bundle(replace(bundle, opened=replace(bundle.opened, rows=rows)))
+    with pytest.raises(BundleUnknown):
+        decode_bundle(data)
+    assert ask([about(data, usual()[0])]) == ["refuse bundle 0"]
 
 
 # The rules, again

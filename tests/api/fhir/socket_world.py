@@ -57,11 +57,13 @@ class Client:
 
 
 @contextmanager
-def opened(on: Scene, who: str = "", bearer: str = "", origin: str = "", path: str = "/websocket") -> Iterator[Client]:
-    """Open a socket, signed in to by the request as one of the backends, or by nobody."""
+def opened(
+    on: Scene, who: str = "", *, bearer: str = "", origin: str = "", path: str = "/websocket", at: str = ""
+) -> Iterator[Client]:
+    """Open a socket, signed in to by the request as one of the backends, or by nobody; `at` is a worker's base."""
     bearer = bearer or (on.here.token(getattr(on.here, who)) if who else "")
     fields = {"authorization": f"Bearer {bearer}"} if bearer else {}
-    url = f"ws{on.here.base.removeprefix('http')}{path}"
+    url = f"ws{(at or on.here.base).removeprefix('http')}{path}"
 
     async def connecting() -> ClientConnection:
         given = {"additional_headers": fields, "origin": origin or None, "proxy": None}

@@ -2,15 +2,18 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from salus.api.exchange.serve import listen
 from salus.api.fhir import notifying, sockets
+from salus.api.fhir.serve import fhir_beside
 from salus.contracts.provisions import Verb
 from salus.node import schema
+from salus.node.config import FhirListen
 from salus.node.projections import resources
 from salus.node.services.grants import Issued
 from salus.node.services.subscription_events import WAITING_MAX
@@ -111,6 +114,27 @@ def test_they_are_told_where_they_were_bound_last(on: Scene) -> None:
         on.note(ann, f"{ann}-a")
         assert {after.recv() for _ in names} == {f"ping {each}" for each in names}
         assert nothing(before)
+
+
+def test_of_two_workers_the_one_that_has_the_socket_tells(on: Scene) -> None:
+    ann = on.patient()
+    name = topic(on, ann, "id-only")
+    with another_worker(on) as base:
+        for number, at in enumerate((base, "", base), 1):
+            with opened(on, at=at) as socket:
+                bound_by_token(on, socket, name)
+                on.note(ann, f"{ann}-{number}")
+                assert told(socket).numbers == [number]
+
+
+@contextmanager
+def another_worker(on: Scene) -> Iterator[str]:
+    """Serve the same node on another port, with what a worker has beside it; a load balancer knows both by one base."""
+    files = {"certificate": str(on.here.certificate), "key": str(on.here.certificate.with_suffix(".key"))}
+    with listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        with fhir_beside(FhirListen(on.here.base, port=port, **files), listener)(on.here.node, lambda: None):
+            yield f"https://127.0.0.1:{port}/FHIR/R4"
 
 
 def test_what_happens_while_nobody_has_it_bound_waits(on: Scene) -> None:

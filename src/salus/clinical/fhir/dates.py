@@ -48,6 +48,14 @@ def span(text: str) -> Span:
         raise bad_date("a day or time that does not exist") from None
 
 
+def last_s(text: str) -> int | None:
+    """The last second that a date covers, Unix; None for what is no date, so that a list of dates has an order."""
+    try:
+        return span(text).to_s
+    except FhirRejected:
+        return None
+
+
 def span_of(match: re.Match[str]) -> Span:
     """The span at the precision of the match; ValueError for a day or a time that does not exist."""
     year, month, day = int(match["year"]), int(match["month"] or 1), int(match["day"] or 1)

@@ -3,5 +3,10 @@
 from typing import Final
 
 from salus.portal.call import Page
+from salus.portal.pages.patient import letter, record, result
 
-PAGES: Final[tuple[Page, ...]] = ()
+PAGES: Final[tuple[Page, ...]] = (
+    *record.PAGES,
+    *result.PAGES,
+    *letter.PAGES,
+)

@@ -1,0 +1,91 @@
+"""By whom, where, whether it still holds, in words and in files: a table of resources, odd ones among them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from salus.clinical.fhir import circumstances
+from salus.clinical.fhir.circumstances import Attachment
+
+LABORATORY = {"reference": "Organization/1", "display": "The laboratory"}
+DOCTOR = {"reference": "Practitioner/1", "display": "Dr Marsh"}
+
+
+@pytest.mark.parametrize(
+    ("content", "person", "place"),
+    [
+        ({"performer": [LABORATORY, DOCTOR]}, "Dr Marsh", "The laboratory"),
+        ({"author": [{"display": "Dr Price"}], "custodian": LABORATORY}, "Dr Price", "The laboratory"),
+        ({"performer": [{"actor": DOCTOR}]}, "Dr Marsh", ""),
+        ({"performer": [{"reference": "Practitioner/1"}]}, "", ""),
+        ({"performer": "me", "custodian": [[]]}, "", ""),
+    ],
+)
+def test_who_and_where(content: dict[str, Any], person: str, place: str) -> None:
+    assert (circumstances.person_of(content), circumstances.place_of(content)) == (person, place)
+
+
+@pytest.mark.parametrize(
+    ("content", "is_over"),
+    [
+        ({"resourceType": "Condition", "clinicalStatus": {"coding": [{"code": "resolved"}]}}, True),
+        ({"resourceType": "Condition", "clinicalStatus": {"coding": [{"code": "active"}]}}, False),
+        ({"resourceType": "MedicationRequest", "status": "stopped"}, True),
+        ({"resourceType": "Immunization", "status": "completed"}, False),
+        ({"resourceType": "Condition", "clinicalStatus": 3}, False),
+    ],
+)
+def test_whether_it_is_over(content: dict[str, Any], is_over: bool) -> None:
+    assert circumstances.is_over(content) is is_over
+
+
+@pytest.mark.parametrize(
+    ("content", "is_wrong"),
+    [
+        ({"status": "entered-in-error"}, True),
+        ({"verificationStatus": {"coding": [{"code": "entered-in-error"}]}}, True),
+        ({"status": "final"}, False),
+    ],
+)
+def test_whether_it_was_an_error(content: dict[str, Any], is_wrong: bool) -> None:
+    assert circumstances.is_wrong(content) is is_wrong
+
+
+def test_what_it_says_in_words() -> None:
+    content = {
+        "dosageInstruction": [{"text": "one a day"}, {"text": 5}],
+        "reaction": [{"manifestation": [{"text": "a rash"}, {}]}],
+        "conclusion": "normal",
+    }
+    assert circumstances.notes_of(content) == ["one a day", "normal", "a rash"]
+
+
+@pytest.mark.parametrize(("name", "term"), [("Flu", "Influenza"), ("influenza", ""), ("", "Influenza")])
+def test_the_clinical_term_stands_beside_another_name(name: str, term: str) -> None:
+    content = {"vaccineCode": {"coding": [{"display": "Influenza"}]}}
+    assert circumstances.term_of(content, name, of="vaccineCode") == term
+
+
+def test_files_are_named_and_not_trusted() -> None:
+    files = [
+        {"contentType": "text/html", "title": "<b>", "data": "PGI+"},
+        {"url": "Binary/1"},
+        {"data": "abcde"},
+        {"data": "é"},
+    ]
+    content: dict[str, Any] = {"content": [{"attachment": each} for each in files], "presentedForm": "none"}
+    assert circumstances.attachments_of(content) == [
+        Attachment("text/html", "<b>", "", b"<b>"),
+        Attachment("", reference="Binary/1"),
+        Attachment(""),
+        Attachment(""),
+    ]
+
+
+def test_a_binary_is_its_bytes() -> None:
+    content = {"resourceType": "Binary", "contentType": "text/plain", "data": "aGk="}
+    assert circumstances.binary_of(content) == Attachment("text/plain", content=b"hi")
+    assert circumstances.binary_of({"resourceType": "Observation"}) is None
+    assert b"hi" not in repr(circumstances.binary_of(content)).encode()

@@ -1,0 +1,28 @@
+"""A patient reads their record in a browser."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.journeys.journey_world import Walker
+
+pytestmark = pytest.mark.services
+
+
+@pytest.mark.covers("GET /record", "GET /record/{kind}", "GET /record/results/{code}")
+def test_a_patient_looks_at_a_result(walker: Walker) -> None:
+    walker.sign_in("eleanor", "/record", "Your record")
+    walker.follow("Test results", "Test results")
+    walker.page.get_by_role("link", name="Sodium (a salt in your blood)").first.click()
+    walker.look("Sodium (a salt in your blood)")
+    walker.follow("Back", "Test results")
+
+
+@pytest.mark.covers("GET /record/letters/{number}", "GET /record/letters/{number}/file/{part}")
+def test_a_patient_opens_a_letter(walker: Walker) -> None:
+    walker.sign_in("eleanor", "/record/letters", "Letters and documents")
+    walker.page.get_by_role("link", name="Discharge summary: Acute medicine, 17/02/2026").click()
+    walker.look("Discharge summary: Acute medicine, 17/02/2026")
+    href = walker.page.get_by_role("link", name="Open the letter (PDF, 1 kB)").get_attribute("href")
+    kind = walker.page.evaluate("async href => (await fetch(href)).headers.get('content-type')", href)
+    assert kind == "application/pdf"

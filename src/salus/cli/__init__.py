@@ -37,6 +37,7 @@ MODULES = {
     "fhir": "fhir",
     "leaks": "leaks",
     "network": "network",
+    "signer": "signer",
 }
 """Where each verb is, in the order in which help lists them."""
 INTERRUPTED = 130

@@ -17,6 +17,7 @@ from salus.node import exchange, metrics
 from salus.node.errors import Refusal
 from salus.node.metrics import LedgerFigures, NodeFigures, served
 from salus.node.projections import permits
+from salus.node.services import overview
 from salus.node.services.erase import erase
 from salus.testing.needles import Needle, Needles, date_forms, number_forms
 from salus.testing.population.numbers import kept_nhs_number
@@ -130,7 +131,7 @@ def test_nothing_in_them_is_of_a_person(day: Day, port: int) -> None:
 def test_a_validator_whose_clock_is_off_is_named(day: Day, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     key = day.world.genesis.validators[0].key
     skewed = [Attendance(key, signed=6, of=8, ahead_ms=3_600_000)]
-    monkeypatch.setattr(metrics, "attendance", lambda *_, **__: skewed)
+    monkeypatch.setattr(overview, "attendance", lambda *_, **__: skewed)
     text = read(port)
     assert value(text, "salus_validator_clock_ahead_seconds", validator=HOSPITAL) == 3600
     assert value(text, "salus_validator_signed_ratio", validator=HOSPITAL) == 0.75
@@ -152,7 +153,7 @@ def test_what_is_away_is_said_to_be(
         raise VaultUnavailable("away")
 
     monkeypatch.setattr(engine, "status", ledger_away)
-    monkeypatch.setattr(metrics, "_rows", database_away)
+    monkeypatch.setattr(metrics, "waiting", database_away)
     text = read(port)
     assert value(text, "salus_ledger_up") == value(text, "salus_node_up") == 0
     assert "salus_ledger_height" not in text

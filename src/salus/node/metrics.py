@@ -11,19 +11,14 @@ from typing import Final
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import func, select
 
-from salus.contracts.membership import owner_of
-from salus.engines.attendance import attendance
 from salus.engines.base import Engine, Unavailable
-from salus.node import schema
 from salus.node.assemble import Node
+from salus.node.services.overview import see_validators, waiting
 from salus.vault import errors as vault_errors
 
 LOOPBACK: Final = "127.0.0.1"
 MS: Final = 1000
-ORPHAN_AGE_S: Final = 60
-"""What was staged so long ago should be registered by now."""
 
 
 class LedgerFigures(Collector):
@@ -42,8 +37,7 @@ class LedgerFigures(Collector):
         try:
             status = self._engine.status()
             with self._engine.snapshot() as snapshot:
-                attended = attendance(snapshot, height=status.height)
-                owners = [owner_of(snapshot, each.public_key) for each in attended]
+                validators = see_validators(snapshot, status.height)
         except Unavailable:
             yield _gauge("salus_ledger_up", "1 when the ledger answers", 0)
             return
@@ -56,10 +50,9 @@ class LedgerFigures(Collector):
         )
         signed = GaugeMetricFamily("salus_validator_signed_ratio", "Share of the newest blocks", labels=["validator"])
         ahead = GaugeMetricFamily("salus_validator_clock_ahead_seconds", "Skew of its votes", labels=["validator"])
-        for each, owner in zip(attended, owners, strict=True):
-            name = [str(owner.organisation) if owner else each.public_key.hex()[:16]]
-            signed.add_metric(name, each.signed / each.of)
-            ahead.add_metric(name, each.ahead_ms / MS)
+        for each in validators:
+            signed.add_metric([each.name], each.signed / each.of)
+            ahead.add_metric([each.name], each.ahead_ms / MS)
         yield from (signed, ahead)
         process = GaugeMetricFamily("salus_ledger_process", "What waits, and what was refused since", labels=["what"])
         for what, value in sorted(self._figures().items()):
@@ -81,15 +74,15 @@ class NodeFigures(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the figures; a database that is away is only said to be that."""
         try:
-            open_now = _rows(self._node)
-            orphans = len(self._node.vault.orphans(self._node.clock() - ORPHAN_AGE_S))
+            todo = waiting(self._node)
         except vault_errors.Unavailable:
             yield _gauge("salus_node_up", "1 when the database answers", 0)
             return
         yield _gauge("salus_node_up", "1 when the database answers", 1)
-        yield _gauge("salus_node_orphans", "Staged, and not registered for a minute; at most 1000", orphans)
-        for name, (words, value) in open_now.items():
-            yield _gauge(f"salus_node_{name}", words, value)
+        yield _gauge("salus_node_orphans", "Staged, and not registered for a minute; at most 1000", todo.orphans)
+        yield _gauge("salus_node_batches_waiting", "Registrations not yet known to be on the ledger", todo.batches)
+        yield _gauge("salus_node_anchors_open", "Ends of permits that are not closed on the ledger", todo.anchors)
+        yield _gauge("salus_node_erasures_owed", "Holders that have not stated an erasure", todo.erasures)
         yield from _answers(self._counts())
 
 
@@ -113,21 +106,6 @@ def served(port: int, *collectors: Collector) -> Iterator[int]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def _rows(node: Node) -> dict[str, tuple[str, int]]:
-    batches, permits, erasures = schema.batches.c, schema.permits.c, schema.erasures.c
-    is_owed = (erasures.statement == b"") & (erasures.holder != node.organisation)
-    asked = {
-        "batches_waiting": ("Registrations not yet known to be on the ledger", batches.committed == 0),
-        "anchors_open": ("Ends of permits that are not closed on the ledger", permits.closed != schema.CLOSED),
-        "erasures_owed": ("Holders that have not stated an erasure", is_owed),
-    }
-    with node.vault.database.reading() as connection:
-        return {
-            name: (words, connection.scalar(select(func.count()).where(condition)) or 0)
-            for name, (words, condition) in asked.items()
-        }
 
 
 def _answers(counts: Mapping[str, int]) -> Iterator[Metric]:

@@ -11,7 +11,7 @@ from salus.cli.network.places import connected_peers, require_genesis
 from salus.cli.network.votes import member_facts, member_lines, proposal_facts
 from salus.cli.options import FOLDER, as_json_option
 from salus.cli.output import Facts, show
-from salus.cli.status import SKEW_S_MAX, ledger_facts, ledger_lines, validator_facts, validator_line
+from salus.cli.status import ledger_facts, ledger_lines, validator_facts, validator_line
 
 if TYPE_CHECKING:
     from salus.engines.base import Snapshot
@@ -33,22 +33,22 @@ def status(folder: Path, as_json: bool) -> int:
       salus network status ./rz1
     """
     from salus.node import config
-    from salus.node.assemble import HEADER_AGE_MS_MAX
     from salus.node.network.folder import open_folder
     from salus.node.opening import ledger_client
+    from salus.node.services.overview import see_ledger
 
     require_genesis(folder)
     member = open_folder(folder)
     with ledger_client(config.read_node(member.node), member.genesis().chain) as client:
-        stands = client.status()
-        is_fresh = stands.header_age_ms <= HEADER_AGE_MS_MAX
-        lines = ledger_lines(stands, is_fresh=is_fresh, starts="salus network start")
+        ledger = see_ledger(client, now_ms=time.time_ns() // 1_000_000)
+        stands = ledger.status
+        lines = ledger_lines(ledger, starts="salus network start")
         lines[1] += f", {stands.header_age_ms / 1000:.1f} s old; app hash {stands.app_hash.hex()}"
-        facts: Facts = ledger_facts(stands, is_fresh=is_fresh) | {"app_hash": stands.app_hash}
+        facts: Facts = ledger_facts(ledger) | {"app_hash": stands.app_hash}
         facts |= _of_members(client, member, stands.height, lines)
     facts["peers"] = _peers(member, lines)
     show(facts, lines, as_json=as_json)
-    return 0 if is_fresh else TRY_LATER
+    return 0 if ledger.is_fresh else TRY_LATER
 
 
 def _of_members(client: "LedgerClient", member: "MemberFolder", height: int, lines: list[str]) -> Facts:
@@ -78,18 +78,11 @@ def _of_members(client: "LedgerClient", member: "MemberFolder", height: int, lin
 
 
 def _validators(snapshot: "Snapshot", height: int, lines: list[str]) -> list[Facts]:
-    from salus.engines.attendance import attendance
-    from salus.engines.headers import newest_header
+    from salus.node.services.overview import see_validators
 
-    sealed = newest_header(snapshot, height)
-    powers = {each.public_key: each.power for each in sealed.validators} if sealed else {}
-    found = []
-    for each in attendance(snapshot, height=height):
-        facts = validator_facts(each, snapshot)
-        ahead_s = each.ahead_ms // 1000
-        lines.append(validator_line(facts, ahead_s))
-        found.append(facts | {"power": powers.get(each.public_key, 0), "clock_is_off": abs(ahead_s) > SKEW_S_MAX})
-    return found
+    seen = see_validators(snapshot, height)
+    lines += [validator_line(each) for each in seen]
+    return [validator_facts(each) | {"power": each.power, "clock_is_off": each.is_off} for each in seen]
 
 
 def _peers(member: "MemberFolder", lines: list[str]) -> list[Facts]:

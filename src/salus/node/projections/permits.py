@@ -24,6 +24,7 @@ from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
 from salus.node.notices import note_challenge
+from salus.node.projections import cursors
 
 CURSOR = "permits"
 LEAVES_MAX = 20_000
@@ -52,12 +53,12 @@ def follow(node: Node) -> int:
         with node.engine.snapshot() as reader:
             meta = read_meta(reader)
             assert meta is not None, "a node reads a ledger that has begun"
-            start = _position(node)
+            start = cursors.position(node, CURSOR)
             end = min(meta.log_size, start + LEAVES_MAX)
             found = list(_found(node.organisation, reader, range(start, end)))
         with node.vault.database.writing() as connection:
             count += sum(_take_in(connection, node.organisation, each) for each in found)
-            _move(connection, end)
+            cursors.move(connection, CURSOR, end)
         if end == meta.log_size:
             return count
 
@@ -138,16 +139,3 @@ def _insert(connection: Connection, row: dict[str, Any]) -> int:
         return 0
     connection.execute(_INSERT, row)
     return 1
-
-
-def _position(node: Node) -> int:
-    with node.vault.database.reading() as connection:
-        found = connection.scalar(select(schema.cursors.c.position).where(schema.cursors.c.name == CURSOR))
-    return found or 0
-
-
-def _move(connection: Connection, position: int) -> None:
-    columns = schema.cursors.c
-    moved = connection.execute(update(schema.cursors).where(columns.name == CURSOR).values(position=position))
-    if moved.rowcount == 0:
-        connection.execute(insert(schema.cursors).values(name=CURSOR, position=position))

@@ -17,6 +17,7 @@ from salus.ledger.identifiers import Pseudonym
 from salus.node import opening, schema
 from salus.node.assemble import Node
 from salus.node.config import NodeSettings
+from salus.node.projections import cursors
 from salus.node.services import enrol, erase, take_over
 from salus.node.services.reindex import reindex
 from salus.vault import backups, durable
@@ -45,6 +46,8 @@ KEPT: Final = (
 )
 """The identity map is not among them: it is rebuilt from what is sealed (DESIGN §3)."""
 PAGE_ROWS: Final = 500
+DATA: Final = "backup data"
+KEYS: Final = "backup keys"
 
 
 @dataclass(frozen=True)
@@ -96,12 +99,19 @@ def back_up_data(node: Node, folder: Path, place: Path) -> Exported:
     with node.vault.database.snapshot() as connection:
         write_frames(part / TABLES, MAGIC, _pages(connection))
     durable.move(part, place)
+    _note(node, DATA)
     return exported
 
 
 def back_up_keys(node: Node, file: Path) -> None:
     """Write the key table, wrapped and without any root, in the place of an older one."""
     export_keys(node.vault.database, file)
+    _note(node, KEYS)
+
+
+def backed_up_s(node: Node, what: str) -> int:
+    """Return when DATA or KEYS of a node were backed up last, Unix seconds; 0 for never. A restore forgets it."""
+    return cursors.position(node, what)
 
 
 def restore_node(folder: Path, settings: NodeSettings, *, data: Path, keys: Path) -> RestoredNode:
@@ -195,6 +205,11 @@ def _with_records(
 def _drop_empty_batches(connection: Connection, batches: Table) -> None:
     held = select(schema.entries.c.batch_root).distinct()
     connection.execute(batches.delete().where(batches.c.batch_root.not_in(held)))
+
+
+def _note(node: Node, what: str) -> None:
+    with node.vault.database.writing() as connection:
+        cursors.move(connection, what, node.clock())
 
 
 def _copy_journals(source: Path, target: Path) -> None:

@@ -120,7 +120,7 @@ function explainReceipt(words, receipt) {
 }
 
 function rowsOf(words, receipt) {
-  const { say, date, join } = words;
+  const { say, date } = words;
   const { event, conduct } = receipt;
   const values = {
     from: event === null ? "" : date(event.leaf.timeS),

@@ -77,7 +77,12 @@ async function takeFiles(files) {
   for (const file of files) await take(new Uint8Array(await file.arrayBuffer()));
 }
 
-const takeLink = (text) => settle(async () => take(await readLink(text)));
+function takeLink(text) {
+  return settle(async () => {
+    known.file = null;
+    await take(await readLink(text));
+  });
+}
 
 /** Take a file, whichever kind it is: a trust file begins with a brace, no other file does. */
 async function take(file) {
@@ -97,9 +102,10 @@ async function take(file) {
   });
 }
 
-/** Do something that may be refused, and show what came of it. */
+/** Do something that may be refused, and show what came of it; what came of anything before is gone first. */
 async function settle(work) {
   [known.verified, known.refusal] = [null, null];
+  byId("result").replaceChildren();
   try {
     await work();
   } catch (error) {

@@ -15,7 +15,7 @@ from sqlalchemy import Row, select
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import Frame, Opcode
+from websockets.frames import Opcode
 from websockets.uri import parse_uri
 
 from salus.api.smart.app import Smart
@@ -165,23 +165,29 @@ def secured(on: Scene) -> Iterator[ssl.SSLSocket]:
 
 
 @contextmanager
-def deaf(on: Scene, binding: str) -> Iterator[None]:
-    """A client that binds, takes the handshake, and reads nothing more."""
+def deaf(on: Scene, binding: str) -> Iterator[Callable[[], None]]:
+    """A client that binds, and reads no more than it is told to: yields what answers one ping."""
     with secured(on) as raw:
         protocol = ClientProtocol(parse_uri(f"ws{on.here.base.removeprefix('http')}/websocket"))
-        protocol.send_request(protocol.connect())
-        heard: list[object] = []
-        is_bound = False
-        while not any(isinstance(each, Frame) and each.opcode is Opcode.TEXT for each in heard):
+
+        def hear(opcode: Opcode | None) -> None:
+            """Read until that comes, or the answer to the handshake; answer pings that came."""
+            while True:
+                for data in protocol.data_to_send():
+                    raw.sendall(data)
+                came = raw.recv(65_536)
+                assert came, "the server has cut it off"
+                protocol.receive_data(came)
+                if any(getattr(each, "opcode", None) is opcode for each in protocol.events_received()):
+                    break
             for data in protocol.data_to_send():
                 raw.sendall(data)
-            if heard and not is_bound:
-                is_bound = True
-                protocol.send_text(f"bind-with-token {binding}".encode())
-                continue
-            protocol.receive_data(raw.recv(65_536))
-            heard += protocol.events_received()
-        yield
+
+        protocol.send_request(protocol.connect())
+        hear(None)
+        protocol.send_text(f"bind-with-token {binding}".encode())
+        hear(Opcode.TEXT)
+        yield lambda: hear(Opcode.PING)
 
 
 def until(holds: Callable[[], bool]) -> None:

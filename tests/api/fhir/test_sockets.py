@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select
@@ -15,11 +17,14 @@ from salus.contracts.provisions import Verb
 from salus.node import schema
 from salus.node.config import FhirListen
 from salus.node.projections import resources
+from salus.node.sealed_rows import SealedRows
 from salus.node.services.grants import Issued
+from salus.node.services.subscription_bindings import Bindings
 from salus.node.services.subscription_events import WAITING_MAX
 from tests.api.fhir.receiver import Receiver
 from tests.api.fhir.served import served
 from tests.api.fhir.socket_world import (
+    WAIT_S,
     app_of_a_person,
     bound_by_token,
     deaf,
@@ -127,6 +132,20 @@ def test_of_two_workers_the_one_that_has_the_socket_tells(on: Scene) -> None:
                 assert told(socket).numbers == [number]
 
 
+def test_a_worker_that_comes_too_late_leaves_anothers_binding_alone(on: Scene) -> None:
+    ann, node = on.patient(), on.here.node
+    name = search(on, ann)
+    late = sockets.Sockets(SimpleNamespace(bindings=Bindings(node, SealedRows(node.vault, node.chain))), None, None)
+    with opened(on, "clinical") as socket:
+        socket.send(f"bind {name}")
+        assert socket.recv() == f"bound {name}"
+        until(lambda: is_bound(on, name))
+        with pytest.raises(sockets.SocketAway), late.connected(bytes.fromhex(name), timeout_s=1):
+            pass
+        on.note(ann, f"{ann}-a")
+        assert socket.recv() == f"ping {name}"
+
+
 @contextmanager
 def another_worker(on: Scene) -> Iterator[str]:
     """Serve the same node on another port, with what a worker has beside it; a load balancer knows both by one base."""
@@ -163,12 +182,15 @@ def test_more_than_may_wait_switches_it_off(on: Scene, monkeypatch: pytest.Monke
 
 def test_what_was_not_read_comes_again_under_its_number(on: Scene) -> None:
     ann = on.patient()
-    patience = {"url": f"{BACKPORT}/backport-timeout", "valueUnsignedInt": 1}
+    patience = {"url": f"{BACKPORT}/backport-timeout", "valueUnsignedInt": 2}
     name = topic(on, ann, extension=[patience])
-    with deaf(on, token(on, f"/{name}")):
+    with deaf(on, token(on, f"/{name}")) as answer, ThreadPoolExecutor(1) as pool:
+        answered = pool.submit(answer)  # it is there; what is then told it does not read
         on.note(ann, f"{ann}-a")
+        answered.result(WAIT_S)
         until(lambda: not is_bound(on, name))
-    assert row(on, name).tries == 0
+    kept = row(on, name)
+    assert (kept.told, kept.tries) == (1, 0)
     on.note(ann, f"{ann}-b")
     with opened(on) as socket:
         bound_by_token(on, socket, name)

@@ -144,7 +144,8 @@ class Notifier:
         except HookUnfit:
             self._settle(subscription, State.OFF, error="endpoint")
         except SocketAway:
-            self._settle(subscription, State.ACTIVE)  # it is due when it is bound again
+            asked = asked_of(self._server.settings.base, subscription)
+            self._settle(subscription, State.ACTIVE, asked)  # what waits is due when it is bound again
         except HookAway as error:
             self._failed(subscription, str(error))
 

@@ -169,13 +169,13 @@ class Sockets:
             timeout_s: for each message, until it was read.
 
         Raises:
-            SocketAway: then, and when a message was not read; the subscription is unbound.
+            SocketAway: else, and when a message was not read; the subscription is unbound from that socket.
         """
         name = self._server.bindings.socket_of(subscription)
+        socket = self._open.get(name)
+        if socket is None:  # it was bound to another worker's meanwhile, or its client has gone
+            raise SocketAway("socket")
         try:
-            socket = self._open.get(name)
-            if socket is None:
-                raise SocketAway("socket")
             self._require_stands(socket, subscription)
             self._run(socket, socket.line.confirmed(), timeout_s)
             yield lambda text: self._run(socket, socket.tell(text), timeout_s)

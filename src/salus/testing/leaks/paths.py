@@ -22,6 +22,8 @@ FILE: Final = (
     '{"resourceType":"Binary","contentType":"text/plain","data":"eA==",'
     '"securityContext":{"reference":"Condition/{secret}"}}'
 )
+POINTERS: Final = "DocumentReference?_tag=urn:salus:made|pointer&patient={patient}"
+DEPOSITS: Final = "Provenance?_tag=urn:salus:made|deposit"
 BATCH: Final = '{"resourceType":"Bundle","type":"{kind}","entry":[{entry}]}'
 
 
@@ -186,6 +188,20 @@ PATHS: Final = (
     _get("sharing choices in the chart", "Patient/{patient}/Consent"),
     _get("audit trail", "AuditEvent?patient={patient}", "by what was released, or kept back"),
     _get("audit trail of it", "AuditEvent?patient={patient}&entity=Condition/{secret}"),
+    # What the server tells of records beside them
+    _get("pointers", f"{POINTERS}&type=http://hl7.org/fhir/resource-types|Condition", "that it points to the secret"),
+    _get("pointers counted", f"{POINTERS}&_summary=count", "by the total"),
+    _get("pointers by label", f"{POINTERS}&security-label=PSY"),
+    _get("pointers in the chart", "Patient/{patient}/DocumentReference?_tag=urn:salus:made|pointer&_summary=count"),
+    _get("provenance of it", f"{DEPOSITS}&target=Condition/{{secret}}", "that the secret was stored"),
+    _get("provenance counted", f"{DEPOSITS}&patient={{patient}}&_summary=count", "by the total"),
+    _get("provenance along", "Condition?patient={patient}&_revinclude=Provenance:target", "that the secret was stored"),
+    _get("provenance in the chart", "Patient/{patient}/$everything?_type=Provenance&_count=0", "by the total"),
+    _export(
+        "export of provenance",
+        "Patient/$export?patient=Patient/{patient}&_type=Provenance"
+        "&_typeFilter=Provenance?target=Condition/{condition},Condition/{secret}",
+    ),
     _get("last n", "Observation/$lastn?patient={patient}&category=x"),
     _get("graph", "Patient/{patient}/$graphql?query={Condition{id}}"),
     _get("documents", "Patient/{patient}/$summary"),

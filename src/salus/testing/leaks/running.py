@@ -18,9 +18,10 @@ VOLATILE: Final = (
     re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"),
     re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
     re.compile(r"(_page|_getpages|page|token|ct|_getpagesoffset)=[^\"&\s]+"),
+    re.compile(r"(?<![A-Za-z0-9.-])[A-Za-z0-9.-]{64}(?![A-Za-z0-9.-])"),
     re.compile(r"\"versionId\":\s*\"\d+\""),
 )
-"""What changes from one answer to the next, whatever is asked."""
+"""What changes from one answer to the next, or from one patient to the other, whatever is asked; ids that are made."""
 NEXT: Final = re.compile(r'"relation":\s*"next",\s*"url":\s*"([^"]+)"|"url":\s*"([^"]+)",\s*"relation":\s*"next"')
 
 

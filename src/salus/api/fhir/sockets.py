@@ -195,17 +195,16 @@ class Sockets:
 
     def _run(self, socket: Socket, doing: Coroutine[None, None, None], timeout_s: float) -> None:
         """Do something on a socket's loop. Raises SocketAway."""
-        waiting = asyncio.wait_for(doing, timeout_s)
+        bounded = _bounded(socket, doing, timeout_s)
         try:
-            done = asyncio.run_coroutine_threadsafe(waiting, socket.loop)
+            done = asyncio.run_coroutine_threadsafe(bounded, socket.loop)
         except RuntimeError as error:  # the server has ended
-            waiting.close()
+            bounded.close()
             doing.close()
             raise SocketAway("socket") from error
         try:
             done.result(timeout_s + SLACK_S)
         except (TimeoutError, concurrent.futures.CancelledError, ConnectionError, WebSocketDisconnect) as error:
-            socket.loop.call_soon_threadsafe(socket.line.abort)
             raise SocketAway("socket") from error
 
     # On the event loop
@@ -372,6 +371,15 @@ class Sockets:
             await self._asked(partial(self._server.bindings.let_go, socket.name, *socket.bound))
         except _Ended:
             log.warning("subscriptions.postponed", error="let_go")
+
+
+async def _bounded(socket: Socket, doing: Coroutine[None, None, None], timeout_s: float) -> None:
+    """Do something within its time; a socket that cannot is cut off."""
+    try:
+        await asyncio.wait_for(doing, timeout_s)
+    except (TimeoutError, ConnectionError, WebSocketDisconnect):
+        socket.line.abort()
+        raise
 
 
 def _unfit() -> Refused:

@@ -84,15 +84,12 @@ class Tab:
 
 @contextmanager
 def tab(
-    browser: Browser,
-    portal: Portal,
-    *,
-    has_prf: bool = True,
-    is_verified: bool = True,
-    viewport: dict[str, int] = DESKTOP,
+    browser: Browser, portal: Portal, *, has_prf: bool = True, is_verified: bool = True, script: str = ""
 ) -> Iterator[Tab]:
-    """A browser with a passkey that verifies its user."""
+    """A browser with a passkey that verifies its user; `script` runs before the page's own, to be another browser."""
     with browser.new_context(viewport=DESKTOP) as context:
+        if script:
+            context.add_init_script(script)
         yield _tab(context, portal, has_prf=has_prf, is_verified=is_verified)
 
 

@@ -19,8 +19,8 @@ from salus.ledger.encoding import decoder
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Pseudonym, PublicKey
 from salus.sdk.choice_presets import share
-from tests.contracts.network import CHAIN
-from tests.portal.signer.signer_tab import HOSPITAL, PRACTICE, Mary, tab
+from tests.contracts.network import CHAIN, key
+from tests.portal.signer.signer_tab import HOSPITAL, PRACTICE, Mary, co_signed, tab
 from tests.portal.signer.signer_vectors import vectors
 from tests.portal.signer.signer_world import MESSAGES, Portal, data, text
 
@@ -182,6 +182,40 @@ def test_a_browser_without_prf_is_told_of_assisted_mode(browser: Browser, portal
         opened.page.get_by_role("button", name="Go back").click()
         expect(opened.page).to_have_title("Done")
         assert portal.answer_to(address) == {"format": 1, "refused": "unable"}
+
+
+OTHER_BROWSERS = {
+    "without passkeys": "delete window.PublicKeyCredential;",
+    "without Ed25519": """
+        const known = crypto.subtle.importKey.bind(crypto.subtle);
+        SubtleCrypto.prototype.importKey = (format, key, algorithm, ...rest) =>
+          algorithm === "Ed25519"
+            ? Promise.reject(new DOMException("no such algorithm", "NotSupportedError"))
+            : known(format, key, algorithm, ...rest);
+    """,
+}
+
+
+@pytest.mark.parametrize("without", OTHER_BROWSERS)
+def test_a_browser_that_cannot_sign_says_so_before_it_asks(browser: Browser, portal: Portal, without: str) -> None:
+    with tab(browser, portal, script=OTHER_BROWSERS[without]) as opened:
+        address = opened.open("create", [])
+        assert opened.problem() == "This browser cannot keep your keys"
+        assert portal.answer_to(address) == {}
+
+
+def test_a_passkey_that_yields_only_when_it_is_used_is_used_at_once(browser: Browser, portal: Portal) -> None:
+    hide = """
+        const said = PublicKeyCredential.prototype.getClientExtensionResults;
+        PublicKeyCredential.prototype.getClientExtensionResults = function () {
+          const all = said.call(this);
+          return this.response instanceof AuthenticatorAttestationResponse ? { prf: { enabled: true } } : all;
+        };
+    """
+    with tab(browser, portal, script=hide) as opened:
+        assert opened.sign("create", []) == []
+        (enrolled,) = opened.sign("enrol", [{"custodian": HOSPITAL, "key": text(key("hospital").public)}])
+        assert portal.submit(co_signed(enrolled, key("hospital"))) == 0
 
 
 def test_everything_is_said_in_welsh(mary: Mary) -> None:

@@ -99,6 +99,21 @@ def test_the_page_is_ours_and_plain() -> None:
     assert set(re.findall(r'from "([^"]+)"', text)) <= {f"./{each.name}" for each in SCRIPTS} | {"./configuration.js"}
 
 
+def test_without_javascript_the_page_says_where_to_go() -> None:
+    """Read from the file: a Chromium whose scripts Playwright switched off showed nothing of it."""
+    said = re.findall(r"<noscript>(.*)</noscript>", (PAGE / "index.html").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(said) == 1
+    assert "assisted mode" in said[0]
+    assert 'lang="cy"' in said[0]
+
+
+def test_every_script_is_asked_for_at_once() -> None:
+    """So that a slow connection waits once, not once for each import of an import."""
+    html = (PAGE / "index.html").read_text(encoding="utf-8")
+    early = re.findall(r'<link rel="modulepreload" href="([\w.]+)">', html)
+    assert sorted([*early, "page.js"]) == sorted([each.name for each in SCRIPTS] + ["configuration.js"])
+
+
 def test_both_languages_say_the_same_things() -> None:
     text = (PAGE / "strings.js").read_text(encoding="utf-8")
     english, welsh = text.split("const WELSH")

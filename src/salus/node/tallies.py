@@ -24,6 +24,7 @@ class Tally(IntEnum):
     SIGN_INS_FROM = 5
     ASSERTION = 6
     CHALLENGE = 7
+    LOOK_UP = 8
 
 
 class Counted(Enum):

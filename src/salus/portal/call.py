@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from salus.node.services.accounts import Account, Capacity
 from salus.node.services.respond import Login
+from salus.portal.open_patients import AboutPatient, about
 from salus.portal.rendering import go, rendered
 from salus.portal.sessions import PortalSession
 from salus.portal.settings import BODY_BYTES_MAX
@@ -143,6 +144,7 @@ class Call:
             "name": self.account.name if self.account else "",
             "navigation": self.portal.navigation(self),
             "form": state.form if state else "",
+            "about": self._about(),
             "notice": self._taken_notice(),
             "has_theme": bool(self.portal.settings.theme),
             "gettext": words,
@@ -157,6 +159,11 @@ class Call:
         if self.session is not None and (notice or known):
             self.portal.sessions.change(self.session, notice=notice, **known)
         return go(local(path))
+
+    def _about(self) -> AboutPatient | None:
+        """Whom every page is about while a clinician has somebody open."""
+        now_s, patient = self.portal.node.clock(), self.session.state.patient if self.session else ()
+        return about(patient[0], self.words, now_s=now_s) if patient and not patient[0].is_over(now_s) else None
 
     def _taken_notice(self) -> str:
         if self.session is None or not self.session.state.notice or self.is_fragment:

@@ -20,6 +20,7 @@ from salus.node.errors import Refusal, Refused
 from salus.node.people import HeldSession
 from salus.node.services.accounts import AccountId
 from salus.node.services.outside_sign_in import Begun
+from salus.portal.open_patients import OpenPatient
 
 COOKIE: Final = "__Host-salus-portal"
 SIGNED_IN_S: Final = 12 * 3600
@@ -45,6 +46,7 @@ class PortalState(msgspec.Struct, frozen=True, array_like=True):
         next: the page to go to after signing in; a path of ours.
         notice: what the next page says at its top; once.
         answers: what was answered so far on the pages of one question each.
+        patient: whom a clinician has open: one, or none; found: whom they may open, in the order shown.
     """
 
     form: str
@@ -61,6 +63,8 @@ class PortalState(msgspec.Struct, frozen=True, array_like=True):
     next: str = ""
     notice: str = ""
     answers: tuple[tuple[str, str], ...] = ()
+    patient: tuple[OpenPatient, ...] = ()
+    found: tuple[OpenPatient, ...] = ()
 
     def __repr__(self) -> str:
         """Hide all of it."""

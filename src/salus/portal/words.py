@@ -64,6 +64,10 @@ class Words:
         moment = datetime.datetime.fromtimestamp(at_s, datetime.UTC)
         return self("%(date)s at %(time)s") % {"date": self.date(moment), "time": self.time(moment)}
 
+    def clock(self, at_s: int) -> str:
+        """`3:04pm`, of Unix seconds."""
+        return self.time(datetime.datetime.fromtimestamp(at_s, datetime.UTC))
+
     def day(self, at_s: int) -> str:
         """`29 November 2026`, of Unix seconds."""
         return self.date(datetime.datetime.fromtimestamp(at_s, datetime.UTC))

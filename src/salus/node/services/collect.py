@@ -137,13 +137,16 @@ class Collections:
         ]
         return sorted(found, key=lambda each: each.name)[:CUSTODIANS_MAX]
 
-    def begin(self, asked: Sequence[Asking], *, about: bytes) -> bytes:
+    def begin(self, asked: Sequence[Asking], *, about: bytes, have: Sequence[tuple[Asking, Collected]] = ()) -> bytes:
         """Ask custodians; return the collection's name, which is for this node's sessions only.
 
         Args:
             about: the person's pseudonym at this organisation, so that an erasure takes the collection along; or empty.
+            have: what has come already, and how it was asked for; it is kept with the rest.
         """
         collection = secrets.token_bytes(16)
+        for each, came in have:
+            self._put(collection, each, came, about=about)
         for each in asked:
             self._put(collection, each, Collected(Answered.ASKING, self._node.clock()), about=about)
         for each in asked:

@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass
 
+from salus.contracts import membership
 from salus.contracts.access import AccessDenied, AccessPermitted, DenialReason, Permit, RequestAccess, granted
 from salus.contracts.membership import KeyUse
 from salus.contracts.provisions import Purpose, RoleClass, Verb
@@ -22,6 +23,8 @@ from salus.node.assemble import Node
 from salus.node.people import OpenSession
 
 DURATION_S = 900
+EMERGENCY_S = 3600
+"""How long emergency access lasts, where the network allows that."""
 ANY_RECORD = Scope()
 _DECISION = decoder(AccessPermitted | AccessDenied)
 
@@ -97,6 +100,12 @@ def request(node: Node, session: OpenSession, wish: Wish) -> Granted | Denied:
     assert isinstance(asked, RequestAccess)
     permit, terms = granted(asked, decision, leaf, session_key=PublicKey(session.key.public))
     return Granted(permit, terms, leaf.height, residual, reader_key)
+
+
+def emergency_s(node: Node) -> int:
+    """Return for how long emergency access is asked for, seconds."""
+    with node.engine.snapshot() as reader:
+        return min(EMERGENCY_S, membership.network(reader).emergency_s_max)
 
 
 def _messages(

@@ -31,12 +31,16 @@ HELD_MAX = 4096
 
 @dataclass(frozen=True)
 class Login:
-    """Who uses this node's interfaces, in which role and for what purpose; `ticket` is a bearer ticket's key."""
+    """Who uses this node's interfaces, in which role and for what purpose; `ticket` is a bearer ticket's key.
+
+    `justification` is why, in words, where somebody was asked for it; each has permits of its own.
+    """
 
     session: OpenSession
     role_class: RoleClass
     purpose: Purpose
     ticket: SigningKey | None = field(default=None, repr=False)
+    justification: str = field(default="", repr=False)
 
     @property
     def is_feeding(self) -> bool:
@@ -74,7 +78,7 @@ class _Held:
 
 
 NOTHING = Response({}, 0)
-_Key = tuple[bytes, Pseudonym, Verb]
+_Key = tuple[bytes, Purpose, str, Pseudonym, Verb]
 T = TypeVar("T")
 
 
@@ -122,11 +126,19 @@ class Responder:
 
     def _wish(self, login: Login, pseudonym: Pseudonym, verb: Verb) -> Wish:
         here = self._node.organisation
-        return Wish(pseudonym, here, login.role_class, login.purpose, verb, ticket=login.ticket)
+        return Wish(
+            pseudonym,
+            here,
+            login.role_class,
+            login.purpose,
+            verb,
+            justification=login.justification,
+            ticket=login.ticket,
+        )
 
     def _under(self, login: Login, wish: Wish, work: Callable[[_Held], T], otherwise: T) -> T:
         """Do something under the session permit, once more under a new one when it has died; else, without one."""
-        key = (login.session.key.public, wish.pseudonym, wish.verb)
+        key = (login.session.key.public, wish.purpose, wish.justification, wish.pseudonym, wish.verb)
         for _ in range(2):
             held = self._take(key, login, wish)  # 1
             if held is None:

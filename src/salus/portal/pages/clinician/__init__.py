@@ -1,7 +1,15 @@
-"""The pages of clinicians."""
+"""The pages of clinicians: one patient at a time, whom they have looked for and said why."""
 
 from typing import Final
 
 from salus.portal.call import Page
+from salus.portal.pages.clinician import earlier_tests, emergency, find, letters, patient, results
 
-PAGES: Final[tuple[Page, ...]] = ()
+PAGES: Final[tuple[Page, ...]] = (
+    *find.PAGES,
+    *patient.PAGES,
+    *results.PAGES,
+    *letters.PAGES,
+    *emergency.PAGES,
+    *earlier_tests.PAGES,
+)

@@ -1,0 +1,161 @@
+"""View a patient: what a member of staff sees of one person: this organisation's records, and what others answer.
+
+Promises: own records go through the one decision point at each look (R3, R4); others are asked through `collect`. An
+emergency is one request at each custodian for one time box, with its reason (`BTG`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from salus.clinical.nhs_number import NhsNumber
+from salus.contracts.provisions import Purpose
+from salus.crypto.signing import SigningKey
+from salus.ledger.identifiers import OrganisationId, Pseudonym
+from salus.node.assemble import Node
+from salus.node.errors import Refusal, Refused
+from salus.node.people import HeldSession, held, open_session
+from salus.node.services.accounts import Account, Staff
+from salus.node.services.collect import Answered, Asking, Collected, Custodian
+from salus.node.services.own_care import open_for_own_staff
+from salus.node.services.request import DURATION_S, Denied, Wish, emergency_s
+from salus.node.services.respond import Login, Responder
+from salus.node.services.search import Reach, Search
+from salus.node.services.show import Shown, newest, show
+
+TYPES: Final = (
+    "AllergyIntolerance",
+    "Condition",
+    "DiagnosticReport",
+    "DocumentReference",
+    "Flag",
+    "ImagingStudy",
+    "Immunization",
+    "MedicationRequest",
+    "MedicationStatement",
+    "Observation",
+    "Procedure",
+)
+"""What a first view shows; a letter's own bytes are opened when somebody opens it."""
+
+
+@dataclass(frozen=True)
+class EmergencyAnswer:
+    """Until when emergency access lasts, Unix seconds, and own records; or the name of the reason why there is none."""
+
+    until_s: int = 0
+    reason: str = ""
+    records: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """Who is looked at, why, and whether it is an emergency.
+
+    Args:
+        pseudonym: here; empty for somebody who has no records here.
+        number: by which others are asked; None where it is not known, then nobody is.
+    """
+
+    pseudonym: bytes = field(repr=False)
+    number: NhsNumber | None = field(repr=False)
+    born: str = field(repr=False)
+    justification: str = field(repr=False)
+    is_emergency: bool = False
+
+    def login(self, login: Login) -> Login:
+        """Return as whom and why this organisation's own records are asked for."""
+        return replace(login, justification=self.justification)
+
+
+def own_records(
+    node: Node, responder: Responder, login: Login, viewed: Viewed, types: Sequence[str] = TYPES
+) -> list[Shown]:
+    """Return what may be shown of this organisation's records of somebody; in an emergency they have come already.
+
+    Raises:
+        Refused, NotNow: as `show`.
+    """
+    if not viewed.pseudonym or viewed.is_emergency:
+        return []
+    asking, reach = viewed.login(login), Reach(viewed.pseudonym, lambda _type: True, lambda _type: ())
+    found = Search(node, responder, asking, reach).chart(viewed.pseudonym, types, [])
+    shown = show(node, responder, asking, [newest(each) for each in found])
+    return [shown[each.key] for each in found if each.key in shown]
+
+
+def begin_emergency(node: Node, login: Login, viewed: Viewed) -> EmergencyAnswer:
+    """Have this organisation's own records by emergency access: one request, for its whole time box.
+
+    For somebody who has no records here there is nothing to ask here, and others are asked as they are collected.
+
+    Raises:
+        Refused: TOO_MANY emergencies of this person; the officer has a notice.
+        NotNow: the ledger is out of reach.
+    """
+    now_s, lasts_s = node.clock(), emergency_s(node)
+    if not viewed.pseudonym:
+        return EmergencyAnswer(now_s + lasts_s)
+    wish = Wish(
+        pseudonym=Pseudonym(viewed.pseudonym),
+        custodian=node.organisation,
+        role_class=login.role_class,
+        purpose=Purpose.BTG,
+        justification=viewed.justification,
+        duration_s=lasts_s,
+    )
+    opened = open_for_own_staff(node, login.session, wish)
+    if isinstance(opened, Denied):
+        return EmergencyAnswer(reason=opened.reason.name)
+    return EmergencyAnswer(now_s + lasts_s, records=tuple(each.content for each in opened))
+
+
+def sessions_with(
+    node: Node, account: Account, custodians: Sequence[Custodian], have: Sequence[HeldSession]
+) -> tuple[HeldSession, ...]:
+    """Return the sessions that a member of staff has, and a new one with each custodian where there is none."""
+    known = {each.custodian for each in have}
+    new = [_session_with(node, account, each.organisation) for each in custodians if each.organisation not in known]
+    return (*have, *new)
+
+
+def askings(
+    node: Node, account: Account, custodians: Sequence[Custodian], have: Sequence[HeldSession], viewed: Viewed
+) -> list[Asking]:
+    """Return how each custodian is asked for somebody; nobody is where the number or the date of birth is not known.
+
+    Args:
+        have: a session with each of them, at least.
+    """
+    if viewed.number is None or not viewed.born:
+        return []
+    by_custodian = {each.custodian: each for each in have}
+    return [_asking(node, account, by_custodian[each.organisation], viewed) for each in custodians]
+
+
+def own_answer(
+    node: Node, account: Account, session: HeldSession, viewed: Viewed, records: tuple[bytes, ...]
+) -> tuple[Asking, Collected]:
+    """Return own records that came by emergency access as an answer that is kept with the others."""
+    return _asking(node, account, session, viewed), Collected(Answered.CAME, node.clock(), records=records)
+
+
+def _asking(node: Node, account: Account, session: HeldSession, viewed: Viewed) -> Asking:
+    return Asking(
+        session=session,
+        role_class=account.role_class,
+        purpose=Purpose.BTG if viewed.is_emergency else Purpose.TREAT,
+        number=viewed.number,
+        born=viewed.born,
+        justification=viewed.justification,
+        duration_s=emergency_s(node) if viewed.is_emergency else DURATION_S,
+    )
+
+
+def _session_with(node: Node, account: Account, custodian: OrganisationId) -> HeldSession:
+    acts_as = account.acts_as
+    if not isinstance(acts_as, Staff):
+        raise Refused(Refusal.ACCOUNT_UNFIT, "this is for staff")
+    signer = SigningKey.from_seed(acts_as.seed)
+    session = open_session(signer, acts_as.certificate, custodian=custodian, from_s=node.clock())
+    return held(session, custodian, Pseudonym(b""))

@@ -1,0 +1,100 @@
+"""Before a test is asked for: whether there is an earlier result that is recent enough to use."""
+
+import datetime
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.responses import Response
+
+from salus.clinical.fhir import plain
+from salus.clinical.fhir.dates import last_s
+from salus.portal.call import Call, Page, Person
+from salus.portal.pages.clinician.results import TYPES
+from salus.portal.pages.clinician.sections import by_test, result_cells, test_name
+from salus.portal.pages.clinician.viewing import Known, opened, view
+
+LOINC: Final = "http://loinc.org"
+USABLE_D: Final = {
+    "59261-8": 90,
+    "14647-2": 365,
+    "3016-3": 42,
+    "14682-9": 7,
+    "2951-2": 2,
+    "2823-3": 2,
+    "718-7": 7,
+    "6690-2": 2,
+    "777-3": 7,
+    "1988-5": 1,
+    "1742-6": 30,
+    "14334-7": 7,
+    "20447-9": 90,
+    "24467-3": 90,
+}
+"""For how many days a result of a LOINC code is usable; a laboratory that says otherwise is right."""
+OTHERWISE_D: Final = 30
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The newest result of a test, and whether it is recent enough to use."""
+
+    is_usable: bool
+    test: str = field(repr=False)
+    value: str = field(repr=False)
+    usual: str = field(repr=False)
+    day: str = field(repr=False)
+    source: str
+    age: str
+    days: int
+    link: str
+
+
+def show(call: Call) -> Response:
+    """The page: which test, and what there is of it."""
+    patient = opened(call)
+    if patient is None:
+        return call.go("/patients")
+    tested = {test_name(call, each[0]): each[0] for each in by_test(view(call, patient, TYPES)).values()}
+    wanted = call.query.get("test", "")
+    options = [
+        {"value": name, "text": plain.name_of(each.content), "selected": name == wanted}
+        for name, each in sorted(tested.items(), key=lambda item: plain.name_of(item[1].content).casefold())
+    ]
+    return call.page(
+        "pages/clinician/earlier_tests.html",
+        title=call.words("Before you ask for a test"),
+        back="/patient",
+        options=options,
+        earlier=_earlier(call, tested[wanted], wanted) if wanted in tested else None,
+        is_other=wanted == "other",
+    )
+
+
+def _earlier(call: Call, newest: Known, name: str) -> Earlier:
+    test, value, usual, day, source = result_cells(call.words, newest)
+    at_s, days = last_s(plain.date_of(newest.content)), _usable_d(newest)
+    age_d = None if at_s is None else _days_since(at_s, call.portal.node.clock())
+    return Earlier(
+        is_usable=age_d is not None and age_d <= days,
+        test=test,
+        value=value,
+        usual=usual,
+        day=day or call.words("No date"),
+        source=source,
+        age="" if age_d is None else call.words.many("%(num)s day ago", "%(num)s days ago", age_d),
+        days=days,
+        link=f"/patient/results/{name}",
+    )
+
+
+def _usable_d(result: Known) -> int:
+    codes = [code for system, code in plain.codes_of(result.content) if system == LOINC]
+    return next((USABLE_D[code] for code in codes if code in USABLE_D), OTHERWISE_D)
+
+
+def _days_since(at_s: int, now_s: int) -> int:
+    day = datetime.datetime.fromtimestamp(at_s, datetime.UTC).date()
+    return max(0, (datetime.datetime.fromtimestamp(now_s, datetime.UTC).date() - day).days)
+
+
+PAGES: Final = (Page("/patient/tests", Person.CLINICIAN, show),)

@@ -1,0 +1,127 @@
+"""One patient: allergies and warnings, then the rest by kind, and what each organisation has answered."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.responses import Response
+
+from salus.node.services.collect import Answered
+from salus.portal.call import Call, Page, Person
+from salus.portal.open_patients import OpenPatient
+from salus.portal.pages.clinician.sections import KINDS, section, sections, warnings
+from salus.portal.pages.clinician.viewing import Answer, View, answers_of, ask_again, go_to, opened, view
+from salus.portal.words import Words
+
+COLOURS: Final = {
+    Answered.ASKING: "blue",
+    Answered.CAME: "green",
+    Answered.NOTHING_THERE: "grey",
+    Answered.DENIED: "orange",
+    Answered.REFUSED: "orange",
+    Answered.SILENT: "red",
+}
+AGAIN: Final = frozenset({Answered.REFUSED, Answered.SILENT})
+
+
+@dataclass(frozen=True)
+class AnswerRow:
+    """What one organisation has answered, in words; `place` is empty where it cannot be asked again."""
+
+    name: str
+    state: str
+    colour: str
+    hint: str
+    place: str
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What all organisations have answered.
+
+    Args:
+        done: how many have, or will not; a page that was drawn with fewer is out of date.
+        is_here: whether this organisation knows the person; can_ask: whether others can be asked at all.
+    """
+
+    rows: list[AnswerRow]
+    done: int
+    is_asking: bool
+    is_here: bool
+    can_ask: bool
+
+
+def show(call: Call) -> Response:
+    """The page."""
+    patient = opened(call)
+    if patient is None:
+        return call.go("/patients")
+    seen = view(call, patient)
+    return call.page(
+        "pages/clinician/patient.html",
+        title=call.words("Patient record"),
+        warnings=warnings(call, seen),
+        sections=sections(call, seen),
+        answers=_answers(call, patient, seen),
+    )
+
+
+def show_answers(call: Call) -> Response:
+    """What organisations have answered so far: the part of the page that a script asks for again."""
+    patient = opened(call)
+    if patient is None:
+        return call.go("/patients")
+    shown = call.query.get("seen", "")
+    known = _answers(call, patient, answers_of(call, patient))
+    return call.page("pages/clinician/answers.html", title="", has_new=shown != str(known.done), answers=known)
+
+
+def show_kind(call: Call) -> Response:
+    """All records of one kind."""
+    patient, kind = opened(call), call.path["kind"]
+    if patient is None:
+        return call.go("/patients")
+    if kind not in KINDS:
+        return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
+    whole = section(call, view(call, patient), kind)
+    return call.page("pages/clinician/kind.html", title=whole.title, back="/patient", section=whole)
+
+
+def again(call: Call) -> Response:
+    """Ask one organisation once more, or all of them when their answers are gone."""
+    patient, place = opened(call), call.form.get("place", "")
+    if patient is None:
+        return call.go("/patients")
+    if not place:
+        return go_to(call, patient)
+    ask_again(call, patient, place)
+    return call.go("/patient")
+
+
+def _answers(call: Call, patient: OpenPatient, seen: View) -> Answers:
+    rows = [_row(call.words, each) for each in seen.answers]
+    can_ask = bool(patient.number and patient.born)
+    return Answers(rows, seen.done, seen.is_asking, is_here=bool(patient.pseudonym), can_ask=can_ask)
+
+
+def _row(words: Words, answer: Answer) -> AnswerRow:
+    said = {
+        Answered.ASKING: words("Asking"),
+        Answered.CAME: words("Answered"),
+        Answered.NOTHING_THERE: words("Nothing there"),
+        Answered.DENIED: words("May not share"),
+        Answered.REFUSED: words("Could not share"),
+        Answered.SILENT: words("Did not answer"),
+    }[answer.state]
+    hint = words("There is more than is shown here.") if answer.is_cut else ""
+    if answer.state is Answered.DENIED:
+        hint = words("If somebody is in danger, ask for emergency access.")
+    place = str(answer.place) if answer.state in AGAIN else ""
+    return AnswerRow(answer.custodian.name, said, COLOURS[answer.state], hint, place)
+
+
+PAGES: Final = (
+    Page("/patient", Person.CLINICIAN, show),
+    Page("/patient/answers", Person.CLINICIAN, show_answers),
+    Page("/patient/again", Person.CLINICIAN, None, again),
+    Page("/patient/all/{kind}", Person.CLINICIAN, show_kind),
+)

@@ -1,0 +1,59 @@
+"""One test over time, whoever did it: a chart, and the same values as a table."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.responses import Response
+
+from salus.clinical.fhir import plain
+from salus.clinical.fhir.dates import last_s
+from salus.portal.call import Call, Page, Person
+from salus.portal.line_chart import LineChart, Point, draw
+from salus.portal.pages.clinician.sections import Row, Section, by_test, result_cells, test_name
+from salus.portal.pages.clinician.viewing import Known, opened, view
+from salus.portal.words import Words
+
+TYPES: Final = ("Observation",)
+
+
+def show(call: Call) -> Response:
+    """The page; a test of which this patient has no result is not there."""
+    patient = opened(call)
+    if patient is None:
+        return call.go("/patients")
+    tested = by_test(view(call, patient, TYPES)).values()
+    values = next((each for each in tested if test_name(call, each[0]) == call.path["test"]), None)
+    if values is None:
+        return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
+    return call.page(
+        "pages/clinician/results.html",
+        title=plain.name_of(values[0].content) or call.words("Test results"),
+        back="/patient",
+        section=_table(call.words, values),
+        chart=_chart(call.words, values),
+        unit=plain.value_of(values[0].content).unit,
+    )
+
+
+def _table(words: Words, values: Sequence[Known]) -> Section:
+    """Every value, the newest first."""
+    columns = [words("Date"), words("Result"), words("Usual range"), words("From")]
+    rows = []
+    for each in values:
+        _, value, usual, day, source = result_cells(words, each)
+        rows.append(Row([day or words("No date"), value, usual, source], "", plain.flag_of(each.content)))
+    return Section("results", words("All results"), columns, rows, "")
+
+
+def _chart(words: Words, values: Sequence[Known]) -> LineChart | None:
+    """The numbers in the unit of the newest value; None where fewer than two make no line."""
+    unit, usual = plain.value_of(values[0].content).unit, plain.range_of(values[0].content)
+    points = []
+    for each in reversed(values):
+        value, at_s = plain.value_of(each.content), last_s(plain.date_of(each.content))
+        if value.number is not None and value.unit == unit and at_s is not None:
+            points.append(Point(at_s, value.number))
+    return draw([points], words, low=usual.low, high=usual.high)
+
+
+PAGES: Final = (Page("/patient/results/{test}", Person.CLINICIAN, show),)

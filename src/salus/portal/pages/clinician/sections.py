@@ -1,0 +1,231 @@
+"""Sections of a patient's view: records as rows of words, by kind, allergies and warnings first."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from salus.clinical.fhir import circumstances, plain
+from salus.clinical.fhir.elements import texts, values
+from salus.clinical.fhir.plain import ANY, Range
+from salus.portal import dates
+from salus.portal.call import Call
+from salus.portal.pages.clinician.viewing import Known, View, name_of
+from salus.portal.words import Words
+
+FEW: Final = 8
+"""How many rows of a kind the first view has; the kind's own page has all."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: cells in the order of the section's columns, and where its first one leads, or nowhere."""
+
+    cells: list[str] = field(repr=False)
+    link: str = ""
+    flag: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A kind of records.
+
+    Args:
+        name: in addresses; title and columns: in words; empty: what is said where there are none.
+        more: how many rows are left for the kind's own page.
+    """
+
+    name: str
+    title: str
+    columns: list[str]
+    rows: list[Row] = field(repr=False)
+    empty: str
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class Warned:
+    """An allergy or a warning: what, how it shows, where it is from."""
+
+    name: str = field(repr=False)
+    details: str = field(repr=False)
+    source: str
+
+
+def warnings(call: Call, view: View) -> list[Warned]:
+    """Return allergies and warnings, those that are severe first."""
+    words, found = call.words, view.of("AllergyIntolerance", "Flag")
+    ordered = sorted(found, key=lambda each: (_is_ended(each), each.content.get("criticality") != "high"))
+    return [_warned(words, each) for each in ordered]
+
+
+def sections(call: Call, view: View, *, most: int | None = FEW) -> list[Section]:
+    """Return all other kinds, in the order in which a clinician wants them; of each at most so many rows."""
+    return [_cut(make(call, view), most) for make in KINDS.values()]
+
+
+def section(call: Call, view: View, name: str) -> Section:
+    """Return one kind, whole."""
+    return KINDS[name](call, view)
+
+
+def problems(call: Call, view: View) -> Section:
+    """Problems, those that go on first."""
+    words = call.words
+    found = sorted(view.of("Condition"), key=_is_ended)
+    rows = [
+        Row([_name(words, each), _since(words, each), _state(words, each), each.source]) for each in _once(words, found)
+    ]
+    columns = [words("Problem"), words("Since"), words("State"), words("From")]
+    return Section("problems", words("Problems"), columns, rows, words("No problems came with this record."))
+
+
+def medicines(call: Call, view: View) -> Section:
+    """Medicines, those that go on first."""
+    words = call.words
+    found = sorted(view.of("MedicationRequest", "MedicationStatement"), key=_is_ended)
+    rows = [
+        Row([_name(words, each), _dose(each), _since(words, each), _state(words, each), each.source]) for each in found
+    ]
+    columns = [words("Medicine"), words("How to take it"), words("Since"), words("State"), words("From")]
+    return Section("medicines", words("Medicines"), columns, rows, words("No medicines came with this record."))
+
+
+def results(call: Call, view: View) -> Section:
+    """The newest result of each test, the newest first."""
+    words = call.words
+    rows = []
+    for tested in by_test(view).values():
+        newest = tested[0]
+        link = f"/patient/results/{test_name(call, newest)}"
+        rows.append(Row(result_cells(words, newest), link, plain.flag_of(newest.content)))
+    columns = [words("Test"), words("Result"), words("Usual range"), words("Date"), words("From")]
+    return Section("results", words("Test results"), columns, rows, words("No test results came with this record."))
+
+
+def letters(call: Call, view: View) -> Section:
+    """Letters and other documents."""
+    words = call.words
+    rows = []
+    for each in view.of("DocumentReference"):
+        author = ", ".join(plain.concept(who) for who in values(each.content, "author"))
+        link = f"/patient/letters/{each.name}"
+        rows.append(Row([_name(words, each), author, _since(words, each), each.source], link))
+    columns = [words("Letter"), words("Written by"), words("Date"), words("From")]
+    return Section("letters", words("Letters and documents"), columns, rows, words("No letters came with this record."))
+
+
+def vaccinations(call: Call, view: View) -> Section:
+    """Vaccinations."""
+    words = call.words
+    rows = [Row([_name(words, each), _since(words, each), each.source]) for each in view.of("Immunization")]
+    columns = [words("Vaccine"), words("Date"), words("From")]
+    empty = words("No vaccinations came with this record.")
+    return Section("vaccinations", words("Vaccinations"), columns, rows, empty)
+
+
+def images(call: Call, view: View) -> Section:
+    """Images and procedures, listed."""
+    words = call.words
+    found = view.of("ImagingStudy", "Procedure")
+    rows = [Row([_name(words, each), _since(words, each), each.source]) for each in found]
+    columns = [words("Image or procedure"), words("Date"), words("From")]
+    empty = words("No images or procedures came with this record.")
+    return Section("images", words("Images and procedures"), columns, rows, empty)
+
+
+KINDS: Final[dict[str, Callable[[Call, View], Section]]] = {
+    "problems": problems,
+    "medicines": medicines,
+    "results": results,
+    "letters": letters,
+    "vaccinations": vaccinations,
+    "images": images,
+}
+
+
+def by_test(view: View) -> dict[tuple[str, ...], list[Known]]:
+    """Return observations by what was tested, the newest first: by code, whoever tested it; else by name."""
+    found: dict[tuple[str, ...], list[Known]] = {}
+    for each in view.of("Observation"):
+        if plain.value_of(each.content).words:
+            found.setdefault(test_of(each), []).append(each)
+    return found
+
+
+def test_of(observation: Known) -> tuple[str, ...]:
+    """Return what was tested: the first code, else the name."""
+    codes = plain.codes_of(observation.content)
+    return codes[0] if codes else (plain.name_of(observation.content).casefold(),)
+
+
+def test_name(call: Call, observation: Known) -> str:
+    """Return how addresses of this session name a test."""
+    return name_of(call, "test", *test_of(observation))
+
+
+def result_cells(words: Words, observation: Known) -> list[str]:
+    """Test, value, usual range, date, where it is from."""
+    value = plain.value_of(observation.content).with_unit
+    side = flag_words(words, plain.flag_of(observation.content))
+    shown = f"{value} ({side})" if side else value
+    usual = range_words(words, plain.range_of(observation.content))
+    return [_name(words, observation), shown, usual, _since(words, observation), observation.source]
+
+
+def range_words(words: Words, usual: Range) -> str:
+    """A usual range in words; empty where there is none."""
+    if usual == ANY or usual.words:
+        return usual.words
+    if usual.low is None:
+        return words("up to %(high)s") % {"high": usual.high}
+    if usual.high is None:
+        return words("from %(low)s") % {"low": usual.low}
+    return words("%(low)s to %(high)s") % {"low": usual.low, "high": usual.high}
+
+
+def flag_words(words: Words, flag: str) -> str:
+    """On which side of the usual range a value is, in a word."""
+    return {"high": words("high"), "low": words("low")}.get(flag, "")
+
+
+def _cut(whole: Section, most: int | None) -> Section:
+    if most is None or len(whole.rows) <= most:
+        return whole
+    more = len(whole.rows) - most
+    return Section(whole.name, whole.title, whole.columns, whole.rows[:most], whole.empty, more)
+
+
+def _warned(words: Words, known: Known) -> Warned:
+    shows = [plain.concept(each) for each in values(known.content, "reaction.manifestation")]
+    severe = words("high risk") if known.content.get("criticality") == "high" else ""
+    ended = words("no longer active") if _is_ended(known) else ""
+    details = [words.listed(shows), severe, ended, _since(words, known)]
+    return Warned(_name(words, known), ", ".join(each for each in details if each), known.source)
+
+
+def _once(words: Words, found: Sequence[Known]) -> list[Known]:
+    """Leave out what one place says twice in the same words."""
+    kept: dict[tuple[str, ...], Known] = {}
+    for each in found:
+        kept.setdefault((_name(words, each), _since(words, each), each.source), each)
+    return list(kept.values())
+
+
+def _name(words: Words, known: Known) -> str:
+    return plain.name_of(known.content) or words("Not named")
+
+
+def _since(words: Words, known: Known) -> str:
+    return dates.in_words(words, plain.date_of(known.content))
+
+
+def _dose(known: Known) -> str:
+    return "; ".join(texts(known.content, "dosageInstruction.text")) or "; ".join(texts(known.content, "dosage.text"))
+
+
+def _is_ended(known: Known) -> bool:
+    return circumstances.is_over(known.content)
+
+
+def _state(words: Words, known: Known) -> str:
+    return words("ended") if _is_ended(known) else words("goes on")

@@ -1,0 +1,184 @@
+"""Viewing: the records of whoever is open, this organisation's and what others answered, each with where it is from."""
+
+import hmac
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+from starlette.responses import Response
+
+from salus.clinical.fhir import circumstances, plain
+from salus.clinical.fhir.dates import last_s
+from salus.clinical.fhir.plain import Content
+from salus.clinical.nhs_number import NhsNumber
+from salus.node.services import view_patient
+from salus.node.services.collect import Answered, Collected, Custodian
+from salus.node.services.view_patient import TYPES, Viewed
+from salus.portal.call import Call
+from salus.portal.open_patients import OpenPatient
+
+SILENT_S: Final = 60
+"""After so long without an answer, a custodian counts as silent."""
+NAME_DIGITS: Final = 12
+_READER: Final = msgspec.json.Decoder(dict[str, object], float_hook=Decimal)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A record that may be shown, and where it is from.
+
+    Args:
+        name: how addresses of this session name it; says nothing of the record.
+    """
+
+    content: Content = field(repr=False)
+    source: str
+    name: str
+
+    @property
+    def type(self) -> str:
+        """The FHIR type."""
+        return str(self.content.get("resourceType"))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one custodian has answered; `place` is its place in the list."""
+
+    place: int
+    custodian: Custodian
+    state: Answered
+    is_cut: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """What may be seen of somebody at this moment."""
+
+    records: list[Known] = field(repr=False)
+    answers: list[Answer]
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether an answer may still come."""
+        return any(each.state is Answered.ASKING for each in self.answers)
+
+    @property
+    def done(self) -> int:
+        """How many have answered, or will not."""
+        return sum(each.state is not Answered.ASKING for each in self.answers)
+
+    def of(self, *types: str) -> list[Known]:
+        """Return the records of some types that are no mistakes, the newest first."""
+        found = [each for each in self.records if each.type in types and not circumstances.is_wrong(each.content)]
+        return sorted(found, key=_when, reverse=True)
+
+
+def opened(call: Call) -> OpenPatient | None:
+    """Return whom this session has open; None for nobody."""
+    patient = call.signed_in.state.patient
+    return patient[0] if patient and not patient[0].is_over(call.portal.node.clock()) else None
+
+
+def viewed(call: Call, patient: OpenPatient) -> Viewed:
+    """Return somebody who is open as services take them."""
+    is_emergency = patient.is_emergency(call.portal.node.clock())
+    why = f"{patient.emergency}; {patient.justification}" if is_emergency else patient.justification
+    number = NhsNumber(patient.number) if patient.number else None
+    return Viewed(patient.pseudonym, number, patient.born, why, is_emergency)
+
+
+def view(call: Call, patient: OpenPatient, types: Sequence[str] = TYPES) -> View:
+    """Return what may be seen of somebody: own records as they are decided on now, and others' answers so far."""
+    portal = call.portal
+    own = view_patient.own_records(portal.node, portal.responder, call.login, viewed(call, patient), types)
+    records = [_known(call, each.body, portal.title) for each in own]
+    came = portal.collections.look(patient.collection) if patient.collection else {}
+    kept = came.get(portal.node.organisation)
+    records += [_known(call, body, portal.title) for body in kept.records] if kept is not None else []
+    answers = []
+    for place, custodian in enumerate(_asked(call, came.keys())):
+        collected = came[custodian.organisation]
+        answers.append(Answer(place, custodian, _state(call, collected), collected.is_cut))
+        records += [_known(call, body, custodian.name) for body in collected.records]
+    return View([each for each in records if each is not None and each.type in types], answers)
+
+
+def answers_of(call: Call, patient: OpenPatient) -> View:
+    """Return what custodians have answered, without any record."""
+    came = call.portal.collections.look(patient.collection) if patient.collection else {}
+    asked = enumerate(_asked(call, came.keys()))
+    return View([], [Answer(place, each, _state(call, came[each.organisation])) for place, each in asked])
+
+
+def go_to(call: Call, patient: OpenPatient, own: tuple[bytes, ...] = (), *, notice: str = "") -> Response:
+    """Open somebody: ask all other custodians for them, anew, and send the browser to their page.
+
+    Args:
+        own: this organisation's records, where they came by emergency access.
+    """
+    portal = call.portal
+    if patient.collection:
+        portal.collections.drop(patient.collection)
+    custodians = portal.collections.others()
+    held = view_patient.sessions_with(portal.node, call.owner, custodians, call.signed_in.state.held)
+    shown = viewed(call, patient)
+    wanted = view_patient.askings(portal.node, call.owner, custodians, held, shown)
+    have = [view_patient.own_answer(portal.node, call.owner, held[0], shown, own)] if own else []
+    collection = portal.collections.begin(wanted, about=patient.pseudonym, have=have) if wanted or have else b""
+    opened_now = msgspec.structs.replace(patient, collection=collection)
+    return call.go("/patient", notice=notice, patient=(opened_now,), found=(), held=held)
+
+
+def ask_again(call: Call, patient: OpenPatient, named: str) -> None:
+    """Ask one custodian once more, by its place in the list."""
+    portal = call.portal
+    custodians = _asked(call, portal.collections.look(patient.collection).keys())
+    held = call.signed_in.state.held
+    wanted = view_patient.askings(portal.node, call.owner, custodians, held, viewed(call, patient))
+    place = place_in(named, len(wanted))
+    if place is not None:
+        portal.collections.again(patient.collection, wanted[place])
+
+
+def place_in(text: str, count: int) -> int | None:
+    """Return the place in a list that a form or an address names; None for one that is not in it."""
+    place = int(text) if text.isdecimal() and len(text) < 4 else count
+    return place if place < count else None
+
+
+def find(records: Sequence[Known], name: str) -> Known | None:
+    """Return the record that an address names, of those that may be seen; None for none."""
+    return next((each for each in records if each.name == name), None)
+
+
+def name_of(call: Call, *parts: str) -> str:
+    """Return how addresses of this session name something: digits that mean nothing elsewhere."""
+    mac = hmac.digest(call.signed_in.state.form.encode(), "\n".join(parts).encode(), "sha256")
+    return str(int.from_bytes(mac[:8]) % 10**NAME_DIGITS).zfill(NAME_DIGITS)
+
+
+def _asked(call: Call, those: Collection[str]) -> list[Custodian]:
+    return [each for each in call.portal.collections.others() if each.organisation in those]
+
+
+def _state(call: Call, collected: Collected) -> Answered:
+    is_late = call.portal.node.clock() - collected.asked_s > SILENT_S
+    return Answered.SILENT if collected.state is Answered.ASKING and is_late else collected.state
+
+
+def _known(call: Call, body: bytes, source: str) -> Known | None:
+    """A record as it is read; None for what is no JSON object: another kind of document."""
+    try:
+        content = _READER.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return Known(content, source, name_of(call, source, str(content.get("resourceType")), str(content.get("id"))))
+
+
+def _when(known: Known) -> float:
+    """When it was, for an order; before everything where that is not said."""
+    at_s = last_s(plain.date_of(known.content))
+    return float("-inf") if at_s is None else at_s

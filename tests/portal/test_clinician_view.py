@@ -1,0 +1,320 @@
+"""One patient's view: own records and others' answers, letters that can do nothing, emergency access, earlier tests."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from salus.importers import NdjsonFiles, file_chart
+from salus.node.services import view_patient
+from salus.portal.pages.clinician import earlier_tests
+from salus.testing import population
+from salus.testing.population import story_patient
+from tests.portal.portal_world import SEED, Browser, Hospital, portal
+from tests.portal.test_clinician_find import NAMED, NUMBER, WHY
+
+BORN = {"born-day": "14", "born-month": "3", "born-year": "1968"}
+EMERGENCY = {"reason": "unconscious", "reason-words": "brought in by ambulance, no answer"}
+PRACTICE = "Harrowmere Medical Centre"
+SCRIPT = '<script>alert("x")</script><img src=x onerror=alert(1)>'
+LETTER = re.compile(r'href="(/patient/letters/[0-9]+)"')
+TEST = re.compile(r'href="(/patient/results/[0-9]+)"')
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
+    folder = tmp_path_factory.mktemp("portal")
+    with portal(folder) as made:
+        path = folder / "hostile.ndjson"
+        path.write_bytes(b"\n".join(json.dumps(each).encode() for each in hostile()))
+        for chart in NdjsonFiles([path]).charts():
+            file_chart(made.node, chart)  # type: ignore[arg-type]
+        yield made
+
+
+def hostile() -> list[dict[str, object]]:
+    """Records of the same person with markup in every text that a page shows, and files that are not what they say."""
+    patient = json.loads(story_patient(SEED).chart_at(population.HOSPITAL.ods).resources[0])
+    about = {"subject": {"reference": f"Patient/{patient['id']}"}}
+    said = {"text": SCRIPT}
+    page = {"contentType": "text/html", "data": "PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==", "title": SCRIPT}
+    words = {"contentType": "text/plain", "data": "PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg=="}
+    return [
+        patient,
+        {
+            "resourceType": "AllergyIntolerance",
+            "id": "bad-allergy",
+            "patient": about["subject"],
+            "code": said,
+            "reaction": [{"manifestation": [said]}],
+        },
+        {"resourceType": "Condition", "id": "bad-condition", **about, "code": said},
+        {
+            "resourceType": "Observation",
+            "id": "bad-observation",
+            "status": "final",
+            **about,
+            "code": said,
+            "valueString": SCRIPT,
+            "referenceRange": [{"text": SCRIPT}],
+        },
+        {
+            "resourceType": "MedicationRequest",
+            "id": "bad-medicine",
+            "status": "active",
+            "intent": "order",
+            **about,
+            "medicationCodeableConcept": said,
+            "dosageInstruction": [{"text": SCRIPT}],
+        },
+        {
+            "resourceType": "DocumentReference",
+            "id": "bad-letter",
+            "status": "current",
+            **about,
+            "date": "2026-06-01T10:00:00Z",
+            "description": SCRIPT,
+            "author": [{"display": SCRIPT}],
+            "content": [{"attachment": page}, {"attachment": words}],
+        },
+        {
+            "resourceType": "Condition",
+            "id": "mistake",
+            **about,
+            "code": {"text": "Leprosy, a mistake"},
+            "verificationStatus": {"coding": [{"code": "entered-in-error"}]},
+        },
+    ]
+
+
+@pytest.fixture
+def browser(here: Hospital) -> Browser:
+    """A clinician who has Eleanor open."""
+    made = here.signed_in("rao")
+    assert made.post("/patients", WHY | NUMBER | BORN).headers["location"] == "/patient"
+    return made
+
+
+def settled(browser: Browser) -> str:
+    """The page once nobody is asked any more."""
+    for _ in range(200):
+        if "Asking" not in browser.get("/patient/answers").text:
+            break
+        time.sleep(0.05)
+    return re.sub(r"\s+", " ", browser.get("/patient").text)
+
+
+def test_the_view_begins_with_allergies_and_has_every_kind(browser: Browser) -> None:
+    page = settled(browser)
+    order = ["Allergies and warnings", "Penicillin", "Problems", "Medicines", "Test results", "Letters", "Vaccinations"]
+    places = [page.index(each) for each in order]
+    assert places == sorted(places)
+    for each in ("Type 2 diabetes mellitus", "Take one twice a day with meals", "130 mmol/L (low)", "133 to 146"):
+        assert each in page
+    assert "Leprosy" not in page
+
+
+def test_each_organisation_has_its_state(browser: Browser) -> None:
+    page = settled(browser)
+    assert f"{PRACTICE} <strong" in page
+    assert "May not share" in page
+    assert "Amlodipine" not in page
+
+
+def test_what_a_script_asks_for_is_a_part_of_the_page(browser: Browser) -> None:
+    settled(browser)
+    browser.get("/patient/answers")
+    part = browser.client.get("/patient/answers?seen=1", headers={"hx-request": "true"}).text
+    assert ("<html" in part, PRACTICE in part, "hx-select" in part) == (False, True, False)
+    assert "hx-select" in browser.client.get("/patient/answers?seen=0", headers={"hx-request": "true"}).text
+
+
+@pytest.mark.parametrize("place", ["7", "x", "9" * 5000])
+def test_nobody_is_asked_again_who_was_not_asked(browser: Browser, place: str) -> None:
+    settled(browser)
+    assert browser.post("/patient/again", {"place": place}, page="/patient").headers["location"] == "/patient"
+    assert "Asking" not in browser.get("/patient/answers").text
+
+
+def test_an_organisation_is_asked_again(here: Hospital, browser: Browser) -> None:
+    settled(browser)
+    asked: list[object] = []
+    inner = here.portal.collections.again
+    here.portal.collections.again = lambda *given: asked.append(given)  # type: ignore[method-assign]
+    try:
+        browser.post("/patient/again", {"place": "0"}, page="/patient")
+    finally:
+        here.portal.collections.again = inner  # type: ignore[method-assign]
+    assert len(asked) == 1
+
+
+def test_no_markup_of_a_record_is_markup_of_a_page(browser: Browser) -> None:
+    """Stored script, in every text that these pages show."""
+    page = settled(browser)
+    letter = next(each for each in LETTER.findall(page) if "onerror" in browser.get(each).text)
+    test = next(each for each in TEST.findall(browser.get("/patient/all/results").text))
+    for path in ("/patient", "/patient/all/problems", "/patient/all/letters", "/patient/tests", test, letter):
+        text = browser.get(path).text
+        assert "<script>alert" not in text
+        assert "<img" not in text
+    assert page.count("&lt;script&gt;") >= 5
+
+
+def test_a_page_inside_a_letter_is_saved_and_never_shown(browser: Browser) -> None:
+    page = settled(browser)
+    letter = next(each for each in LETTER.findall(page) if "onerror" in browser.get(each).text)
+    text = browser.get(letter).text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    came = browser.get(f"{letter}/0")
+    assert came.headers["content-type"] == "application/octet-stream"
+    assert came.headers["content-disposition"].startswith("attachment")
+    for each in ("0", "1"):
+        headers = browser.get(f"{letter}/{each}").headers
+        assert (headers["x-content-type-options"], "sandbox" in headers["content-security-policy"]) == ("nosniff", True)
+    for each in ("2", "x", "-1", "9" * 5000):
+        assert browser.get(f"{letter}/{each}").status_code == 404
+
+
+def test_a_letter_is_a_pdf_of_hers(browser: Browser) -> None:
+    page = settled(browser)
+    letter = next(each for each in LETTER.findall(page) if "Discharge summary" in browser.get(each).text)
+    assert "<iframe" in browser.get(letter).text
+    came = browser.get(f"{letter}/0")
+    assert (came.status_code, came.headers["content-type"], came.content[:5]) == (200, "application/pdf", b"%PDF-")
+
+
+def test_addresses_of_one_session_are_nothing_in_another(here: Hospital, browser: Browser) -> None:
+    """IDOR: a letter's address that was copied opens nothing, with nobody open and with the same patient open."""
+    page = settled(browser)
+    letter, test = LETTER.findall(page)[0], TEST.findall(page)[0]
+    other = here.signed_in("rao")
+    assert other.get(letter).status_code == 404
+    other.post("/patients", WHY | NUMBER)
+    for path in (letter, f"{letter}/0", test):
+        assert other.get(path).status_code == 404
+        assert here.signed_in("eleanor").get(path).status_code == 404
+
+
+def test_all_of_a_kind_and_no_other(browser: Browser) -> None:
+    assert "Serum sodium level" in browser.get("/patient/all/results").text
+    assert browser.get("/patient/all/secrets").status_code == 404
+
+
+def test_no_address_and_no_page_names_anything_of_machines(browser: Browser) -> None:
+    page = settled(browser)
+    assert (
+        re.findall(r"\b[0-9a-f]{16,}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-", re.sub(r'(value|href|src)="[^"]*"', "", page)) == []
+    )
+    assert [each for each in re.findall(r'(?:href|action|src|hx-get)="([^"]*)"', page) if "9990000018" in each] == []
+
+
+# Earlier tests
+
+
+def test_an_old_result_is_not_usable_and_a_new_one_is(
+    here: Hospital, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled(browser)
+    name = re.findall(r'value="([0-9]{12})"[^>]*>\s*Serum sodium level', browser.get("/patient/tests").text)[0]
+    page = browser.get(f"/patient/tests?test={name}").text
+    assert "The last result is too old to use" in page
+    assert "130 mmol/L (low)" in page
+    monkeypatch.setattr(earlier_tests, "USABLE_D", {"2951-2": 10_000})
+    page = browser.get(f"/patient/tests?test={name}").text
+    assert "There is a result that you can use" in page
+    assert here.portal.title in page
+
+
+def test_of_another_test_no_result_has_come(browser: Browser) -> None:
+    assert "No result of it has come" in browser.get("/patient/tests?test=other").text
+    assert "too old" not in browser.get("/patient/tests?test=000000000000").text
+
+
+# Emergency access
+
+
+@pytest.mark.parametrize(
+    ("entered", "said"),
+    [
+        ({}, "Choose what the emergency is"),
+        ({"reason": "unconscious"}, "Say in a few words what has happened"),
+        ({"reason": "unconscious", "reason-words": "  "}, "Say in a few words what has happened"),
+        ({"reason": "x", "reason-words": "y"}, "Choose what the emergency is"),
+    ],
+)
+def test_an_emergency_needs_a_reason_in_words(browser: Browser, entered: dict[str, str], said: str) -> None:
+    came = browser.post("/patient/emergency", entered)
+    assert (came.status_code, came.text.count(said)) == (400, 2)
+    assert "Emergency access until" not in browser.get("/devices").text
+
+
+@pytest.mark.promise("R1", "R2")
+def test_emergency_access_shows_what_others_keep_back_and_ends(browser: Browser) -> None:
+    assert browser.post("/patient/emergency", EMERGENCY).headers["location"] == "/patient"
+    page = settled(browser)
+    assert "Amlodipine" in page
+    assert PRACTICE in page
+    for path in ("/patient", "/patients", "/patient/tests", "/devices", "/nowhere"):
+        assert "Emergency access until" in browser.get(path).text
+    came = browser.post("/patient/emergency/end", {}, page="/patient")
+    assert came.headers["location"] == "/patient"
+    page = settled(browser)
+    assert "Amlodipine" not in page
+    for path in ("/patient", "/devices"):
+        assert "Emergency access until" not in browser.get(path).text
+
+
+def test_emergency_access_ends_with_its_hour(here: Hospital, browser: Browser) -> None:
+    browser.post("/patient/emergency", EMERGENCY)
+    assert NAMED in browser.get("/devices").text
+    now_s = here.node.clock()
+    object.__setattr__(here.node, "clock", lambda: now_s + 1_500)
+    browser.get("/devices")
+    object.__setattr__(here.node, "clock", lambda: now_s + 3_000)
+    browser.get("/devices")
+    object.__setattr__(here.node, "clock", lambda: now_s + 3_601)
+    try:
+        assert NAMED not in browser.get("/devices").text
+        assert browser.get("/patient").headers["location"] == "/patients"
+    finally:
+        object.__setattr__(here.node, "clock", lambda: now_s)
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("EMERGENCY_NOT_CLINICAL", "Only doctors, nurses and other clinicians"),
+        ("EMERGENCIES_UNREVIEWED", "Too many emergencies wait for their review"),
+        ("NETWORK_POLICY_FORBIDS", "Emergency access to this patient is not allowed here"),
+    ],
+)
+def test_a_limit_is_said_in_words(browser: Browser, monkeypatch: pytest.MonkeyPatch, reason: str, said: str) -> None:
+    answer = view_patient.EmergencyAnswer(reason=reason)
+    monkeypatch.setattr(view_patient, "begin_emergency", lambda *_: answer)
+    came = browser.post("/patient/emergency", EMERGENCY)
+    assert (came.status_code, came.text.count(said)) == (400, 2)
+
+
+def test_somebody_who_is_known_elsewhere_is_opened_by_emergency(here: Hospital) -> None:
+    browser = here.signed_in("rao")
+    browser.post("/patients", WHY | {"number": "999 000 0026"} | BORN)
+    assert "Ask other organisations" in browser.get("/patients/found").text
+    assert browser.post("/patient/emergency", EMERGENCY).headers["location"] == "/patient"
+    page = settled(browser)
+    assert "Name not known here" in page
+    assert page.count("Nothing there") == 2
+
+
+def test_other_organisations_are_asked_for_somebody_who_is_not_here(here: Hospital) -> None:
+    browser = here.signed_in("rao")
+    browser.post("/patients", WHY | {"number": "999 000 0026"} | BORN)
+    came = browser.post("/patients/elsewhere", {}, page="/patients/found")
+    assert came.headers["location"] == "/patient"
+    assert "Name not known here" in settled(browser)
+    other = here.signed_in("rao")
+    other.get("/patients")
+    assert other.post("/patients/elsewhere", {}, page="/patients").headers["location"] == "/patients/found"

@@ -26,3 +26,14 @@ def test_a_patient_opens_a_letter(walker: Walker) -> None:
     href = walker.page.get_by_role("link", name="Open the letter (PDF, 1 kB)").get_attribute("href")
     kind = walker.page.evaluate("async href => (await fetch(href)).headers.get('content-type')", href)
     assert kind == "application/pdf"
+
+
+@pytest.mark.covers("GET /record/download", "POST /record/download")
+def test_a_patient_downloads_their_record_in_three_clicks(walker: Walker) -> None:
+    walker.sign_in("eleanor", "/record", "Your record")
+    walker.follow("Download your record", "Download your record")
+    walker.press("Download", "Download your record")  # nothing was chosen yet
+    walker.page.get_by_label("Everything in one folder (ZIP)").check()
+    with walker.page.expect_download() as saved:
+        walker.page.get_by_role("button", name="Download", exact=True).click()
+    assert saved.value.suggested_filename.endswith(".zip")

@@ -50,3 +50,10 @@ def file(content: bytes, *, content_type: str, name: str) -> Response:
         "content-type": ("text/plain; charset=utf-8" if kind == "text/plain" else kind) if is_shown else SAVED,
     }
     return Response(content, headers=headers)
+
+
+def saved(content: bytes, *, name: str) -> Response:
+    """Return a file that a page of ours made, to be saved; `name` is ours."""
+    return Response(
+        content, headers={**KEPT_OUT, "content-disposition": f'attachment; filename="{name}"'}, media_type=SAVED
+    )

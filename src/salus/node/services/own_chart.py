@@ -15,6 +15,7 @@ from salus.clinical.fhir.search import parse_query
 from salus.contracts.provisions import Verb
 from salus.ledger.identifiers import Pseudonym
 from salus.node.assemble import Node
+from salus.node.errors import Refusal, Refused
 from salus.node.projections import resources
 from salus.node.projections.resources import Found
 from salus.node.services.respond import Login, Responder
@@ -23,6 +24,8 @@ from salus.node.services.show import newest, show
 
 COUNTED_MAX: Final = 100
 """So many of one list are counted exactly; of more it is said that there are more."""
+COPY_BYTES_MAX: Final = 64_000_000
+"""Of a copy of everything, which is put together in memory."""
 LETTER: Final = ("DocumentReference", "date")
 RESULT: Final = ("Observation", "date")
 _NEVER_S: Final = -(2**62)
@@ -103,6 +106,21 @@ class OwnChart:
             return None
         held = self._opened([found]).get(found)
         return None if held is None else held.content
+
+    def everything(self) -> list[Held]:
+        """Return all that may be shown, of every type, as an export that leaves one receipt.
+
+        Raises:
+            Refused: TOO_MANY above COPY_BYTES_MAX; or as `show`. NotNow: as `show`.
+        """
+        found = [each for each in self._search.chart(self._pseudonym, (), ()) if each.pseudonym == self._pseudonym]
+        sizes = [each.size_bytes for each in self._node.vault.record_many([each.key for each in found])]
+        if sum(sizes) > COPY_BYTES_MAX:
+            words = f"expected at most {COPY_BYTES_MAX // 1_000_000} MB: ask the organisation for a copy"
+            raise Refused(Refusal.TOO_MANY, words)
+        shown = show(self._node, self._responder, self._login, [newest(each) for each in found], Verb.EXPORT)
+        bodies = [shown[each.key].body for each in found if each.key in shown]
+        return [Held(read_exact(each), self._node.title()) for each in bodies]
 
     def _letters(self) -> list[Found]:
         listed = sorted(self._candidates(*LETTER), key=lambda each: each.row)

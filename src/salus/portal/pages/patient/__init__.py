@@ -3,9 +3,10 @@
 from typing import Final
 
 from salus.portal.call import Page
-from salus.portal.pages.patient import letter, record, result
+from salus.portal.pages.patient import download, letter, record, result
 
 PAGES: Final[tuple[Page, ...]] = (
+    *download.PAGES,
     *record.PAGES,
     *result.PAGES,
     *letter.PAGES,

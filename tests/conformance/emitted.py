@@ -11,13 +11,17 @@ from uuid import uuid4
 
 from salus.clinical.fhir.subscriptions import Event, Status, notification
 from salus.clinical.fhir.xml.reading import read_xml
+from salus.contracts.patients import KeyKind
+from salus.crypto.signing import SigningKey
 from salus.ledger.verifier.trust import encode_trust
 from salus.node.founding import trust_root
 from salus.node.services.anchor import anchor
 from salus.node.services.member_directory import publish
 from tests.api.fhir.fhir_world import BASE, FHIR_JSON, Answer, Hospital, observation
 from tests.api.fhir.ledger_people import assisted
+from tests.api.fhir.test_companions import DEPOSITS, POINTERS
 from tests.api.fhir.test_consents import PSY, deny_psy
+from tests.api.fhir.test_delegates import DELEGATES, appoint
 from tests.api.fhir.test_messages import encounter, message
 from tests.api.fhir.test_rosters import roster
 from tests.api.fhir.test_subscriptions import BACKPORT
@@ -84,6 +88,7 @@ def walk(here: Hospital, examples: Path, folder: Path) -> tuple[int, int]:
     roster_of(going, "ann", "ben")
     subscriptions(going)
     choices_of(going, "ann")
+    made_of(going, "ann")
     events_of(going, "ann")
     refusals(going)
     return len(stored), len(list(folder.iterdir()))
@@ -234,6 +239,18 @@ def choices_of(going: Walk, patient: str) -> None:
     (new,) = (each["resource"]["id"] for each in filed["parameter"] if each["name"] == "consent")
     named = parameters({"name": "consent", "valueReference": {"reference": f"Consent/{new}"}})
     going.told("POST", "/Consent/$revokeConsent", named, who=patient)
+
+
+def made_of(going: Walk, patient: str) -> None:
+    """What is told of a patient's records beside them, whom they let act, and a chart with all that is made."""
+    appoint(going.here, KeyKind.DELEGATE, SigningKey.generate())
+    for search, who in ((POINTERS, "nurse"), (DEPOSITS, "nurse"), (DEPOSITS, patient), (DELEGATES, patient)):
+        found = going.told("GET", f"{search}&patient={patient}&_count=50", who=who)
+        made = found["entry"][0]["resource"]
+        assert going.ask("GET", f"/{made['resourceType']}/{made['id']}", who=who) == 200
+    assert going.ask("GET", f"/Observation?patient={patient}&_revinclude=Provenance:target") == 200
+    for path in ("$everything?_count=20", "$everything?_type=Provenance,Consent,RelatedPerson"):
+        assert going.ask("GET", f"/Patient/{patient}/{path}", who=patient) == 200, path
 
 
 def events_of(going: Walk, patient: str) -> None:

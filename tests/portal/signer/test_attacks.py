@@ -113,9 +113,9 @@ def test_nobody_shows_the_page_inside_another(mary: Mary) -> None:
     assert address.partition("#")[2] in mary.tab.portal.asked
 
 
-@pytest.mark.parametrize("size", [262_145, 3_000_000])
-def test_a_huge_request_is_not_read(mary: Mary, size: int) -> None:
-    mary.tab.page.goto(mary.tab.portal.ask(b" " * size))
+def test_a_huge_request_is_not_read(mary: Mary) -> None:
+    mary.tab.page.goto("about:blank")
+    mary.tab.page.goto(mary.tab.portal.ask(b" " * 262_145))
     assert mary.tab.problem() == NOTHING
 
 

@@ -8,7 +8,15 @@ import msgspec
 import pytest
 from sqlalchemy import insert
 
-from salus.contracts.membership import CertificateKind, Certify, Remove
+from salus.contracts.membership import (
+    AnyAction,
+    CertificateKind,
+    Certify,
+    LedgerAccess,
+    Remove,
+    SetAccess,
+    SetSuspension,
+)
 from salus.contracts.provisions import RoleClass
 from salus.engines.base import Unavailable
 from salus.ledger.identifiers import CertificateId, OrganisationId
@@ -18,6 +26,7 @@ from salus.node.projections import permits
 from salus.node.sealed_rows import SealedRows
 from salus.node.services import govern
 from salus.node.services.backup import back_up_data, back_up_keys
+from salus.node.services.govern import Change
 from salus.node.services.jobs import Jobs
 from salus.node.services.overview import (
     CertificateSeen,
@@ -133,3 +142,18 @@ def test_a_clock_that_is_behind_and_a_ledger_that_is_gone(day: Day, monkeypatch:
     monkeypatch.setattr(day.world.engine, "status", gone)
     with pytest.raises(NotNow):
         overview(day.hospital)
+
+
+CHANGES: dict[Change, AnyAction] = {
+    Change.REMOVE: Remove(PRACTICE),
+    Change.VALIDATOR: SetAccess(PRACTICE, LedgerAccess.VALIDATOR, 7),
+    Change.OBSERVER: SetAccess(PRACTICE, LedgerAccess.OBSERVER, 0),
+    Change.OWN_PROOFS: SetAccess(PRACTICE, LedgerAccess.OWN_PROOFS, 0),
+    Change.SUSPEND: SetSuspension(PRACTICE, 9),
+    Change.LIFT: SetSuspension(PRACTICE, 0),
+}
+
+
+@pytest.mark.parametrize("change", Change)
+def test_what_a_change_proposes(change: Change) -> None:
+    assert govern.action_of(change, PRACTICE, power=7, until_s=9) == CHANGES[change]

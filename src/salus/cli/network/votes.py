@@ -79,8 +79,8 @@ def propose(
       salus network propose ./north/z99001 suspend RZ1 --days 30
     """
     from salus.node.opening import open_node
+    from salus.node.services.govern import Change, action_of, propose_admission
     from salus.node.services.govern import propose as put_to_the_vote
-    from salus.node.services.govern import propose_admission
 
     code = organisation.upper()
     policy = proposed_rules(change, rules, no_rules=no_rules)
@@ -89,9 +89,12 @@ def propose(
         if candidate is not None:
             proposed = propose_admission(opened, candidate)
         else:
-            until_s = opened.clock() + days * DAY_S
-            action = policy_of(organisation, policy) if policy is not None else None
-            proposed = put_to_the_vote(opened, action or _action(change, code, power=power, until_s=until_s))
+            action = (
+                policy_of(organisation, policy)
+                if policy is not None
+                else action_of(Change(change), code, power=power, until_s=opened.clock() + days * DAY_S)
+            )
+            proposed = put_to_the_vote(opened, action)
     facts: Facts = {"proposal": proposed.proposal.hex(), "carried": proposed.is_carried}
     show(facts, [f"proposal {proposed.proposal.hex()}: {_standing(is_carried=proposed.is_carried)}"], as_json=as_json)
     return 0
@@ -162,19 +165,6 @@ def _candidate(change: str, code: str, request: Path | None) -> "AdmissionReques
     if found.member.organisation != code:
         raise Failure(BAD_INPUT, f"expected {code}, the request is of {found.member.organisation}", "name that one")
     return found
-
-
-def _action(change: str, code: str, *, power: int, until_s: int) -> "AnyAction":
-    from salus.contracts.membership import LedgerAccess, Remove, SetAccess, SetSuspension
-    from salus.ledger.identifiers import OrganisationId
-
-    organisation = OrganisationId(code)
-    if change == "remove":
-        return Remove(organisation)
-    if change in ("suspend", "lift"):
-        return SetSuspension(organisation, until_s if change == "suspend" else 0)
-    access = LedgerAccess[change.upper().replace("-", "_")]
-    return SetAccess(organisation, access, power if access is LedgerAccess.VALIDATOR else 0)
 
 
 def _proposal_id(text: str) -> "ProposalId":

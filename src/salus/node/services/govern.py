@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
+from enum import StrEnum
 
 from salus.contracts import membership
 from salus.contracts.membership import (
@@ -10,11 +11,15 @@ from salus.contracts.membership import (
     Accused,
     AnyAction,
     KeyUse,
+    LedgerAccess,
     Organisation,
     Policy,
     Proposal,
     Propose,
     Proposed,
+    Remove,
+    SetAccess,
+    SetSuspension,
     Suspend,
     Validator,
     Vote,
@@ -32,6 +37,17 @@ from salus.node.network.admission import PROPOSAL_S, AdmissionRequest, proposal_
 _KEY_HEAD_BYTES = 2
 """Before the 16 bytes of a proposal's id in the key of its row."""
 _PROPOSED, _CAST, _ACCUSED = decoder(Proposed), decoder(VoteCast), decoder(Accused)
+
+
+class Change(StrEnum):
+    """What a member may propose of another, or of itself, that needs no file: as people type it."""
+
+    REMOVE = "remove"
+    VALIDATOR = "validator"
+    OBSERVER = "observer"
+    OWN_PROOFS = "own-proofs"
+    SUSPEND = "suspend"
+    LIFT = "lift"
 
 
 @dataclass(frozen=True)
@@ -73,6 +89,22 @@ def see_policies(node: Node) -> dict[OrganisationId, Policy]:
         codes = (NETWORK_POLICY, *membership.members(rows))
         found = {code: membership.policy(rows, code) for code in codes}
     return {code: policy for code, policy in found.items() if policy.version}
+
+
+def action_of(change: Change, organisation: str, *, power: int, until_s: int) -> AnyAction:
+    """Return what is proposed by a change.
+
+    Args:
+        organisation: whom it is about, by code.
+        power: of who becomes a validator; until_s: of a suspension, Unix seconds.
+    """
+    about = OrganisationId(organisation)
+    if change is Change.REMOVE:
+        return Remove(about)
+    if change in (Change.SUSPEND, Change.LIFT):
+        return SetSuspension(about, until_s if change is Change.SUSPEND else 0)
+    access = LedgerAccess[change.name]
+    return SetAccess(about, access, power if access is LedgerAccess.VALIDATOR else 0)
 
 
 def propose(node: Node, action: AnyAction) -> Proposed:

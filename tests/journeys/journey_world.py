@@ -5,13 +5,10 @@ from __future__ import annotations
 import contextlib
 import datetime
 import re
-import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,7 +17,8 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, e
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from salus.api.exchange.serve import listen
+from salus.api.exchange.serve import listen, uvicorn_config
+from salus.api.fhir.serve import running
 from tests.apps.browser import TIMEOUT_MS
 from tests.portal.portal_world import PASSWORD, Hospital, portal
 
@@ -70,26 +68,10 @@ def served(folder: Path) -> Iterator[Served]:
         here = stack.enter_context(portal(folder, origin=origin))
         made = Served(here, origin)
         certificate, key = certified(folder)
-        config = uvicorn.Config(
-            Recorded(here.portal.app(), made.reached),
-            log_level="error",
-            lifespan="off",
-            ssl_certfile=str(certificate),
-            ssl_keyfile=str(key),
-        )
-        stack.enter_context(_running(uvicorn.Server(config), listener))
+        app = Recorded(here.portal.app(), made.reached)
+        config = uvicorn_config(app, date_header=True, certificate=str(certificate), key=str(key))  # type: ignore[arg-type]
+        stack.enter_context(running(config, listener, name="portal"))
         yield made
-
-
-@contextlib.contextmanager
-def _running(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = server.force_exit = True
-        thread.join()
 
 
 def certified(folder: Path) -> tuple[Path, Path]:

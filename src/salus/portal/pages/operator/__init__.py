@@ -1,7 +1,8 @@
-"""The pages of operators."""
+"""The operator's pages: the network and its votes, this node and what it has to do; nothing personal is on them."""
 
 from typing import Final
 
 from salus.portal.call import Page
+from salus.portal.pages.operator import network, node, propose
 
-PAGES: Final[tuple[Page, ...]] = ()
+PAGES: Final[tuple[Page, ...]] = (network.PAGE, propose.PAGE, node.PAGE)

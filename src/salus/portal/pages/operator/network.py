@@ -1,0 +1,133 @@
+"""The network: who the members are, whether the ledger moves, and what waits for votes."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.responses import Response
+
+from salus.node.services import govern, overview
+from salus.node.services.overview import Overview
+from salus.portal.call import Call, Page, Person
+
+CHANGES: Final = {
+    "Admit": "Admit %(member)s",
+    "Remove": "Remove %(member)s",
+    "SetAccess": "Change what %(member)s holds of the ledger",
+    "SetPolicy": "Change the rules of %(member)s",
+    "SetSuspension": "Suspend %(member)s, or end that",
+}
+HOLDS: Final = {
+    "VALIDATOR": "Validator",
+    "OBSERVER": "Follows the ledger",
+    "OWN_PROOFS": "Own proofs only",
+}
+_MS: Final = 1000
+
+
+@dataclass(frozen=True)
+class MemberRow:
+    """A member."""
+
+    name: str
+    code: str
+    holds: str
+    signed: str
+    is_suspended: bool
+    is_off: bool
+
+
+@dataclass(frozen=True)
+class ProposalRow:
+    """What waits for votes."""
+
+    reference: str
+    what: str
+    proposer: str
+    in_favour: str
+    until: str
+    is_ours: bool
+
+
+@dataclass(frozen=True)
+class LedgerView:
+    """Where the ledger stands."""
+
+    is_moving: bool
+    height: str
+    age: str
+    behind: str
+    release: str
+    rules: str
+    engine: str
+
+
+def show(call: Call) -> Response:
+    """The page."""
+    seen = overview.overview(call.portal.node)
+    return call.page(
+        "pages/operator/network.html",
+        title=call.words("The network"),
+        ledger=_ledger(call, seen),
+        members=_members(call, seen),
+        proposals=_proposals(call, seen),
+    )
+
+
+def answer(call: Call) -> Response:
+    """A vote came, or is taken back."""
+    node = call.portal.node
+    for proposal in govern.see_members(node).proposals:
+        if call.portal.reference("proposal", proposal) == call.form.get("proposal", ""):
+            cast = govern.vote(node, proposal, is_in_favour=call.form.get("vote") == "for")
+            said = "Your vote is counted, and the change is carried" if cast.is_carried else "Your vote is counted"
+            return call.go("/network", notice=call.words(said))
+    return call.go("/network", notice=call.words("That proposal is no longer open"))
+
+
+def _ledger(call: Call, seen: Overview) -> LedgerView:
+    status, words = seen.ledger.status, call.words
+    return LedgerView(
+        is_moving=seen.ledger.is_fresh,
+        height=f"{status.height:,}",
+        age=words.many("%(num)d second", "%(num)d seconds", status.header_age_ms // _MS),
+        behind=words.many("%(num)d second", "%(num)d seconds", seen.ledger.clock_behind_ms // _MS),
+        release=seen.release,
+        rules=str(seen.rules_version),
+        engine=words("One organisation signs") if status.engine == "embedded" else words("The validators vote"),
+    )
+
+
+def _members(call: Call, seen: Overview) -> list[MemberRow]:
+    words, now_s = call.words, call.portal.node.clock()
+    validators = {each.name: each for each in seen.validators}
+    rows = []
+    for code, row in seen.members.members.items():
+        validator = validators.get(code)
+        signed = words("%(signed)d of the last %(of)d") % vars(validator) if validator else ""
+        is_off = validator is not None and validator.is_off
+        holds = words(HOLDS[row.access.name])
+        rows.append(MemberRow(row.name, code, holds, signed, now_s < row.suspended_until_s, is_off))
+    return rows
+
+
+def _proposals(call: Call, seen: Overview) -> list[ProposalRow]:
+    words, names = call.words, {str(code): row.name for code, row in seen.members.members.items()}
+    rows = []
+    for proposal, row in seen.members.proposals.items():
+        about = getattr(row.action, "organisation", "")
+        member = names.get(about, about) or words("the network")
+        change = CHANGES.get(type(row.action).__name__, "Change the software’s rules")
+        rows.append(
+            ProposalRow(
+                reference=call.portal.reference("proposal", proposal),
+                what=words(change) % {"member": member},
+                proposer=names.get(row.proposer, row.proposer),
+                in_favour=words.listed(names.get(each, each) for each in row.in_favour),
+                until=words.moment(row.expires_at_s),
+                is_ours=call.portal.node.organisation in row.in_favour,
+            )
+        )
+    return rows
+
+
+PAGE = Page("/network", Person.OPERATOR, show, answer, listed="Network")

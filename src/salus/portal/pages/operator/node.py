@@ -1,0 +1,72 @@
+"""This node: what it keeps, what it has to do, its backups, jobs and certificates; counts and times only."""
+
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from salus.node.services import overview
+from salus.node.services.overview import CertificateSeen, JobSeen, NodeSeen
+from salus.portal.call import Call, Page, Person
+
+
+@dataclass(frozen=True)
+class CertificateRow:
+    """A certificate that ends soon; whose it is, only the person's own file says."""
+
+    kind: str
+    until: str
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """An export or import."""
+
+    steps: str
+    files: str
+    until: str
+
+
+def show(call: Call) -> Response:
+    """The page."""
+    seen = overview.overview(call.portal.node)
+    node, words = seen.node, call.words
+    return call.page(
+        "pages/operator/node.html",
+        title=words("This node"),
+        patients=f"{node.patient_count:,}",
+        records=f"{node.record_count:,}",
+        data_backed_up=_when(call, node.data_backed_up_s),
+        keys_backed_up=_when(call, node.keys_backed_up_s),
+        waiting=_waiting(call, node),
+        jobs=[_job(call, each) for each in node.jobs],
+        certificates=[_certificate(call, each) for each in seen.certificates],
+    )
+
+
+def _when(call: Call, at_s: int) -> str:
+    return call.words.moment(at_s) if at_s else call.words("Never: make a backup")
+
+
+def _waiting(call: Call, node: NodeSeen) -> list[tuple[str, str]]:
+    """What is still to be done, in words; upkeep does all of it."""
+    words, waiting = call.words, node.waiting
+    return [
+        (words("Records that are not registered yet"), f"{waiting.orphans:,}"),
+        (words("Registrations that are not on the ledger yet"), f"{waiting.batches:,}"),
+        (words("Receipts that are not on the ledger yet"), f"{waiting.anchors:,}"),
+        (words("Erasures that others have not confirmed"), f"{waiting.erasures:,}"),
+        (words("New patients who were cut off half way"), f"{waiting.enrolments:,}"),
+        (words("Keys that were taken over half way"), f"{waiting.take_overs:,}"),
+    ]
+
+
+def _job(call: Call, job: JobSeen) -> JobRow:
+    return JobRow(f"{job.step_count:,}", f"{job.part_count:,}", call.words.moment(job.until_s))
+
+
+def _certificate(call: Call, certificate: CertificateSeen) -> CertificateRow:
+    roles = ", ".join(certificate.role_classes).replace("_", " ")
+    return CertificateRow(f"{certificate.kind}: {roles}", call.words.moment(certificate.expires_at_s))
+
+
+PAGE = Page("/node", Person.OPERATOR, show, listed="This node")

@@ -8,10 +8,12 @@ import msgspec
 import pytest
 
 from salus.contracts.access import End
+from salus.contracts.evidence import decode_outcome
 from salus.contracts.provisions import Purpose, RoleClass
 from salus.crypto.edge_cases import EDGE_CASES, EdgeCase
-from salus.ledger.bundles import BundleUnknown, ConsistencyBundle, HistoryBundle, decode_bundle, encode_bundle
-from salus.ledger.receipts import Delivery
+from salus.ledger.bundles import Anchor, BundleUnknown, ConsistencyBundle, HistoryBundle, decode_bundle, encode_bundle
+from salus.ledger.outcomes import PatientOutcome, decode_leaf
+from salus.ledger.receipts import Anchored, Conclusion, ConductField, Delivery, Field, anchored_leaf
 from salus.ledger.verifier import VerificationFailed
 from salus.ledger.verifier.trust import decode_trust, encode_trust
 from salus.sdk.verify import verify_file
@@ -117,17 +119,9 @@ def changed_answers(name: str, *, every: int) -> int:
     data = (FOLDER / name).read_bytes()
     changed = [*list(single_changes(data))[::every], *bit_flips(data, every=23 * every)]
     got = ask([golden(name, each) for _, each in changed])
-    want = [file_verdict(name, each) for _, each in changed]
+    want = [sdk_verdict(golden(name, each)) for _, each in changed]
     assert disagreements([what for what, _ in changed], got, want) == []
     return len(got)
-
-
-def file_verdict(name: str, data: bytes) -> str:
-    try:
-        verify_file(data, decode_trust((FOLDER / GOLDEN[name]["trust"]).read_bytes()), now_s=GOLDEN[name]["now_s"])
-    except VerificationFailed as failed:
-        return f"refuse {failed.checklist} {failed.step}"
-    return "accept"
 
 
 def test_trust_files_that_are_refused() -> None:
@@ -162,13 +156,82 @@ def signed(case: EdgeCase) -> tuple[str, str, str]:
     return case.public, case.message, case.signature
 
 
-def test_a_row_without_a_key_is_no_row() -> None:
-    bundle = usual()[2]
-    rows = (replace(bundle.opened.rows[0], key=b""), *bundle.opened.rows[1:])
-    data = encode_bundle(replace(bundle, opened=replace(bundle.opened, rows=rows)))
-    with pytest.raises(BundleUnknown):
-        decode_bundle(data)
-    assert ask([about(data, usual()[0])]) == ["refuse bundle 0"]
+def test_parts_that_are_out_of_bounds_are_no_receipt() -> None:
+    story, _, bundle = usual()
+    rows, receipt = bundle.opened.rows, bundle.opened.receipt
+    bad = {
+        "a row without a key": {"rows": (replace(rows[0], key=b""), *rows[1:])},
+        "no chain": {"receipt": replace(receipt, statement=replace(receipt.statement, chain=""))},
+        "a long chain": {"receipt": replace(receipt, statement=replace(receipt.statement, chain="é" * 51))},
+    }
+    files = [encode_bundle(replace(bundle, opened=replace(bundle.opened, **changed))) for changed in bad.values()]
+    for data in files:
+        with pytest.raises(BundleUnknown):
+            decode_bundle(data)
+    got = ask([about(data, story) for data in files])
+    assert disagreements(list(bad), got, ["refuse bundle 0"] * len(bad)) == []
+
+
+def crafted(
+    *, conclusion: Conclusion = Conclusion.SLOT_SENT, is_on_ledger: bool = True, more: bool = False
+) -> Question:
+    """A receipt whose only anchor the custodian's node put together as nobody else would."""
+    story = chart()
+    part = story.release()
+    index = story.ledger.meta.log_size
+    story.anchor(part, End.CUSTODIAN, conclusion, is_on_ledger=is_on_ledger)
+    bundle = story.bundle(part)
+    leaf = anchored_leaf(Anchored(part.receipt, conclusion))
+    outcome = story.ledger.prove_outcome(index, bundle.signed.state)
+    anchor = Anchor(outcome, conclusion, (leaf, leaf) if more else (leaf,))
+    return about(replace(bundle, opened=replace(bundle.opened, anchors=(anchor,))), story)
+
+
+def test_anchors_that_nobody_else_would_make() -> None:
+    asked = {
+        "as it should be": crafted(),
+        "under no permit": crafted(is_on_ledger=False),
+        "over more receipts": crafted(more=True),
+        "with what only the other end can say": crafted(conclusion=Conclusion.OPENED),
+    }
+    want = ["accept", *["refuse receipt 8"] * 3]
+    assert disagreements(list(asked), ask(list(asked.values())), want) == []
+    assert [sdk_verdict(each) for each in asked.values()] == want
+
+
+def test_a_sealed_delivery_that_nobody_took_is_refused() -> None:
+    """The requester did not sign, as over TLS, and the receipt says that it was sent sealed."""
+
+    def sealed(written: list[Field]) -> list[Field]:
+        return [replace(each, delivery=Delivery.SEALED) if isinstance(each, ConductField) else each for each in written]
+
+    story = chart()
+    bundle = anchored(story, changes=Changes(delivery=Delivery.TLS, rewrite=sealed))
+    asked = about(bundle, story)
+    assert (bundle.opened.receipt.requester, sdk_verdict(asked)) == (b"", "refuse receipt 9")
+    assert ask([asked]) == ["refuse receipt 9"]
+
+
+def sdk_verdict(asked: Question) -> str:
+    try:
+        verify_file(bytes.fromhex(asked["file"]), decode_trust(asked["trust"].encode()), now_s=asked["now_s"])
+    except VerificationFailed as failed:
+        return f"refuse {failed.checklist} {failed.step}"
+    return "accept"
+
+
+def test_an_outcome_about_nobody_is_no_permit() -> None:
+    story, _, bundle = usual()
+    state = bundle.signed.state
+    proof = next(
+        story.ledger.prove_outcome(index, state)
+        for index in range(state.log_size)
+        if not isinstance(decode_outcome(decode_leaf(story.ledger.prove_outcome(index, state).leaf)), PatientOutcome)
+    )
+    altered = replace(bundle, opened=replace(bundle.opened, permitted=(proof,)))
+    with pytest.raises(VerificationFailed, match="receipt check, step 3"):
+        verify_file(encode_bundle(altered), trust(story), now_s=NOW_S)
+    assert ask([about(altered, story)]) == ["refuse receipt 3"]
 
 
 # The rules, again

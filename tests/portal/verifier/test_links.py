@@ -29,14 +29,25 @@ def test_what_is_written_is_read() -> None:
 
 
 DEFLATED = zlib.compress(RECEIPT, wbits=-15)
+
+
+def beyond_seven_bytes() -> str:
+    """The link with 2^56 added to a number: its last seven bytes are what they were."""
+    head, _, text = LINK.partition("#")
+    chunks = [text[at : at + 17] for at in range(0, len(text) - 17, 17)]
+    place = next(at for at, each in enumerate(chunks) if int(each) + 2**56 < 10**17)
+    changed = str(int(chunks[place]) + 2**56)
+    return f"{head}#{text[: 17 * place]}{changed}{text[17 * (place + 1) :]}"
+
+
 REFUSED = {
     "no digits": PAGE,
+    "a number of more than seven bytes": beyond_seven_bytes(),
     "nothing": f"{PAGE}#",
     "a letter": f"{LINK}x",
     "cut short": LINK[:-17],
     "a digit more": f"{LINK}0",
     "a last chunk of no width": f"{PAGE}#{digits(DEFLATED[: -(len(DEFLATED) % 7 or 7)])}1234",
-    "a number that seven bytes cannot hold": f"{PAGE}#{'9' * 17}",
     "no DEFLATE": f"{PAGE}#{digits(RECEIPT)}",
     "bytes behind the end": f"{PAGE}#{digits(DEFLATED + bytes(7))}",
     "more than a megabyte": receipt_link(PAGE, bytes(2**20 + 1)),

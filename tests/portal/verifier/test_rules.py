@@ -8,7 +8,8 @@ import pytest
 from salus.contracts import access
 from salus.contracts.access import Permit, PermitDead
 from salus.contracts.decision import Rules
-from salus.contracts.provisions import Provision, Record, Request
+from salus.contracts.provisions import Provision, ProvisionType, Record, Request
+from salus.contracts.provisions.tree import DEPTH_MAX
 from salus.ledger.encoding import encode
 from tests.contracts import test_decisions as decisions
 from tests.contracts import test_provisions_decisions as provisions
@@ -65,6 +66,15 @@ def test_trees_that_name_records_in_ways_not_accepted_are_refused() -> None:
         for name in provisions.NOT_YET
     ]
     assert ask(questions) == ["refuse bundle 0"] * len(questions)
+
+
+def test_a_tree_is_at_most_as_deep_as_trees_may_be() -> None:
+    def deep(levels: int) -> Provision:
+        return Provision(ProvisionType.PERMIT, provisions=(deep(levels - 1),) if levels > 1 else ())
+
+    row = {"request": asked(provisions.request("RX1 clinical TREAT read")), "record": known(Record((), ()))}
+    got = ask([{"tree": hexed(deep(levels)), **row} for levels in (DEPTH_MAX, DEPTH_MAX + 1)])
+    assert got == [f"permit {'.'.join('1' * DEPTH_MAX)}", "refuse bundle 0"]
 
 
 def test_every_decision_of_the_table() -> None:

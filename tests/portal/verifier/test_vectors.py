@@ -18,6 +18,35 @@ TREE, LOG, COMET, REFUSED = (
 Case = dict[str, Any]
 
 
+def fields(data: bytes) -> tuple[bytes, bytes]:
+    """The two messages of a SignedHeader."""
+    parts = []
+    while data:
+        size, after = varint(data[1:])
+        parts.append(after[:size])
+        data = after[size:]
+    first, second = parts
+    return first, second
+
+
+def varint(data: bytes) -> tuple[int, bytes]:
+    number, place = 0, 0
+    while True:
+        number |= (data[place] & 0x7F) << (7 * place)
+        place += 1
+        if data[place - 1] < 0x80:
+            return number, data[place:]
+
+
+def wrapped(number: int, data: bytes) -> bytes:
+    size = len(data)
+    head = bytearray([8 * number + 2])
+    while size >= 0x80:
+        head.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes([*head, size]) + data
+
+
 def row(case: Case) -> Question:
     return {"key": case["key"], "row": case["value"] or "", "proof": case["proof"], "root": case["root"]}
 
@@ -91,36 +120,49 @@ def test_commits_are_counted_and_verified() -> None:
     assert len(cases) > 15
 
 
+NO_TIME = bytes.fromhex("088092b8c398feffffff01")
+ABSENT = bytes.fromhex("0801")
+PARTS_OF_A_HEADER = {
+    "nanoseconds of a second": (4, b"\x08\x01\x10" + bytes.fromhex("8094ebdc03")),
+    "nanoseconds below zero": (4, b"\x08\x01\x10" + b"\xff" * 9 + b"\x01"),
+    "after the year 9999": (4, b"\x08" + bytes.fromhex("8083d1ffaf07")),
+    "before the year 1": (4, b"\x08" + bytes.fromhex("ff91b8c398feffffff01")),
+}
+PARTS_OF_A_COMMIT = {
+    "absent, with an address": ABSENT + wrapped(2, bytes(20)) + wrapped(3, NO_TIME),
+    "absent, with a time": ABSENT + wrapped(3, b"\x08\x01"),
+    "absent, with nanoseconds": ABSENT + wrapped(3, NO_TIME + b"\x10\x01"),
+    "absent, with a signature": ABSENT + wrapped(3, NO_TIME) + wrapped(4, bytes(64)),
+}
+
+
+def test_one_part_of_a_good_header_or_commit_is_not_of_its_form() -> None:
+    header, commit = fields(bytes.fromhex(COMET["signed_header"]["encoded"]))
+    whole = {"nothing": (header, commit), "absent": (header, replaced(commit, 4, ABSENT + wrapped(3, NO_TIME)))}
+    whole |= {name: (replaced(header, *part), commit) for name, part in PARTS_OF_A_HEADER.items()}
+    whole |= {name: (header, replaced(commit, 4, part)) for name, part in PARTS_OF_A_COMMIT.items()}
+    asked = [{"signed_header": (wrapped(1, one) + wrapped(2, two)).hex()} for one, two in whole.values()]
+    want = ["accept", "accept", *["refuse"] * (len(whole) - 2)]
+    assert disagreements(list(whole), ask(asked), want) == []
+
+
+def replaced(message: bytes, number: int, content: bytes) -> bytes:
+    """The message with the first field of this number, which has bytes, holding others."""
+    parts, is_done = [], False
+    while message:
+        tag, after = varint(message)
+        if tag & 7 == 0:
+            end = len(message) - len(varint(after)[1])
+        else:
+            size, rest = varint(after)
+            end = len(message) - len(rest) + size
+        is_it = tag == 8 * number + 2 and not is_done
+        parts.append(wrapped(number, content) if is_it else message[:end])
+        is_done, message = is_done or is_it, message[end:]
+    return b"".join(parts)
+
+
 def beside(case: Case, header: bytes, commit: bytes) -> str:
     data = bytes.fromhex(case["encoded"])
     pair = (data, commit) if case["message"] == "Header" else (header, data)
     return (wrapped(1, pair[0]) + wrapped(2, pair[1])).hex()
-
-
-def fields(data: bytes) -> tuple[bytes, bytes]:
-    """The two messages of a SignedHeader."""
-    parts = []
-    while data:
-        size, after = varint(data[1:])
-        parts.append(after[:size])
-        data = after[size:]
-    first, second = parts
-    return first, second
-
-
-def varint(data: bytes) -> tuple[int, bytes]:
-    number, place = 0, 0
-    while True:
-        number |= (data[place] & 0x7F) << (7 * place)
-        place += 1
-        if data[place - 1] < 0x80:
-            return number, data[place:]
-
-
-def wrapped(number: int, data: bytes) -> bytes:
-    size = len(data)
-    head = bytearray([8 * number + 2])
-    while size >= 0x80:
-        head.append(size & 0x7F | 0x80)
-        size >>= 7
-    return bytes([*head, size]) + data

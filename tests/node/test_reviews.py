@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
+from sqlalchemy import select
 
 from salus.clinical.fhir.resources import parse
 from salus.contracts import access
@@ -21,6 +22,7 @@ from salus.ledger import transactions
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
 from salus.ledger.machine import HISTORY, NO_HISTORY
+from salus.node import schema
 from salus.node.answer import answer
 from salus.node.errors import Refusal, Refused
 from salus.node.exchange import PartAsk, PartOffer
@@ -31,11 +33,13 @@ from salus.node.services.deposit import deposit
 from salus.node.services.enrol import enrol
 from salus.node.services.erase import erase
 from salus.node.services.request import Denied, Granted, Wish, request
+from salus.node.tallies import Tally
 from salus.testing.population.numbers import kept_nhs_number
 from salus.testing.world import HOSPITAL, PRACTICE, World, unix_now_s, world
 
 BODY = b'{"resourceType":"Observation","id":"o","status":"final","subject":{"reference":"Patient/ann"}}'
 WORDS = "I was not there that day."
+LONGER_IN_NFC = "\u0958" * 1_500
 
 
 @dataclass
@@ -179,10 +183,10 @@ def test_who_is_no_officer_here_sees_and_decides_nothing(desk: Desk) -> None:
         assert [refusal(partial(act, session)) for act in acts] == [Refusal.PERSON_UNFIT] * len(acts)
     officer = desk.officer()
     assert refusal(lambda: reviews.open_review(node, officer, PermitId(bytes(16)))) is Refusal.NOT_YOURS
-    too_many = "x" * 2001
-    assert refusal(lambda: reviews.give_verdict(node, officer, permit, too_many, is_justified=True)) is (
-        Refusal.MESSAGE_UNFIT
-    )
+    for too_many in ("x" * 2001, LONGER_IN_NFC):
+        with pytest.raises(Refused) as refused:
+            reviews.give_verdict(node, officer, permit, too_many, is_justified=True)
+        assert refused.value.refusal is Refusal.MESSAGE_UNFIT
     assert desk.count(desk.ann) == before + 1, "only the officer has looked"
 
 
@@ -229,6 +233,10 @@ def test_an_erasure_takes_the_challenge_with_it(desk: Desk) -> None:
     assert len(challenges.received(node, desk.officer())) == 1
     erase(node, desk.ann)
     assert challenges.received(node, desk.officer()) == []
+    with node.vault.database.reading() as connection:
+        tallied = connection.execute(select(schema.tallies).where(schema.tallies.c.tally == Tally.CHALLENGE)).all()
+    assert len(tallied) == 1
+    assert desk.ann not in {tallied[0].who, tallied[0].what}, "what still counts names nobody"
 
 
 @pytest.mark.promise("P5")
@@ -268,6 +276,10 @@ def test_what_is_no_patients_own_challenge_is_not_kept(desk: Desk) -> None:
         ),
         "with too many words": (
             lambda: challenges.send_by_custodian(node, desk.ann, of_ann, "x" * 2001),
+            Refusal.MESSAGE_UNFIT,
+        ),
+        "with words that become too many in NFC": (
+            lambda: challenges.send_by_custodian(node, desk.ann, of_ann, LONGER_IN_NFC),
             Refusal.MESSAGE_UNFIT,
         ),
     }

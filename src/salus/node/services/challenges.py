@@ -4,6 +4,7 @@ The ledger has that it was questioned, this node the words, sealed. That a chall
 (`projections/permits`), so that one which the patient sent by another member is not missed; its words then are.
 """
 
+import hmac
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -87,9 +88,10 @@ def send_by_custodian(node: Node, pseudonym: Pseudonym, permit: PermitId, words:
         NotNow: the ledger is away.
     """
     key = custodian_held_key(node, pseudonym)
-    if len(words) > residuals.WORDS_MAX:
+    said = in_nfc(words)  # which may be longer
+    if len(said) > residuals.WORDS_MAX:
         raise Refused(Refusal.MESSAGE_UNFIT, f"expected at most {residuals.WORDS_MAX} characters: say it in fewer")
-    why = residuals.reason(in_nfc(words), new_key())
+    why = residuals.reason(said, new_key())
     message = Challenge(pseudonym, permit, why.root())
     _require_about_request(node, message)
     _keep(node, message, why)
@@ -137,8 +139,8 @@ def _keep(node: Node, message: Challenge, words: CommittedFields) -> None:
     counted = tallies.count(
         node,
         Tally.CHALLENGE,
-        who=message.pseudonym,
-        what=message.commitment,
+        who=_keyed(node, message.pseudonym),
+        what=_keyed(node, message.commitment),
         now_s=node.clock(),
         within_s=CHALLENGES_S,
         most=CHALLENGES_MAX,
@@ -146,6 +148,11 @@ def _keep(node: Node, message: Challenge, words: CommittedFields) -> None:
     if counted is Counted.TOO_MANY:
         raise Refused(Refusal.TOO_MANY, f"expected at most {CHALLENGES_MAX} challenges in a day: send it tomorrow")
     documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, encode(words))
+
+
+def _keyed(node: Node, name: bytes) -> bytes:
+    """Return what stands for a name in a tally, which an erasure does not reach (P5)."""
+    return hmac.digest(node.keys.lookup, encode(("challenge", name)), "sha256")
 
 
 def _received(node: Node, encoded: bytes) -> Received:

@@ -130,9 +130,10 @@ def give_verdict(node: Node, officer: OpenSession, permit: PermitId, words: str,
     residual = _residual(node, permit)
     if residual is not None and people.is_same_person(node, residual.certificate, officer.certificate):  # 2
         raise Refused(Refusal.PERSON_UNFIT, "expected an officer who was not part of it: nobody reviews themselves")
-    if len(words) > residuals.WORDS_MAX:
+    said = in_nfc(words)  # which may be longer
+    if len(said) > residuals.WORDS_MAX:
         raise Refused(Refusal.MESSAGE_UNFIT, f"expected at most {residuals.WORDS_MAX} characters: say it in fewer")
-    why = residuals.reason(in_nfc(words), new_key())
+    why = residuals.reason(said, new_key())
     documents.keep(node.vault, node.chain, row.pseudonym, Kind.REASON, why.root(), encode(why))  # 3
     verdict = Verdict.JUSTIFIED if is_justified else Verdict.NOT_JUSTIFIED
     message = ReviewEmergency(pseudonym=row.pseudonym, permit=permit, session=0, verdict=verdict, commitment=why.root())

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from salus.contracts.provisions import Provision, ProvisionType, Purpose
 from salus.importers import NdjsonFiles, file_chart
 from salus.node.services import view_patient
+from salus.node.services.choices import file_by_custodian, withdraw_by_custodian
 from salus.portal.pages.clinician import earlier_tests
 from salus.testing import population
 from salus.testing.population import story_patient
-from tests.portal.portal_world import SEED, Browser, Hospital, portal
+from tests.portal.portal_world import SEED, TOKEN, Browser, Hospital, portal
 from tests.portal.test_clinician_find import NAMED, NUMBER, WHY
 
 BORN = {"born-day": "14", "born-month": "3", "born-year": "1968"}
@@ -91,12 +93,29 @@ def hostile() -> list[dict[str, object]]:
     ]
 
 
-@pytest.fixture
-def browser(here: Hospital) -> Browser:
+def opened(here: Hospital) -> Browser:
     """A clinician who has Eleanor open."""
     made = here.signed_in("rao")
     assert made.post("/patients", WHY | NUMBER | BORN).headers["location"] == "/patient"
     return made
+
+
+@pytest.fixture(scope="module")
+def browser(here: Hospital) -> Browser:
+    """One who only reads."""
+    return opened(here)
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser) -> str:
+    """What they read once nobody is asked any more."""
+    return settled(browser)
+
+
+@pytest.fixture
+def fresh(here: Hospital) -> Browser:
+    """One who does more."""
+    return opened(here)
 
 
 def settled(browser: Browser) -> str:
@@ -108,8 +127,7 @@ def settled(browser: Browser) -> str:
     return re.sub(r"\s+", " ", browser.get("/patient").text)
 
 
-def test_the_view_begins_with_allergies_and_has_every_kind(browser: Browser) -> None:
-    page = settled(browser)
+def test_the_view_begins_with_allergies_and_has_every_kind(page: str) -> None:
     order = ["Allergies and warnings", "Penicillin", "Problems", "Medicines", "Test results", "Letters", "Vaccinations"]
     places = [page.index(each) for each in order]
     assert places == sorted(places)
@@ -118,43 +136,40 @@ def test_the_view_begins_with_allergies_and_has_every_kind(browser: Browser) -> 
     assert "Leprosy" not in page
 
 
-def test_each_organisation_has_its_state(browser: Browser) -> None:
-    page = settled(browser)
+def test_each_organisation_has_its_state(page: str) -> None:
     assert f"{PRACTICE} <strong" in page
     assert "May not share" in page
     assert "Amlodipine" not in page
 
 
+@pytest.mark.usefixtures("page")
 def test_what_a_script_asks_for_is_a_part_of_the_page(browser: Browser) -> None:
-    settled(browser)
-    browser.get("/patient/answers")
     part = browser.client.get("/patient/answers?seen=1", headers={"hx-request": "true"}).text
     assert ("<html" in part, PRACTICE in part, "hx-select" in part) == (False, True, False)
     assert "hx-select" in browser.client.get("/patient/answers?seen=0", headers={"hx-request": "true"}).text
 
 
 @pytest.mark.parametrize("place", ["7", "x", "9" * 5000])
-def test_nobody_is_asked_again_who_was_not_asked(browser: Browser, place: str) -> None:
-    settled(browser)
-    assert browser.post("/patient/again", {"place": place}, page="/patient").headers["location"] == "/patient"
-    assert "Asking" not in browser.get("/patient/answers").text
+def test_nobody_is_asked_again_who_was_not_asked(fresh: Browser, place: str) -> None:
+    settled(fresh)
+    assert fresh.post("/patient/again", {"place": place}, page="/patient").headers["location"] == "/patient"
+    assert "Asking" not in fresh.get("/patient/answers").text
 
 
-def test_an_organisation_is_asked_again(here: Hospital, browser: Browser) -> None:
-    settled(browser)
+def test_an_organisation_is_asked_again(here: Hospital, fresh: Browser) -> None:
+    settled(fresh)
     asked: list[object] = []
     inner = here.portal.collections.again
     here.portal.collections.again = lambda *given: asked.append(given)  # type: ignore[method-assign]
     try:
-        browser.post("/patient/again", {"place": "0"}, page="/patient")
+        fresh.post("/patient/again", {"place": "0"}, page="/patient")
     finally:
         here.portal.collections.again = inner  # type: ignore[method-assign]
     assert len(asked) == 1
 
 
-def test_no_markup_of_a_record_is_markup_of_a_page(browser: Browser) -> None:
+def test_no_markup_of_a_record_is_markup_of_a_page(browser: Browser, page: str) -> None:
     """Stored script, in every text that these pages show."""
-    page = settled(browser)
     letter = next(each for each in LETTER.findall(page) if "onerror" in browser.get(each).text)
     test = next(each for each in TEST.findall(browser.get("/patient/all/results").text))
     for path in ("/patient", "/patient/all/problems", "/patient/all/letters", "/patient/tests", test, letter):
@@ -164,8 +179,7 @@ def test_no_markup_of_a_record_is_markup_of_a_page(browser: Browser) -> None:
     assert page.count("&lt;script&gt;") >= 5
 
 
-def test_a_page_inside_a_letter_is_saved_and_never_shown(browser: Browser) -> None:
-    page = settled(browser)
+def test_a_page_inside_a_letter_is_saved_and_never_shown(browser: Browser, page: str) -> None:
     letter = next(each for each in LETTER.findall(page) if "onerror" in browser.get(each).text)
     text = browser.get(letter).text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
@@ -179,17 +193,19 @@ def test_a_page_inside_a_letter_is_saved_and_never_shown(browser: Browser) -> No
         assert browser.get(f"{letter}/{each}").status_code == 404
 
 
-def test_a_letter_is_a_pdf_of_hers(browser: Browser) -> None:
-    page = settled(browser)
+def test_a_letter_is_a_pdf_of_hers(browser: Browser, page: str) -> None:
     letter = next(each for each in LETTER.findall(page) if "Discharge summary" in browser.get(each).text)
-    assert "<iframe" in browser.get(letter).text
+    shown = browser.get(letter)
+    assert ("<iframe" in shown.text, "frame-src 'self'" in shown.headers["content-security-policy"]) == (True, True)
     came = browser.get(f"{letter}/0")
+    assert "frame-ancestors 'self'" in came.headers["content-security-policy"]
+    assert "sandbox" in came.headers["content-security-policy"]
+    assert came.headers["x-frame-options"] == "SAMEORIGIN"
     assert (came.status_code, came.headers["content-type"], came.content[:5]) == (200, "application/pdf", b"%PDF-")
 
 
-def test_addresses_of_one_session_are_nothing_in_another(here: Hospital, browser: Browser) -> None:
+def test_addresses_of_one_session_are_nothing_in_another(here: Hospital, page: str) -> None:
     """IDOR: a letter's address that was copied opens nothing, with nobody open and with the same patient open."""
-    page = settled(browser)
     letter, test = LETTER.findall(page)[0], TEST.findall(page)[0]
     other = here.signed_in("rao")
     assert other.get(letter).status_code == 404
@@ -204,8 +220,7 @@ def test_all_of_a_kind_and_no_other(browser: Browser) -> None:
     assert browser.get("/patient/all/secrets").status_code == 404
 
 
-def test_no_address_and_no_page_names_anything_of_machines(browser: Browser) -> None:
-    page = settled(browser)
+def test_no_address_and_no_page_names_anything_of_machines(page: str) -> None:
     assert (
         re.findall(r"\b[0-9a-f]{16,}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-", re.sub(r'(value|href|src)="[^"]*"', "", page)) == []
     )
@@ -218,15 +233,14 @@ def test_no_address_and_no_page_names_anything_of_machines(browser: Browser) -> 
 def test_an_old_result_is_not_usable_and_a_new_one_is(
     here: Hospital, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settled(browser)
     name = re.findall(r'value="([0-9]{12})"[^>]*>\s*Serum sodium level', browser.get("/patient/tests").text)[0]
-    page = browser.get(f"/patient/tests?test={name}").text
-    assert "The last result is too old to use" in page
-    assert "130 mmol/L (low)" in page
+    said = browser.get(f"/patient/tests?test={name}").text
+    assert "The last result is too old to use" in said
+    assert "130 mmol/L (low)" in said
     monkeypatch.setattr(earlier_tests, "USABLE_D", {"2951-2": 10_000})
-    page = browser.get(f"/patient/tests?test={name}").text
-    assert "There is a result that you can use" in page
-    assert here.portal.title in page
+    said = browser.get(f"/patient/tests?test={name}").text
+    assert "There is a result that you can use" in said
+    assert here.portal.title in said
 
 
 def test_of_another_test_no_result_has_come(browser: Browser) -> None:
@@ -253,33 +267,54 @@ def test_an_emergency_needs_a_reason_in_words(browser: Browser, entered: dict[st
 
 
 @pytest.mark.promise("R1", "R2")
-def test_emergency_access_shows_what_others_keep_back_and_ends(browser: Browser) -> None:
-    assert browser.post("/patient/emergency", EMERGENCY).headers["location"] == "/patient"
-    page = settled(browser)
+def test_emergency_access_shows_what_others_keep_back_and_ends(fresh: Browser) -> None:
+    assert fresh.post("/patient/emergency", EMERGENCY).headers["location"] == "/patient"
+    page = settled(fresh)
     assert "Amlodipine" in page
     assert PRACTICE in page
     for path in ("/patient", "/patients", "/patient/tests", "/devices", "/nowhere"):
-        assert "Emergency access until" in browser.get(path).text
-    came = browser.post("/patient/emergency/end", {}, page="/patient")
+        assert "Emergency access until" in fresh.get(path).text
+    came = fresh.post("/patient/emergency/end", {}, page="/patient")
     assert came.headers["location"] == "/patient"
-    page = settled(browser)
+    page = settled(fresh)
     assert "Amlodipine" not in page
     for path in ("/patient", "/devices"):
-        assert "Emergency access until" not in browser.get(path).text
+        assert "Emergency access until" not in fresh.get(path).text
 
 
-def test_emergency_access_ends_with_its_hour(here: Hospital, browser: Browser) -> None:
-    browser.post("/patient/emergency", EMERGENCY)
-    assert NAMED in browser.get("/devices").text
+@pytest.mark.promise("R2", "R4")
+def test_whoever_shuts_staff_out_looks_like_nobody_and_an_emergency_opens_them(here: Hospital) -> None:
+    rule = Provision(type=ProvisionType.DENY, purposes=(Purpose.TREAT,))
+    choice = file_by_custodian(here.node, here.patient, rule)
+    try:
+        browser = here.signed_in("rao")
+        assert browser.post("/patients", WHY | NUMBER | BORN).headers["location"] == "/patients/found"
+        hidden = browser.get("/patients/found").text
+        browser.post("/patients", WHY | BORN | {"number": "999 000 0026"})
+        assert TOKEN.sub("", hidden) == TOKEN.sub("", browser.get("/patients/found").text)
+        browser.post("/patients", WHY | NUMBER | BORN)
+        browser.post("/patient/emergency", EMERGENCY)
+        shown = settled(browser)
+        assert (NAMED in shown, "Metformin" in shown) == (True, True)
+        came = browser.post("/patient/emergency/end", {}, page="/patient")
+        assert came.headers["location"] == "/patients"
+        assert NAMED not in browser.get("/patients").text
+    finally:
+        withdraw_by_custodian(here.node, here.patient, choice)
+
+
+def test_emergency_access_ends_with_its_hour(here: Hospital, fresh: Browser) -> None:
+    fresh.post("/patient/emergency", EMERGENCY)
+    assert NAMED in fresh.get("/devices").text
     now_s = here.node.clock()
     object.__setattr__(here.node, "clock", lambda: now_s + 1_500)
-    browser.get("/devices")
+    fresh.get("/devices")
     object.__setattr__(here.node, "clock", lambda: now_s + 3_000)
-    browser.get("/devices")
+    fresh.get("/devices")
     object.__setattr__(here.node, "clock", lambda: now_s + 3_601)
     try:
-        assert NAMED not in browser.get("/devices").text
-        assert browser.get("/patient").headers["location"] == "/patients"
+        assert NAMED not in fresh.get("/devices").text
+        assert fresh.get("/patient").headers["location"] == "/patients"
     finally:
         object.__setattr__(here.node, "clock", lambda: now_s)
 

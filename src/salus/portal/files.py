@@ -30,12 +30,13 @@ def essence(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def file(content: bytes, *, content_type: str, name: str) -> Response:
+def file(content: bytes, *, content_type: str, name: str, is_framed: bool = False) -> Response:
     """Return a file of a record.
 
     Args:
         content_type: as the record says; trusted for nothing but how a browser shows it in its sandbox.
         name: as the record says; of it letters, digits and a few signs are kept.
+        is_framed: whether a page of ours shows it within itself; in its sandbox, as by itself.
     """
     kind = essence(content_type)
     is_shown = kind in SHOWN
@@ -44,7 +45,8 @@ def file(content: bytes, *, content_type: str, name: str) -> Response:
     plain = titled.encode("ascii", "replace").decode().replace("?", "_")
     headers = {
         **KEPT_OUT,
-        "content-security-policy": POLICY,
+        "content-security-policy": f"{POLICY}; frame-ancestors 'self'" if is_framed else POLICY,
+        "x-frame-options": "SAMEORIGIN" if is_framed else "DENY",
         "content-disposition": f'{"inline" if is_shown else "attachment"}; filename="{plain}"; '
         f"filename*=UTF-8''{quote(titled)}",
         "content-type": ("text/plain; charset=utf-8" if kind == "text/plain" else kind) if is_shown else SAVED,

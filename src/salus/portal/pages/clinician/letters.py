@@ -33,7 +33,7 @@ def show(call: Call) -> Response:
     if letter is None:
         return _missing(call)
     found = [_file(call, letter, each) for each in circumstances.attachments_of(letter.content)]
-    return call.page(
+    response = call.page(
         "pages/clinician/letter.html",
         title=plain.name_of(letter.content) or call.words("Letter"),
         back="/patient",
@@ -42,6 +42,8 @@ def show(call: Call) -> Response:
         source=letter.source,
         files=[_row(letter, each, place) for place, each in enumerate(found) if each is not None],
     )
+    response.headers["content-security-policy"] += "; frame-src 'self'"
+    return response
 
 
 def show_file(call: Call) -> Response:
@@ -53,7 +55,7 @@ def show_file(call: Call) -> Response:
     if letter is None or found is None:
         return _missing(call)
     name = found.title or plain.name_of(letter.content)
-    return files.file(found.content, content_type=found.content_type, name=name)
+    return files.file(found.content, content_type=found.content_type, name=name, is_framed=True)
 
 
 def _letter(call: Call) -> Known | None:

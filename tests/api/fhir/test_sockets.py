@@ -142,6 +142,7 @@ def test_a_worker_that_comes_too_late_leaves_anothers_binding_alone(on: Scene) -
         until(lambda: is_bound(on, name))
         with pytest.raises(sockets.SocketAway), late.connected(bytes.fromhex(name), timeout_s=1):
             pass
+        assert is_bound(on, name)
         on.note(ann, f"{ann}-a")
         assert socket.recv() == f"ping {name}"
 

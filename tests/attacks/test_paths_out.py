@@ -134,8 +134,8 @@ DECIDES_FIRST = {
     "respond.py: Responder._hear": ("require_live", "hear_residual"),
     "respond.py: _opened": ("judge_versions", "open_judged"),
     "judge.py: hear": ("require_live", "hear_residual"),
-    "judge.py: hear_again": ("require_live", "identify"),
-    "judge.py: hear_residual": ("identify", "rules_for"),
+    "judge.py: hear_again": ("require_live", "identify", "_check_delegate"),
+    "judge.py: hear_residual": ("identify", "_check_delegate", "rules_for"),
 }
 """On every path out: what is asked, in which order, before anything is given."""
 CALLED_BY = {

@@ -4,6 +4,8 @@ A choice's residual is its rules; a request's is who exactly asks, for what, and
 exchanged between the parties, kept by custodian and patient, opened field by field to whom it concerns.
 """
 
+from enum import IntEnum
+from itertools import pairwise
 from typing import Annotated
 
 import msgspec
@@ -18,6 +20,8 @@ from salus.ledger.identifiers import OrganisationIdField, PublicKey, PublicKeyFi
 SESSION_TAG = "salus/session/1"
 SESSION_S_MAX = 12 * 3600
 SCOPE_ITEMS_MAX = 64
+CHILD_AGES = (11, 13, 16)
+"""Ages in years at which what a parent may do for a child narrows or ends: a policy of the network."""
 WORDS_MAX = 2000
 """Characters of a reason, or of a justification."""
 
@@ -66,6 +70,42 @@ class CertifiedSession(msgspec.Struct, frozen=True, array_like=True, forbid_unkn
         verify_tagged(key, SESSION_TAG, encode(self.session), self.signature)
 
 
+class Relation(IntEnum):
+    """What a delegate is to the patient."""
+
+    PARENT = 1
+    CARER = 2
+    ATTORNEY = 3
+    OTHER = 4
+
+
+class Ability(IntEnum):
+    """What a delegate may do: ask for records, or sign sharing choices and tickets. Keys stay the patient's."""
+
+    READ = 1
+    SHARE = 2
+
+
+class Band(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What holds until the patient is of an age in whole years, or for good where it is 0; no class means any."""
+
+    until_age: Annotated[int, Meta(ge=0, le=120)]
+    abilities: Annotated[tuple[Ability, ...], Meta(max_length=2)]
+    classes: Annotated[tuple[str, ...], Meta(max_length=SCOPE_ITEMS_MAX)] = ()
+
+
+class DelegateTerms(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """As whom, and how far, somebody may act for a patient; the end is the key's own, on the ledger."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=120)]
+    relation: Relation
+    bands: Annotated[tuple[Band, ...], Meta(min_length=1, max_length=4)]
+
+    def __repr__(self) -> str:
+        """Hide what it says of people (P4)."""
+        return "DelegateTerms(…)"
+
+
 class ResidualInvalid(Exception):
     """A residual that is not of its format, or does not open its commitment."""
 
@@ -73,6 +113,7 @@ class ResidualInvalid(Exception):
 _SCOPE = decoder(Scope)
 _CERTIFICATE = decoder(PersonCertificate)
 _SESSION = decoder(CertifiedSession)
+_TERMS = decoder(DelegateTerms)
 _TEXT = decoder(Annotated[str, Meta(max_length=WORDS_MAX)])
 _CERTIFICATE_FIELDS = decoder(CommittedFields)
 
@@ -117,6 +158,37 @@ def reason_words(residual: CommittedFields) -> str:
         raise ResidualInvalid(f"expected the one field of a reason, came {len(residual.values)}")
     words: str = _TEXT.decode(residual.values[0])
     return words
+
+
+def commit_delegate(words: str, terms: DelegateTerms, *, secret: bytes) -> CommittedFields:
+    """Return the residual of an AddKey that lets a delegate act within terms. Raises ResidualInvalid."""
+    _check_terms(terms)
+    return commit_fields([words, terms], secret=secret)
+
+
+def delegate_terms(residual: CommittedFields) -> DelegateTerms | None:
+    """Return how far a delegate may act; None where the patient gave a reason only: as far as the patient.
+
+    Raises:
+        EncodingInvalid: it does not decode.
+        ResidualInvalid: it has other fields; or ages that do not rise; or a parent whose time does not end with one
+            of `CHILD_AGES`.
+    """
+    if len(residual.values) != 2:
+        reason_words(residual)
+        return None
+    terms: DelegateTerms = _TERMS.decode(residual.values[1])
+    _check_terms(terms)
+    return terms
+
+
+def _check_terms(terms: DelegateTerms) -> None:
+    ages = [band.until_age for band in terms.bands]
+    rising = all(earlier and (not later or earlier < later) for earlier, later in pairwise(ages))
+    if not rising:
+        raise ResidualInvalid(f"expected ages that rise, 0 for the last at most, came {ages}")
+    if terms.relation is Relation.PARENT and not set(ages) <= set(CHILD_AGES):
+        raise ResidualInvalid(f"expected a parent's time to end at one of {CHILD_AGES}, came {ages}")
 
 
 class RequestResidual(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -42,6 +42,7 @@ class Refusal(IntEnum):
     NOT_A_VALIDATOR = 30
     NOT_YOURS = 31
     FORM_UNFIT = 32
+    DELEGATE_UNFIT = 33
 
 
 class Refused(Exception):

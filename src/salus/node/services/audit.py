@@ -5,6 +5,7 @@ The bundle needs nobody's word: `salus verify` checks it with the network off.
 
 from collections.abc import Iterator, Sequence
 
+from salus.contracts import patients
 from salus.contracts.access import End, ReleasesCommitted
 from salus.contracts.consent import ConsentFiled
 from salus.contracts.evidence import Event, ticket_made
@@ -18,6 +19,7 @@ from salus.contracts.gathering import (
     open_receipt,
     read_trail,
 )
+from salus.contracts.patients import Actor
 from salus.engines.base import Unavailable
 from salus.engines.headers import read_transaction
 from salus.engines.proving import SignedRows, prove_signed
@@ -38,7 +40,7 @@ from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import HistoryAnswer, HistoryAsk
 from salus.node.members import read_time_s
 from salus.node.people import OpenSession
-from salus.node.services import officers
+from salus.node.services import delegations, officers
 from salus.node.services.anchor import anchored
 from salus.node.services.deposit import METADATA, placed_entries
 from salus.node.services.identify import check_patient_session
@@ -48,10 +50,13 @@ _FIELDS = decoder(CommittedFields)
 
 
 def answer_history(node: Node, ask: HistoryAsk) -> HistoryAnswer:
-    """Answer a patient's device. Raises Refused: SESSION_UNFIT; NotNow."""
+    """Answer a patient's device. Raises Refused: SESSION_UNFIT, DELEGATE_UNFIT; NotNow."""
     with node.engine.snapshot() as reader:
         time_s = read_time_s(reader, node.clock)
-        check_patient_session(reader, ask.pseudonym, ask.session, custodian=node.organisation, time_s=time_s)
+        key = check_patient_session(reader, ask.pseudonym, ask.session, custodian=node.organisation, time_s=time_s)
+        relationship = patients.require_relationship(reader, ask.pseudonym)
+        if patients.actor_of(relationship, key) is Actor.DELEGATE:
+            delegations.require_may_read(node, reader, ask.pseudonym, key, classes=(), time_s=time_s)
     return HistoryAnswer(encode_bundle(history(node, ask.pseudonym)))
 
 

@@ -25,7 +25,7 @@ from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.members import read_time_s
-from salus.node.services import deliveries
+from salus.node.services import delegations, deliveries
 from salus.node.services.enrol import custodian_held_key
 from salus.vault.errors import Damaged
 
@@ -100,8 +100,11 @@ def _require_wanted(node: Node, raw: bytes, message: FileConsent | WithdrawConse
     signers = deliveries.signers_of(node, raw)
     with node.engine.snapshot() as reader:
         relationship = deliveries.relationship_here(node, reader, message.pseudonym)
-        keys = patients.acting_keys(relationship, time_s=read_time_s(reader, node.clock))
+        time_s = read_time_s(reader, node.clock)
+        keys = patients.acting_keys(relationship, time_s=time_s)
         in_force = [choice.commitment for choice in consent.choices(reader, message.pseudonym).choices]
+        if message.commitment not in in_force:
+            delegations.require_may_share(node, reader, message.pseudonym, signers, time_s=time_s)
     # A choice in force is wanted again after a restore, also when the key that signed it was replaced since.
     if message.commitment not in in_force and not any(key in signers for key in keys):
         raise Refused(Refusal.CHOICE_UNFIT, "expected the signature of a key that acts for the patient")

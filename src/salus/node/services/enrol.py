@@ -4,6 +4,7 @@ import hmac
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -158,6 +159,18 @@ def rebuild_identities(node: Node) -> int:
             remember(node, pseudonym, _SECRET.decode(kept))
             count += 1
     return count
+
+
+def date_of_birth(node: Node, pseudonym: Pseudonym) -> date | None:
+    """Return when the patient was born; None when it is not known here, or is no day of the calendar."""
+    kept = documents.find(node.vault, Kind.SECRET, pseudonym)
+    if kept is None:
+        return None
+    secret: RelationshipSecret = _SECRET.decode(kept)
+    try:
+        return date.fromisoformat(secret.date_of_birth)
+    except ValueError:
+        return None
 
 
 def custodian_held_key(node: Node, pseudonym: Pseudonym) -> SigningKey:

@@ -20,16 +20,17 @@ from salus.engines.base import Unavailable
 from salus.ledger.encoding import EncodingInvalid
 from salus.ledger.entries import PlacedEntry, entry_hash
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import OrganisationId, PermitId
+from salus.ledger.identifiers import OrganisationId, PermitId, PublicKey
 from salus.ledger.machine import Meta, read_leaf, read_meta
 from salus.ledger.outcomes import decode_leaf
+from salus.ledger.receipts import Authentication
 from salus.ledger.state import Reader
 from salus.node import documents, people
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import PartAsk
-from salus.node.services import choices
+from salus.node.services import choices, delegations
 from salus.node.services.choices import HeldRules
 from salus.node.services.deposit import METADATA, placed_entries, placed_versions
 from salus.node.services.identify import Identified, identify
@@ -87,7 +88,9 @@ def hear_again(node: Node, reader: Reader, permit: PermitId, sender: Organisatio
     kept = documents.find(node.vault, Kind.REQUEST, permit)
     if kept is None:
         raise Refused(Refusal.PART_UNKNOWN, "expected a part that was offered: ask for it first")
-    identify(reader, terms, residuals.request_residual(choices.RESIDUAL.decode(kept)), time_s=now_s(node, reader))
+    residual = residuals.request_residual(choices.RESIDUAL.decode(kept))
+    who = identify(reader, terms, residual, time_s=now_s(node, reader))
+    _check_delegate(node, reader, terms, residual, who)
     return terms
 
 
@@ -95,8 +98,8 @@ def hear_residual(node: Node, reader: Reader, permit: PermitId, terms: Permit, c
     """Check who exactly asks, and gather the rules; return what judging needs.
 
     Raises:
-        Refused: RESIDUAL_UNFIT, what `identify` says, TOO_MANY emergencies of one person, or RULES_MISSING, which own
-            staff's care is spared.
+        Refused: RESIDUAL_UNFIT, what `identify` and `delegations` say, TOO_MANY emergencies of one person, or
+            RULES_MISSING, which own staff's care is spared.
     """
     if committed.root() != terms.residual:
         raise Refused(Refusal.RESIDUAL_UNFIT, "expected the residual that the request committed to")
@@ -105,6 +108,7 @@ def hear_residual(node: Node, reader: Reader, permit: PermitId, terms: Permit, c
     except (EncodingInvalid, ResidualInvalid) as error:
         raise Refused(Refusal.RESIDUAL_UNFIT, f"the residual is not well formed: {error}") from error
     who = identify(reader, terms, residual, time_s=now_s(node, reader))
+    _check_delegate(node, reader, terms, residual, who)
     if terms.basis is Basis.EMERGENCY and terms.requester != node.organisation:  # own ones are counted when they ask
         people.require_emergency_room(node, residual.certificate, name=permit, pseudonym=terms.pseudonym)
     held = choices.rules_for(node, reader, terms.pseudonym, ticket=terms.ticket)
@@ -114,6 +118,13 @@ def hear_residual(node: Node, reader: Reader, permit: PermitId, terms: Permit, c
     current = consent.choices(reader, terms.pseudonym)
     commitments = tuple(bytes(choice.commitment) for choice in current.choices)
     return Hearing(permit, terms, residual, committed, who, held, (current.version, commitments))
+
+
+def _check_delegate(node: Node, reader: Reader, terms: Permit, residual: RequestResidual, who: Identified) -> None:
+    if who.authentication is Authentication.DELEGATE:
+        key, classes = PublicKey(who.certificate), residual.scope.classes
+        now = now_s(node, reader)
+        delegations.require_may_read(node, reader, terms.pseudonym, key, classes=classes, time_s=now)
 
 
 def require_live(node: Node, reader: Reader, permit: PermitId, sender: OrganisationId) -> Permit:

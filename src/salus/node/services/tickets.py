@@ -30,7 +30,7 @@ from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.members import read_time_s
-from salus.node.services import deliveries
+from salus.node.services import delegations, deliveries
 
 NewTicket = IssueTicket | AttenuateTicket
 
@@ -102,6 +102,8 @@ def _require_wanted(node: Node, raw: bytes, message: NewTicket) -> None:
         else:
             keys = list(patients.acting_keys(relationship, time_s=time_s))
         known = tickets.TICKETS.get(reader, _key_of(message))
+        if known is None:
+            delegations.require_may_share(node, reader, message.pseudonym, signers, time_s=time_s)
     # A ticket that the ledger has is wanted again after a restore, whoever delivers it.
     is_known = known is not None and known.commitment == message.commitment
     if not is_known and not any(key in signers for key in keys):

@@ -1,0 +1,150 @@
+"""Delegations: how far somebody may act for a patient is off the ledger, and their custodian sees to it (DESIGN §5.2).
+
+The ledger knows a delegate's key, its end, and the commitment to the terms. A custodian that does not hold the terms,
+or whose copy does not open the commitment, lets the delegate do nothing. Ages are counted here: only the custodian
+knows when the patient was born.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+from salus.clinical.uk_time import uk_datetime
+from salus.contracts import patients, residuals
+from salus.contracts.gathering import read_trail
+from salus.contracts.patients import AddKey, KeyAdded, KeyKind, Relationship
+from salus.contracts.residuals import Ability, Band, DelegateTerms, ResidualInvalid
+from salus.ledger.encoding import EncodingInvalid, decoder, encode
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
+from salus.ledger.outcomes import TransactionResult
+from salus.ledger.state import Reader
+from salus.ledger.transactions import NotATransaction
+from salus.node import documents
+from salus.node.assemble import Node
+from salus.node.documents import Kind
+from salus.node.errors import Refusal, Refused
+from salus.node.services import deliveries
+from salus.node.services.enrol import date_of_birth
+
+_FIELDS = decoder(CommittedFields)
+WITHOUT_LIMITS = Band(until_age=0, abilities=(Ability.READ, Ability.SHARE))
+"""Where the patient let somebody act and gave no terms."""
+
+
+def take_key(node: Node, raw: bytes, residual: CommittedFields) -> TransactionResult:
+    """Keep a delegate's terms and submit the transaction that lets them act.
+
+    1. It adds one delegate's key for a patient here, signed by a key that acts for them.
+    2. The terms open the commitment and are fit.
+    3. Keep them, durably, before the ledger knows of the key.
+    4. Submit what patient and delegate signed.
+
+    Raises:
+        Refused: CHOICE_UNFIT, DELEGATE_UNFIT, or what the ledger says.
+    """
+    message = _added(node, raw)
+    deliveries.require_acting(node, raw, message.pseudonym)  # 1
+    deliveries.require_opens(message.commitment, residual)  # 2
+    _read(residual)
+    documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, encode(residual))  # 3
+    return node.submit_raw(raw)  # 4
+
+
+def require_may_read(
+    node: Node, reader: Reader, pseudonym: Pseudonym, key: PublicKey, *, classes: Sequence[str], time_s: int
+) -> None:
+    """Raise Refused (DELEGATE_UNFIT) unless a delegate may ask for records of these classes at this moment.
+
+    Args:
+        key: the delegate's, which certified the session.
+        classes: that are asked for; none means all.
+    """
+    band = band_of(node, reader, pseudonym, key, time_s=time_s)
+    if Ability.READ not in band.abilities:
+        raise Refused(Refusal.DELEGATE_UNFIT, "the terms do not let this delegate read: ask the patient")
+    if band.classes and not (classes and set(classes) <= set(band.classes)):
+        words = ", ".join(band.classes)
+        raise Refused(Refusal.DELEGATE_UNFIT, f"the terms let this delegate read {words} only: ask for these")
+
+
+def require_may_share(
+    node: Node, reader: Reader, pseudonym: Pseudonym, signers: Sequence[PublicKey], *, time_s: int
+) -> None:
+    """Raise Refused (DELEGATE_UNFIT) when a delegate signed who may not share for the patient at this moment."""
+    relationship = patients.require_relationship(reader, pseudonym)
+    for key in signers:
+        if _is_delegate(relationship, key):
+            band = band_of(node, reader, pseudonym, key, time_s=time_s)
+            if Ability.SHARE not in band.abilities:
+                raise Refused(Refusal.DELEGATE_UNFIT, "the terms do not let this delegate share: ask the patient")
+
+
+def band_of(node: Node, reader: Reader, pseudonym: Pseudonym, key: PublicKey, *, time_s: int) -> Band:
+    """Return what a delegate may do at this moment.
+
+    Raises:
+        Refused: DELEGATE_UNFIT: the terms are not held here, or the patient has passed the last age that they name.
+    """
+    terms = terms_of(node, reader, pseudonym, key)
+    if terms is None:
+        return WITHOUT_LIMITS
+    today = uk_datetime(time_s).date()
+    born = date_of_birth(node, pseudonym)
+    for band in terms.bands:
+        if not band.until_age or (born is not None and today < birthday(born, age=band.until_age)):
+            return band
+    raise Refused(Refusal.DELEGATE_UNFIT, "the terms ended with the patient's age: the patient lets act anew")
+
+
+def terms_of(node: Node, reader: Reader, pseudonym: Pseudonym, key: PublicKey) -> DelegateTerms | None:
+    """Return the terms of a delegate's key; None where the patient gave none. Raises Refused (DELEGATE_UNFIT)."""
+    commitment = _commitment(reader, pseudonym, key)
+    kept = None if commitment is None else documents.find(node.vault, Kind.REASON, commitment)
+    if kept is None:
+        raise Refused(Refusal.DELEGATE_UNFIT, "the terms of this delegate are not held here: deliver them again")
+    residual: CommittedFields = _FIELDS.decode(kept)
+    if residual.root() != commitment:
+        raise Refused(Refusal.DELEGATE_UNFIT, "the terms held here do not open the commitment: deliver them again")
+    return _read(residual)
+
+
+def birthday(born: date, *, age: int) -> date:
+    """Return the day on which somebody reaches an age in years; who was born on 29 February does so on 1 March."""
+    if (born.month, born.day) == (2, 29) and not _is_leap(born.year + age):
+        return date(born.year + age, 3, 1)
+    return born.replace(year=born.year + age)
+
+
+def _is_leap(year: int) -> bool:
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+
+
+def _added(node: Node, raw: bytes) -> AddKey:
+    try:
+        messages = node.decode(raw).messages
+    except NotATransaction as error:
+        raise Refused(Refusal.DELEGATE_UNFIT, str(error)) from error
+    match messages:
+        case (AddKey(kind=KeyKind.DELEGATE) as message,):
+            return message
+    raise Refused(Refusal.DELEGATE_UNFIT, "expected one AddKey of a delegate")
+
+
+def _read(residual: CommittedFields) -> DelegateTerms | None:
+    try:
+        return residuals.delegate_terms(residual)
+    except (EncodingInvalid, ResidualInvalid) as error:
+        raise Refused(Refusal.DELEGATE_UNFIT, f"the terms are not well formed: {error}") from error
+
+
+def _commitment(reader: Reader, pseudonym: Pseudonym, key: PublicKey) -> Digest | None:
+    """Return what the newest addition of a key committed to: a key that was removed may come back."""
+    for event in reversed(read_trail(reader, pseudonym)):
+        if isinstance(event.outcome, KeyAdded) and event.outcome.key == key:
+            return event.outcome.commitment
+    return None
+
+
+def _is_delegate(relationship: Relationship, key: PublicKey) -> bool:
+    further = patients.further_key(relationship, key)
+    return further is not None and further.kind is KeyKind.DELEGATE

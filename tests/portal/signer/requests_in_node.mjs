@@ -1,5 +1,5 @@
 // Reads requests as the page does, in Node: rows on standard input, the folder of the page as the argument.
-// Says of each `fits`, or the kind of error with which the page would refuse it.
+// Says of each [`fits`, what the page would say], or [the kind of error with which it would refuse it, nothing].
 
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -12,10 +12,9 @@ const said = rows.map((json) => {
   try {
     const request = readRequest(json, { chain, nowS });
     for (const item of request.items) checkItem(request, item);
-    for (const item of request.items) linesOf(request, item);
-    return "fits";
+    return ["fits", request.items.flatMap((item) => linesOf(request, item).map((line) => line.words))];
   } catch (error) {
-    return error.constructor.name;
+    return [error.constructor.name, []];
   }
 });
 console.log(JSON.stringify(said));

@@ -72,6 +72,9 @@ RESOURCES = (Resources("*", ("read",)),)
 AUDIENCE = "https://riverside.example/FHIR/R4"
 
 
+TERMS = residuals.DelegateTerms("Bob", residuals.Relation.CARER, (residuals.Band(0, (residuals.Ability.READ,)),))
+
+
 def unsigned(*messages: Message, **other: Any) -> bytes:
     """A body that the hospital's key and the patient's are to sign."""
     terms: dict[str, Any] = {"chain": CHAIN, "signers": [PublicKey(OWN.public), PublicKey(THEIRS.public)]}
@@ -92,7 +95,9 @@ ITEMS: dict[Kind, Item] = {
         **AT, tree=TREE, audience=AUDIENCE, resources=RESOURCES, uses_max=2, expires_at_s=BEGIN_S + 60
     ),
     Kind.REVOKE_TICKET: EndTicket(**AT, ticket=PublicKey(THEIRS.public)),
-    Kind.ADD_KEY: LetAct(**AT, key=PublicKey(THEIRS.public), key_kind=KeyKind.DELEGATE, expires_at_s=0, name="Bob"),
+    Kind.ADD_KEY: LetAct(
+        **AT, key=PublicKey(THEIRS.public), key_kind=KeyKind.DELEGATE, expires_at_s=0, name="Bob", terms=TERMS
+    ),
     Kind.ACCEPT_KEY: AcceptKey(HOSPITAL, TO_ACCEPT),
     Kind.REMOVE_KEY: StopActing(**AT, key=PublicKey(THEIRS.public), name="Bob"),
     Kind.CANCEL_RECOVERY: StopRecovery(**AT),
@@ -224,7 +229,7 @@ def body(
     """A body that the patient's key did sign, with other messages or signers; an enrolment's residual beside it."""
     made = unsigned(*messages, signers=[PublicKey(each.public) for each in signers], **other)
     signature = by.sign_tagged(transactions.SIGNING_TAG, made)
-    named = {} if residual is LET else {"pseudonym": NEW, "key": OWN.public}
+    named = {} if residual in {LET, LET_WITHOUT_TERMS} else {"pseudonym": NEW, "key": OWN.public}
     return item(body=made, signature=signature, residual=encode(residual or ENROLLED), **named)
 
 
@@ -256,6 +261,7 @@ ENROLLED, TAKEN, LET, WITHDRAWN, REVOKED, REMOVED = (
     residuals.reason(f"{what} by the patient", bytes(32))
     for what in ("enrolled", "taken over", "let act", "withdrawn", "revoked", "removed")
 )
+LET_WITHOUT_TERMS, LET = LET, residuals.commit_delegate("let act by the patient", TERMS, secret=bytes(32))
 RULES = residuals.commit_choice(TREE, secret=bytes(32))
 HARMLESS = residuals.commit_choice(CLOSED, secret=bytes(32))
 HOSPITAL_KEY = key("hospital")
@@ -311,6 +317,9 @@ REFUSED: dict[str, tuple[Kind, Alter]] = {
     "a delegate that became a device": (
         Kind.ADD_KEY, body(AddKey(PSEUDONYM, PublicKey(THEIRS.public), KeyKind.DEVICE, 0, LET.root()),
                            signers=(OWN, THEIRS), by=OWN, residual=LET)),
+    "a helper without the terms": (
+        Kind.ADD_KEY, body(AddKey(PSEUDONYM, PublicKey(THEIRS.public), KeyKind.DELEGATE, 0, LET_WITHOUT_TERMS.root()),
+                           signers=(OWN, THEIRS), by=OWN, residual=LET_WITHOUT_TERMS)),
     "an acceptance by another key": (
         Kind.ACCEPT_KEY, item(signature=STRANGER.sign_tagged(transactions.SIGNING_TAG, TO_ACCEPT))),
     "a choice with a wider gate": (

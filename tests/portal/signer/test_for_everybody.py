@@ -32,7 +32,7 @@ def axe() -> str:
 def states(mary: Mary) -> dict[str, tuple[str, list[dict[str, Any]], str]]:
     """What the page can be showing: a request, and the button that leads on."""
     unknown = {"choice": text(bytes(16)), "tree": DENY, "voucher": ""}
-    person = {"key": text(SigningKey.generate().public), "key_kind": 2, "expires_at_s": 0, "name": "Bob"}
+    person = {"key": text(SigningKey.generate().public), "key_kind": 2, "expires_at_s": 0, "name": "Bob", "terms": None}
     return {
         "rules": ("file-consent", [mary.item(tree=TREE, replaces=unknown)], ""),
         "a code to type": ("add-key", [mary.item(**person)], "Approve with your passkey"),

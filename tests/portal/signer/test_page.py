@@ -138,7 +138,7 @@ def test_a_second_device_acts_once_the_person_has_typed_its_code_and_no_more_onc
         second.keep(portal.answer_to(address))
         (made,) = portal.answer_to(address)["items"]
 
-        item = mary.item(key=made["key"], key_kind=1, expires_at_s=0, name="Tablet")
+        item = mary.item(key=made["key"], key_kind=1, expires_at_s=0, name="Tablet", terms=None)
         address = mary.tab.open("add-key", [item])
         mary.tab.page.get_by_label("Type the code").fill(code.lower())
         (added,) = mary.tab.approve(address)["items"]
@@ -156,7 +156,7 @@ def test_a_second_device_acts_once_the_person_has_typed_its_code_and_no_more_onc
 
 
 def test_a_code_of_another_key_is_refused_before_the_passkey(mary: Mary) -> None:
-    item = mary.item(key=text(SigningKey.generate().public), key_kind=2, expires_at_s=0, name="Bob")
+    item = mary.item(key=text(SigningKey.generate().public), key_kind=2, expires_at_s=0, name="Bob", terms=None)
     mary.tab.open("add-key", [item])
     mary.tab.page.get_by_label("Type the code").fill("ABCD EFGH IJKL MNOP")
     mary.tab.page.get_by_role("button", name="Approve with your passkey").click()

@@ -45,6 +45,11 @@ def body(*messages: transactions.Message, **other: Any) -> str:
     return text(transactions.unsigned(messages, **terms | {"expires_at_s": BEGIN_S + 300} | other))
 
 
+def terms(*bands: tuple[int, tuple[int, ...], tuple[str, ...]], name: str = "Bob", relation: int = 2) -> str:
+    """How far a helper may act."""
+    return text(encode([name, relation, list(bands or [(0, (1, 2), ())])]))
+
+
 ITEMS: dict[str, dict[str, Any]] = {
     "create": AT,
     "new-key": AT,
@@ -64,7 +69,7 @@ ITEMS: dict[str, dict[str, Any]] = {
         "expires_at_s": BEGIN_S + 60,
     },
     "revoke-ticket": AT | {"ticket": text(KEY)},
-    "add-key": AT | {"key": text(KEY), "key_kind": 2, "expires_at_s": BEGIN_S + 60, "name": "Bob"},
+    "add-key": AT | {"key": text(KEY), "key_kind": 2, "expires_at_s": BEGIN_S + 60, "name": "Bob", "terms": None},
     "accept-key": {"custodian": "RX1", "body": body(ADDED)},
     "remove-key": AT | {"key": text(KEY), "name": "Bob's phone"},
     "cancel-recovery": AT,
@@ -151,6 +156,16 @@ REFUSED: dict[str, dict[str, Any] | str] = {
     "a ticket for a server in clear": item("issue-ticket", audience="http://riverside.example"),
     "a key that has ended": item("add-key", expires_at_s=BEGIN_S),
     "a key of another kind": item("add-key", key_kind=3),
+    "terms of a device": item("add-key", key_kind=1, terms=terms()),
+    "terms in another name": item("add-key", terms=terms(name="Eve")),
+    "terms whose ages fall": item("add-key", terms=terms((13, (1,), ()), (11, (1,), ()))),
+    "terms after those without an end": item("add-key", terms=terms((0, (1,), ()), (11, (1,), ()))),
+    "a parent for good": item("add-key", terms=terms((0, (1,), ()), relation=1)),
+    "an unknown relation": item("add-key", terms=terms(relation=5)),
+    "an unknown ability": item("add-key", terms=terms((0, (3,), ()))),
+    "terms about what is no type": item("add-key", terms=terms((0, (1,), ("observation",)))),
+    "terms without bands": item("add-key", terms=text(encode(["Bob", 2, []]))),
+    "terms that are none": item("add-key", terms=text(b"\x90")),
     "a body that does more": item("accept-key", body=body(ADDED, ADDED)),
     "a body of another chain": item("accept-key", body=body(ADDED, chain="salus-other")),
     "a body that is none": item("accept-key", body=text(b"\x96")),
@@ -158,10 +173,18 @@ REFUSED: dict[str, dict[str, Any] | str] = {
 }
 
 
+FITTING: dict[str, dict[str, Any] | str] = {
+    "terms": item("add-key", terms=terms()),
+    "terms of two ages": item("add-key", terms=terms((11, (1,), ("Observation",)), (13, (1, 2), ()))),
+    "terms without an end at last": item("add-key", terms=terms((11, (), ()), (0, (1,), ()))),
+    "a parent until 16": item("add-key", terms=terms((16, (1,), ()), relation=1)),
+}
+
+
 @pytest.fixture(scope="module")
-def said() -> Callable[[str], str]:
-    """What the page says of each row, by its name: Node is asked once."""
-    rows: dict[str, dict[str, Any] | str] = {**{kind: fitting(kind) for kind in ITEMS}, **REFUSED}
+def answers() -> dict[str, tuple[str, list[str]]]:
+    """What the page does with each row, and what it says to the person: Node is asked once."""
+    rows: dict[str, dict[str, Any] | str] = {**{kind: fitting(kind) for kind in ITEMS}, **FITTING, **REFUSED}
     given = {"chain": CHAIN, "now_s": BEGIN_S}
     texts = [row if isinstance(row, str) else json.dumps(row) for row in rows.values()]
     done = subprocess.run(
@@ -172,12 +195,50 @@ def said() -> Callable[[str], str]:
         timeout=TIMEOUT_S,
     )
     assert done.returncode == 0, done.stderr
-    return dict(zip(rows, json.loads(done.stdout), strict=True)).__getitem__
+    return dict(zip(rows, json.loads(done.stdout), strict=True))
+
+
+@pytest.fixture(scope="module")
+def said(answers: dict[str, tuple[str, list[str]]]) -> Callable[[str], str]:
+    """What the page does with a row, by its name."""
+    return lambda name: answers[name][0]
+
+
+SAID = {
+    "session": ["Until 1 March 2026, 21:00:00 GMT."],
+    "add-key": ["“Bob” may act for you until 1 March 2026, 09:01:00 GMT."],
+    "accept-key": ["This device may act as you do."],
+    "remove-key": ["“Bob's phone” may no longer act for you."],
+    "cancel-recovery": ["Your key stays."],
+    "terms of two ages": [
+        "“Bob” may act for you until 1 March 2026, 09:01:00 GMT.",
+        "As your carer.",
+        "They may see results and observations until the age of 11.",
+        "They may see your records and decide who sees your records from the age of 11 until the age of 13.",
+        "After that they may do nothing.",
+    ],
+    "terms without an end at last": [
+        "“Bob” may act for you until 1 March 2026, 09:01:00 GMT.",
+        "As your carer.",
+        "They may do nothing until the age of 11.",
+        "They may see your records from the age of 11.",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_the_page_says(answers: dict[str, tuple[str, list[str]]], name: str) -> None:
+    assert answers[name][1] == SAID[name]
 
 
 @pytest.mark.parametrize("kind", ITEMS)
 def test_a_request_that_fits_is_shown(said: Callable[[str], str], kind: str) -> None:
     assert said(kind) == "fits"
+
+
+def test_terms_that_fit_are_taken(said: Callable[[str], str]) -> None:
+    """Each of those that are refused above differs from these in one thing."""
+    assert [said(name) for name in FITTING] == ["fits"] * len(FITTING)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -21,6 +21,7 @@ from salus.contracts.patients import AddKey, CancelRecovery, Enrol, Holder, Remo
 from salus.contracts.provisions import Provision, ProvisionInvalid, gate
 from salus.contracts.residuals import (
     CertifiedSession,
+    DelegateTerms,
     ResidualInvalid,
     Session,
     choice_tree,
@@ -30,7 +31,7 @@ from salus.contracts.ticket_bearers import BearerUnfit, read_bearer
 from salus.contracts.tickets import IssueTicket, RevokeTicket
 from salus.crypto.signing import SignatureInvalid, SigningKey, verify_tagged
 from salus.ledger import transactions
-from salus.ledger.encoding import EncodingInvalid, decoder
+from salus.ledger.encoding import EncodingInvalid, decoder, encode
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
 from salus.ledger.machine import message_decoder
@@ -262,7 +263,7 @@ def _let_act(request: SigningRequest, item: LetAct, said: Mapping[str, str]) -> 
     half = _half(request, rest, signers=(None, item.key), signed_by=0)
     _need(pseudonym == item.pseudonym)
     message = AddKey(item.pseudonym, item.key, item.key_kind, item.expires_at_s, half.root())
-    return half.of(message, why="let act by the patient")
+    return half.of(message, why="let act by the patient", terms=item.terms)
 
 
 def _accepted(request: SigningRequest, item: AcceptKey, said: Mapping[str, str]) -> KeyAccepted:
@@ -314,25 +315,28 @@ def _issued(request: SigningRequest, item: NewTicket, said: Mapping[str, str]) -
     return whole.of(message, rules=item.tree, bearer=bearer)
 
 
-def _revoked(request: SigningRequest, item: EndTicket, said: Mapping[str, str]) -> Signed:
-    pseudonym, *rest = _members(said, "pseudonym", "transaction", "residual")
-    whole = _whole(request, rest)
-    _need(pseudonym == item.pseudonym)
-    return whole.of(RevokeTicket(item.pseudonym, item.ticket, whole.root()), why="revoked by the patient")
+def _ended(make: Callable[[Any, Digest], PatientMessage], why: str) -> Callable[..., Part]:
+    """Read what ends something, for a reason that is always the same."""
+
+    def read(request: SigningRequest, item: EndTicket | StopActing | StopRecovery, said: Mapping[str, str]) -> Signed:
+        pseudonym, *rest = _members(said, "pseudonym", "transaction", "residual")
+        whole = _whole(request, rest)
+        _need(pseudonym == item.pseudonym)
+        return whole.of(make(item, whole.root()), why=why)
+
+    return read
 
 
-def _stopped(request: SigningRequest, item: StopActing, said: Mapping[str, str]) -> Signed:
-    pseudonym, *rest = _members(said, "pseudonym", "transaction", "residual")
-    whole = _whole(request, rest)
-    _need(pseudonym == item.pseudonym)
-    return whole.of(RemoveKey(item.pseudonym, item.key, whole.root()), why="removed by the patient")
+def _revocation(item: EndTicket, root: Digest) -> RevokeTicket:
+    return RevokeTicket(item.pseudonym, item.ticket, root)
 
 
-def _cancelled(request: SigningRequest, item: StopRecovery, said: Mapping[str, str]) -> Signed:
-    pseudonym, *rest = _members(said, "pseudonym", "transaction", "residual")
-    whole = _whole(request, rest)
-    _need(pseudonym == item.pseudonym)
-    return whole.of(CancelRecovery(item.pseudonym, whole.root()), why="cancelled by the patient")
+def _removal(item: StopActing, root: Digest) -> RemoveKey:
+    return RemoveKey(item.pseudonym, item.key, root)
+
+
+def _cancellation(item: StopRecovery, root: Digest) -> CancelRecovery:
+    return CancelRecovery(item.pseudonym, root)
 
 
 _READERS: Final[Mapping[type[Item], Callable[..., Part]]] = {
@@ -343,11 +347,11 @@ _READERS: Final[Mapping[type[Item], Callable[..., Part]]] = {
     FileChoice: _filed,
     WithdrawChoice: _withdrawn,
     NewTicket: _issued,
-    EndTicket: _revoked,
+    EndTicket: _ended(_revocation, "revoked by the patient"),
     LetAct: _let_act,
     AcceptKey: _accepted,
-    StopActing: _stopped,
-    StopRecovery: _cancelled,
+    StopActing: _ended(_removal, "removed by the patient"),
+    StopRecovery: _ended(_cancellation, "cancelled by the patient"),
 }
 
 
@@ -364,8 +368,9 @@ class _Half:
     def root(self) -> Digest:
         return self.residual.root()
 
-    def of(self, message: Enrol | TakeOverKey | AddKey, *, why: str) -> HalfSigned:
-        _need(self.message == message and reason_words(self.residual) == why)
+    def of(self, message: Enrol | TakeOverKey | AddKey, *, why: str, terms: DelegateTerms | None = None) -> HalfSigned:
+        expected = [encode(why), encode(terms)] if terms else [encode(why)]
+        _need(self.message == message and list(self.residual.values) == expected)
         return HalfSigned(message, self.body, self.signers, self.signature, self.residual)
 
 

@@ -15,7 +15,9 @@ import msgspec
 
 from salus.contracts.patients import KeyKind
 from salus.contracts.provisions import Provision, encode_tree
+from salus.contracts.residuals import DelegateTerms
 from salus.contracts.ticket_bearers import Resources
+from salus.ledger.encoding import encode
 from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
 
 FORMAT: Final = 1
@@ -146,7 +148,10 @@ class EndTicket:
 
 @dataclass(frozen=True)
 class LetAct:
-    """For ADD_KEY: a key that another device made; `name` is what people call the device or the helper."""
+    """For ADD_KEY: a key that another device made; `name` is what people call the device or the helper.
+
+    `terms` are how far a helper may act, under the same name; None for as far as the patient.
+    """
 
     custodian: OrganisationId
     pseudonym: Pseudonym
@@ -154,6 +159,7 @@ class LetAct:
     key_kind: KeyKind
     expires_at_s: int
     name: str
+    terms: DelegateTerms | None = None
 
 
 @dataclass(frozen=True)
@@ -284,6 +290,8 @@ def _json(value: Any) -> Any:
         return to_text(value)
     if isinstance(value, Provision):
         return to_text(encode_tree(value))
+    if isinstance(value, DelegateTerms):
+        return to_text(encode(value))
     if is_dataclass(value):
         return {each.name: _json(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, tuple):

@@ -3,11 +3,12 @@
 
 import { base64url, hex, random, sameBytes } from "./bytes.js";
 import { classesInWords, joined, sentences } from "./choice_words.js";
-import { EncodingInvalid } from "./encoding.js";
+import { EncodingInvalid, encode } from "./encoding.js";
 import { commit, reason } from "./fields.js";
 import { gateOf } from "./gate.js";
 import { RequestUnfit, need } from "./requests.js";
 import { say } from "./strings.js";
+import { termsInWords } from "./terms.js";
 import { newTicket } from "./tickets.js";
 import * as transactions from "./transactions.js";
 import { ukTime } from "./uk_time.js";
@@ -32,7 +33,10 @@ export function checkItem(request, item) {
     need(item.expires_at_s > timeS && item.expires_at_s - timeS <= TICKET_S_MAX, "a ticket of at most a year");
     need(gateOf(item.tree.rules)[0].length === 1, "rules with one condition");
   }
-  if (kind === "add-key") need(item.expires_at_s === 0 || item.expires_at_s > timeS, "an end that is to come");
+  if (kind === "add-key") {
+    need(item.expires_at_s === 0 || item.expires_at_s > timeS, "an end that is to come");
+    need(!item.terms || (item.key_kind !== DEVICE && item.terms.name === item.name), "terms of the helper who is named");
+  }
   if (kind === "accept-key") keyIn(request, item);
 }
 
@@ -59,7 +63,9 @@ export function linesOf(request, item) {
     }
     case "add-key": {
       const key = item.key_kind === DEVICE ? "device" : "helper";
-      return plain(ending(key, item.expires_at_s), { name: item.name, until: until(item.expires_at_s) });
+      const limits = item.terms ? termsInWords(language, item.terms) : [];
+      const first = plain(ending(key, item.expires_at_s), { name: item.name, until: until(item.expires_at_s) });
+      return [...first, ...relationOf(item, plain), ...limits.map((words) => ({ words }))];
     }
     case "accept-key": {
       const { kind, expiresAtS } = keyIn(request, item);
@@ -115,6 +121,20 @@ const SIGN = {
   "new-key": newKey,
   enrol: (wallet, request, item) => beginHolding(wallet, request, { ...item, pseudonym: random(16) }),
   "take-over": beginHolding,
+  "withdraw-consent": withReason(
+    "withdrawn by the patient",
+    ({ pseudonym, choice }, root) => transactions.withdrawConsent(pseudonym, choice, root),
+    ({ choice }) => ({ choice }),
+  ),
+  "revoke-ticket": withReason("revoked by the patient", ({ pseudonym, ticket }, root) =>
+    transactions.revokeTicket(pseudonym, ticket, root),
+  ),
+  "remove-key": withReason("removed by the patient", ({ pseudonym, key }, root) =>
+    transactions.removeKey(pseudonym, key, root),
+  ),
+  "cancel-recovery": withReason("cancelled by the patient", ({ pseudonym }, root) =>
+    transactions.cancelRecovery(pseudonym, root),
+  ),
 
   async session(wallet, request, item) {
     const { key, custodian } = await opened(wallet, request, item);
@@ -132,14 +152,6 @@ const SIGN = {
     return [wallet, { pseudonym, choice, transaction, residual, voucher }];
   },
 
-  async "withdraw-consent"(wallet, request, item) {
-    const { key, sign } = await opened(wallet, request, item);
-    const { pseudonym, choice } = item;
-    const { bytes: residual, root } = await reason("withdrawn by the patient");
-    const transaction = await sign(transactions.withdrawConsent(pseudonym, choice, root), [key]);
-    return [wallet, { pseudonym, choice, transaction, residual }];
-  },
-
   async "issue-ticket"(wallet, request, item) {
     const { key, sign } = await opened(wallet, request, item);
     const { pseudonym, audience, resources, tree, uses_max: usesMax, expires_at_s: expiresAtS } = item;
@@ -152,17 +164,11 @@ const SIGN = {
     return [wallet, { pseudonym, ticket: ticket.key.public, transaction, residual, bearer: ticket.bearer }];
   },
 
-  async "revoke-ticket"(wallet, request, item) {
-    const { key, sign } = await opened(wallet, request, item);
-    const { bytes: residual, root } = await reason("revoked by the patient");
-    const transaction = await sign(transactions.revokeTicket(item.pseudonym, item.ticket, root), [key]);
-    return [wallet, { pseudonym: item.pseudonym, transaction, residual }];
-  },
-
   async "add-key"(wallet, request, item) {
     const { key } = await opened(wallet, request, item);
     const { pseudonym, key: added, key_kind: kind, expires_at_s: expiresAtS } = item;
-    const { bytes: residual, root } = await reason("let act by the patient");
+    const why = encode("let act by the patient");
+    const { bytes: residual, root } = await commit(item.terms ? [why, item.terms.encoded] : [why]);
     const message = transactions.addKey(pseudonym, added, kind, expiresAtS, root);
     const signed = await halfSigned(message, request, [key.public, added], key);
     return [wallet, { pseudonym, ...signed, residual }];
@@ -174,21 +180,17 @@ const SIGN = {
     if (!sameBytes(key.public, added)) throw new WalletRefuses("the key that is to act is not this device's");
     return [wallet, { pseudonym, signature: await transactions.signBody(item.body, key) }];
   },
-
-  async "remove-key"(wallet, request, item) {
-    const { key, sign } = await opened(wallet, request, item);
-    const { bytes: residual, root } = await reason("removed by the patient");
-    const transaction = await sign(transactions.removeKey(item.pseudonym, item.key, root), [key]);
-    return [wallet, { pseudonym: item.pseudonym, transaction, residual }];
-  },
-
-  async "cancel-recovery"(wallet, request, item) {
-    const { key, sign } = await opened(wallet, request, item);
-    const { bytes: residual, root } = await reason("cancelled by the patient");
-    const transaction = await sign(transactions.cancelRecovery(item.pseudonym, root), [key]);
-    return [wallet, { pseudonym: item.pseudonym, transaction, residual }];
-  },
 };
+
+// What ends something, for a reason that is always the same: one message by the own key.
+function withReason(words, messageOf, more = () => ({})) {
+  return async (wallet, request, item) => {
+    const { key, sign } = await opened(wallet, request, item);
+    const { bytes: residual, root } = await reason(words);
+    const transaction = await sign(messageOf(item, root), [key]);
+    return [wallet, { pseudonym: item.pseudonym, ...more(item), transaction, residual }];
+  };
+}
 
 async function newKey(wallet, { chain }, { custodian, pseudonym }) {
   const changed = withRelationship(wallet, { chain, custodian, pseudonym });
@@ -231,6 +233,10 @@ function keyIn({ chain, time_s: timeS }, { body }) {
     if (error instanceof EncodingInvalid) throw new RequestUnfit(error.message);
     throw error;
   }
+}
+
+function relationOf({ terms }, plain) {
+  return terms ? plain(`relation_${terms.relation}`) : [];
 }
 
 function kindsOfRecords({ language }, { resources }, plain) {

@@ -1,13 +1,16 @@
 // A signing request, read once and strictly (docs/spec/signer.md): every member there, none besides, each within its bounds.
 
 import { BytesUnfit, fromBase64url, hex, sameBytes } from "./bytes.js";
+import { EncodingInvalid } from "./encoding.js";
 import { ProvisionInvalid, decodeTree } from "./provisions.js";
+import { decodeTerms } from "./terms.js";
 
 const CLOCKS_APART_S_MAX = 2 * 3600;
 const REQUEST_S_MAX = 600;
 const TIME_S_MAX = 2 ** 40 - 1;
 const BLOB_BYTES_MAX = 65_536;
 const TREE_BYTES_MAX = 16_384;
+const TERMS_BYTES_MAX = 20_000;
 const USES_MAX = 10_000;
 const CODE = /^[A-Z0-9]{2,12}$/;
 const NAME = /^[\p{L}\p{M}\p{Nd} .,&'\/-]{1,120}$/u;
@@ -64,6 +67,11 @@ const tree = (value) => {
   const encoded = bytes(1, TREE_BYTES_MAX)(value);
   return { encoded, rules: decodeTree(encoded) };
 };
+const terms = (value) => {
+  const encoded = bytes(1, TERMS_BYTES_MAX)(value);
+  const read = decodeTerms(encoded);
+  return { encoded, ...read, name: name(read.name) };
+};
 const coding = optional({ code: text(/^[^\p{C}]{1,512}$/u) }, { system: text(/^[^\s\p{C}]{1,512}$/u) });
 const resources = optional(
   { type: text(/^(\*|[A-Z][A-Za-z]{1,63})$/), interactions: list(1, 2, oneOf("read", "search")) },
@@ -88,7 +96,7 @@ const ITEMS = {
     expires_at_s: time,
   },
   "revoke-ticket": { ...relationship, ticket: key },
-  "add-key": { ...relationship, key, key_kind: integer(1, 2), expires_at_s: time, name },
+  "add-key": { ...relationship, key, key_kind: integer(1, 2), expires_at_s: time, name, terms: orNull(terms) },
   "accept-key": { custodian: code, body: bytes(1, 1024) },
   "remove-key": { ...relationship, key, name },
   "cancel-recovery": relationship,
@@ -106,7 +114,7 @@ export function readRequest(json, { chain, nowS }) {
     checkDistinct(request.items);
     return { ...request, names: namesOf(request.organisations) };
   } catch (error) {
-    if (error instanceof BytesUnfit || error instanceof ProvisionInvalid || error instanceof SyntaxError) {
+    if ([BytesUnfit, EncodingInvalid, ProvisionInvalid, SyntaxError].some((kind) => error instanceof kind)) {
       throw new RequestUnfit(error.message);
     }
     throw error;

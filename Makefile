@@ -21,7 +21,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint types rings licences pages fast long faults conformance corpus mutation bench bench-network bench-fhir docs lock pythons clean
+.PHONY: help setup demo test check lint types rings licences pages fast long faults conformance corpus screenshots mutation bench bench-network bench-fhir docs lock pythons clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -87,6 +87,11 @@ conformance: $(VENV)/.ready-test $(VENV)/.ready-definitions
 corpus: $(VENV)/.ready-test $(VENV)/.ready-definitions
 	$(PYTEST) -q -m long tests/api/fhir/test_corpus.py -o faulthandler_timeout=3600 \
 	  --corpus-page docs/results/$(TODAY)-corpus.md
+
+# A picture of each page that a journey comes to, at 1280 and 390 pixels.
+screenshots: $(VENV)/.ready-test $(VENV)/.ready-definitions $(VENV)/.ready-assets $(APPS)
+	mkdir -p build/screenshots
+	$(PYTEST) -q tests/journeys --shots build/screenshots
 
 mutation: $(VENV)/.ready-test
 	mkdir -p docs/results

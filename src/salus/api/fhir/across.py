@@ -10,6 +10,7 @@ from salus.api.fhir import charts
 from salus.api.fhir.bundles import Link
 from salus.api.fhir.call import Call, Reply, Server
 from salus.api.fhir.failures import Failure, Issue
+from salus.api.fhir.including import with_made
 from salus.api.fhir.reach import search_within
 from salus.api.fhir.searching import (
     ACROSS,
@@ -88,6 +89,7 @@ def _first_page(
     query = msgspec.structs.replace(parsed(replace(call, query=pairs), "Patient", ""), ignored=ignored)
     count = 0 if query.summary == "count" else count_of(server, query)
     page = search.page(query, candidates, count=count, is_first=True)
+    page = with_made(server, call.access, query.includes, page)
     if not count:
         page = replace(page, rest=())
     state = PageState(call.access.login.session.key.public, ACROSS, pairs, (), patient or b"")

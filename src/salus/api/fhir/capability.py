@@ -13,10 +13,10 @@ from salus.api.fhir.subscribing import socket_url
 from salus.clinical.fhir.definitions import r4
 from salus.clinical.fhir.messages import EVENT_SYSTEM, EVENTS
 from salus.clinical.fhir.renaming import instant
-from salus.clinical.fhir.search.parameters import parameters_of
+from salus.clinical.fhir.search.parameters import Parameter, parameters_of
 from salus.clinical.fhir.subscriptions import IG
 from salus.node.services.received_messages import KEPT_S
-from salus.node.shapes import APART
+from salus.node.shapes import APART, DERIVED
 
 PUBLISHED_S: Final = 1_764_288_000
 _WHOLE_SYSTEM: Final = ("transaction", "batch", "search-system", "history-system")
@@ -116,7 +116,7 @@ def _resource(
         "conditionalUpdate": True,
         "conditionalDelete": "single",
         "referencePolicy": ["literal", "logical", "local"],
-        "searchInclude": ["*", *(f"{kind}:{each.code}" for each in parameters if each.kind == "reference")],
+        "searchInclude": _includes(kind, list(parameters)),
         "searchParam": [{"name": each.code, "definition": each.url, "type": each.kind} for each in parameters],
     }
 
@@ -125,6 +125,7 @@ def _apart(kind: str, interactions: Sequence[Interaction]) -> dict[str, object]:
     """What is offered of a type that is no record: rows of its own."""
     own = [each for each in interactions if each.kind == kind or each.code == "$validate"]
     operations = dict.fromkeys((each.kind, each.code) for each in own if each.code.startswith("$"))
+    included = {"searchInclude": _includes(kind, derived.parameters(kind))} if kind in DERIVED else {}
     return {
         "type": kind,
         "operation": [{"name": name[1:], "definition": _definition(of, name)} for of, name in operations],
@@ -133,10 +134,15 @@ def _apart(kind: str, interactions: Sequence[Interaction]) -> dict[str, object]:
         "readHistory": False,
         "updateCreate": False,
         "referencePolicy": ["literal", "logical"],
+        **included,
         "searchParam": [
             {"name": each.code, "definition": each.url, "type": each.kind} for each in derived.parameters(kind)
         ],
     }
+
+
+def _includes(kind: str, parameters: Sequence[Parameter]) -> list[str]:
+    return ["*", *(f"{kind}:{each.code}" for each in parameters if each.kind == "reference")]
 
 
 def _definition(kind: str, name: str) -> str:

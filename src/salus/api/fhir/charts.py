@@ -10,9 +10,8 @@ from typing import Final
 from salus.api.fhir import searching
 from salus.api.fhir.bundles import Link
 from salus.api.fhir.call import Call, Reply, Server
-from salus.api.fhir.derived import made_for
 from salus.api.fhir.failures import Failure, Issue
-from salus.api.fhir.reach import search_within
+from salus.api.fhir.reach import made_within, search_within
 from salus.api.fhir.searching import (
     WHOLE_CHART,
     PageState,
@@ -82,7 +81,7 @@ def _query(call: Call) -> Query:
 
 def _made(server: Server, call: Call, query: Query, patient: bytes, types: Sequence[str]) -> list[Derived]:
     """What is made of a patient, comes along with these types, and may be seen."""
-    made = made_for(server, call.access, "s")
+    made = made_within(server, call.access, "s")
     kinds = with_charts(call.access.login, types)
     return [each for kind in kinds for each in made.visible(kind, patient) if is_met(each, query.filters)]
 
@@ -90,7 +89,7 @@ def _made(server: Server, call: Call, query: Query, patient: bytes, types: Seque
 def _with_made(server: Server, call: Call, page: Page, made: Sequence[Derived], count: int) -> Page:
     """Fill a page up with what is made, after all that is stored; a number below zero stands for what is left."""
     room = 0 if page.rest else count - len(page.hits)
-    shown = [each.shown for each in made_for(server, call.access, "s").released(made[:room])]
+    shown = [each.shown for each in made_within(server, call.access, "s").released(made[:room])]
     rest = tuple(-each.number for each in made[room:])
     return replace(page, hits=[*page.hits, *shown], rest=(*page.rest, *rest))
 

@@ -11,7 +11,7 @@ from typing import Final, TypeGuard
 from salus.api.fhir.bundles import Link
 from salus.api.fhir.call import Access, Call, Reply, Server
 from salus.api.fhir.failures import Failure, Issue, not_found
-from salus.api.fhir.reach import search_within
+from salus.api.fhir.reach import made_within, search_within
 from salus.api.fhir.reading import shown_as
 from salus.api.fhir.searching import PAGE, PageState, count_of, next_links, page_reply, page_state, parsed, told_url
 from salus.api.fhir.writing import require_scope
@@ -22,7 +22,7 @@ from salus.node import derived_names
 from salus.node.projections import resources
 from salus.node.services import companions
 from salus.node.services.derived import Derived
-from salus.node.services.made import Made, is_met
+from salus.node.services.made import is_met
 from salus.node.services.search import Page
 
 _MATCHED: Final = ("token", "date", "reference", "string", "uri")
@@ -69,7 +69,7 @@ def require(server: Server, access: Access, kind: str, logical_id: str) -> Deriv
     found = derived_names.find(server.node, kind, logical_id)
     if found is not None and access.may("r", kind):
         for each in _visible(server, access, kind, found[0], "r", only=found[1]):
-            if each.shown.logical_id == logical_id and made_for(server, access, "r").released([each]):
+            if each.shown.logical_id == logical_id and made_within(server, access, "r").released([each]):
                 return each
     raise not_found()
 
@@ -143,18 +143,12 @@ def _visible(
     """Everything of a type and a patient that may be seen, the newest first; `only` as `Made.visible` has it."""
     if patient == NOBODY or access.patient not in (None, patient):
         return []
-    return made_for(server, access, interaction).visible(kind, patient, only=only)
-
-
-def made_for(server: Server, access: Access, interaction: str) -> Made:
-    """Return what is derived, within the scopes for an interaction: `r` or `s`."""
-    search = search_within(server, access, interaction, patient=access.patient)
-    return Made(server.node, server.responder, access.login, search, interaction)
+    return made_within(server, access, interaction).visible(kind, patient, only=only)
 
 
 def _found(server: Server, access: Access, query: Query, patient: bytes) -> list[Derived]:
-    if query.includes or any((each.parameter, each.is_descending) not in _ORDERS for each in query.sort):
-        words = f"expected a search of {query.type} without includes, in the order -_lastUpdated: leave the others out"
+    if any((each.parameter, each.is_descending) not in _ORDERS for each in query.sort):
+        words = f"expected a search of {query.type} in the order -_lastUpdated: leave the others out"
         raise Failure(400, Issue("not-supported", "MSG_PARAM_INVALID", words))
     if not _is_about(server, access, query, patient):
         return []
@@ -168,7 +162,7 @@ _ORDERS: Final = (("_lastUpdated", True), ("date", True))
 
 def _answer(server: Server, call: Call, query: Query, patient: bytes, found: Sequence[Derived]) -> Reply:
     is_count = query.summary == "count" or query.count == 0
-    page = _page(server, call.access, found, 0 if is_count else count_of(server, query))
+    page = _page(server, call.access, query, found, 0 if is_count else count_of(server, query))
     page = replace(page, total=len(found), rest=() if is_count else page.rest)
     state = PageState(call.access.login.session.key.public, query.type, call.query, (), patient)
     self_link = Link("self", told_url(server.settings.base, query.type, query, call.query))
@@ -180,10 +174,11 @@ def _next_page(server: Server, call: Call) -> Reply:
     query = parsed(replace(call, query=state.pairs), state.kind, server.settings.base)
     rest = set(state.rows)
     found = [each for each in _found(server, call.access, query, state.patient) if each.number in rest]
-    page = _page(server, call.access, found, count_of(server, query))
+    page = _page(server, call.access, query, found, count_of(server, query))
     return page_reply(server, query, page, [self_link, *next_links(server, state, page)])
 
 
-def _page(server: Server, access: Access, found: Sequence[Derived], count: int) -> Page:
-    hits = made_for(server, access, "s").released(found[:count])
-    return Page([each.shown for each in hits], rest=tuple(each.number for each in found[count:]))
+def _page(server: Server, access: Access, query: Query, found: Sequence[Derived], count: int) -> Page:
+    hits = [each.shown for each in made_within(server, access, "s").released(found[:count])]
+    search = search_within(server, access, "s", patient=access.patient)
+    return Page(hits, search.included(query.includes, hits), rest=tuple(each.number for each in found[count:]))

@@ -6,6 +6,7 @@ from salus.api.fhir.call import Access, Server
 from salus.clinical.fhir.search import parse_query
 from salus.clinical.fhir.search.queries import Filter
 from salus.node.projections.resources import Found
+from salus.node.services.made import Made
 from salus.node.services.search import Reach, Search
 
 
@@ -24,6 +25,12 @@ def search_within(server: Server, access: Access, interaction: str, *, patient: 
 
     reach = Reach(patient, lambda kind: access.may(interaction, kind), narrowed)
     return Search(server.node, server.responder, access.login, reach)
+
+
+def made_within(server: Server, access: Access, interaction: str) -> Made:
+    """Return what is derived, within the scopes for an interaction: `r` or `s`."""
+    search = search_within(server, access, interaction, patient=access.patient)
+    return Made(server.node, server.responder, access.login, search, interaction)
 
 
 def may_touch(server: Server, access: Access, found: Found, interaction: str) -> bool:

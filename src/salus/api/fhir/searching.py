@@ -16,6 +16,7 @@ from salus.api.fhir import bundles
 from salus.api.fhir.bundles import Hit, Link, full_url
 from salus.api.fhir.call import Call, Reply, Server
 from salus.api.fhir.failures import Failure, Issue, not_found, outcome
+from salus.api.fhir.including import with_made
 from salus.api.fhir.reach import search_within
 from salus.api.fhir.reading import require_found, require_shown
 from salus.api.fhir.rendering import rendered
@@ -68,6 +69,7 @@ def next_page(server: Server, call: Call) -> Reply:
     query = parsed(replace(call, query=state.pairs), kind, server.settings.base)
     search = search_within(server, call.access, "s", patient=state.patient or None)
     page = search.page(query, search.found_rows(state.rows), count=count_of(server, query), is_first=False)
+    page = with_made(server, call.access, query.includes, page)
     return page_reply(server, query, page, [self_link, *next_links(server, state, page)])
 
 
@@ -100,6 +102,7 @@ def _first_page(server: Server, call: Call, kind: str, *, patient: bytes | None)
     candidates = search.candidates(query)
     count = 0 if query.summary == "count" else count_of(server, query)
     page = search.page(query, candidates, count=count, is_first=True)
+    page = with_made(server, call.access, query.includes, page)
     if query.summary == "count" or query.count == 0:
         page = replace(page, rest=())
     state = PageState(call.access.login.session.key.public, kind, call.query, (), patient or b"")

@@ -67,6 +67,15 @@ def test_every_answer_keeps_others_out_and_remembers_nobody(client: TestClient) 
         assert "access-control-allow-origin" not in answer.headers
 
 
+def test_a_browser_that_has_a_file_is_told_so_and_one_that_has_another_gets_it(client: TestClient) -> None:
+    first = client.get("/page.js")
+    again = client.get("/page.js", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["content-security-policy"] == first.headers["content-security-policy"]
+    other = client.get("/kinds.js", headers={"if-none-match": first.headers["etag"]})
+    assert other.status_code == 200
+
+
 @pytest.mark.parametrize(("method", "path"), [("POST", "/"), ("PUT", "/page.js"), ("GET", "/../app.py"), ("GET", "/x")])
 def test_nothing_else_is_served(client: TestClient, method: str, path: str) -> None:
     assert client.request(method, path).status_code in {404, 405}

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from salus.crypto.hashing import sha256
 from salus.portal.signer import PageFile, Signer
 
 _HEADERS: Final = {
@@ -30,7 +31,12 @@ def signer_app(signer: Signer) -> Starlette:
 
 
 def _route(path: str, file: PageFile, headers: dict[str, str]) -> Route:
-    async def serve(_: Request) -> Response:
-        return Response(file.content, headers=headers | {"content-type": file.content_type})
+    tag = f'"{sha256(file.content).hex()}"'  # a browser asks each time, and fetches only what is new to it
+    whole = headers | {"content-type": file.content_type, "etag": tag}
+
+    async def serve(request: Request) -> Response:
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers | {"etag": tag})
+        return Response(file.content, headers=whole)
 
     return Route(path, serve, methods=["GET"])

@@ -10,6 +10,7 @@
 #   make mutation        mutations alone (CHUNK=tree: one chunk; EACH=all: every one)     hours; result in docs/results/
 #   make conformance     HL7's validator over everything that the FHIR server says      needs Java and Maven; result in docs/results/
 #   make corpus          HL7's, UK Core's and Synthea's examples, stored and read back; minutes; result in docs/results/
+#   make screenshots     a picture of each page of the portal, at 1280 and 390 pixels, in build/screenshots
 #   make bench           the budget table
 #   make bench-network   the same of four validators, beside applications in Go; about ten minutes
 #   make bench-fhir      the FHIR server beside HAPI; needs Java 17, Maven, wrk, PostgreSQL 15; about twenty minutes

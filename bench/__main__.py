@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.measure import Line
 
 ROOT = Path(__file__).resolve().parent.parent
-BENCHES = ("ledger", "release", "deposit", "sealing", "proofs", "sizes", "command", "fhir_validation")
+BENCHES = ("ledger", "release", "deposit", "sealing", "proofs", "sizes", "command", "portal", "fhir_validation")
 NETWORK = ("network", "state_sync")
 FHIR = ("fhir",)
 APART = {NETWORK: "-network", FHIR: "-fhir"}

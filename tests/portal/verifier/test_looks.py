@@ -2,15 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
 from salus.portal.verifier import build
-from salus.portal.verifier.build import FILE_NAME, PAGE, single_file
-from tests.apps.browser import chromium
+from salus.portal.verifier.build import PAGE
 from tests.conftest import ROOT, absent
 from tests.portal.verifier.pages import Opened, opened
 from tests.portal.verifier.test_checks import FOLDER
@@ -18,30 +17,15 @@ from tests.portal.verifier.test_checks import FOLDER
 pytestmark = [pytest.mark.promise("U4"), pytest.mark.services]
 
 AXE = ROOT / "tests" / "apps" / "node_modules" / "axe-core" / "axe.min.js"
-FILES = ("receipt", "leak", "missing-field")
 SMALL = {"width": 320, "height": 640}
 WORDS = json.loads((PAGE / "words.json").read_bytes())
 KINDS = ("class", "label", "role", "purpose", "verb", "reason", "verdict", "actor")
 PLACES = re.compile(r"\{(\w+)\}")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("page") / FILE_NAME
-    path.write_bytes(single_file((FOLDER / "embedded.trust.json").read_bytes()))
-    return path
-
-
-def states(one: Opened) -> Iterator[str]:
-    """Every state of the page: its beginning, a genuine receipt, a wrong, a refusal, a history with all opened."""
-    yield "its beginning"
-    for name in FILES:
+def states(one: Opened, files: Sequence[str]) -> Iterator[str]:
+    """States of the page: each of these files, and a history with all of it opened."""
+    for name in files:
         one.give((FOLDER / f"{name}.salus-receipt").read_bytes())
         yield name
     one.give((FOLDER / "history.salus-history").read_bytes())
@@ -55,13 +39,14 @@ def violations(one: Opened) -> list[str]:
     return [f"{each['id']}: {node['html'][:100]}" for each in found for node in each["nodes"]]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(browser: Browser, file: Path, scheme: str) -> None:
+@pytest.mark.parametrize(("scheme", "files"), [("light", ("receipt",)), ("dark", ("leak", "missing-field"))])
+def test_axe_finds_nothing(browser: Browser, file: Path, scheme: str, files: Sequence[str]) -> None:
+    """In either scheme; what is green, brown and red is once in one of them, and all of a history in both."""
     if not AXE.is_file():
         absent("axe-core is not installed: make setup")
     with opened(browser, file, viewport=SMALL, color_scheme=scheme) as one:
         one.page.evaluate(AXE.read_text(encoding="utf-8"))
-        for state in states(one):
+        for state in states(one, files):
             assert (state, violations(one)) == (state, [])
             wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
             assert (state, one.page.evaluate(wide)) == (state, 0), "nothing is wider than 320 pixels"

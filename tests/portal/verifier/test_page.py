@@ -18,7 +18,6 @@ from salus.ledger.verifier.trust import encode_trust
 from salus.portal.verifier.build import FILE_NAME, script, single_file
 from salus.portal.verifier.links import receipt_link
 from salus.portal.verifier.routes import verifier_routes
-from tests.apps.browser import chromium
 from tests.ledger.proof_world import NOW_S
 from tests.portal.verifier.pages import HOME, PREFIX, Opened, opened
 from tests.portal.verifier.test_checks import FOLDER, anchored, continuity
@@ -34,20 +33,6 @@ pytestmark = [pytest.mark.promise("R5", "L5"), pytest.mark.services]
 ALTERED_MIN = 30
 GENUINE = "This receipt is genuine"
 REFUSED = "Do not rely on this file"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page as somebody downloads it from a portal that they trust."""
-    path = tmp_path_factory.mktemp("page") / FILE_NAME
-    path.write_bytes(single_file((FOLDER / "embedded.trust.json").read_bytes()))
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The page, written from docs/spec, answers every golden file and every altered one as the SDK does (R5, L5)."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,16 @@ from salus.contracts.provisions import Purpose, RoleClass
 from salus.crypto.edge_cases import EDGE_CASES, EdgeCase
 from salus.ledger.bundles import Anchor, BundleUnknown, ConsistencyBundle, HistoryBundle, decode_bundle, encode_bundle
 from salus.ledger.outcomes import PatientOutcome, decode_leaf
-from salus.ledger.receipts import Anchored, Conclusion, ConductField, Delivery, Field, anchored_leaf
+from salus.ledger.receipts import (
+    Anchored,
+    Conclusion,
+    ConductField,
+    Delivery,
+    Field,
+    RequestField,
+    Standing,
+    anchored_leaf,
+)
 from salus.ledger.verifier import VerificationFailed
 from salus.ledger.verifier.trust import decode_trust, encode_trust
 from salus.sdk.verify import verify_file
@@ -252,11 +262,48 @@ def test_rules_are_run_again() -> None:
     assert disagreements(list(FAULTS), got, [SAID[name] for name in FAULTS]) == []
 
 
-def continuity() -> tuple[Story, Any]:
+def continuity(rewrite: Callable[[list[Field]], list[Field]] = lambda fields: fields) -> tuple[Story, Any]:
+    """Care that went on while the ledger was out of reach; `rewrite` is what its custodian falsifies."""
     story = own_doctor()
+    honest = story.fields
+    story.fields = lambda *asked: rewrite(honest(*asked))  # type: ignore[method-assign]
     part = story.continuity()
     story.anchor(part, End.CUSTODIAN, is_on_ledger=False)
     return story, story.bundle(part)
+
+
+def with_other(kind: type[Field], **others: Any) -> Callable[[list[Field]], list[Field]]:
+    return lambda fields: [
+        replace(each, **{name: give(each) for name, give in others.items()}) if isinstance(each, kind) else each
+        for each in fields
+    ]
+
+
+FALSE_CONTINUITY = {
+    "standing on the ledger": with_other(ConductField, standing=lambda _: Standing.LEDGER),
+    "sent sealed": with_other(ConductField, delivery=lambda _: Delivery.SEALED),
+    "for another request": with_other(RequestField, request=lambda _: bytes(16)),
+    "long before": with_other(ConductField, at_s=lambda each: each.at_s - 120),
+    "after it was anchored": with_other(ConductField, at_s=lambda each: each.at_s + 3600),
+}
+
+
+@pytest.mark.promise("R3")
+def test_care_without_the_ledger_that_is_false() -> None:
+    made = {name: continuity(rewrite) for name, rewrite in FALSE_CONTINUITY.items()}
+    story, bundle = continuity()
+    made["never anchored"] = story, replace(bundle, opened=replace(bundle.opened, anchors=()))
+    asked = [about(bundle, story) for story, bundle in made.values()]
+    assert [sdk_verdict(each) for each in asked] == ["refuse receipt 3"] * len(asked)
+    assert disagreements(list(made), ask(asked), ["refuse receipt 3"] * len(asked)) == []
+
+
+def test_care_without_the_ledger_is_by_own_staff() -> None:
+    story = chart()
+    part = story.continuity()
+    story.anchor(part, End.CUSTODIAN, is_on_ledger=False)
+    asked = about(story.bundle(part), story)
+    assert (sdk_verdict(asked), ask([asked])) == ("refuse receipt 5", ["refuse receipt 5"])
 
 
 @pytest.mark.promise("R2", "R3")

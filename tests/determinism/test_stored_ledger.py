@@ -39,7 +39,7 @@ def recording(request: pytest.FixtureRequest) -> Recording:
 
 
 def test_there_is_one() -> None:
-    assert [path.name for path in STORED] == ["ledger-1.json", "ledger-2.json"]
+    assert [path.name for path in STORED] == ["ledger-1.json", "ledger-2.json", "ledger-3.json"]
 
 
 def test_in_memory(recording: Recording) -> None:

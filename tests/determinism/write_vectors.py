@@ -9,8 +9,8 @@ from pathlib import Path
 from salus.testing.simulator.recording import record, write
 
 VECTORS = Path(__file__).resolve().parent / "vectors"
-SEED = 28
-TRANSACTIONS = 330
+SEED = 72
+TRANSACTIONS = 560
 """The first that come to every outcome."""
 
 

@@ -32,6 +32,8 @@ FIND = """rules =>
 MACHINE_WORDS = re.compile(
     r"\b[0-9a-f]{16,}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-|\bblock \d|\btransaction\b|\bhash\b|\bpublic key\b", re.IGNORECASE
 )
+NOWHERE = ("data:", "blob:", "chrome:", "chrome-extension:")
+"""Addresses that no other computer answers; the last two are the browser's own viewer of PDFs."""
 NARROW = {"width": 320, "height": 640}
 
 
@@ -171,7 +173,7 @@ class Walker:
             self.complaints.append(message.text)
 
     def _note(self, request: Request) -> None:
-        if not request.url.startswith((self.served.origin, "data:", "blob:")):
+        if not request.url.startswith((self.served.origin, *NOWHERE)):
             self.elsewhere.append(f"asks elsewhere: {request.url}")
 
     def _shoot(self, heading: str) -> None:

@@ -59,7 +59,7 @@ def test_a_patient_is_found_by_name_and_closed(walker: Walker) -> None:
 @pytest.mark.covers(
     "GET /patient/answers",
     "GET /patient/all/{kind}",
-    "GET /patient/results/{test}",
+    "GET /patient/results/{code}",
     "GET /patient/letters/{letter}",
     "GET /patient/letters/{letter}/{place}",
     "GET /patient/tests",

@@ -13,7 +13,7 @@ from salus.contracts.provisions import Provision, ProvisionType, Purpose
 from salus.importers import NdjsonFiles, file_chart
 from salus.node.services import view_patient
 from salus.node.services.choices import file_by_custodian, withdraw_by_custodian
-from salus.portal.pages.clinician import earlier_tests
+from salus.portal.pages.clinician import earlier_tests, patient
 from salus.testing import population
 from salus.testing.population import story_patient
 from tests.portal.portal_world import SEED, TOKEN, Browser, Hospital, portal
@@ -24,7 +24,7 @@ EMERGENCY = {"reason": "unconscious", "reason-words": "brought in by ambulance, 
 PRACTICE = "Harrowmere Medical Centre"
 SCRIPT = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 LETTER = re.compile(r'href="(/patient/letters/[0-9]+)"')
-TEST = re.compile(r'href="(/patient/results/[0-9]+)"')
+TEST = re.compile(r'href="(/patient/results/[0-9-]+)"')
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +40,13 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
 
 def hostile() -> list[dict[str, object]]:
     """Records of the same person with markup in every text that a page shows, and files that are not what they say."""
-    patient = json.loads(story_patient(SEED).chart_at(population.HOSPITAL.ods).resources[0])
-    about = {"subject": {"reference": f"Patient/{patient['id']}"}}
+    person = json.loads(story_patient(SEED).chart_at(population.HOSPITAL.ods).resources[0])
+    about = {"subject": {"reference": f"Patient/{person['id']}"}}
     said = {"text": SCRIPT}
     page = {"contentType": "text/html", "data": "PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==", "title": SCRIPT}
     words = {"contentType": "text/plain", "data": "PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg=="}
     return [
-        patient,
+        person,
         {
             "resourceType": "AllergyIntolerance",
             "id": "bad-allergy",
@@ -205,14 +205,25 @@ def test_a_letter_is_a_pdf_of_hers(browser: Browser, page: str) -> None:
 
 
 def test_addresses_of_one_session_are_nothing_in_another(here: Hospital, page: str) -> None:
-    """IDOR: a letter's address that was copied opens nothing, with nobody open and with the same patient open."""
+    """IDOR: an address that was copied opens nothing with nobody open; a letter's not with the same patient either."""
     letter, test = LETTER.findall(page)[0], TEST.findall(page)[0]
     other = here.signed_in("rao")
-    assert other.get(letter).status_code == 404
+    assert (other.get(letter).status_code, other.get(test).headers["location"]) == (404, "/patients")
     other.post("/patients", WHY | NUMBER)
-    for path in (letter, f"{letter}/0", test):
+    for path in (letter, f"{letter}/0", "/patient/results/999-9", "/patient/results/a$b"):
         assert other.get(path).status_code == 404
+    for path in (letter, f"{letter}/0", test):
         assert here.signed_in("eleanor").get(path).status_code == 404
+
+
+def test_the_first_view_opens_the_newest_results_and_every_problem(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patient, "NEWEST", 1)
+    first = browser.get("/patient").text
+    assert ("Serum sodium level" in first, "Serum C reactive protein" in first) == (False, True)
+    assert ("Type 2 diabetes mellitus" in first, "Pneumonia" in first, "Metformin" in first) == (True, True, True)
+    assert "Serum sodium level" in browser.get("/patient/all/results").text
 
 
 def test_all_of_a_kind_and_no_other(browser: Browser) -> None:
@@ -233,7 +244,7 @@ def test_no_address_and_no_page_names_anything_of_machines(page: str) -> None:
 def test_an_old_result_is_not_usable_and_a_new_one_is(
     here: Hospital, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = re.findall(r'value="([0-9]{12})"[^>]*>\s*Serum sodium level', browser.get("/patient/tests").text)[0]
+    name = re.findall(r'value="([0-9]+)"[^>]*>\s*Serum sodium level', browser.get("/patient/tests").text)[0]
     said = browser.get(f"/patient/tests?test={name}").text
     assert "The last result is too old to use" in said
     assert "130 mmol/L (low)" in said

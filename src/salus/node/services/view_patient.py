@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from salus.clinical.fhir.search import parse_query
 from salus.clinical.nhs_number import NhsNumber
 from salus.contracts.provisions import Purpose
 from salus.crypto.signing import SigningKey
@@ -15,6 +16,7 @@ from salus.ledger.identifiers import OrganisationId, Pseudonym
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
 from salus.node.people import HeldSession, held, open_session
+from salus.node.projections.resources import Found
 from salus.node.services.accounts import Account, Staff
 from salus.node.services.collect import Answered, Asking, Collected, Custodian
 from salus.node.services.own_care import open_for_own_staff
@@ -37,6 +39,16 @@ TYPES: Final = (
     "Procedure",
 )
 """What a first view shows; a letter's own bytes are opened when somebody opens it."""
+
+MANY: Final = {
+    "DiagnosticReport": "date",
+    "DocumentReference": "date",
+    "ImagingStudy": "started",
+    "Immunization": "date",
+    "Observation": "date",
+    "Procedure": "date",
+}
+"""Types of which a chart may have many, and what they are put in order by."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +81,20 @@ class Viewed:
 
 
 def own_records(
-    node: Node, responder: Responder, login: Login, viewed: Viewed, types: Sequence[str] = TYPES
+    node: Node,
+    responder: Responder,
+    login: Login,
+    viewed: Viewed,
+    types: Sequence[str] = TYPES,
+    *,
+    most: int | None = None,
+    code: str = "",
 ) -> list[Shown]:
     """Return what may be shown of this organisation's records of somebody; in an emergency they have come already.
+
+    Args:
+        most: how many of each type that has many, the newest; allergies, problems and medicines come whole.
+        code: the only one of what they are about; empty for any.
 
     Raises:
         Refused, NotNow: as `show`.
@@ -79,9 +102,16 @@ def own_records(
     if not viewed.pseudonym or viewed.is_emergency:
         return []
     asking, reach = viewed.login(login), Reach(viewed.pseudonym, lambda _type: True, lambda _type: ())
-    found = Search(node, responder, asking, reach).chart(viewed.pseudonym, types, [])
+    search = Search(node, responder, asking, reach)
+    found = [each for type_name in types for each in _found(search, type_name, most=most, code=code)]
     shown = show(node, responder, asking, [newest(each) for each in found])
     return [shown[each.key] for each in found if each.key in shown]
+
+
+def _found(search: Search, type_name: str, *, most: int | None, code: str) -> list[Found]:
+    order = [("_sort", f"-{MANY[type_name]}")] if type_name in MANY else []
+    wanted = parse_query(type_name, [*order, *([("code", code)] if code else [])], is_strict=True)
+    return search.candidates(wanted)[: most if type_name in MANY else None]
 
 
 def begin_emergency(node: Node, login: Login, viewed: Viewed) -> EmergencyAnswer:

@@ -10,7 +10,7 @@ from salus.clinical.fhir import plain
 from salus.clinical.fhir.dates import last_s
 from salus.portal.call import Call, Page, Person
 from salus.portal.pages.clinician.results import TYPES
-from salus.portal.pages.clinician.sections import by_test, result_cells, test_name
+from salus.portal.pages.clinician.sections import by_test, result_cells, test_code
 from salus.portal.pages.clinician.viewing import Known, opened, view
 
 LOINC: Final = "http://loinc.org"
@@ -32,6 +32,8 @@ USABLE_D: Final = {
 }
 """For how many days a result of a LOINC code is usable; a laboratory that says otherwise is right."""
 OTHERWISE_D: Final = 30
+NEWEST: Final = 300
+"""Among how many of this organisation's newest results a test is looked for."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ def show(call: Call) -> Response:
     patient = opened(call)
     if patient is None:
         return call.go("/patients")
-    tested = {test_name(call, each[0]): each[0] for each in by_test(view(call, patient, TYPES)).values()}
+    found = by_test(view(call, patient, TYPES, most=NEWEST)).values()
+    tested = {test_code(each[0]): each[0] for each in found if test_code(each[0])}
     wanted = call.query.get("test", "")
     options = [
         {"value": name, "text": plain.name_of(each.content), "selected": name == wanted}

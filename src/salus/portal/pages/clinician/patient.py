@@ -20,6 +20,8 @@ COLOURS: Final = {
     Answered.REFUSED: "orange",
     Answered.SILENT: "red",
 }
+NEWEST: Final = 100
+"""How many results and letters the first view opens."""
 AGAIN: Final = frozenset({Answered.REFUSED, Answered.SILENT})
 
 
@@ -55,7 +57,7 @@ def show(call: Call) -> Response:
     patient = opened(call)
     if patient is None:
         return call.go("/patients")
-    seen = view(call, patient)
+    seen = view(call, patient, most=NEWEST)
     return call.page(
         "pages/clinician/patient.html",
         title=call.words("Patient record"),

@@ -9,8 +9,8 @@ from salus.clinical.fhir import plain
 from salus.clinical.fhir.dates import last_s
 from salus.portal.call import Call, Page, Person
 from salus.portal.line_chart import LineChart, Point, draw
-from salus.portal.pages.clinician.sections import Row, Section, by_test, result_cells, test_name
-from salus.portal.pages.clinician.viewing import Known, opened, view
+from salus.portal.pages.clinician.sections import CODE, Row, Section, by_test, result_cells
+from salus.portal.pages.clinician.viewing import Known, View, opened, view
 from salus.portal.words import Words
 
 TYPES: Final = ("Observation",)
@@ -21,9 +21,10 @@ def show(call: Call) -> Response:
     patient = opened(call)
     if patient is None:
         return call.go("/patients")
-    tested = by_test(view(call, patient, TYPES)).values()
-    values = next((each for each in tested if test_name(call, each[0]) == call.path["test"]), None)
-    if values is None:
+    code = call.path["code"]
+    seen = view(call, patient, TYPES, code=code) if CODE.fullmatch(code) else View([], [])
+    values = [each for tested in by_test(seen).values() for each in tested if code in _codes(each)]
+    if not values:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
     return call.page(
         "pages/clinician/results.html",
@@ -33,6 +34,10 @@ def show(call: Call) -> Response:
         chart=_chart(call.words, values),
         unit=plain.value_of(values[0].content).unit,
     )
+
+
+def _codes(observation: Known) -> list[str]:
+    return [code for _, code in plain.codes_of(observation.content)]
 
 
 def _table(words: Words, values: Sequence[Known]) -> Section:
@@ -56,4 +61,4 @@ def _chart(words: Words, values: Sequence[Known]) -> LineChart | None:
     return draw([points], words, low=usual.low, high=usual.high)
 
 
-PAGES: Final = (Page("/patient/results/{test}", Person.CLINICIAN, show),)
+PAGES: Final = (Page("/patient/results/{code}", Person.CLINICIAN, show),)

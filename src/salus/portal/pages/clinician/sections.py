@@ -1,7 +1,8 @@
 """Sections of a patient's view: records as rows of words, by kind, allergies and warnings first."""
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from salus.clinical.fhir import circumstances, plain
@@ -9,9 +10,10 @@ from salus.clinical.fhir.elements import texts, values
 from salus.clinical.fhir.plain import ANY, Range
 from salus.portal import dates
 from salus.portal.call import Call
-from salus.portal.pages.clinician.viewing import Known, View, name_of
+from salus.portal.pages.clinician.viewing import Known, View
 from salus.portal.words import Words
 
+CODE: Final = re.compile(r"[A-Za-z0-9.-]{1,40}")
 FEW: Final = 8
 """How many rows of a kind the first view has; the kind's own page has all."""
 
@@ -31,7 +33,7 @@ class Section:
 
     Args:
         name: in addresses; title and columns: in words; empty: what is said where there are none.
-        more: how many rows are left for the kind's own page.
+        has_more: whether there are rows that only the kind's own page has.
     """
 
     name: str
@@ -39,7 +41,7 @@ class Section:
     columns: list[str]
     rows: list[Row] = field(repr=False)
     empty: str
-    more: int = 0
+    has_more: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def results(call: Call, view: View) -> Section:
     rows = []
     for tested in by_test(view).values():
         newest = tested[0]
-        link = f"/patient/results/{test_name(call, newest)}"
+        link = f"/patient/results/{test_code(newest)}" if test_code(newest) else ""
         rows.append(Row(result_cells(words, newest), link, plain.flag_of(newest.content)))
     columns = [words("Test"), words("Result"), words("Usual range"), words("Date"), words("From")]
     return Section("results", words("Test results"), columns, rows, words("No test results came with this record."))
@@ -158,9 +160,10 @@ def test_of(observation: Known) -> tuple[str, ...]:
     return codes[0] if codes else (plain.name_of(observation.content).casefold(),)
 
 
-def test_name(call: Call, observation: Known) -> str:
-    """Return how addresses of this session name a test."""
-    return name_of(call, "test", *test_of(observation))
+def test_code(observation: Known) -> str:
+    """Return by which code an address names a test; empty for one without a code."""
+    codes = plain.codes_of(observation.content)
+    return codes[0][1] if codes and CODE.fullmatch(codes[0][1]) else ""
 
 
 def result_cells(words: Words, observation: Known) -> list[str]:
@@ -191,8 +194,7 @@ def flag_words(words: Words, flag: str) -> str:
 def _cut(whole: Section, most: int | None) -> Section:
     if most is None or len(whole.rows) <= most:
         return whole
-    more = len(whole.rows) - most
-    return Section(whole.name, whole.title, whole.columns, whole.rows[:most], whole.empty, more)
+    return replace(whole, rows=whole.rows[:most], has_more=True)
 
 
 def _warned(words: Words, known: Known) -> Warned:

@@ -90,10 +90,17 @@ def viewed(call: Call, patient: OpenPatient) -> Viewed:
     return Viewed(patient.pseudonym, number, patient.born, why, is_emergency)
 
 
-def view(call: Call, patient: OpenPatient, types: Sequence[str] = TYPES) -> View:
-    """Return what may be seen of somebody: own records as they are decided on now, and others' answers so far."""
-    portal = call.portal
-    own = view_patient.own_records(portal.node, portal.responder, call.login, viewed(call, patient), types)
+def view(
+    call: Call, patient: OpenPatient, types: Sequence[str] = TYPES, *, most: int | None = None, code: str = ""
+) -> View:
+    """Return what may be seen of somebody: own records as they are decided on now, and others' answers so far.
+
+    Args:
+        most: how many of this organisation's own records of each type that has many; None for all.
+        code: the only one of what own records are about.
+    """
+    portal, shown = call.portal, viewed(call, patient)
+    own = view_patient.own_records(portal.node, portal.responder, call.login, shown, types, most=most, code=code)
     records = [_known(call, each.body, portal.title) for each in own]
     came = portal.collections.look(patient.collection) if patient.collection else {}
     kept = came.get(portal.node.organisation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from salus.api.exchange.serve import listen, uvicorn_config
 from salus.api.fhir.serve import running
+from salus.node.config import SignInProvider
 from tests.apps.browser import TIMEOUT_MS
 from tests.portal.portal_world import PASSWORD, Hospital, portal
 
@@ -62,12 +63,12 @@ class Recorded:
 
 
 @contextlib.contextmanager
-def served(folder: Path) -> Iterator[Served]:
+def served(folder: Path, *, providers: Sequence[SignInProvider] = ()) -> Iterator[Served]:
     """Serve the portal on loopback until the block ends."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(listen("127.0.0.1", 0))
         origin = f"https://{HOST}:{listener.getsockname()[1]}"
-        here = stack.enter_context(portal(folder, origin=origin))
+        here = stack.enter_context(portal(folder, origin=origin, providers=providers))
         made = Served(here, origin)
         certificate, key = certified(folder)
         app = Recorded(here.portal.app(), made.reached)
@@ -111,6 +112,7 @@ class Walker:
         self.served = served
         self.page: Page = context.new_page()
         self.page.set_default_timeout(TIMEOUT_MS)
+        self.allowed: tuple[str, ...] = (served.origin, *NOWHERE)
         self.elsewhere: list[str] = []
         self.complaints: list[str] = []
         self._shots = shots
@@ -173,7 +175,7 @@ class Walker:
             self.complaints.append(message.text)
 
     def _note(self, request: Request) -> None:
-        if not request.url.startswith((self.served.origin, *NOWHERE)):
+        if not request.url.startswith(self.allowed):
             self.elsewhere.append(f"asks elsewhere: {request.url}")
 
     def _shoot(self, heading: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import CDPSession, expect
+from playwright.sync_api import Browser, CDPSession, expect
 
-from tests.journeys.journey_world import Walker
+from tests.api.smart.provider import running
+from tests.journeys.journey_world import Walker, served
 
 pytestmark = pytest.mark.services
 
@@ -65,3 +66,22 @@ def test_somebody_reads_welsh(walker: Walker) -> None:
     walker.go("/sign-in", "Sign in")
     walker.follow("Cymraeg", "Mewngofnodi")
     walker.follow("English", "Sign in")
+
+
+@pytest.mark.covers("POST /sign-in/with/{provider}", "GET /sign-in/with/{provider}/back")
+def test_staff_sign_in_at_their_provider_and_strangers_do_not(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("portal")
+    with running(level_claim="authentication_assurance_level", signs=False) as cis2:
+        providers = (cis2.settings(folder, "cis2", levels=("3",)),)
+        with served(folder, providers=providers) as at, browser.new_context(ignore_https_errors=True) as context:
+            accounts, walker = at.here.portal.accounts, Walker(context, at)
+            walker.allowed = (*walker.allowed, cis2.issuer)
+            walker.go("/devices", "Sign in")
+            walker.press("Sign in with CIS2", "There is a problem")
+            accounts.link(at.here.accounts["rao"], issuer=cis2.issuer, subject=cis2.subject)
+            walker.go("/devices", "Sign in")
+            walker.press("Sign in with CIS2", "Your devices")
+            expect(walker.page.get_by_role("link", name="Dr Anita Rao")).to_be_visible()
+            assert {"POST /sign-in/with/{provider}", "GET /sign-in/with/{provider}/back"} <= at.reached

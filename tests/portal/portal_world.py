@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
@@ -17,6 +17,7 @@ from salus.contracts.provisions import Purpose, RoleClass
 from salus.importers import NdjsonFiles, file_chart
 from salus.ledger.identifiers import Pseudonym
 from salus.node.assemble import Node
+from salus.node.config import SignInProvider
 from salus.node.people import certify_person, open_session
 from salus.node.services import enrol
 from salus.node.services.accounts import AccountId
@@ -86,12 +87,14 @@ class Browser:
 
 
 @contextmanager
-def portal(folder: Path, *, origin: str = ORIGIN, **settings: object) -> Iterator[Hospital]:
+def portal(
+    folder: Path, *, origin: str = ORIGIN, providers: Sequence[SignInProvider] = (), **settings: object
+) -> Iterator[Hospital]:
     """Start it: Eleanor has records at both; `eleanor`, `rao`, `officer` and `operator` can sign in."""
     with world(folder, organisations=(HOSPITAL, PRACTICE), has_index=True, names=NAMES) as made:
         pseudonym = load(made, folder)
         node = made.hospital
-        opened = Portal(node, PortalSettings(origin, **settings), peers=made.peers(HOSPITAL))
+        opened = Portal(node, PortalSettings(origin, **settings), peers=made.peers(HOSPITAL), providers=providers)
         here = Hospital(made, opened, pseudonym)
         here.accounts["eleanor"] = opened.accounts.add_patient(pseudonym, name="Eleanor Moss")
         here.accounts["rao"] = staff(here, "Dr Anita Rao", "Consultant", RoleClass.CLINICAL)

@@ -69,7 +69,7 @@ def rendered(template: str, known: dict[str, object], *, status: int = 200, goes
 
     Args:
         template: its file, from this folder.
-        goes_to: another origin to which its form may lead; browsers stop every other.
+        goes_to: other origins to which its forms may lead; browsers stop every other.
     """
     body = _TEMPLATES.get_template(template).render(known)
     policy = "; ".join((*POLICY, f"form-action 'self' {goes_to}".rstrip()))

@@ -1,5 +1,7 @@
 """Sign in: by passkey, at an outside provider, or by a name and a password, which works without JavaScript."""
 
+from urllib.parse import urlsplit
+
 from starlette.responses import Response
 
 from salus.node.errors import Refusal, Refused
@@ -60,9 +62,15 @@ def _page(call: Call, *errors: Error, status: int = 200) -> Response:
         title=call.words("Sign in"),
         errors=errors,
         status=status,
+        goes_to=" ".join(_origin(each.authorization_endpoint) for each in call.portal.providers),
         providers=providers,
         entered=call.form.get("name", ""),
     )
+
+
+def _origin(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 PAGE = Page("/sign-in", Person.ANYBODY, show, answer)

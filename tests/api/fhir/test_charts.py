@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from salus.contracts.provisions import Provision, ProvisionType
-from salus.node.services.choices import file_by_custodian
+from salus.node.services.choices import file_by_custodian, withdraw_by_custodian
 from tests.api.fhir.fhir_world import Hospital, Someone, ask, hospital, observation
 from tests.api.fhir.ledger_people import assisted, pseudonym_of
 from tests.api.fhir.test_companions import PSY, released_versions
@@ -59,6 +59,16 @@ def test_others_have_what_they_name_and_may_see(here: Hospital) -> None:
     assert told["target"] == [{"reference": "Observation/plain/_history/1"}]
     here.tokens.people["without"] = Unscoped(here.tokens.people["nurse"].login)
     assert kinds(chart(here, "without", "?_type=Observation,Provenance")) == {"Observation"}
+
+
+def test_whom_a_rule_lets_see_choices_has_them_where_they_are_named(here: Hospital) -> None:
+    tree = Provision(type=ProvisionType.PERMIT, classes=("Consent",))
+    choice = file_by_custodian(here.node, pseudonym_of(here, "ann"), tree)
+    try:
+        assert kinds(chart(here, "nurse", "?_type=Consent")) == {"Consent"}
+        assert kinds(chart(here, "nurse")) == {"Patient", "Observation"}
+    finally:
+        withdraw_by_custodian(here.node, pseudonym_of(here, "ann"), choice)
 
 
 class Unscoped(Someone):

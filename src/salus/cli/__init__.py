@@ -23,6 +23,7 @@ MODULES = {
     "app": "app",
     "import": "importing",
     "patient": "patient",
+    "recovery": "recovery",
     "consent": "consent",
     "request": "request",
     "release": "release",

@@ -13,6 +13,7 @@ from salus.contracts.evidence import decode_outcome
 from salus.contracts.provisions import Purpose, RoleClass
 from salus.crypto.edge_cases import EDGE_CASES, EdgeCase
 from salus.ledger.bundles import Anchor, BundleUnknown, ConsistencyBundle, HistoryBundle, decode_bundle, encode_bundle
+from salus.ledger.encoding import encode
 from salus.ledger.outcomes import PatientOutcome, decode_leaf
 from salus.ledger.receipts import (
     Anchored,
@@ -22,10 +23,12 @@ from salus.ledger.receipts import (
     Field,
     RequestField,
     Standing,
+    WhoField,
     anchored_leaf,
 )
 from salus.ledger.verifier import VerificationFailed
 from salus.ledger.verifier.trust import decode_trust, encode_trust
+from salus.sdk.history_check import ANCHOR_GRACE_S
 from salus.sdk.verify import verify_file
 from tests.ledger import proof_vectors
 from tests.ledger.proof_world import NOW_S
@@ -320,3 +323,64 @@ def test_kinds_of_release() -> None:
     want = ["same", "same", "same", "same", "not run"]
     got = ask([about(bundle, story, says=True) for story, bundle in kinds.values()])
     assert disagreements(list(kinds), got, want) == []
+
+
+# What only a history shows
+
+
+@pytest.mark.promise("R5")
+@pytest.mark.parametrize(
+    ("ends", "late", "said"),
+    [
+        ((End.CUSTODIAN, End.REQUESTER), True, "none"),
+        ((), True, "none"),
+        ((End.CUSTODIAN,), False, "none"),
+        ((End.CUSTODIAN,), True, "none silent"),
+        ((End.REQUESTER,), True, "none silent"),
+    ],
+    ids=["both", "nothing was released", "not late yet", "the requester is silent", "the custodian is silent"],
+)
+def test_an_end_that_never_anchored_is_a_fault(ends: tuple[End, ...], late: bool, said: str) -> None:
+    story = chart()
+    part = story.release()
+    for end in ends:
+        story.anchor(part, end)
+    if late:
+        test_history_check.wait(story, 900 + ANCHOR_GRACE_S)
+    assert ask([about(story.history(), story, says=True)]) == [said]
+
+
+@pytest.mark.promise("R1", "R5")
+def test_a_key_that_was_never_the_patients_is_a_fault() -> None:
+    mallory, story = key("mallory"), chart()
+    patient: dict[str, Any] = {"purpose": Purpose.PATRQT, "role_class": RoleClass.PATIENT_SIDE}
+    story.release(**patient)
+    assert ask([about(story.history(), story, says=True)]) == ["none"]
+    story.release(
+        **patient,
+        residual_changes={"session": story.session(story.next_session_key(), mallory)},
+        changes=Changes(rewrite=with_other(WhoField, certificate=lambda _: mallory.public)),
+    )
+    assert ask([about(story.history(), story, says=True)]) == ["none strangeKey"]
+
+
+# The request's own bytes
+
+
+def test_requests_that_were_not_signed_as_they_should_be() -> None:
+    story, _, bundle = usual()
+    body, signatures = msgspec.msgpack.decode(bundle.opened.transaction)
+    own_story, own = continuity()
+    rows = {
+        "a signature that does not hold": (story, bundle, [body, [bytes(64), *signatures[1:]]]),
+        "a signature too few": (story, bundle, [body, signatures[1:]]),
+        "no transaction": (story, bundle, [body]),
+        "a request where nothing was asked of the ledger": (own_story, own, [body, signatures]),
+    }
+    asked = [
+        about(replace(made, opened=replace(made.opened, transaction=encode(shown))), whose)
+        for whose, made, shown in rows.values()
+    ]
+    want = ["refuse receipt 6"] * len(rows)
+    assert disagreements(list(rows), [sdk_verdict(each) for each in asked], want) == []
+    assert disagreements(list(rows), ask(asked), want) == []

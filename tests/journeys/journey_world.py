@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import TimeoutError as Late
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -35,6 +36,7 @@ MACHINE_WORDS = re.compile(
 )
 NOWHERE = ("data:", "blob:", "chrome:", "chrome-extension:")
 """Addresses that no other computer answers; the last two are the browser's own viewer of PDFs."""
+SETTLED_MS = 2_000
 NARROW = {"width": 320, "height": 640}
 
 
@@ -165,6 +167,9 @@ class Walker:
         """Whether one has to scroll sideways at 320 pixels (WCAG 1.4.10)."""
         before = self.page.viewport_size
         self.page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+        with contextlib.suppress(Late):  # the header's script puts what has no room into its menu a moment later
+            fits = f"document.documentElement.scrollWidth <= {NARROW['width']}"
+            self.page.wait_for_function(fits, timeout=SETTLED_MS)
         wide = self.page.evaluate("document.documentElement.scrollWidth")
         assert before is not None
         self.page.set_viewport_size(before)

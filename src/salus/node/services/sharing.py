@@ -1,0 +1,295 @@
+"""Sharing: a patient's choices as parts of sentences, new ones out of a few answers, and what somebody would see now.
+
+The patient asks, about themself. What they decided is shown under a live permit, as Consents are (R4); a preview runs
+the decision by which records are let go, on the records that the patient may see, and lets nothing out.
+"""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from salus.clinical import labels
+from salus.contracts import consent, decision, patients
+from salus.contracts.access import Basis, Permit
+from salus.contracts.decision import ChoiceRules
+from salus.contracts.provisions import (
+    LAST_DAY,
+    Provision,
+    ProvisionType,
+    Purpose,
+    Request,
+    RoleClass,
+    Verb,
+    as_set,
+    check,
+    day_of,
+)
+from salus.contracts.record_metadata import record_of
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import Digest, OrganisationId, Pseudonym, PublicKey, RecordId
+from salus.node import documents
+from salus.node.assemble import Node
+from salus.node.documents import Kind
+from salus.node.errors import Refusal, Refused
+from salus.node.members import read_time_s
+from salus.node.projections import resources
+from salus.node.services import choices, derived, ledger_reads
+from salus.node.services.deposit import METADATA, placed_entries
+from salus.node.services.respond import Login, Responder
+
+EPOCH: Final = datetime.date(1970, 1, 1)
+CARERS: Final = (RoleClass.CLINICAL, RoleClass.PHARMACY)
+DIRECT_CARE: Final = (Purpose.TREAT, Purpose.ETREAT)
+EVERYBODY_ELSE: Final = (
+    RoleClass.CLINICAL,
+    RoleClass.PHARMACY,
+    RoleClass.ADMINISTRATIVE,
+    RoleClass.INSURER,
+    RoleClass.RESEARCH,
+)
+"""Whom "nobody" is: the patient, and who acts for them, still see their record."""
+SENSITIVE: Final = tuple(labels.SENSITIVITY_DISPLAYS)
+_NOTHING: Final = b"\0" * 32
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule as parts of a sentence; exceptions are rules that turn it around.
+
+    Args:
+        organisations: their names; role_classes, purposes: in lower case, as `clinical`, `treat`; none stands for any.
+        labels: codes such as `PSY`; classes: FHIR types; other_count: what is named in a way that has no word here.
+        until: its last day; None for no end.
+    """
+
+    is_permit: bool
+    organisations: tuple[str, ...]
+    role_classes: tuple[str, ...]
+    purposes: tuple[str, ...]
+    labels: tuple[str, ...] = field(repr=False)
+    classes: tuple[str, ...] = field(repr=False)
+    other_count: int
+    until: datetime.date | None
+    exceptions: tuple["Rule", ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class InForce:
+    """A choice in force; `rule` is None where its rules are not held here. `actor` is who made it, in lower case."""
+
+    choice: bytes
+    rule: Rule | None = field(repr=False)
+    actor: str
+    filed_at_s: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a patient answered.
+
+    Args:
+        is_permit: whether somebody may see something, or nobody may.
+        organisation: a member's code; empty for everybody.
+        labels, classes: what is left out of everything, or with `is_only` all that it is about.
+        until: the last day; None until it is withdrawn.
+    """
+
+    is_permit: bool
+    organisation: str = ""
+    labels: tuple[str, ...] = field(default=(), repr=False)
+    classes: tuple[str, ...] = field(default=(), repr=False)
+    is_only: bool = False
+    until: datetime.date | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A record that the patient has, by `Type/id`, and whether somebody would see it."""
+
+    name: str = field(repr=False)
+    is_seen: bool
+
+
+def in_force(node: Node, responder: Responder, login: Login, pseudonym: bytes) -> list[InForce] | None:
+    """Return the choices in force, the newest first; None where one of them hides all of it from the patient themself.
+
+    Raises:
+        Refused, NotNow: as `derived.may_see`.
+    """
+    if not derived.may_see(node, responder, login, pseudonym, "Consent"):
+        return None
+    with node.engine.snapshot() as reader:
+        current = consent.choices(reader, Pseudonym(pseudonym)).choices
+    trees = choices.choice_trees(node, [each.commitment for each in current])
+    names = {each.organisation: each.name for each in ledger_reads.members(node)}
+    return [
+        InForce(
+            each.choice,
+            _rule(trees[each.commitment], names) if each.commitment in trees else None,
+            each.actor.name.lower(),
+            each.filed_at_s,
+        )
+        for each in sorted(current, key=lambda each: -each.filed_at_s)
+    ]
+
+
+def said(node: Node, wanted: Wanted) -> Rule:
+    """Return an answer as parts of a sentence, before it is filed. Raises as `tree_of`."""
+    return _rule(tree_of(wanted), {each.organisation: each.name for each in ledger_reads.members(node)})
+
+
+def holds_key(node: Node, pseudonym: bytes) -> bool:
+    """Tell whether the patient's own device holds the key that signs choices, and this organisation does not."""
+    return documents.find(node.vault, Kind.PSEUDONYM_KEY, pseudonym) is None
+
+
+def file(node: Node, login: Login, pseudonym: bytes, wanted: Wanted) -> None:
+    """File a choice with the key that this organisation holds, visibly so.
+
+    Raises:
+        Refused: PERSON_UNFIT for anybody but the patient, CHOICE_UNFIT; or what the ledger says.
+        NotNow: the ledger is away.
+    """
+    _require_patient(login)
+    choices.file_by_custodian(node, Pseudonym(pseudonym), tree_of(wanted))
+
+
+def withdraw(node: Node, login: Login, pseudonym: bytes, choice: bytes) -> None:
+    """Withdraw a choice with the key that this organisation holds; it holds no more from then on. Raises as `file`."""
+    _require_patient(login)
+    choices.withdraw_by_custodian(node, Pseudonym(pseudonym), choice)
+
+
+def tree_of(wanted: Wanted) -> Provision:
+    """Return an answer as rules. Raises Refused (CHOICE_UNFIT): an answer that says nothing, or that no rule says."""
+    codes, classes = as_set(map(labels.label, wanted.labels)), as_set(wanted.classes)
+    if not set(wanted.labels) <= set(SENSITIVE) or (wanted.is_only and not (codes or classes)):
+        raise Refused(Refusal.CHOICE_UNFIT, "expected kinds of records that the list has: choose some")
+    until = LAST_DAY if wanted.until is None else (wanted.until - EPOCH).days
+    here = (OrganisationId(wanted.organisation),) if wanted.organisation else ()
+    if not wanted.is_permit:
+        root = Provision(
+            type=ProvisionType.DENY,
+            organisations=here,
+            role_classes=as_set(EVERYBODY_ELSE),
+            valid_to_day=until,
+            labels=codes,
+            classes=classes,
+        )
+    else:
+        left_out = () if wanted.is_only else _left_out(codes, classes)
+        root = Provision(
+            type=ProvisionType.PERMIT,
+            organisations=here,
+            role_classes=as_set(CARERS),
+            purposes=as_set(DIRECT_CARE),
+            valid_to_day=until,
+            labels=codes if wanted.is_only else (),
+            classes=classes if wanted.is_only else (),
+            provisions=left_out,
+        )
+    check(root)
+    return root
+
+
+def preview(
+    node: Node,
+    responder: Responder,
+    login: Login,
+    pseudonym: bytes,
+    *,
+    organisation: str,
+    role_class: RoleClass = RoleClass.CLINICAL,
+    with_choice: Wanted | None = None,
+) -> list[Seen]:
+    """Return which of the patient's records somebody would be let see now, for direct care, not in an emergency.
+
+    1. The records that the patient may see; of others nothing is said.
+    2. The rules in force, and the choice that is not filed yet.
+    3. Each record is put to the decision by which it would be released.
+
+    Args:
+        organisation: the member's code at which somebody works.
+
+    Raises:
+        Refused, NotNow: as `Responder.allowed`.
+    """
+    patient = Pseudonym(pseudonym)
+    newest = {each.entry.record: each for each in placed_entries(node, patient)}
+    keys = [(each.entry.record, each.entry.version) for each in newest.values()]
+    allowed = responder.allowed(login, patient, Verb.READ, keys) if keys else frozenset()  # 1
+    with node.engine.snapshot() as reader:
+        now_s = read_time_s(reader, node.clock)
+        rules = choices.rules_for(node, reader, patient, ticket=Digest(b"")).rules  # 2
+        patients.require_custodian(reader, patient, node.organisation)
+    if with_choice is not None:
+        planned = ChoiceRules(Digest(_NOTHING), tree_of(with_choice))
+        rules = msgspec.structs.replace(rules, choices=(*rules.choices, planned))
+    asked = Request(OrganisationId(organisation), role_class, Purpose.TREAT, Verb.READ, day_of(now_s))
+    terms = _terms(node, patient, asked, now_s)
+    names = resources.names_of(node, {each.record for each in (one.entry for one in newest.values())})
+    seen = []
+    for each in node.vault.record_many([key for key in keys if key in allowed]):  # 3
+        metadata: CommittedFields = METADATA.decode(each.metadata)
+        decided = decision.decide(terms, rules, asked, record_of(RecordId(each.record_id), metadata.values))
+        if each.record_id in names:
+            seen.append(Seen(names[each.record_id], decided.may_go))
+    return seen
+
+
+def _left_out(codes: tuple[str, ...], classes: tuple[str, ...]) -> tuple[Provision, ...]:
+    """One exception for labels and one for classes: both in one would mean records that have both."""
+    by_label = (Provision(type=ProvisionType.DENY, labels=codes),) if codes else ()
+    by_class = (Provision(type=ProvisionType.DENY, classes=classes),) if classes else ()
+    return (*by_label, *by_class)
+
+
+def _terms(node: Node, pseudonym: Pseudonym, asked: Request, now_s: int) -> Permit:
+    """A permit as it would be given: nobody can use it, and it is on no ledger."""
+    return Permit(
+        pseudonym=pseudonym,
+        custodian=node.organisation,
+        requester=asked.organisation,
+        role_class=asked.role_class,
+        purpose=asked.purpose,
+        verb=asked.verb,
+        from_s=now_s,
+        until_s=now_s,
+        session_key=PublicKey(_NOTHING),
+        reader_key=Digest(_NOTHING),
+        basis=Basis.OWN_STAFF if asked.organisation == node.organisation else Basis.CHOICE,
+        ticket=Digest(b""),
+        choices_version=0,
+        network_policy_version=0,
+        custodian_policy_version=0,
+        residual=Digest(_NOTHING),
+        closed=0,
+    )
+
+
+def _rule(tree: Provision, names: dict[str, str]) -> Rule:
+    return Rule(
+        is_permit=tree.type is ProvisionType.PERMIT,
+        organisations=tuple(names.get(each, each) for each in tree.organisations),
+        role_classes=tuple(each.name.lower() for each in tree.role_classes),
+        purposes=tuple(each.name.lower() for each in tree.purposes),
+        labels=tuple(each.rpartition("|")[2] for each in tree.labels),
+        classes=tree.classes,
+        other_count=len(tree.codes) + len(tree.data) + len(tree.persons),
+        until=None if tree.valid_to_day == LAST_DAY else EPOCH + datetime.timedelta(days=tree.valid_to_day),
+        exceptions=tuple(_rule(each, names) for each in tree.provisions),
+    )
+
+
+def _require_patient(login: Login) -> None:
+    if not derived.is_patient(login) or login.ticket is not None:
+        raise Refused(Refusal.PERSON_UNFIT, "expected the patient: a choice is theirs to make")
+
+
+def members(node: Node) -> Sequence[tuple[str, str]]:
+    """Return code and name of every organisation that a choice can name, by name. Raises NotNow."""
+    found = [(each.organisation, each.name) for each in ledger_reads.members(node) if not each.is_suspended]
+    return sorted(found, key=lambda each: each[1].casefold())

@@ -1,0 +1,89 @@
+"""Choices as sentences: what a patient decided, in words that say who may see what, and until when.
+
+The same words where a choice is made, where it is listed and where it is withdrawn.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from salus.node.services.sharing import InForce, Rule
+from salus.portal.words import Words
+
+
+def _(english: str) -> str:
+    """Mark words for translation."""
+    return english
+
+
+LABELS: Final = {
+    "PSY": _("mental health"),
+    "SEX": _("sexual health and having children"),
+    "STD": _("infections passed on by sex"),
+    "HIV": _("HIV"),
+    "ETH": _("alcohol and drugs"),
+    "SDV": _("abuse or violence"),
+    "GDIS": _("illnesses in the genes"),
+    "BH": _("behaviour"),
+    "TBOO": _("other private matters"),
+}
+CLASSES: Final = {
+    "DocumentReference": _("letters and documents"),
+    "Observation": _("test results"),
+    "DiagnosticReport": _("test reports"),
+    "MedicationRequest": _("medicines"),
+    "AllergyIntolerance": _("allergies"),
+    "Condition": _("health problems"),
+    "Immunization": _("vaccinations"),
+    "Encounter": _("visits"),
+    "Procedure": _("operations and procedures"),
+    "ImagingStudy": _("scans and X-rays"),
+}
+_CARE: Final = frozenset({"treat", "etreat"})
+_CARERS: Final = frozenset({"clinical", "pharmacy"})
+_MADE_BY: Final = {
+    "patient": _("You decided this on %(when)s, with your own device."),
+    "delegate": _("Somebody you let act for you decided this on %(when)s."),
+    "custodian": _("%(organisation)s wrote this down for you on %(when)s, and signed it for you."),
+}
+
+
+def sentence(words: Words, rule: Rule) -> str:
+    """Return a choice as one sentence."""
+    who = _who(words, rule)
+    what = _what(words, rule) or (words("everything") if rule.is_permit else words("anything"))
+    text = words("%(who)s may see %(what)s") % {"who": who, "what": what}
+    left_out = [each for each in (_what(words, one) for one in rule.exceptions) if each]
+    if left_out:
+        text += words(" except %(what)s") % {"what": words.listed(left_out)}
+    if rule.until is not None:
+        text += words(", until %(day)s") % {"day": words.date(rule.until)}
+    return f"{text}."
+
+
+def made(words: Words, choice: InForce, *, organisation: str) -> str:
+    """Return who made a choice, and when: a key that is not the patient's own is said to be (assisted mode)."""
+    return words(_MADE_BY[choice.actor]) % {"organisation": organisation, "when": words.moment(choice.filed_at_s)}
+
+
+def kinds(words: Words, labels: Iterable[str], classes: Iterable[str]) -> list[str]:
+    """Return kinds of records as people call them."""
+    about = [words("what is about %(matter)s") % {"matter": words(LABELS.get(each, each))} for each in labels]
+    return [*about, *(words(CLASSES.get(each, each)) for each in classes)]
+
+
+def _who(words: Words, rule: Rule) -> str:
+    places = words.listed(rule.organisations)
+    if not rule.is_permit:
+        return words("Nobody at %(places)s") % {"places": places} if places else words("Nobody but you")
+    is_care = bool(rule.purposes) and set(rule.purposes) <= _CARE and set(rule.role_classes) <= _CARERS
+    if places:
+        said = words("Anyone treating you at %(places)s") if is_care else words("Anyone at %(places)s")
+        return said % {"places": places}
+    return words("Anyone treating you") if is_care else words("Anyone")
+
+
+def _what(words: Words, rule: Rule) -> str:
+    said = kinds(words, rule.labels, rule.classes)
+    if rule.other_count:
+        said.append(words.many("%(num)s thing that you named", "%(num)s things that you named", rule.other_count))
+    return words.listed(said)

@@ -1,0 +1,274 @@
+"""Make a choice: one question a page, then the answers as a sentence to check, with what it would hide and change."""
+
+import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.responses import Response
+
+from salus.clinical.fhir import plain
+from salus.clinical.fhir.elements import text
+from salus.node.services import sharing
+from salus.node.services.sharing import Wanted
+from salus.portal.call import Call, Error, Page, Person
+from salus.portal.pages.patient.choice_sentences import CLASSES, LABELS, sentence
+from salus.portal.pages.patient.entries import own_chart
+from salus.portal.pages.patient.kinds import ALLERGIES, MEDICINES
+from salus.portal.pages.patient.sharing import by_kind
+from salus.portal.pages.patient.signing import sign_choice
+
+DIRECTION, WHO, WHAT, KINDS_CHOSEN, UNTIL = "direction", "who", "what", "kinds", "until"
+DAY_PARTS: Final = ("year", "month", "day")
+EVERYBODY: Final = "everybody"
+CHECKED_MAX: Final = 200
+ANTICOAGULANTS: Final = (
+    *("warfarin", "acenocoumarol", "phenindione", "apixaban", "rivaroxaban", "dabigatran", "edoxaban"),
+    *("heparin", "enoxaparin", "dalteparin", "tinzaparin", "fondaparinux"),
+)
+"""BNF 2.8.2, medicines that stop blood clotting: whoever does not know of them can do harm."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One page: what it asks, what can be answered, and where it leads."""
+
+    name: str
+    title: str
+    options: Callable[[Call], list[dict[str, str]]]
+    missing: str
+    back: str
+    next: Callable[[Mapping[str, str]], str]
+    takes_several: bool = False
+
+
+def _(english: str) -> str:
+    """Mark words for translation."""
+    return english
+
+
+def _direction(call: Call) -> list[dict[str, str]]:
+    words = call.words
+    return [
+        {"value": "more", "text": words("Let people see something")},
+        {"value": "less", "text": words("Hide something from people")},
+    ]
+
+
+def _who(call: Call) -> list[dict[str, str]]:
+    words = call.words
+    anybody = {"value": EVERYBODY, "text": words("Everyone who treats me, anywhere")}
+    at = words("People at %(organisation)s")
+    return [
+        anybody,
+        *({"value": code, "text": at % {"organisation": name}} for code, name in sharing.members(call.portal.node)),
+    ]
+
+
+def _what(call: Call) -> list[dict[str, str]]:
+    words = call.words
+    options = [{"value": "all", "text": words("Everything")}]
+    if answers_of(call).get(DIRECTION) == "more":
+        options.append({"value": "except", "text": words("Everything, except some kinds")})
+    return [*options, {"value": "only", "text": words("Only some kinds")}]
+
+
+def _kinds(call: Call) -> list[dict[str, str]]:
+    words = call.words
+    about = words("What is about %(matter)s")
+    labels = [{"value": code, "text": about % {"matter": words(name)}} for code, name in LABELS.items()]
+    return [*labels, *({"value": code, "text": _capital(words(name))} for code, name in CLASSES.items())]
+
+
+QUESTIONS: Final = (
+    Question(
+        DIRECTION,
+        _("What do you want to do?"),
+        _direction,
+        _("Choose what you want to do"),
+        "/sharing",
+        lambda _answers: "/sharing/who",
+    ),
+    Question(
+        WHO,
+        _("Who is it about?"),
+        _who,
+        _("Choose who it is about"),
+        "/sharing/direction",
+        lambda _answers: "/sharing/what",
+    ),
+    Question(
+        WHAT,
+        _("What is it about?"),
+        _what,
+        _("Choose what it is about"),
+        "/sharing/who",
+        lambda answers: "/sharing/until" if answers.get(WHAT) == "all" else "/sharing/kinds",
+    ),
+    Question(
+        KINDS_CHOSEN,
+        _("Which kinds?"),
+        _kinds,
+        _("Choose one kind or more"),
+        "/sharing/what",
+        lambda _answers: "/sharing/until",
+        takes_several=True,
+    ),
+)
+
+
+def answers_of(call: Call) -> dict[str, str]:
+    """Return what was answered so far."""
+    return dict(call.signed_in.state.answers)
+
+
+def show_check(call: Call) -> Response:
+    """The answers as a sentence, what they change, and a warning where they hide what keeps the patient safe."""
+    wanted = _wanted(answers_of(call))
+    if wanted is None:
+        return call.go("/sharing/direction")
+    rule = sharing.said(call.portal.node, wanted)
+    seen = _previewed(call, wanted)
+    return call.page(
+        "pages/patient/sharing_check.html",
+        title=call.words("Check your choice"),
+        back="/sharing/until",
+        sentence=sentence(call.words, rule),
+        warnings=_warnings(call, wanted),
+        rows=by_kind(call, seen),
+        organisation=call.portal.title,
+    )
+
+
+def answer_check(call: Call) -> Response:
+    """File it."""
+    wanted = _wanted(answers_of(call))
+    if wanted is None:
+        return call.go("/sharing/direction")
+    sign_choice(call, wanted)
+    when = call.words.moment(call.portal.node.clock())
+    said = call.words("Your choice is made. It holds everywhere since %(when)s") % {"when": when}
+    return call.go("/sharing", notice=said, answers=())
+
+
+def show_until(call: Call, *errors: Error) -> Response:
+    """Until when."""
+    return call.page(
+        "pages/patient/sharing_until.html",
+        title=call.words("Until when?"),
+        back="/sharing/kinds" if answers_of(call).get(WHAT) != "all" else "/sharing/what",
+        errors=errors,
+        entered=call.form,
+    )
+
+
+def answer_until(call: Call) -> Response:
+    """An end, or none."""
+    if not any(call.form.get(f"day-{each}", "").strip() for each in DAY_PARTS):
+        return _kept(call, UNTIL, "", "/sharing/check")
+    day = _day(call.form)
+    today = datetime.datetime.fromtimestamp(call.portal.node.clock(), datetime.UTC).date()
+    if day is None or day < today:
+        return show_until(call, Error("day", call.words("Enter a day that is still to come, such as 27 3 2030")))
+    return _kept(call, UNTIL, day.isoformat(), "/sharing/check")
+
+
+def _page(question: Question) -> Page:
+    def show(call: Call, *errors: Error) -> Response:
+        chosen = answers_of(call).get(question.name, "").split("\n")
+        return call.page(
+            "pages/patient/sharing_question.html",
+            title=call.words(question.title),
+            back=question.back,
+            errors=errors,
+            name=question.name,
+            takes_several=question.takes_several,
+            options=[{**each, "checked": each["value"] in chosen} for each in question.options(call)],
+        )
+
+    def answer(call: Call) -> Response:
+        given = [each for each in call.form.get(question.name, "").split("\n") if each]
+        known = {each["value"] for each in question.options(call)}
+        if not given or not set(given) <= known or (len(given) > 1 and not question.takes_several):
+            return show(call, Error(question.name, call.words(question.missing)))
+        value = "\n".join(given)
+        return _kept(call, question.name, value, question.next({question.name: value}))
+
+    return Page(f"/sharing/{question.name}", Person.PATIENT, show, answer)
+
+
+def _kept(call: Call, name: str, value: str, leads_to: str) -> Response:
+    answers = answers_of(call) | {name: value}
+    return call.go(leads_to, answers=tuple(answers.items()))
+
+
+def _wanted(answers: Mapping[str, str]) -> Wanted | None:
+    """Return what all answers together want; None where one is missing."""
+    if not {DIRECTION, WHO, WHAT, UNTIL} <= answers.keys():
+        return None
+    is_all = answers[WHAT] == "all"
+    chosen = [] if is_all else answers.get(KINDS_CHOSEN, "").split("\n")
+    is_unfit = answers[DIRECTION] == "less" and answers[WHAT] == "except"  # asked before it was turned around
+    if is_unfit or (not is_all and not any(chosen)):
+        return None
+    return Wanted(
+        is_permit=answers[DIRECTION] == "more",
+        organisation="" if answers[WHO] == EVERYBODY else answers[WHO],
+        labels=tuple(each for each in chosen if each in LABELS),
+        classes=tuple(each for each in chosen if each in CLASSES),
+        is_only=answers[WHAT] == "only",
+        until=datetime.date.fromisoformat(answers[UNTIL]) if answers[UNTIL] else None,
+    )
+
+
+def _previewed(call: Call, wanted: Wanted | None, *, at: str = "") -> list[sharing.Seen]:
+    node = call.portal.node
+    organisation = at or (wanted.organisation if wanted else "") or node.organisation
+    return sharing.preview(
+        node, call.portal.responder, call.login, call.owner.pseudonym, organisation=organisation, with_choice=wanted
+    )
+
+
+def _warnings(call: Call, wanted: Wanted) -> list[str]:
+    """What clinicians would not know any more that they have to know: compared record by record with now."""
+    at = wanted.organisation or call.portal.node.organisation
+    now = {each.name for each in _previewed(call, None, at=at) if each.is_seen}
+    then = {each.name for each in _previewed(call, wanted, at=at) if each.is_seen}
+    lost = now - then
+    chart, words = own_chart(call), call.words
+    allergies = chart.newest_of(ALLERGIES.types, CHECKED_MAX) if _has(lost, ALLERGIES.types) else []
+    medicines = chart.newest_of(MEDICINES.types, CHECKED_MAX) if _has(lost, MEDICINES.types) else []
+    found = []
+    for each in (*allergies, *medicines):
+        name = plain.name_of(each.content)
+        is_thinner = any(one in name.casefold() for one in ANTICOAGULANTS)
+        is_allergy = each.content.get("resourceType") == "AllergyIntolerance"
+        if f"{each.content.get('resourceType')}/{text(each.content, 'id')}" in lost and (is_allergy or is_thinner):
+            found.append(name)
+    said = words("They would not know of: %(name)s. They could give you something that harms you.")
+    return [said % {"name": each} for each in dict.fromkeys(found)]
+
+
+def _has(names: set[str], types: tuple[tuple[str, str], ...]) -> bool:
+    return any(each.partition("/")[0] == name for each in names for name, _ in types)
+
+
+def _day(form: Mapping[str, str]) -> datetime.date | None:
+    parts = [form.get(f"day-{each}", "").strip() for each in DAY_PARTS]
+    if not all(each.isascii() and each.isdigit() and len(each) < 5 for each in parts):
+        return None
+    try:
+        return datetime.date(*map(int, parts))
+    except ValueError:
+        return None
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+PAGES: Final = (
+    *(_page(each) for each in QUESTIONS),
+    Page("/sharing/until", Person.PATIENT, show_until, answer_until),
+    Page("/sharing/check", Person.PATIENT, show_check, answer_check),
+)

@@ -1,0 +1,230 @@
+"""Who can see a record: the questions, the sentence, what it changes for others at once, and withdrawing it."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from salus.contracts import consent
+from salus.contracts.provisions import Purpose, RoleClass, Verb
+from salus.node.services import sharing
+from salus.node.services.respond import Login
+from salus.node.services.search import Reach, Search
+from salus.node.services.sharing import Wanted
+from salus.portal.pages.patient.choice_sentences import sentence
+from salus.portal.words import words_of
+from salus.testing.world import PRACTICE
+from tests.portal.patient_charts import MACHINE_WORDS, add, somebody_else
+from tests.portal.portal_world import Hospital, portal
+
+TAG = re.compile(r"<[^>]*>")
+CHOICE = re.compile(r'name="choice" value="([0-9a-f]+)"')
+AT_PRACTICE = "Anyone treating you at Harrowmere Medical Centre may see everything except what is about mental health"
+UNTIL = {"day-day": "1", "day-month": "3", "day-year": "2030"}
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
+    folder = tmp_path_factory.mktemp("portal")
+    with portal(folder) as made:
+        medicine = {"text": "Apixaban 5mg tablets"}
+        thinner = {"resourceType": "MedicationRequest", "id": "thinner", "status": "active", "intent": "order"}
+        add(made, folder, [thinner | {"medicationCodeableConcept": medicine, "authoredOn": "2026-01-01"}])
+        somebody_else(made, folder, [])
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def without_choices(here: Hospital) -> Iterator[None]:
+    yield
+    for choice in _choices(here):
+        sharing.withdraw(here.node, _login(here, "eleanor"), here.patient, choice)
+
+
+def _choices(here: Hospital) -> list[bytes]:
+    with here.node.engine.snapshot() as reader:
+        return [each.choice for each in consent.choices(reader, here.patient).choices]
+
+
+def _login(here: Hospital, name: str) -> Login:
+    account = here.portal.accounts.find(here.accounts[name])
+    assert account is not None
+    return here.portal.accounts.login_of(account, here.portal.accounts.hold(account)[0])
+
+
+def _asked(here: Hospital, answers: list[tuple[str, dict[str, object]]], name: str = "eleanor") -> object:
+    """Answer the questions; return the page to check, and the browser."""
+    browser = here.signed_in(name)
+    came = None
+    for page, fields in answers:
+        came = browser.post(f"/sharing/{page}", fields)  # type: ignore[arg-type]
+        assert came.status_code == 303, (page, came.status_code)
+    return browser
+
+
+SHARE = [("direction", {"direction": "more"}), ("who", {"who": PRACTICE})]
+HIDE = [("direction", {"direction": "less"}), ("who", {"who": "everybody"})]
+OPEN = ("until", {"day-day": ""})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "want"),
+    [
+        (Wanted(is_permit=True), "Anyone treating you may see everything."),
+        (
+            Wanted(is_permit=True, organisation=PRACTICE, labels=("PSY",), until=datetime.date(2027, 3, 1)),
+            f"{AT_PRACTICE}, until 1 March 2027.",
+        ),
+        (
+            Wanted(is_permit=True, classes=("Observation", "DocumentReference"), is_only=True),
+            "Anyone treating you may see letters and documents and test results.",
+        ),
+        (Wanted(is_permit=False), "Nobody but you may see anything."),
+        (
+            Wanted(is_permit=False, organisation=PRACTICE, labels=("HIV",), is_only=True),
+            "Nobody at Harrowmere Medical Centre may see what is about HIV.",
+        ),
+    ],
+)
+def test_a_choice_is_a_sentence(here: Hospital, wanted: Wanted, want: str) -> None:
+    assert sentence(words_of("en"), sharing.said(here.node, wanted)) == want
+
+
+def test_a_choice_is_made_by_answering_and_holds_at_once(here: Hospital) -> None:
+    browser = _asked(
+        here, [*SHARE, ("what", {"what": "except"}), ("kinds", {"kinds": ["PSY", "Encounter"]}), ("until", UNTIL)]
+    )
+    page = browser.get("/sharing/check").text
+    said = f"{AT_PRACTICE} and visits, until 1 March 2030."
+    assert said in page
+    assert _choices(here) == []
+    browser.post("/sharing/check", {})
+    page = browser.get("/sharing").text
+    assert said in page
+    assert "It holds everywhere since" in page
+    assert "signed it for you" in page  # assisted mode is said where the choice is shown
+    assert len(_choices(here)) == 1
+    assert browser.get("/sharing/check").headers["location"] == "/sharing/direction"
+
+
+def test_a_choice_is_withdrawn_in_two_clicks_and_says_since_when(here: Hospital) -> None:
+    browser = _asked(here, [*SHARE, ("what", {"what": "all"}), OPEN])
+    browser.post("/sharing/check", {})
+    (link,) = re.findall(r'href="(/sharing/stop\?which=\d)"', browser.get("/sharing").text)
+    (choice,) = CHOICE.findall(browser.get(link).text)
+    browser.post("/sharing/stop", {"choice": choice}, page=link)
+    assert "Your choice has ended. Since" in browser.get("/sharing").text
+    assert _choices(here) == []
+    browser.post("/sharing/stop", {"choice": choice}, page="/sharing/direction")
+    assert "had ended before" in browser.get("/sharing").text
+
+
+def test_the_preview_is_what_staff_then_sees(here: Hospital) -> None:
+    """The same decision: what the page promises to hide is hidden from a clinician who asks, and nothing else."""
+    wanted = Wanted(is_permit=False, classes=("Observation",), labels=(), is_only=True)
+    eleanor = _login(here, "eleanor")
+    promised = sharing.preview(
+        here.node, here.portal.responder, eleanor, here.patient, organisation=here.node.organisation, with_choice=wanted
+    )
+    sharing.file(here.node, eleanor, here.patient, wanted)
+    rao = _login(here, "rao")
+    assert (rao.role_class, rao.purpose) == (RoleClass.CLINICAL, Purpose.TREAT)
+    reach = Reach(here.patient, lambda _type: True, lambda _type: ())
+    found = Search(here.node, here.portal.responder, rao, reach).chart(here.patient, (), ())
+    allowed = here.portal.responder.allowed(rao, here.patient, Verb.READ, [each.key for each in found])
+    names = {f"{each.type}/{each.logical_id}" for each in found if each.key in allowed}
+    assert {each.name for each in promised if each.is_seen} == names
+    assert {each.name.partition("/")[0] for each in promised if not each.is_seen} == {"Observation"}
+
+
+def test_the_preview_page_says_what_another_organisation_sees(here: Hospital) -> None:
+    browser = here.signed_in("eleanor")
+    page = browser.get(f"/sharing/preview?at={PRACTICE}").text
+    numbers = re.findall(r'numeric">(\d+)</td>', page)
+    assert set(numbers[::2]) == {"0"}
+    sharing.file(here.node, _login(here, "eleanor"), here.patient, Wanted(is_permit=True, organisation=PRACTICE))
+    numbers = re.findall(r'numeric">(\d+)</td>', browser.get(f"/sharing/preview?at={PRACTICE}").text)
+    assert set(numbers[1::2]) == {"0"}
+    assert "What a doctor or nurse" not in browser.get("/sharing/preview?at=NOBODY").text
+
+
+@pytest.mark.parametrize(
+    ("kinds", "warned"),
+    [
+        (["AllergyIntolerance"], {"Penicillin"}),
+        (["MedicationRequest"], {"Apixaban 5mg tablets"}),
+        (["Observation"], set()),
+    ],
+)
+def test_hiding_allergies_or_anticoagulants_is_warned_of(here: Hospital, kinds: list[str], warned: set[str]) -> None:
+    browser = _asked(here, [*HIDE, ("what", {"what": "only"}), ("kinds", {"kinds": kinds}), OPEN])
+    page = browser.get("/sharing/check").text
+    assert set(re.findall(r"They would not know of: ([^.]+)\.", page)) == warned
+    assert ("This can be dangerous" in page) is bool(warned)
+
+
+@pytest.mark.parametrize(
+    ("page", "fields"),
+    [
+        ("direction", {}),
+        ("direction", {"direction": "sideways"}),
+        ("who", {"who": "NOBODY"}),
+        ("what", {"what": "all\nonly"}),
+        ("kinds", {"kinds": "Patient"}),
+        ("until", {"day-day": "31", "day-month": "2", "day-year": "2030"}),
+        ("until", {"day-day": "1", "day-month": "1", "day-year": "1999"}),
+    ],
+)
+def test_an_answer_that_is_none_is_asked_for_again(here: Hospital, page: str, fields: dict[str, str]) -> None:
+    came = here.signed_in("eleanor").post(f"/sharing/{page}", fields)
+    assert came.status_code == 400
+    assert "There is a problem" in came.text
+
+
+def test_answers_that_are_missing_or_turned_around_make_no_choice(here: Hospital) -> None:
+    browser = _asked(here, [*SHARE, ("what", {"what": "except"}), ("kinds", {"kinds": ["PSY"]}), OPEN])
+    browser.post("/sharing/direction", {"direction": "less"})
+    for name in (browser, here.signed_in("eleanor")):
+        assert name.get("/sharing/check").headers["location"] == "/sharing/direction"
+        name.post("/sharing/check", {}, page="/sharing")
+    assert _choices(here) == []
+
+
+def test_nobody_elses_choice_is_withdrawn(here: Hospital) -> None:
+    """IDOR: another patient sends the name of Eleanor's choice, and a clinician has no such page."""
+    sharing.file(here.node, _login(here, "eleanor"), here.patient, Wanted(is_permit=True))
+    (choice,) = _choices(here)
+    other = here.signed_in("other")
+    assert other.get("/sharing/stop?which=1").status_code == 404
+    other.post("/sharing/stop", {"choice": choice.hex()}, page="/sharing/direction")
+    assert _choices(here) == [choice]
+    for path in ("/sharing", "/sharing/check", "/sharing/preview", "/sharing/stop?which=1"):
+        assert here.signed_in("rao").get(path).status_code == 404
+
+
+def test_who_holds_their_own_key_is_not_signed_for(here: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "holds_key", lambda _node, _pseudonym: True)
+    browser = _asked(here, [*SHARE, ("what", {"what": "all"}), OPEN])
+    came = browser.post("/sharing/check", {})
+    monkeypatch.undo()
+    assert came.status_code == 403
+    assert "Your own device signs this for you" in came.text
+    assert _choices(here) == []
+
+
+def test_the_last_day_is_asked_for_by_the_names_that_are_read(here: Hospital) -> None:
+    page = here.signed_in("eleanor").get("/sharing/until").text
+    assert re.findall(r'<input[^>]* name="(day[^"]*)"', page) == ["day-day", "day-month", "day-year"]
+
+
+@pytest.mark.promise("U1")
+def test_no_page_has_words_of_machines(here: Hospital) -> None:
+    sharing.file(here.node, _login(here, "eleanor"), here.patient, Wanted(is_permit=True, organisation=PRACTICE))
+    browser = _asked(here, [*SHARE, ("what", {"what": "except"}), ("kinds", {"kinds": ["PSY"]}), OPEN])
+    for path in ("", "/check", "/stop?which=1", "/preview", "/direction", "/who", "/what", "/kinds", "/until"):
+        page = browser.get(f"/sharing{path}")
+        assert page.status_code == 200
+        assert not MACHINE_WORDS.findall(TAG.sub(" ", page.text)), path

@@ -35,8 +35,8 @@ PLAINTEXT_NAMES = {
     "salus.node.documents": {"find", "find_many"},
 }
 """Functions through whose hands plaintext goes; who imports `salus.clinical` has records in hand, too (P3)."""
-WORDS = ("salus.clinical.labels", "salus.clinical.uk_time")
-"""What labels and times are called, of nobody's records."""
+WORDS = ("salus.clinical.labels", "salus.clinical.uk_time", "salus.clinical.fhir.kinds")
+"""What labels, times and types are called, of nobody's records."""
 
 
 def functions(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
@@ -151,9 +151,9 @@ CALLED_BY = {
     "respond": {"show.py"},
     "_each_part": {"own_care.py"},
     "let_out": {"own_care.py"},
-    "open_for_own_staff": set(),
+    "open_for_own_staff": {"view_patient.py"},
 }
-"""Who calls the functions through which anything leaves; the last is for a caller outside the node.
+"""Who calls the functions through which anything leaves.
 
 `consult` decides of a record that nobody asked for, and opens none.
 """

@@ -32,9 +32,7 @@ INTERACTIONS: Final = (
     Interaction("search-system", Level.SYSTEM, "GET", "/", across.search_system),
     Interaction("search-system", Level.SYSTEM, "POST", "/_search", across.search_system, takes_form=True),
     Interaction("history-system", Level.SYSTEM, "GET", "/_history", histories.history_system),
-    Interaction(
-        "$everything", Level.INSTANCE, "GET", "/Patient/{id}/$everything", charts.everything, kind="Patient"
-    ),
+    Interaction("$everything", Level.INSTANCE, "GET", "/Patient/{id}/$everything", charts.everything, kind="Patient"),
     *(
         Interaction("$export", level, method, path, handler, kind=kind, takes=method == "POST", is_alone=True)
         for level, path, handler, kind in (

@@ -1,4 +1,4 @@
-"""What the portal's pages say: plain enough, in Welsh as well where patients read, and with links that lead somewhere."""
+"""What the portal says: plain enough, in Welsh where patients read, and with links that lead somewhere."""
 
 from __future__ import annotations
 

@@ -384,3 +384,27 @@ def test_requests_that_were_not_signed_as_they_should_be() -> None:
     want = ["refuse receipt 6"] * len(rows)
     assert disagreements(list(rows), [sdk_verdict(each) for each in asked], want) == []
     assert disagreements(list(rows), ask(asked), want) == []
+
+
+# Values of another type
+
+
+def of_another_type(value: Any) -> Any:
+    return {bytes: "text", str: b"bytes", int: True, bool: 1, list: 7}[type(value)]
+
+
+def swapped(value: Any, places: list[int]) -> Any:
+    """The value with the part at a place, counted down from 0 as they come, of another type."""
+    places[0] -= 1
+    if places[0] == -1:
+        return of_another_type(value)
+    return [swapped(each, places) for each in value] if isinstance(value, list) else value
+
+
+def test_a_value_of_another_type_is_refused() -> None:
+    whole = msgspec.msgpack.decode((FOLDER / "receipt.salus-receipt").read_bytes())
+    files = [encode(swapped(whole, [place])) for place in (*range(40), *range(40, 400, 23))]
+    assert encode(whole) not in files
+    asked = [golden("receipt.salus-receipt", each) for each in files]
+    assert {sdk_verdict(each) for each in asked} == {"refuse bundle 0"}
+    assert set(ask(asked)) == {"refuse bundle 0"}

@@ -3,13 +3,14 @@
 from typing import Final
 
 from salus.portal.call import Page
-from salus.portal.pages.patient import download, letter, record, result, sharing, sharing_questions
+from salus.portal.pages.patient import download, letter, looked, record, result, sharing, sharing_questions
 
 PAGES: Final[tuple[Page, ...]] = (
     *download.PAGES,
     *record.PAGES,
     *result.PAGES,
     *letter.PAGES,
+    *looked.PAGES,
     *sharing.PAGES,
     *sharing_questions.PAGES,
 )

@@ -5,7 +5,7 @@ the browser goes to the signer page instead.
 """
 
 from salus.node.errors import Refusal, Refused
-from salus.node.services import sharing
+from salus.node.services import looks, sharing
 from salus.node.services.sharing import Wanted
 from salus.portal.call import Call
 
@@ -26,3 +26,9 @@ def _require_assisted(call: Call) -> None:
     if sharing.holds_key(call.portal.node, call.owner.pseudonym):
         words = call.words("Your own device signs this for you. Open this page on the device with which you did before")
         raise Refused(Refusal.CHOICE_UNFIT, words)
+
+
+def sign_challenge(call: Call, permit: bytes, said: str) -> None:
+    """Question a request. Raises Refused and NotNow, as `looks.question`."""
+    _require_assisted(call)
+    looks.question(call.portal.node, call.login, call.owner.pseudonym, permit, said)

@@ -1,0 +1,195 @@
+"""Who has looked: one line for what somebody did in half a day, each opened to what was given, and to its proof."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.responses import Response
+
+from salus.node.services import looks, own_history
+from salus.node.services.looks import Look, Looks, Opened
+from salus.portal import files
+from salus.portal.call import Call, Error, Page, Person
+from salus.portal.pages.patient.choice_sentences import CLASSES
+from salus.portal.pages.patient.paging import PAGE_ENTRIES, number_of, pages
+from salus.portal.pages.patient.signing import sign_challenge
+from salus.portal.words import Words
+
+WORDS_MAX: Final = 2000
+HALF_DAY: Final = 12
+NUMBER_LENGTH_MAX: Final = 12
+
+
+def _(english: str) -> str:
+    """Mark words for translation."""
+    return english
+
+
+PURPOSES: Final = {
+    "treat": _("to care for you"),
+    "etreat": _("to care for you in an emergency"),
+    "btg": _("in an emergency, without asking you first"),
+    "patrqt": _("because you asked"),
+    "hpaymt": _("to be paid for your care"),
+    "hresch": _("for research"),
+    "pubhlth": _("to protect everyone’s health"),
+    "hlegal": _("for a court or a lawyer"),
+}
+ROLES: Final = {
+    "clinical": _("A doctor, nurse or other clinician"),
+    "pharmacy": _("A pharmacist"),
+    "administrative": _("Somebody in the office"),
+    "patient_side": _("Somebody on your side"),
+    "insurer": _("An insurer"),
+    "research": _("A researcher"),
+    "officer": _("The privacy officer"),
+    "system": _("A computer system"),
+}
+VERBS: Final = {
+    "read": _("asked to read your record"),
+    "search": _("searched in your record"),
+    "export": _("asked to take a copy of your record"),
+    "subscribe": _("asked to be told of what is new in your record"),
+}
+REASONS: Final = {
+    "patient_denies": _("your choice says no"),
+    "nothing_permits": _("you have not let them"),
+    "custodian_policy_forbids": _("our rules do not allow it"),
+    "network_policy_forbids": _("the rules of the network do not allow it"),
+    "role_not_held": _("they may not ask in that role"),
+    "requester_suspended": _("their organisation is shut out at the moment"),
+    "emergencies_unreviewed": _("too many emergencies of theirs are not checked yet"),
+    "emergency_not_clinical": _("only clinicians may do that in an emergency"),
+}
+
+
+@dataclass(frozen=True)
+class LookRow:
+    """A line of the list, in words."""
+
+    href: str
+    who: str = field(repr=False)
+    what: str
+    when: str
+    mark: str
+    colour: str
+
+
+def show(call: Call) -> Response:
+    """The list, grouped and filtered."""
+    found = _looks(call)
+    wanted, own = call.query.get("only", ""), call.query.get("own", "")
+    listed = [] if found is None else [each for each in found.all() if _fits(each, only=wanted, with_own=own == "yes")]
+    groups, number = looks.grouped(listed, hours=HALF_DAY), number_of(call)
+    start = (number - 1) * PAGE_ENTRIES
+    return call.page(
+        "pages/patient/looked.html",
+        title=call.words("Who has looked"),
+        rows=[]
+        if found is None
+        else [_row(call, *each) for each in found.by_person(groups[start : start + PAGE_ENTRIES])],
+        only=wanted,
+        own=own,
+        is_hidden=found is None,
+        pages=pages(call, number, has_more=len(groups) > start + PAGE_ENTRIES),
+    )
+
+
+def show_one(call: Call, *errors: Error) -> Response:
+    """One of them, with what was given."""
+    opened = _opened(call)
+    if opened is None:
+        return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
+    words, look = call.words, opened.look
+    return call.page(
+        "pages/patient/look.html",
+        title=words("Details"),
+        back="/looked",
+        errors=errors,
+        row=_row_of(words, look, who=_named(words, look, opened.person), count=1),
+        why=opened.person.justification,
+        given=[f"{words(CLASSES.get(kind, kind))}: {count}" for kind, count in opened.released],
+        withheld=opened.withheld_count,
+        receipts=[f"/looked/{look.number}/receipt/{each.part}" for each in opened.receipts],
+        can_question=not look.is_patient and bool(look.permit),
+        entered=call.form.get("words", ""),
+    )
+
+
+def question(call: Call) -> Response:
+    """Tell the privacy officer that it does not look right."""
+    opened, said = _opened(call), call.form.get("words", "").strip()
+    if opened is None or opened.look.is_patient or not opened.look.permit:
+        return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
+    if not said or len(said) > WORDS_MAX:
+        return show_one(call, Error("words", call.words("Say in a few words what does not look right")))
+    sign_challenge(call, opened.look.permit, said)
+    return call.go("/looked", notice=call.words("The privacy officer was told. They look at it and answer you"))
+
+
+def receipt(call: Call) -> Response:
+    """The file that proves it, to be checked by anybody."""
+    opened, part = _opened(call), _number(call.path["part"])
+    name = next((each for each in (opened.receipts if opened else ()) if each.part == part), None)
+    if name is None:
+        return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
+    content = own_history.receipt_file(call.portal.node, call.login, call.owner.pseudonym, name)
+    return files.saved(content, name="receipt.salus")
+
+
+def _looks(call: Call) -> Looks | None:
+    return looks.looks(call.portal.node, call.portal.responder, call.login, call.owner.pseudonym)
+
+
+def _opened(call: Call) -> Opened | None:
+    found = _looks(call)
+    return None if found is None else found.open(_number(call.path["number"]))
+
+
+def _number(text: str) -> int:
+    """A number of an address; -1, which nothing has, for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= NUMBER_LENGTH_MAX else -1
+
+
+def _fits(look: Look, *, only: str, with_own: bool) -> bool:
+    if look.is_patient and not with_own:
+        return False
+    return {"refused": bool(look.reason), "emergency": look.is_emergency}.get(only, True)
+
+
+def _row(call: Call, person: looks.Person, group: Sequence[Look]) -> LookRow:
+    newest = group[0]
+    return _row_of(call.words, newest, who=_named(call.words, newest, person), count=len(group))
+
+
+def _row_of(words: Words, look: Look, *, who: str, count: int) -> LookRow:
+    if look.is_officer:
+        said = words("looked at this list, to check it")
+    else:
+        asked, why = words(VERBS[look.verb]), words(PURPOSES[look.purpose])
+        said = words("%(asked)s, %(why)s") % {"asked": asked, "why": why}
+    if look.reason:
+        refused = words(REASONS.get(look.reason, _("the rules do not allow it")))
+        said = words("%(said)s. They were refused: %(why)s") % {"said": said, "why": refused}
+    if count > 1:
+        said = words("%(said)s (%(count)s times)") % {"said": said, "count": count}
+    mark, colour = (words("Refused"), "grey") if look.reason else ("", "")
+    if look.is_emergency and not look.reason:
+        mark, colour = words("Emergency"), "red"
+    return LookRow(f"/looked/{look.number}", who, said, words.moment(look.at_s), mark, colour)
+
+
+def _named(words: Words, look: Look, person: looks.Person) -> str:
+    """Who it was: by name and role where that is known here."""
+    if look.is_patient:
+        return words("You")
+    who = f"{person.name} ({person.role})" if person.name and person.role else person.name
+    who = who or words(ROLES.get(look.role_class, _("Somebody")))
+    return words("%(who)s at %(organisation)s") % {"who": who, "organisation": look.organisation}
+
+
+PAGES: Final = (
+    Page("/looked", Person.PATIENT, show, listed="Who has looked"),
+    Page("/looked/{number}", Person.PATIENT, show_one, question),
+    Page("/looked/{number}/receipt/{part}", Person.PATIENT, receipt),
+)

@@ -1,0 +1,44 @@
+"""A patient looks in a browser at who has looked."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from salus.node.people import HeldSession
+from salus.node.projections import resources
+from salus.node.services.accounts import Account
+from salus.node.services.anchor import anchor
+from salus.node.services.show import newest, show
+from tests.journeys.journey_world import Walker
+
+pytestmark = pytest.mark.services
+
+
+@pytest.mark.covers(
+    "GET /looked", "GET /looked/{number}", "POST /looked/{number}", "GET /looked/{number}/receipt/{part}"
+)
+def test_a_patient_looks_at_who_has_looked(walker: Walker) -> None:
+    page, here = walker.page, walker.served.here
+    login = here.portal.accounts.login_of(*_of(walker, "rao"))
+    patient = resources.patient_of(here.node, here.patient)
+    assert patient is not None
+    show(here.node, here.portal.responder, login, [newest(patient)])
+    anchor(here.node)
+    walker.sign_in("eleanor", "/record", "Your record")
+    walker.go("/looked", "Who has looked")
+    page.get_by_role("link", name="Dr Anita Rao").first.click()
+    walker.look("Details")
+    href = page.get_by_role("link", name="Save the proof, part 1").get_attribute("href")
+    assert page.evaluate("async href => (await fetch(href)).status", href) == 200
+    walker.press("Tell the privacy officer", "Details")  # nothing was said yet
+    page.get_by_label("What does not look right?").fill("I was not there that day")
+    walker.press("Tell the privacy officer", "Who has looked")
+    expect(page.get_by_text("The privacy officer was told")).to_be_visible()
+
+
+def _of(walker: Walker, name: str) -> tuple[Account, HeldSession]:
+    accounts = walker.served.here.portal.accounts
+    account = accounts.find(walker.served.here.accounts[name])
+    assert account is not None
+    return account, accounts.hold(account)[0]

@@ -1,0 +1,133 @@
+"""Who has looked: every request in words, refused ones too; its proof, its question, and 10,000 of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from salus.contracts.provisions import RoleClass
+from salus.ledger.bundles import ReceiptBundle, decode_bundle
+from salus.node.services import looks, sharing
+from salus.node.services.anchor import anchor
+from salus.node.services.looks import Look, grouped
+from salus.node.services.respond import Login
+from salus.node.services.search import Reach, Search
+from salus.node.services.sharing import Wanted
+from salus.node.services.show import newest, show
+from tests.portal.patient_charts import EVIL, MACHINE_WORDS, SCRIPT, somebody_else
+from tests.portal.portal_world import Hospital, portal, staff
+
+TAG = re.compile(r"<[^>]*>")
+DETAILS = re.compile(r'href="(/looked/\d+)"')
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
+    folder = tmp_path_factory.mktemp("portal")
+    with portal(folder) as made:
+        somebody_else(made, folder, [])
+        made.accounts["evil"] = staff(made, EVIL, EVIL, RoleClass.CLINICAL)
+        _reads(made, "rao", "For the clinic")
+        _reads(made, "evil", EVIL)
+        eleanor = _login(made, "eleanor")
+        sharing.file(made.node, eleanor, made.patient, Wanted(is_permit=False))
+        _reads(made, "rao", "Again")
+        with made.node.engine.snapshot():
+            (choice,) = [
+                each.choice for each in sharing.in_force(made.node, made.portal.responder, eleanor, made.patient)
+            ]
+        sharing.withdraw(made.node, eleanor, made.patient, choice)
+        yield made
+
+
+def _login(here: Hospital, name: str, justification: str = "") -> Login:
+    account = here.portal.accounts.find(here.accounts[name])
+    assert account is not None
+    login = here.portal.accounts.login_of(account, here.portal.accounts.hold(account)[0])
+    return Login(login.session, login.role_class, login.purpose, justification=justification)
+
+
+def _reads(here: Hospital, name: str, justification: str) -> None:
+    login = _login(here, name, justification)
+    reach = Reach(here.patient, lambda _type: True, lambda _type: ())
+    found = Search(here.node, here.portal.responder, login, reach).chart(here.patient, ("Patient", "Observation"), ())
+    show(here.node, here.portal.responder, login, [newest(each) for each in found])
+
+
+def _links(here: Hospital, query: str = "") -> list[str]:
+    return DETAILS.findall(here.signed_in("eleanor").get(f"/looked{query}").text)
+
+
+def test_each_look_is_said_with_person_place_reason_and_time(here: Hospital) -> None:
+    page = here.signed_in("eleanor").get("/looked").text
+    assert "Dr Anita Rao (Consultant) at Ambleford University Hospitals NHS Foundation Trust" in page
+    assert "asked to read your record, to care for you" in page
+    assert "They were refused: your choice says no" in page
+    assert "You</h3>" not in page
+    assert "You</h3>" in here.signed_in("eleanor").get("/looked?own=yes").text
+
+
+def test_the_list_is_filtered(here: Hospital) -> None:
+    assert len(_links(here)) == 3
+    assert len(_links(here, "?only=refused")) == 1
+    assert _links(here, "?only=emergency") == []
+    assert "nothing of that kind" in here.signed_in("eleanor").get("/looked?only=emergency").text
+
+
+def test_a_look_says_what_was_given_and_why(here: Hospital) -> None:
+    pages = [here.signed_in("eleanor").get(each).text for each in _links(here)]
+    (page,) = [each for each in pages if "For the clinic" in each]
+    assert "test results: 8" in page
+    assert "Nothing." in next(each for each in pages if "refused" in each)
+
+
+@pytest.mark.promise("R5")
+def test_the_proof_of_a_look_is_a_file_that_can_be_checked(here: Hospital) -> None:
+    browser = here.signed_in("eleanor")
+    anchor(here.node)
+    (link, *_others) = (
+        link
+        for each in _links(here)
+        for link in re.findall(r'href="(/looked/\d+/receipt/\d+)"', browser.get(each).text)
+    )
+    came = browser.get(link)
+    assert came.headers["content-disposition"] == 'attachment; filename="receipt.salus"'
+    assert isinstance(decode_bundle(came.content), ReceiptBundle)
+    assert browser.get(f"{link}9").status_code == 404
+
+
+def test_what_does_not_look_right_goes_to_the_officer(here: Hospital) -> None:
+    browser, link = here.signed_in("eleanor"), _links(here)[0]
+    assert browser.post(link, {"words": "  "}).status_code == 400
+    assert browser.post(link, {"words": "I was not there"}).status_code == 303
+    assert "The privacy officer was told" in browser.get("/looked").text
+
+
+def test_nothing_of_another_person_is_reached(here: Hospital) -> None:
+    """IDOR: the number of somebody else's look, and their receipt."""
+    other, link = here.signed_in("other"), _links(here)[0]
+    for path in (link, f"{link}/receipt/1", "/looked/x", "/looked/-1", "/looked/999999999999999"):
+        assert other.get(path).status_code == 404
+    assert other.post(link, {"words": "mine"}, page="/looked").status_code == 404
+    assert here.signed_in("rao").get("/looked").status_code == 404
+
+
+def test_no_script_and_no_words_of_machines_are_on_a_page(here: Hospital) -> None:
+    browser = here.signed_in("eleanor")
+    pages = [browser.get(each).text for each in ("/looked?own=yes", *_links(here))]
+    assert any("&lt;script&gt;alert" in each for each in pages)
+    for each in pages:
+        assert SCRIPT not in each
+        assert not MACHINE_WORDS.findall(TAG.sub(" ", each))
+
+
+def _look(number: int, *, organisation: str = "A", reason: str = "") -> Look:
+    return Look(number, number, organisation, "clinical", "treat", "read", *(False,) * 3, reason=reason, permit=b"")
+
+
+def test_half_a_day_of_one_organisation_is_one_line() -> None:
+    listed = [_look(1), _look(2), _look(3, organisation="B"), _look(4, reason="patient_denies"), _look(50_000)]
+    assert [[each.number for each in group] for group in grouped(listed, hours=12)] == [[1, 2], [3], [4], [50_000]]
+    assert looks.grouped([], hours=12) == []

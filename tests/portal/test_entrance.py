@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from starlette.requests import Request
 
 from salus.contracts.membership import RevokeCertificate
 from salus.contracts.provisions import RoleClass
@@ -171,3 +172,15 @@ def test_what_is_not_there_says_so(here: Hospital) -> None:
     for browser in (here.client(), here.signed_in("eleanor")):
         came = browser.get("/nowhere")
         assert (came.status_code, "Page not found" in came.text) == (404, True)
+
+
+def test_what_two_requests_of_one_browser_change_at_the_same_moment_both_stays(here: Hospital) -> None:
+    sessions, browser = here.portal.sessions, here.signed_in("eleanor")
+    cookie = browser.client.cookies[COOKIE]
+    found = sessions.find(Request({"type": "http", "headers": [(b"cookie", f"{COOKIE}={cookie}".encode())]}))
+    assert found is not None
+    sessions.change(found, notice="said")
+    after = sessions.change(found, seen_s=here.node.clock() + 5)
+    assert after.state.notice == "said"
+    sessions.drop(after)
+    assert sessions.change(found, notice="lost") == found

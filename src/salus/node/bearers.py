@@ -113,6 +113,14 @@ class Bearers:
             is_first = connection.execute(update(schema.bearers).where(unused).values(used=1)).rowcount == 1
         return Bearer(found.lookup, found.grant, found.until_s, is_first, found.value)
 
+    def again(self, bearer: Bearer[V], value: type[V]) -> Bearer[V] | None:
+        """Return a bearer as it is now; None for one that was dropped."""
+        with self._node.vault.database.reading() as connection:
+            row = connection.execute(_BY_LOOKUP, {"name": bearer.lookup}).one_or_none()
+        if row is None:
+            return None
+        return Bearer(row.lookup, row.grant, row.until_s, row.used == 0, self.opened(row.lookup, row.sealed, value))
+
     def of(self, kind: BearerKind, grant: bytes, value: type[V]) -> list[Bearer[V]]:
         """Return all of a kind that belong to a grant and are not past their time."""
         columns = schema.bearers.c

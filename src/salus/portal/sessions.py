@@ -7,7 +7,7 @@ everywhere, and the end of whatever the person acts by (R3). Nothing of it is in
 
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -127,11 +127,17 @@ class Sessions:
         self._bearers.drop(session.bearer.lookup)
 
     def change(self, session: PortalSession, **known: object) -> PortalSession:
-        """Remember something more; return the session as it is then."""
-        state = msgspec.structs.replace(session.state, **known)
-        self._bearers.replace(session.bearer, state)
-        bearer = session.bearer
-        return PortalSession(Bearer(bearer.lookup, bearer.grant, bearer.until_s, bearer.is_first, state))
+        """Remember something more, beside what other requests of the same browser have changed meanwhile.
+
+        Returns:
+            The session as it is then; as it was, of one that has ended.
+        """
+        now = self._bearers.again(session.bearer, PortalState)
+        if now is None:
+            return session
+        state = msgspec.structs.replace(now.value, **known)
+        self._bearers.replace(now, state)
+        return PortalSession(replace(now, value=state))
 
     def end(self, response: Response, session: PortalSession) -> None:
         """Forget a browser; it is told to forget what it kept of our pages as well."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.apps.browser import chromium, page_of
+from tests.apps.browser import page_of
 from tests.apps.smart_app_world import BORN, NUMBER, PASSWORD, WEIGHTS, Clinic, clinic
 
 pytestmark = pytest.mark.services
@@ -15,12 +15,6 @@ pytestmark = pytest.mark.services
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
     with clinic(tmp_path_factory.mktemp("clinic")) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

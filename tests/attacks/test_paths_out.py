@@ -143,7 +143,7 @@ CALLED_BY = {
     "accept_part": {"answer.py"},
     "stream_record": {"answer.py"},
     "judge": {"release.py", "own_care.py"},
-    "decide": {"judge.py", "consult.py"},
+    "decide": {"judge.py", "consult.py", "sharing.py"},
     "_offer": {"release.py"},
     "_slots": {"release.py"},
     "judge_versions": {"respond.py"},
@@ -155,7 +155,7 @@ CALLED_BY = {
 }
 """Who calls the functions through which anything leaves.
 
-`consult` decides of a record that nobody asked for, and opens none.
+`consult` and `sharing` decide of a record that nobody asked for, and open none.
 """
 
 

@@ -1,4 +1,4 @@
-"""One browser and one portal for all journeys of a worker; with `--shots FOLDER` a picture of each page."""
+"""One portal for all journeys of a module; with `--shots FOLDER` a picture of each page."""
 
 from __future__ import annotations
 
@@ -8,17 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.apps.browser import DESKTOP, chromium
+from tests.apps.browser import DESKTOP
 from tests.journeys.journey_world import Served, Walker, served
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("portal")) as made:
         yield made

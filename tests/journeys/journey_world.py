@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import re
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
-from playwright.sync_api import TimeoutError as Late
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -36,7 +36,7 @@ MACHINE_WORDS = re.compile(
 )
 NOWHERE = ("data:", "blob:", "chrome:", "chrome-extension:")
 """Addresses that no other computer answers; the last two are the browser's own viewer of PDFs."""
-SETTLED_MS = 2_000
+SETTLED_S = 2.0
 NARROW = {"width": 320, "height": 640}
 
 
@@ -167,13 +167,17 @@ class Walker:
         """Whether one has to scroll sideways at 320 pixels (WCAG 1.4.10)."""
         before = self.page.viewport_size
         self.page.set_viewport_size(NARROW)  # type: ignore[arg-type]
-        with contextlib.suppress(Late):  # the header's script puts what has no room into its menu a moment later
-            fits = f"document.documentElement.scrollWidth <= {NARROW['width']}"
-            self.page.wait_for_function(fits, timeout=SETTLED_MS)
-        wide = self.page.evaluate("document.documentElement.scrollWidth")
+        until_s = time.monotonic() + SETTLED_S
+        wide = self._width()
+        while wide > NARROW["width"] and time.monotonic() < until_s:  # the header's script moves what has no room
+            self.page.wait_for_timeout(50)
+            wide = self._width()
         assert before is not None
         self.page.set_viewport_size(before)
         return [f"{wide} pixels wide at {NARROW['width']}"] if wide > NARROW["width"] else []
+
+    def _width(self) -> int:
+        return int(self.page.evaluate("document.documentElement.scrollWidth"))
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not message.text.startswith("Failed to load resource"):

@@ -1,4 +1,4 @@
-"""One browser, one portal and one person with keys for all tests of the signer page: to come to them takes seconds."""
+"""One portal and one person with keys for all tests of a module: to come to them takes seconds."""
 
 from __future__ import annotations
 
@@ -9,25 +9,18 @@ import pytest
 from playwright.sync_api import Browser
 
 from salus.ledger.identifiers import Pseudonym
-from tests.apps.browser import chromium
 from tests.contracts.network import key
 from tests.portal.signer.signer_tab import HOSPITAL, PRACTICE, Mary, co_signed, enrolled_by_practice, tab
 from tests.portal.signer.signer_world import Portal, data, portal_and_signer, text
 
 
-@pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def portal() -> Iterator[Portal]:
     with portal_and_signer() as made:
         yield made
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def mary(browser: Browser, portal: Portal) -> Iterator[Mary]:
     """Create, enrol, take over: the way on which everybody comes to a key."""
     with tab(browser, portal) as opened:

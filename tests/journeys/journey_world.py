@@ -135,8 +135,9 @@ class Walker:
         self.press("Sign in", heading)
 
     def press(self, button: str, heading: str) -> None:
-        """Press a button and look at the page to which it leads."""
-        self.page.get_by_role("button", name=button, exact=True).click()
+        """Press a button and look at the page to which it leads, which may be the same once more."""
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name=button, exact=True).click()
         self.look(heading)
 
     def follow(self, link: str, heading: str) -> None:

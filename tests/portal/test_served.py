@@ -14,10 +14,12 @@ from salus.api.exchange.serve import listen
 from salus.cli.portal_serving import both, portal_beside
 from salus.node.assemble import Node
 from salus.node.config import NODE_FILE, NodeSettings, PortalListen, node_toml, read_node
+from salus.portal.verifier.build import FILE_NAME, single_file
 from salus.testing.world import HOSPITAL, world
 from tests.api.fhir.served import self_signed
 from tools.source_tree import ROOT
 
+TRUST = ROOT / "tests/sdk/vectors/embedded.trust.json"
 PAGE = (ROOT / "docs/portal.md").read_text(encoding="utf-8")
 
 
@@ -35,12 +37,15 @@ def test_it_answers_beside_something_else(tmp_path: Path) -> None:
     theme.write_text("header { background: green; }")
     with world(tmp_path, organisations=(HOSPITAL,), has_index=True) as made, listen("127.0.0.1", 0) as listener:
         origin = f"https://127.0.0.1:{listener.getsockname()[1]}"
-        place = PortalListen(origin, certificate=str(certificate), key=str(key), theme=str(theme), service_name="Ours")
+        tls = {"certificate": str(certificate), "key": str(key)}
+        place = PortalListen(origin, **tls, theme=str(theme), trust=str(TRUST), service_name="Ours")
         with both(other, portal_beside(place, listener))(made.hospital, lambda: None):
-            page, style = (asked(origin + path, certificate) for path in ("/sign-in", "/theme.css"))
+            paths = ("/sign-in", "/theme.css", f"/check/{FILE_NAME}")
+            page, style, verifier = (asked(origin + path, certificate) for path in paths)
     assert began == [HOSPITAL]
     assert "Sign in - Ours" in page
     assert style == theme.read_text()
+    assert verifier == single_file(TRUST.read_bytes()).decode()
 
 
 def asked(address: str, certificate: Path) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from salus.api.exchange.serve import Beside, uvicorn_config
@@ -18,6 +19,8 @@ def portal_beside(place: PortalListen, listener: socket.socket) -> Beside:
     """Return what serves the portal with a worker's node on a socket that listens already. Raises AssetsMissing."""
     theme = Path(place.theme).read_bytes() if place.theme else b""
     settings = PortalSettings(place.origin, service_name=place.service_name, theme=theme)
+    if place.trust:  # read each time: `salus follow` keeps a trust store up to date
+        settings = replace(settings, trust=Path(place.trust).read_bytes)
 
     @contextlib.contextmanager
     def beside(node: Node, _on_failure: Callable[[], None]) -> Iterator[None]:

@@ -105,6 +105,7 @@ class PortalListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         certificate, key: files in PEM for TLS; empty only on loopback, where something else ends TLS.
         service_name: what people call it.
         theme: a file with a style sheet that comes after ours; or empty.
+        trust: a trust file that the verifier page begins with; or empty.
         providers: where else people sign in.
     """
 
@@ -115,6 +116,7 @@ class PortalListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str = ""
     service_name: Annotated[str, Meta(min_length=1, max_length=60)] = "My health record"
     theme: str = ""
+    trust: str = ""
     providers: tuple[SignInProvider, ...] = ()
 
 
@@ -308,7 +310,9 @@ def _checked_portal(folder: Path, node: NodeSettings) -> PortalListen | None:
         words = "expected certificate and key under [portal], since it answers beyond this machine"
         raise SettingsUnfit(f"{words}: records leave over TLS only")
     providers = tuple(_with_secrets(folder, each) for each in portal.providers)
-    return msgspec.structs.replace(portal, **_files(folder, portal, "certificate", "key", "theme"), providers=providers)
+    return msgspec.structs.replace(
+        portal, **_files(folder, portal, "certificate", "key", "theme", "trust"), providers=providers
+    )
 
 
 def _with_secrets(folder: Path, provider: SignInProvider) -> SignInProvider:

@@ -9,7 +9,6 @@ from babel.dates import format_date
 from salus.clinical.fhir.dates import last_s
 from salus.portal.words import Words
 
-UNKNOWN_S: Final = -(2**62)
 _LOCALES: Final = {"en": Locale("en", "GB"), "cy": Locale("cy")}
 _MONTH, _DAY = len("2026-11"), len("2026-11-29")
 
@@ -26,9 +25,3 @@ def in_words(words: Words, written: str) -> str:
     if len(written) == _MONTH:
         return format_date(datetime.date.fromisoformat(f"{written}-01"), "MMMM y", locale=_LOCALES[words.language])
     return written
-
-
-def when_s(written: str) -> int:
-    """The last second that a FHIR date covers, Unix; UNKNOWN_S, before all others, for what is none."""
-    at_s = last_s(written)
-    return UNKNOWN_S if at_s is None else at_s

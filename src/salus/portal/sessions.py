@@ -145,14 +145,14 @@ class Sessions:
         response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
         response.headers["clear-site-data"] = '"cache", "storage"'
 
-    def others(self, session: PortalSession) -> list[PortalSession]:
+    def all_of(self, session: PortalSession) -> list[PortalSession]:
         """Return every session of the same account, this one included, the latest first."""
         found = [PortalSession(each) for each in self._bearers.of(BearerKind.PORTAL, session.account, PortalState)]
         return sorted(found, key=lambda each: (-each.state.signed_in_s, each.bearer.lookup))
 
     def end_other(self, session: PortalSession, name: str) -> None:
         """End one of the same account's sessions by its name; another's, or none, is left as it is."""
-        for each in self.others(session):
+        for each in self.all_of(session):
             if hmac.compare_digest(self.name_of(each), name):
                 self._bearers.drop(each.bearer.lookup)
 

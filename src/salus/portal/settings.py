@@ -16,14 +16,12 @@ class PortalSettings:
     Args:
         origin: as browsers know it, `https://records.example`, without a slash at its end.
         service_name: what people call it.
-        signer: the signer page's origin; empty where people sign in assisted mode only.
         theme: the text of a style sheet that comes after ours.
         trust: returns the trust file with which the verifier page begins; empty for none.
     """
 
     origin: str
     service_name: str = "My health record"
-    signer: str = ""
     theme: bytes = b""
     trust: Callable[[], bytes] = bytes
 

@@ -164,7 +164,7 @@ def consult(node: Node, patient: bytes, question: Question) -> Advice:
         relationship = patients.relationship_of(reader, Pseudonym(patient))
         if relationship is None or relationship.custodian != node.organisation:
             raise Refused(Refusal.PATIENT_UNKNOWN, "expected a patient of this custodian")
-        terms = _terms(node, Pseudonym(patient), question, time_s)
+        terms = imagined_terms(node, Pseudonym(patient), question, time_s)
         said = access.decide_request(  # 1
             reader, terms, relationship, None, session_key=NO_KEY, time_s=time_s, step=lambda _count: None
         )
@@ -185,8 +185,8 @@ def consult(node: Node, patient: bytes, question: Question) -> Advice:
     return Advice(said, None, found, tuple(dict.fromkeys(withheld)), is_whole)
 
 
-def _terms(node: Node, pseudonym: Pseudonym, question: Question, time_s: int) -> Permit:
-    """The permit that the request would get; its basis is found out afterwards."""
+def imagined_terms(node: Node, pseudonym: Pseudonym, question: Question, time_s: int) -> Permit:
+    """Return the permit that a request would get; nobody can use it, and its basis is found out afterwards."""
     return Permit(
         pseudonym=pseudonym,
         custodian=node.organisation,

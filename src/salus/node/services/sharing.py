@@ -13,7 +13,7 @@ import msgspec
 
 from salus.clinical import labels
 from salus.contracts import consent, decision, patients
-from salus.contracts.access import Basis, Permit
+from salus.contracts.access import Basis
 from salus.contracts.decision import ChoiceRules
 from salus.contracts.provisions import (
     LAST_DAY,
@@ -29,7 +29,7 @@ from salus.contracts.provisions import (
 )
 from salus.contracts.record_metadata import record_of
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import Digest, OrganisationId, Pseudonym, PublicKey, RecordId
+from salus.ledger.identifiers import Digest, OrganisationId, Pseudonym, RecordId
 from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
@@ -37,6 +37,7 @@ from salus.node.errors import Refusal, Refused
 from salus.node.members import read_time_s
 from salus.node.projections import resources
 from salus.node.services import choices, derived, ledger_reads
+from salus.node.services.consult import Question, imagined_terms
 from salus.node.services.deposit import METADATA, placed_entries
 from salus.node.services.respond import Login, Responder
 
@@ -229,7 +230,9 @@ def preview(
         planned = ChoiceRules(Digest(_NOTHING), tree_of(with_choice))
         rules = msgspec.structs.replace(rules, choices=(*rules.choices, planned))
     asked = Request(OrganisationId(organisation), role_class, Purpose.TREAT, Verb.READ, day_of(now_s))
-    terms = _terms(node, patient, asked, now_s)
+    question = Question(asked.organisation, asked.role_class, asked.purpose, asked.verb)
+    basis = Basis.OWN_STAFF if asked.organisation == node.organisation else Basis.CHOICE
+    terms = msgspec.structs.replace(imagined_terms(node, patient, question, now_s), basis=basis)
     names = resources.names_of(node, {each.record for each in (one.entry for one in newest.values())})
     seen = []
     for each in node.vault.record_many([key for key in keys if key in allowed]):  # 3
@@ -245,29 +248,6 @@ def _left_out(codes: tuple[str, ...], classes: tuple[str, ...]) -> tuple[Provisi
     by_label = (Provision(type=ProvisionType.DENY, labels=codes),) if codes else ()
     by_class = (Provision(type=ProvisionType.DENY, classes=classes),) if classes else ()
     return (*by_label, *by_class)
-
-
-def _terms(node: Node, pseudonym: Pseudonym, asked: Request, now_s: int) -> Permit:
-    """A permit as it would be given: nobody can use it, and it is on no ledger."""
-    return Permit(
-        pseudonym=pseudonym,
-        custodian=node.organisation,
-        requester=asked.organisation,
-        role_class=asked.role_class,
-        purpose=asked.purpose,
-        verb=asked.verb,
-        from_s=now_s,
-        until_s=now_s,
-        session_key=PublicKey(_NOTHING),
-        reader_key=Digest(_NOTHING),
-        basis=Basis.OWN_STAFF if asked.organisation == node.organisation else Basis.CHOICE,
-        ticket=Digest(b""),
-        choices_version=0,
-        network_policy_version=0,
-        custodian_policy_version=0,
-        residual=Digest(_NOTHING),
-        closed=0,
-    )
 
 
 def _rule(tree: Provision, names: dict[str, str]) -> Rule:

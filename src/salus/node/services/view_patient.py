@@ -11,13 +11,11 @@ from typing import Final
 from salus.clinical.fhir.search import parse_query
 from salus.clinical.nhs_number import NhsNumber
 from salus.contracts.provisions import Purpose
-from salus.crypto.signing import SigningKey
-from salus.ledger.identifiers import OrganisationId, Pseudonym
+from salus.ledger.identifiers import Pseudonym
 from salus.node.assemble import Node
-from salus.node.errors import Refusal, Refused
-from salus.node.people import HeldSession, held, open_session
+from salus.node.people import HeldSession
 from salus.node.projections.resources import Found
-from salus.node.services.accounts import Account, Staff
+from salus.node.services.accounts import Account, Accounts
 from salus.node.services.collect import Answered, Asking, Collected, Custodian
 from salus.node.services.own_care import open_for_own_staff
 from salus.node.services.request import DURATION_S, Denied, Wish, emergency_s
@@ -141,11 +139,15 @@ def begin_emergency(node: Node, login: Login, viewed: Viewed) -> EmergencyAnswer
 
 
 def sessions_with(
-    node: Node, account: Account, custodians: Sequence[Custodian], have: Sequence[HeldSession]
+    accounts: Accounts, account: Account, custodians: Sequence[Custodian], have: Sequence[HeldSession]
 ) -> tuple[HeldSession, ...]:
-    """Return the sessions that a member of staff has, and a new one with each custodian where there is none."""
+    """Return the sessions that a member of staff has, and a new one with each custodian where there is none.
+
+    Raises:
+        Refused: as `Accounts.hold_with`.
+    """
     known = {each.custodian for each in have}
-    new = [_session_with(node, account, each.organisation) for each in custodians if each.organisation not in known]
+    new = [accounts.hold_with(account, each.organisation) for each in custodians if each.organisation not in known]
     return (*have, *new)
 
 
@@ -180,12 +182,3 @@ def _asking(node: Node, account: Account, session: HeldSession, viewed: Viewed) 
         justification=viewed.justification,
         duration_s=emergency_s(node) if viewed.is_emergency else DURATION_S,
     )
-
-
-def _session_with(node: Node, account: Account, custodian: OrganisationId) -> HeldSession:
-    acts_as = account.acts_as
-    if not isinstance(acts_as, Staff):
-        raise Refused(Refusal.ACCOUNT_UNFIT, "this is for staff")
-    signer = SigningKey.from_seed(acts_as.seed)
-    session = open_session(signer, acts_as.certificate, custodian=custodian, from_s=node.clock())
-    return held(session, custodian, Pseudonym(b""))

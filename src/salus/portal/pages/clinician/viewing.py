@@ -130,7 +130,7 @@ def go_to(call: Call, patient: OpenPatient, own: tuple[bytes, ...] = (), *, noti
     if patient.collection:
         portal.collections.drop(patient.collection)
     custodians = portal.collections.others()
-    held = view_patient.sessions_with(portal.node, call.owner, custodians, call.signed_in.state.held)
+    held = view_patient.sessions_with(portal.accounts, call.owner, custodians, call.signed_in.state.held)
     shown = viewed(call, patient)
     wanted = view_patient.askings(portal.node, call.owner, custodians, held, shown)
     have = [view_patient.own_answer(portal.node, call.owner, held[0], shown, own)] if own else []

@@ -44,7 +44,7 @@ class PasskeyRow:
 
 def show(call: Call) -> Response:
     """The page."""
-    sessions = call.portal.sessions.others(call.signed_in)
+    sessions = call.portal.sessions.all_of(call.signed_in)
     passkeys = call.portal.passkeys.of(call.signed_in.account)
     return call.page(
         "pages/entrance/devices.html",

@@ -22,8 +22,8 @@ from salus.cli.running import NetworkProcesses
 from salus.contracts.provisions import RoleClass
 from salus.ledger.identifiers import OrganisationId
 from salus.node import config
-from salus.node.config import FhirListen, Listen
 from salus.node.founding import Member, found
+from salus.node.listen_settings import FhirListen, Listen
 from salus.node.opening import ledger_client, open_node
 from salus.node.people import certify_person
 from salus.node.services.apps import AppKind, NewApp

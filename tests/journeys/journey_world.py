@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from salus.api.exchange.serve import listen, uvicorn_config
 from salus.api.fhir.serve import running
-from salus.node.config import SignInProvider
+from salus.node.listen_settings import SignInProvider
 from tests.apps.browser import TIMEOUT_MS
 from tests.portal.portal_world import PASSWORD, Hospital, portal
 

@@ -8,19 +8,16 @@ import pytest
 from salus.node import config
 from salus.node.config import (
     Bucket,
-    FhirListen,
     LedgerSettings,
-    Listen,
     NetworkSettings,
     NodeSettings,
     PersonLimits,
-    PortalListen,
     SettingsUnfit,
-    SignInProvider,
     ledger_toml,
     network_toml,
     node_toml,
 )
+from salus.node.listen_settings import FhirListen, Listen, PortalListen, SignInProvider
 
 SETTINGS = NodeSettings(
     organisation="RA1",

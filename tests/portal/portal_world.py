@@ -17,7 +17,7 @@ from salus.contracts.provisions import Purpose, RoleClass
 from salus.importers import NdjsonFiles, file_chart
 from salus.ledger.identifiers import Pseudonym
 from salus.node.assemble import Node
-from salus.node.config import SignInProvider
+from salus.node.listen_settings import SignInProvider
 from salus.node.people import certify_person, open_session
 from salus.node.services import enrol
 from salus.node.services.accounts import AccountId

@@ -13,7 +13,8 @@ import pytest
 from salus.api.exchange.serve import listen
 from salus.cli.portal_serving import both, portal_beside
 from salus.node.assemble import Node
-from salus.node.config import NODE_FILE, NodeSettings, PortalListen, node_toml, read_node
+from salus.node.config import NODE_FILE, NodeSettings, node_toml, read_node
+from salus.node.listen_settings import PortalListen
 from salus.portal.verifier.build import FILE_NAME, single_file
 from salus.testing.world import HOSPITAL, world
 from tests.api.fhir.served import self_signed

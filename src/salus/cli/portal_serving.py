@@ -9,8 +9,8 @@ from pathlib import Path
 from salus.api.exchange.serve import Beside, uvicorn_config
 from salus.api.fhir.serve import running
 from salus.node.assemble import Node
-from salus.node.config import PortalListen
 from salus.node.http_peers import node_peers
+from salus.node.listen_settings import PortalListen
 from salus.portal.app import Portal
 from salus.portal.settings import PortalSettings
 

@@ -35,7 +35,6 @@ from salus.node.config import (
     NETWORK_FILE,
     NODE_FILE,
     LedgerSettings,
-    Listen,
     NetworkSettings,
     NodeSettings,
     SettingsUnfit,
@@ -44,6 +43,7 @@ from salus.node.config import (
     node_toml,
 )
 from salus.node.keys import OrganisationKeys, generate, write_keys
+from salus.node.listen_settings import Listen
 
 GENESIS: Final = "genesis"
 TRUST: Final = "trust.json"

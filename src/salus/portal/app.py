@@ -18,9 +18,9 @@ from starlette.routing import Route
 from salus.node.answer import plainly
 from salus.node.assemble import Node
 from salus.node.bearers import Bearers
-from salus.node.config import SignInProvider
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import Peers
+from salus.node.listen_settings import SignInProvider
 from salus.node.pool import Pool
 from salus.node.sealed_rows import SealedRows
 from salus.node.services import ledger_reads

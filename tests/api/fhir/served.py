@@ -27,7 +27,7 @@ from salus.api.smart.settings import SmartSettings
 from salus.contracts.genesis import Genesis
 from salus.contracts.provisions import RoleClass
 from salus.node.assemble import Node
-from salus.node.config import FhirListen
+from salus.node.listen_settings import FhirListen
 from salus.node.people import certify_person
 from salus.node.services.apps import AppKind, NewApp
 from salus.testing.world import HOSPITAL, world

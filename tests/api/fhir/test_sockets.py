@@ -15,7 +15,7 @@ from salus.api.fhir import notifying, sockets
 from salus.api.fhir.serve import fhir_beside
 from salus.contracts.provisions import Verb
 from salus.node import schema
-from salus.node.config import FhirListen
+from salus.node.listen_settings import FhirListen
 from salus.node.projections import resources
 from salus.node.sealed_rows import SealedRows
 from salus.node.services.grants import Issued

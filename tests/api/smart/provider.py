@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from salus.node.config import SignInProvider
+from salus.node.listen_settings import SignInProvider
 from salus.node.services.grants import challenge_of
 
 SECRET = "a secret of this node"

@@ -28,7 +28,7 @@ from salus.clinical.nhs_number import NhsNumber
 from salus.contracts.provisions import RoleClass
 from salus.ledger.identifiers import Pseudonym
 from salus.node.assemble import Node
-from salus.node.config import SignInProvider
+from salus.node.listen_settings import SignInProvider
 from salus.node.people import Person, certify_person
 from salus.node.services import accounts as account_service
 from salus.node.services.accounts import AccountId

@@ -18,8 +18,8 @@ from salus.api.native.app import NativeApi
 from salus.api.smart.app import Smart
 from salus.api.smart.settings import SmartSettings
 from salus.node.assemble import Node
-from salus.node.config import FhirListen
 from salus.node.hooks import hooks_of
+from salus.node.listen_settings import FhirListen
 from salus.node.profiles import conformance
 from salus.node.projections import resources
 

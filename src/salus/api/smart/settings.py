@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from salus.node.config import SignInProvider
+from salus.node.listen_settings import SignInProvider
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,6 @@ from salus.node.config import (
     NETWORK_FILE,
     CometSettings,
     LedgerSettings,
-    Listen,
     NetworkSettings,
     NodeSettings,
     SettingsUnfit,
@@ -35,6 +34,7 @@ from salus.node.config import (
 )
 from salus.node.founding import GENESIS, KEYS, LEDGER, SOCKET, TRUST, trust_root, write_node
 from salus.node.keys import OrganisationKeys, generate, read_keys, write_node_key
+from salus.node.listen_settings import Listen
 from salus.node.network import files, member_file
 from salus.node.network.admission import AdmissionRequest
 from salus.node.network.invitation import Invitation

@@ -22,8 +22,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
 
 from salus.node.assemble import Node
-from salus.node.config import SignInProvider, read_secret
+from salus.node.config import read_secret
 from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.listen_settings import SignInProvider
 from salus.node.services.grants import challenge_of
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

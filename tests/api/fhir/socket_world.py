@@ -74,8 +74,10 @@ def opened(
     thread.start()
     try:
         connection = _done(loop, connecting())
-        yield Client(loop, connection)
-        _done(loop, connection.close())
+        try:
+            yield Client(loop, connection)
+        finally:
+            _done(loop, connection.close())
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
@@ -204,6 +206,14 @@ def is_bound(on: Scene, name: str) -> bool:
     with on.here.node.vault.database.reading() as connection:
         until_s = connection.scalar(select(columns.until_s).where(columns.subscription == bytes.fromhex(name)))
     return (until_s or 0) > on.here.node.clock()
+
+
+def is_received(on: Scene, name: str, number: int) -> bool:
+    """Tell whether the server knows that an event was received: only then does it not come again."""
+    events = schema.subscription_events.c
+    told_s = select(events.told_s).where(events.subscription == bytes.fromhex(name), events.number == number)
+    with on.here.node.vault.database.reading() as connection:
+        return (connection.scalar(told_s) or 0) > 0
 
 
 def row(on: Scene, name: str) -> Row:

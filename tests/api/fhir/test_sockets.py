@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,6 +31,7 @@ from tests.api.fhir.socket_world import (
     deaf,
     ended,
     is_bound,
+    is_received,
     nothing,
     opened,
     over_a_socket,
@@ -130,6 +132,7 @@ def test_of_two_workers_the_one_that_has_the_socket_tells(on: Scene) -> None:
                 bound_by_token(on, socket, name)
                 on.note(ann, f"{ann}-{number}")
                 assert told(socket).numbers == [number]
+                until(partial(is_received, on, name, number))
 
 
 def test_a_worker_that_comes_too_late_leaves_anothers_binding_alone(on: Scene) -> None:

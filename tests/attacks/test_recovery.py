@@ -34,10 +34,11 @@ from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
 from salus.node.people import NOBODY, open_session
 from salus.node.services.deposit import deposit
-from salus.node.services.enrol import enrol
+from salus.node.services.enrol import custodian_held_key, enrol
 from salus.node.services.own_care import Opened, open_for_own_staff
 from salus.node.services.recover import vouch
 from salus.node.services.request import Denied, Wish
+from salus.node.services.take_over import take_over
 from salus.sdk import guardians
 from salus.sdk.guardians import Circle, Half, Shares
 from salus.sdk.wallet import Relationship, Wallet, WalletRefuses, begin, new_wallet, relationship, signing_key
@@ -189,6 +190,94 @@ def test_no_operator_does_it_alone_with_any_key_that_it_has(on: Scene, organisat
                 [message], chain=CHAIN, keys=keys, expires_at_s=on.now_s + 60, nonce=secrets.token_bytes(16)
             )
             refused(SIGNATURE_MISSING, on.submit, raw)
+
+
+def _own_recovery(on: Scene) -> None:
+    """Vouch, as the operator may, for a recovery by a seed of the operator's own."""
+    wallet, mine = on.new_device()
+    half = on.half(wallet, mine, secrets.token_bytes(32))
+    vouch(on.node, half.body, half.signatures, half.residual)
+
+
+def _own_guardians(on: Scene) -> None:
+    wallet, mine = on.new_device()
+    on.submit(guardians.sign_first_keys(wallet, mine, secrets.token_bytes(32), None, time_s=on.now_s))
+
+
+def _own_end(on: Scene) -> None:
+    """End somebody's recovery that waits, with a seed of the operator's own."""
+    wallet, mine = on.new_device()
+    on.submit(guardians.sign_start(wallet, mine, on.first.seed, time_s=on.now_s))
+    on.later(TIME_LOCK_S)
+    on.submit(guardians.sign_finish(mine, secrets.token_bytes(32), time_s=on.now_s))
+
+
+def _both_members(on: Scene) -> None:
+    """The custodian and another member sign together what the pseudonym's key has to sign."""
+    keys = [on.made.keys[each].signing(KeyUse.TRANSACTION) for each in (HOSPITAL, PRACTICE)]
+    message = patients.RotatePseudonymKey(on.mine.pseudonym, PublicKey(keys[1].public), Holder.PATIENT, DIGEST)
+    raw = transactions.sign(
+        [message], chain=CHAIN, keys=keys, expires_at_s=on.now_s + 60, nonce=secrets.token_bytes(16)
+    )
+    on.submit(raw)
+
+
+def _own_session(on: Scene) -> None:
+    """Certify a session of the patient's with the organisation's key, and read."""
+    session = open_session(on.node.signing(KeyUse.TRANSACTION), NOBODY, custodian=HOSPITAL, from_s=on.now_s)
+    wish = Wish(on.mine.pseudonym, HOSPITAL, RoleClass.PATIENT_SIDE, Purpose.PATRQT)
+    open_for_own_staff(on.node, session, wish)
+
+
+def _again(on: Scene) -> None:
+    """Enrol the same person once more, with a key that the operator has."""
+    enrol(on.node, kept_nhs_number(1), "1980-02-29", key=SigningKey.generate())
+
+
+def _again_as(on: Scene) -> None:
+    """Enrol somebody else under the pseudonym, with a key that the operator has."""
+    enrol(on.node, kept_nhs_number(2), "1980-02-29", key=SigningKey.generate(), pseudonym=on.mine.pseudonym)
+
+
+LEDGER = Refusal.LEDGER_REJECTED
+POWERS = {
+    "vouch for a seed of its own": (_own_recovery, LEDGER, SIGNATURE_MISSING),
+    "choose guardians of its own": (_own_guardians, LEDGER, SIGNATURE_MISSING),
+    "end a recovery that waits": (_own_end, LEDGER, SIGNATURE_MISSING),
+    "sign with another member": (_both_members, LEDGER, SIGNATURE_MISSING),
+    "open a session as the patient": (_own_session, Refusal.SESSION_UNFIT, None),
+    "use the key that it holds": (
+        lambda on: custodian_held_key(on.node, on.mine.pseudonym),
+        Refusal.CHOICE_UNFIT,
+        None,
+    ),
+    "take the relationship over": (
+        lambda on: take_over(on.node, on.mine.pseudonym, SigningKey.generate()),
+        Refusal.CHOICE_UNFIT,
+        None,
+    ),
+    "enrol the person again": (_again, Refusal.ALREADY_ENROLLED, None),
+    "enrol another under the pseudonym": (_again_as, LEDGER, Rejection.PSEUDONYM_KNOWN),
+}
+
+
+@pytest.mark.parametrize("power", POWERS)
+def test_no_operator_does_it_with_any_power_that_it_has(on: Scene, power: str) -> None:
+    act, refusal, number = POWERS[power]
+    with pytest.raises(Refused) as error:
+        act(on)  # type: ignore[operator]
+    assert (error.value.refusal, error.value.number if number is not None else None) == (refusal, number)
+    assert on.reads(on.wallet, on.mine) == [RECORD]
+
+
+def test_nothing_at_rest_has_a_seed_or_a_key_of_the_patients(on: Scene) -> None:
+    """All that an operator finds on its disks: folders, database, journals, and the rows of the ledger."""
+    own = [on.wallet.seed, on.first.seed, on.second.seed, signing_key(on.wallet, on.mine).seed]
+    own += [guardians.recovery_key(each.seed, on.mine.pseudonym).seed for each in (on.first, on.second)]
+    found = [each.read_bytes() for each in sorted(on.made.folder.rglob("*")) if each.is_file()]
+    assert any(on.mine.pseudonym in each for each in found), "they are the files in which everything is"
+    for each in found:
+        assert not any(secret in each for secret in own)
 
 
 def test_the_custodian_vouches_for_nothing_else(on: Scene) -> None:

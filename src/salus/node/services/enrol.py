@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from salus.clinical.local_number import LocalNumber
 from salus.clinical.nhs_number import NhsNumber
 from salus.contracts import patients
-from salus.contracts.patients import Enrol, Holder
+from salus.contracts.patients import Enrol, Holder, Relationship
 from salus.contracts.residuals import reason
 from salus.crypto.sealing import new_key
 from salus.crypto.signing import SigningKey
@@ -255,14 +255,20 @@ def _commit(node: Node, message: Enrol, key: SigningKey) -> None:
     try:
         node.submit(message, keys=(key,))
     except Refused:
-        if not _is_on_ledger(node, message.pseudonym):  # else another worker was faster with the same
+        there = _on_ledger(node, message.pseudonym)
+        if there is None or there.key != message.key:  # else another worker was faster with the same
             raise
 
 
 def _is_on_ledger(node: Node, pseudonym: Pseudonym) -> bool:
+    return _on_ledger(node, pseudonym) is not None
+
+
+def _on_ledger(node: Node, pseudonym: Pseudonym) -> Relationship | None:
+    """Return a relationship of this custodian's; None where the ledger has none."""
     with node.engine.snapshot() as reader:
         relationship = patients.relationship_of(reader, pseudonym)
-    return relationship is not None and relationship.custodian == node.organisation
+    return relationship if relationship is not None and relationship.custodian == node.organisation else None
 
 
 def _written(number: PersonNumber) -> str:

@@ -65,12 +65,16 @@ class Recorded:
 
 
 @contextlib.contextmanager
-def served(folder: Path, *, providers: Sequence[SignInProvider] = ()) -> Iterator[Served]:
-    """Serve the portal on loopback until the block ends."""
+def served(folder: Path, *, providers: Sequence[SignInProvider] = (), is_joined: bool = False) -> Iterator[Served]:
+    """Serve the portal on loopback until the block ends.
+
+    Args:
+        is_joined: whether the practice is a second custodian that is reached over HTTP; see `portal`.
+    """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(listen("127.0.0.1", 0))
         origin = f"https://{HOST}:{listener.getsockname()[1]}"
-        here = stack.enter_context(portal(folder, origin=origin, providers=providers))
+        here = stack.enter_context(portal(folder, origin=origin, providers=providers, is_joined=is_joined))
         made = Served(here, origin)
         certificate, key = certified(folder)
         app = Recorded(here.portal.app(), made.reached)

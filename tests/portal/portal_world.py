@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -12,22 +12,27 @@ from pathlib import Path
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
+from salus.api.exchange.serve import listen
 from salus.clinical.fhir import FhirRejected
 from salus.contracts.provisions import Purpose, RoleClass
 from salus.importers import NdjsonFiles, file_chart
 from salus.ledger.identifiers import Pseudonym
 from salus.node.assemble import Node
+from salus.node.bearers import BearerKind, Bearers
+from salus.node.http_peers import node_peers
 from salus.node.listen_settings import SignInProvider
 from salus.node.people import certify_person, open_session
+from salus.node.sealed_rows import SealedRows
 from salus.node.services import enrol
 from salus.node.services.accounts import AccountId
 from salus.node.services.request import Granted, Wish, request
 from salus.portal.app import Portal
-from salus.portal.sessions import COOKIE
+from salus.portal.sessions import COOKIE, PortalSession, PortalState
 from salus.portal.settings import PortalSettings
 from salus.testing import population
 from salus.testing.population import story_patient
 from salus.testing.world import HOSPITAL, PRACTICE, World, world
+from tests.portal.second_custodian import OwnDevice, Practice, own_device, practice_on
 
 ORIGIN = "https://portal.example"
 PASSWORD = "a long enough password"
@@ -39,12 +44,17 @@ TOKEN = re.compile(r'name="form" value="([^"]+)"')
 
 @dataclass
 class Hospital:
-    """The portal, and what stands behind it."""
+    """The portal, and what stands behind it.
+
+    Args:
+        joined: where the practice is reached over a network: the practice, and Eleanor's own device.
+    """
 
     made: World
     portal: Portal
     patient: Pseudonym
     accounts: dict[str, AccountId] = field(default_factory=dict)
+    joined: tuple[Practice, OwnDevice] | None = None
 
     @property
     def node(self) -> Node:
@@ -63,7 +73,17 @@ class Hospital:
         self.portal.sign_in(response, account, known, None, way="password")
         cookie = SimpleCookie(response.headers["set-cookie"])[COOKIE]
         browser.client.cookies.set(COOKIE, cookie.value, domain=self.portal.settings.host)
+        if self.joined and name == "eleanor":
+            self.certify()
         return browser
+
+    def certify(self) -> None:
+        """Have Eleanor's own device certify a session with each custodian, wherever she is signed in."""
+        assert self.joined is not None, "nobody else is reached"
+        account, bearers = self.accounts["eleanor"], Bearers(self.node, SealedRows(self.node.vault, self.node.chain))
+        for each in bearers.of(BearerKind.PORTAL, account, PortalState):
+            held = self.joined[1].sessions(from_s=self.node.clock())
+            self.portal.sessions.change(PortalSession(each), held=held)
 
 
 class Browser:
@@ -88,13 +108,29 @@ class Browser:
 
 @contextmanager
 def portal(
-    folder: Path, *, origin: str = ORIGIN, providers: Sequence[SignInProvider] = (), **settings: object
+    folder: Path,
+    *,
+    origin: str = ORIGIN,
+    providers: Sequence[SignInProvider] = (),
+    is_joined: bool = False,
+    **settings: object,
 ) -> Iterator[Hospital]:
-    """Start it: Eleanor has records at both; `eleanor`, `rao`, `officer` and `operator` can sign in."""
-    with world(folder, organisations=(HOSPITAL, PRACTICE), has_index=True, names=NAMES) as made:
-        pseudonym = load(made, folder)
+    """Start it: Eleanor has records at both; `eleanor`, `rao`, `officer` and `operator` can sign in.
+
+    Args:
+        is_joined: whether the practice is another computer's, reached over HTTP; then Eleanor's device holds her keys.
+    """
+    with ExitStack() as stack:
+        listener = stack.enter_context(listen("127.0.0.1", 0))
+        endpoints = {PRACTICE: f"http://127.0.0.1:{listener.getsockname()[1]}"} if is_joined else {}
+        made = stack.enter_context(
+            world(folder, organisations=(HOSPITAL, PRACTICE), has_index=True, names=NAMES, endpoints=endpoints)
+        )
+        pseudonym, there = load(made, folder)
         node = made.hospital
-        opened = Portal(node, PortalSettings(origin, **settings), peers=made.peers(HOSPITAL), providers=providers)
+        peers = stack.enter_context(closing(node_peers(node))) if is_joined else made.peers(HOSPITAL)
+        opened = Portal(node, PortalSettings(origin, **settings), peers=peers, providers=providers)
+        stack.callback(opened.close)
         here = Hospital(made, opened, pseudonym)
         here.accounts["eleanor"] = opened.accounts.add_patient(pseudonym, name="Eleanor Moss")
         here.accounts["rao"] = staff(here, "Dr Anita Rao", "Consultant", RoleClass.CLINICAL)
@@ -102,8 +138,12 @@ def portal(
         here.accounts["operator"] = opened.accounts.add_operator(name="Sam Operator")
         for name, account in here.accounts.items():
             opened.accounts.set_password(account, signs_in_as=name, password=PASSWORD)
+        if is_joined:
+            device = own_device(made, {HOSPITAL: pseudonym, PRACTICE: there})
+            mine = device.sessions(from_s=node.clock())[0].opened
+            opened.accounts.bring_session(here.accounts["eleanor"], mine.key, mine.certified)
+            here.joined = stack.enter_context(practice_on(listener, made)), device
         yield here
-        opened.close()
 
 
 def staff(here: Hospital, name: str, role: str, role_class: RoleClass) -> AccountId:
@@ -123,8 +163,8 @@ def emergency(here: Hospital) -> Granted:
     return came
 
 
-def load(made: World, folder: Path) -> Pseudonym:
-    """File the story's patient at both custodians; return her pseudonym at the hospital."""
+def load(made: World, folder: Path) -> tuple[Pseudonym, Pseudonym]:
+    """File the story's patient at both custodians; return her pseudonyms at the hospital and at the practice."""
     person = story_patient(SEED)
     for custodian, node in ((population.HOSPITAL, made.hospital), (population.PRACTICE, made.practice)):
         path = folder / f"{custodian.ods}.ndjson"
@@ -132,6 +172,7 @@ def load(made: World, folder: Path) -> Pseudonym:
         for chart in NdjsonFiles([path]).charts():
             assert not isinstance(chart, FhirRejected), "the population is well formed"
             file_chart(node, chart)
-    found = enrol.match(made.hospital, person.nhs_number, person.birth_date)
-    assert found is not None, "she was filed"
-    return found
+    here, there = (enrol.match(each, person.nhs_number, person.birth_date) for each in (made.hospital, made.practice))
+    assert here is not None, "she was filed"
+    assert there is not None, "there as well"
+    return here, there

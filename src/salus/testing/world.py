@@ -106,6 +106,7 @@ def make_genesis(
     policies: Sequence[FirstPolicy] = (),
     chain: str = CHAIN,
     names: Mapping[OrganisationId, str] = MappingProxyType({}),
+    endpoints: Mapping[OrganisationId, str] = MappingProxyType({}),
 ) -> Genesis:
     """Return a genesis in which the first organisation signs the blocks."""
     first = next(iter(keys))
@@ -120,7 +121,7 @@ def make_genesis(
                 name=names.get(organisation, f"Organisation {organisation}"),
                 role_classes=STAFF,
                 access=LedgerAccess.VALIDATOR,
-                endpoint="",
+                endpoint=endpoints.get(organisation, ""),
                 keys=own.registered(),
             )
             for organisation, own in keys.items()
@@ -141,17 +142,19 @@ def world(
     person_limits: PersonLimits = PERSON_LIMITS,
     has_index: bool = False,
     names: Mapping[OrganisationId, str] = MappingProxyType({}),
+    endpoints: Mapping[OrganisationId, str] = MappingProxyType({}),
     clock: Clock | None = None,
 ) -> Iterator[World]:
     """Start a ledger and one node for each organisation; everything ends with the block.
 
     Args:
         names: what people call organisations; one that is not among them is called by its id.
+        endpoints: where those answer who serve their exchange.
         has_index: whether the nodes index what is deposited, as those with a FHIR server do.
         clock: of the ledger; None for the machine's.
     """
     keys = {organisation: generate() for organisation in organisations}
-    genesis = make_genesis(keys, policies=policies, names=names)
+    genesis = make_genesis(keys, policies=policies, names=names, endpoints=endpoints)
     consensus = keys[organisations[0]].signing(KeyUse.CONSENSUS)
     founding = Founding(
         chain=genesis.chain, contracts=CONTRACTS, time_s=genesis.time_s, rows=tuple(genesis_rows(genesis))

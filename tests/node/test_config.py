@@ -90,6 +90,9 @@ def test_a_portal_is_written_as_it_is_read(tmp_path: Path) -> None:
     [
         (None, PortalListen("https://r.example"), r"expected \[fhir\] beside \[portal\]"),
         ("https://f.example/R4", PortalListen("http://r.example"), "expected origin = https"),
+        ("https://f.example/R4", PortalListen("http://localhost.example"), "expected origin = https"),
+        ("https://f.example/R4", PortalListen("http://localhost:8", host="10.0.0.1"), "expected origin = https"),
+        ("https://f.example/R4", PortalListen("https://"), "expected origin = https"),
         ("https://f.example/R4", PortalListen("https://r.example/"), "without a path"),
         ("https://f.example/R4", PortalListen("https://r.example", host="10.0.0.1"), "expected certificate and key"),
     ],

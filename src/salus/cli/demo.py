@@ -24,8 +24,8 @@ def command(stops: bool, people: int, network: str | None, seed: int, keep: bool
     """Start a ledger process and two nodes, a hospital and a practice, with 200 invented patients; tell one's story.
 
     She makes a choice, the practice's doctor asks, sealed records cross, the receipt is checked; a psychiatric letter
-    stays; a withdrawal stops the next release; flipped bytes are caught. Then the nodes go on until Ctrl-C. Needs no
-    root, and no network but this machine's own.
+    stays; a withdrawal stops the next release; flipped bytes are caught. Then the nodes go on until Ctrl-C, with
+    a portal. Needs no root, and no network but this machine's own.
 
     With --network 4 the ledger is run by four organisations; one of them is killed on the way, and comes back.
 
@@ -40,7 +40,9 @@ def command(stops: bool, people: int, network: str | None, seed: int, keep: bool
     from salus.cli.running import wait_for_stop
     from salus.testing.story import NotAsTold
 
-    demonstration = Demonstration(began_s=began_s, people=people, seed=seed, keep=keep, on_network=network is not None)
+    demonstration = Demonstration(
+        began_s=began_s, people=people, seed=seed, keep=keep, on_network=network is not None, stays=not stops
+    )
     with demonstration:
         tell = note if as_json else click.echo
         try:

@@ -13,6 +13,7 @@ from typing import Self
 from sqlalchemy import select
 
 from salus.cli.demonstration_places import four_validators, one_ledger
+from salus.cli.demonstration_portal import let_in, prepare
 from salus.cli.output import Facts, progress
 from salus.clinical.fhir import FhirRejected
 from salus.contracts.membership import KeyUse
@@ -24,7 +25,7 @@ from salus.node.assemble import Node
 from salus.node.http_peers import HttpPeers, node_peers
 from salus.node.members import LedgerDirectory
 from salus.node.opening import founding, open_node
-from salus.testing.population import HOSPITAL, PRACTICE, story_patient, write
+from salus.testing.population import HOSPITAL, PRACTICE, people, story_patient, write
 from salus.testing.story import Stage, Told, tell
 from salus.testing.story.weather import FlippingLine
 
@@ -37,19 +38,22 @@ LOADERS = 4
 class Demonstration:
     """A network with two nodes, running; made when entered, gone when left."""
 
-    def __init__(self, *, began_s: float, people: int, seed: int, keep: bool, on_network: bool) -> None:
+    def __init__(self, *, began_s: float, people: int, seed: int, keep: bool, on_network: bool, stays: bool) -> None:
         """Decide what is to be shown.
 
         Args:
             began_s: monotonic time from which everything is timed.
             keep: leave the folder there afterwards.
             on_network: four validators, instead of a ledger of one key.
+            stays: the nodes are to go on after the story; the hospital then has a portal.
         """
         self._began_s = began_s
         self._people = people
         self._seed = seed
         self._keep = keep
         self._make = four_validators if on_network else one_ledger
+        self._stays = stays
+        self._portal_at = ""
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -59,7 +63,7 @@ class Demonstration:
             if not self._keep:
                 stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
             self.log = self.folder / "log"
-            self.setting = self._make(self.folder, stack, self.log)
+            self.setting = self._make(self.folder, stack, self.log, self._prepare)
             self._hospital, self._practice = (
                 stack.enter_context(open_node(folder, engine=engine)) for folder, engine in self.setting.nodes.values()
             )
@@ -79,7 +83,7 @@ class Demonstration:
         charts = ", ".join(f"{count} charts at {ods}" for ods, count in loaded.items())
         say(f"{self._people} patients are loaded after {self._passed_s():.1f} s: {charts}")
         steps = []
-        stage = self._stage()
+        self._told = stage = self._stage()
         for number, told in enumerate(tell(stage, self.setting.steps), start=1):
             for line in _lines(number, told):
                 say(line)
@@ -96,11 +100,13 @@ class Demonstration:
         }
 
     def where_to_look(self) -> list[str]:
-        """Return what to try while the nodes run."""
+        """Let people in to the portal; return what to try while the nodes run."""
         network, (hospital, _) = self.setting.folder, self.setting.nodes[self._hospital.organisation]
         person = story_patient(self._seed)
         patient = f"--nhs-number {person.nhs_number.digits} --born {person.birth_date}"
+        portal = let_in(self._hospital, self._portal_at, self._told, people(self._seed, self._people))
         return [
+            *portal.lines(),
             "",
             "The nodes go on until Ctrl-C. In another terminal:",
             f"  salus status {network}",
@@ -111,6 +117,10 @@ class Demonstration:
             f"  salus fsck {network}",
             f"  less {self.log}",
         ]
+
+    def _prepare(self, hospital: Path, trust: Path) -> None:
+        if self._stays:
+            self._portal_at = prepare(hospital, trust=trust)
 
     def _load(self) -> dict[str, int]:
         """Load each custodian's file into its node, several charts at once; return how many each has."""

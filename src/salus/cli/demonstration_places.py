@@ -15,7 +15,7 @@ from salus.engines.client import LedgerClient
 from salus.ledger.identifiers import OrganisationId
 from salus.ledger.verifier.trust import TrustRoot
 from salus.node import config
-from salus.node.founding import LEDGER, Member, found, trust_root
+from salus.node.founding import LEDGER, TRUST, Member, found, trust_root
 from salus.node.network import folder as member_folder
 from salus.node.network.folder import MemberFolder, Place, make_folder, open_folder
 from salus.node.network.standing import read_standing
@@ -32,6 +32,9 @@ BACK_WITHIN_S = 60.0
 LOOK_AGAIN_S = 0.05
 PORT, NODE_PORT = 26_656, 8_301
 KINDS = {"mental health trust": "hospital"}
+
+Prepare = Callable[[Path, Path], None]
+"""What is done to the hospital's node before it starts, with where the network's trust file is."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +63,16 @@ class Setting:
         return next((each.ended() for each in self.processes if each.ended()), "")
 
 
-def one_ledger(folder: Path, stack: ExitStack, log: Path) -> Setting:
-    """Found a network of one key with two nodes, and start it."""
+def one_ledger(folder: Path, stack: ExitStack, log: Path, prepare: Prepare) -> Setting:
+    """Found a network of one key with two nodes, and start it; `prepare` gets the hospital's before that."""
     members = [
         Member(OrganisationId(each.ods), each.kind, each.name, port)
         for each, port in zip((HOSPITAL, PRACTICE), free_ports(2), strict=True)
     ]
     founded = found(folder / "network", members, chain=CHAIN, time_s=unix_now_s())
-    processes = stack.enter_context(NetworkProcesses(founded.folder, log=log))
     folders = list(founded.nodes.values())
+    prepare(folders[0], founded.folder / TRUST)
+    processes = stack.enter_context(NetworkProcesses(founded.folder, log=log))
     # One client for both: LMDB must not be opened twice in a process.
     engine = stack.enter_context(ledger_client(config.read_node(folders[0]), CHAIN))
     return Setting(
@@ -82,12 +86,13 @@ def one_ledger(folder: Path, stack: ExitStack, log: Path) -> Setting:
     )
 
 
-def four_validators(folder: Path, stack: ExitStack, log: Path) -> Setting:
+def four_validators(folder: Path, stack: ExitStack, log: Path, prepare: Prepare) -> Setting:
     """Found a network of four organisations as they would themselves, and start it: four validators, two nodes."""
     host = _free_host()
     members = [_make(folder, each, f"{host}.{place}") for place, each in enumerate(CUSTODIANS, start=1)]
     given = [each.member() for each in members]
     [genesis, *_] = [member_folder.found(each, given) for each in members]  # each by itself, all the same
+    prepare(members[0].node, members[0].path / TRUST)
     clients = [stack.enter_context(ledger_client(config.read_node(each.node), CHAIN)) for each in members]
     processes = [
         stack.enter_context(NetworkProcesses(each.path, log=log, has_begun=lambda: True, with_nodes=False))

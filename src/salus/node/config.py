@@ -211,8 +211,11 @@ def _checked_portal(folder: Path, node: NodeSettings) -> PortalListen | None:
     portal = node.portal
     if portal is None:
         return None
-    if not portal.origin.startswith("https://") or "/" in portal.origin.removeprefix("https://"):
-        raise SettingsUnfit("expected origin = https://… under [portal], without a path and a slash: correct it")
+    scheme, _, place = portal.origin.partition("://")
+    is_here = scheme == "http" and portal.host in LOOPBACK and place.partition(":")[0] == "localhost"
+    if not (scheme == "https" or is_here) or not place or "/" in place:
+        words = "expected origin = https://… under [portal], without a path and a slash"
+        raise SettingsUnfit(f"{words} (or http://localhost:…, which browsers treat so): correct it")
     if node.fhir is None:
         raise SettingsUnfit("expected [fhir] beside [portal], since it keeps the index of records: add it")
     if portal.host not in LOOPBACK and not (portal.certificate and portal.key):

@@ -81,6 +81,7 @@ class PortalListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Args:
         origin: the address under which browsers know it, `https://…`, without a path; passkeys are bound to its name.
+            On one's own machine `http://localhost:…`, which browsers treat as they treat TLS.
         certificate, key: files in PEM for TLS; empty only on loopback, where something else ends TLS.
         service_name: what people call it.
         theme: a file with a style sheet that comes after ours; or empty.

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from salus.contracts.membership import RevokeCertificate
 from salus.contracts.provisions import RoleClass
-from salus.node.services.accounts import Staff
+from salus.node.acting import Staff
 from salus.portal.sessions import COOKIE, IDLE_S
 from tests.portal.portal_world import ORIGIN, PASSWORD, Hospital, portal, staff
 

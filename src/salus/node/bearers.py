@@ -34,6 +34,8 @@ class BearerKind(IntEnum):
     HISTORY_PAGE = 7
     BINDING = 8
     PORTAL = 9
+    HELPER = 11
+    LINK_FILE = 11
 
 
 V = TypeVar("V", bound=msgspec.Struct)
@@ -65,15 +67,23 @@ class Bearers:
         self._rows = rows
 
     def issue(
-        self, kind: BearerKind, value: msgspec.Struct, *, until_s: int, grant: bytes = b"", pseudonym: bytes = b""
+        self,
+        kind: BearerKind,
+        value: msgspec.Struct,
+        *,
+        until_s: int,
+        grant: bytes = b"",
+        pseudonym: bytes = b"",
+        token: str = "",
     ) -> str:
         """Make a new bearer and return it; it is nowhere else.
 
         Args:
             until_s: Unix seconds.
             pseudonym: of the patient that it is about, so that an erasure takes it along.
+            token: a random one that people can type; empty draws one.
         """
-        token = secrets.token_urlsafe(TOKEN_BYTES)
+        token = token or secrets.token_urlsafe(TOKEN_BYTES)
         lookup = self.lookup(kind, token)
         row = {
             "lookup": lookup,

@@ -37,6 +37,8 @@ class Kind(IntEnum):
     LINE_KEY = 11
     DIRECTORY = 12
     INTERFACE_SECRET = 13
+    VOUCHER = 14
+    DELEGATE = 15
 
 
 def directory_relationship(chain: str) -> bytes:

@@ -212,6 +212,15 @@ sign_ins: Final = Table(
 )
 """By what an account is found: keyed hashes of a local name, or of issuer and subject of an outside provider."""
 
+helped: Final = Table(
+    "node_helped",
+    metadata,
+    Column("account", Bytes, primary_key=True),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+    Column("helper", Bytes, nullable=False, index=True),
+)
+"""Who took a delegate's account up: `helper` is a keyed hash of the account in which they sign in."""
+
 grants: Final = Table(
     "node_grants",
     metadata,
@@ -378,6 +387,65 @@ messages: Final = Table(
     Column("sealed", Bytes, nullable=False),
 )
 """Messages that were processed, by a keyed hash of sender and id, with what was answered."""
+
+
+health_links: Final = Table(
+    "node_health_links",
+    metadata,
+    Column("link", Bytes, primary_key=True),
+    Column("lookup", Bytes, nullable=False, unique=True),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+    Column("tries_left", Integer, nullable=False),
+    Column("ended", Integer, nullable=False),
+    Column("until_s", BigInteger, nullable=False),
+    Column("sealed", Bytes, nullable=False),
+)
+"""Links that patients gave out, by keyed hashes of their addresses; `ended` is 0 while nobody has ended one."""
+
+health_link_uses: Final = Table(
+    "node_health_link_uses",
+    metadata,
+    Column("name", Bytes, primary_key=True),
+    Column("link", Bytes, nullable=False, index=True),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+    Column("at_s", BigInteger, nullable=False),
+    Column("sealed", Bytes, nullable=False),
+)
+"""Who opened a link, or tried to; as many rows as it has tries and openings, at the most."""
+
+signing_devices: Final = Table(
+    "node_signing_devices",
+    metadata,
+    Column("device", Bytes, primary_key=True),
+    Column("account", Bytes, nullable=False, index=True),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+    Column("sealed", Bytes, nullable=False),
+)
+"""Patients' own devices with their wrapped wallets, by keyed hashes of their ids."""
+
+signing_shares: Final = Table(
+    "node_signing_shares",
+    metadata,
+    Column("device", Bytes, primary_key=True),
+    Column("account", Bytes, nullable=False, index=True),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+    Column("until_s", BigInteger, nullable=False, index=True),
+    Column("sealed", Bytes, nullable=False),
+)
+"""What a device's wallet needs besides its passkey, under another key than the wallets; `until_s` while it is made."""
+
+signings: Final = Table(
+    "node_signings",
+    metadata,
+    Column("lookup", Bytes, primary_key=True),
+    Column("session", Bytes, nullable=False, index=True),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+    Column("stage", Integer, nullable=False),
+    Column("until_s", BigInteger, nullable=False, index=True),
+    Column("sealed", Bytes, nullable=False),
+    Column("answer", Bytes, nullable=False),
+)
+"""What the signer page was asked, by keyed hashes of the ids: `stage` is 0 until it is fetched, 2 once answered."""
 
 
 class SchemaNewer(Exception):

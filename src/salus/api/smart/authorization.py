@@ -13,7 +13,8 @@ from salus.api.smart import scopes
 from salus.api.smart.answers import OAuthFailure
 from salus.api.smart.scopes import Context, ScopeUnfit
 from salus.api.smart.settings import SmartSettings
-from salus.node.services.accounts import Account, Patient
+from salus.node.acting import Patient
+from salus.node.services.accounts import Account
 from salus.node.services.apps import App, AppKind, Apps
 
 CHALLENGE: Final = re.compile(r"[A-Za-z0-9\-_]{43}")

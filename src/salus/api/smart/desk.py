@@ -15,11 +15,12 @@ from salus.api.smart.words import words_of
 from salus.clinical import nhs_number
 from salus.clinical.nhs_number import NhsNumberInvalid
 from salus.clinical.uk_time import uk_time
+from salus.node.acting import Patient
 from salus.node.assemble import Node
 from salus.node.bearers import BearerKind, Bearers
 from salus.node.errors import Refusal, Refused
 from salus.node.services import enrol
-from salus.node.services.accounts import Account, AccountId, Accounts, Patient
+from salus.node.services.accounts import Account, AccountId, Accounts
 from salus.node.services.apps import App, Apps
 from salus.node.services.grants import Grants, Wanted
 

@@ -13,9 +13,9 @@ from salus.api.smart.client_authentication import ClientAuthentication
 from salus.api.smart.scopes import Context, ScopeUnfit
 from salus.api.smart.settings import SmartSettings
 from salus.api.smart.signing_keys import ID_TOKEN_S, SigningKeys
+from salus.node.acting import Patient
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
-from salus.node.services.accounts import Patient
 from salus.node.services.apps import App, AppKind
 from salus.node.services.grants import Grants, Issued, Live
 

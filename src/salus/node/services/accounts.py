@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import secrets
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated, Final, NewType, Self
 
@@ -26,14 +26,15 @@ from salus.contracts.patients import Relationship
 from salus.contracts.provisions import Purpose, RoleClass
 from salus.contracts.residuals import CertifiedSession, PersonCertificate
 from salus.crypto.signing import SigningKey
-from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import CertificateId, OrganisationId, Pseudonym, PublicKey
 from salus.ledger.state import Reader
 from salus.node import schema
+from salus.node.acting import ActsAs, Delegate, Helper, Operator, Patient, Staff
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
 from salus.node.people import NOBODY, HeldSession, OpenSession, Person, held, open_session
 from salus.node.sealed_rows import SealedRows, row_decoder
+from salus.node.services import delegations
 from salus.node.services.enrol import custodian_held_key
 from salus.node.services.identify import check_patient_session, check_session, staff_certificate
 from salus.node.services.respond import Login
@@ -76,39 +77,6 @@ class Password(msgspec.Struct, frozen=True, array_like=True):
     digest: bytes
 
 
-class Staff(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """A certified person of this organisation."""
-
-    role_class: RoleClass
-    seed: bytes
-    certificate: CommittedFields
-
-    def __repr__(self) -> str:
-        """Hide key and certificate."""
-        return "Staff(…)"
-
-
-class Patient(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """A patient; without `sessions` the custodian's key for the pseudonym certifies them.
-
-    Args:
-        seed: of a session key; empty where the custodian certifies.
-        sessions: the session that the patient's device certified: one, or none.
-    """
-
-    pseudonym: bytes
-    seed: bytes = b""
-    sessions: tuple[CertifiedSession, ...] = ()
-
-    def __repr__(self) -> str:
-        """Hide who it is."""
-        return "Patient(…)"
-
-
-class Operator(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """An operator of this node: keeps it running, votes with its organisation's key, and asks for no record."""
-
-
 class Capacity(StrEnum):
     """As what somebody comes to pages for people."""
 
@@ -116,6 +84,7 @@ class Capacity(StrEnum):
     CLINICIAN = "clinician"
     OFFICER = "officer"
     OPERATOR = "operator"
+    HELPER = "helper"
     OTHER = "other"
 
 
@@ -139,7 +108,7 @@ class Account(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=120)]
-    acts_as: Staff | Patient | Operator
+    acts_as: ActsAs
     signs_in_as: str = ""
     passwords: tuple[Password, ...] = ()
     providers: tuple[tuple[str, str], ...] = ()
@@ -151,7 +120,12 @@ class Account(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     @property
     def pseudonym(self) -> Pseudonym:
         """The patient's; empty for staff."""
-        return Pseudonym(self.acts_as.pseudonym if isinstance(self.acts_as, Patient) else b"")
+        return Pseudonym(self.acts_as.pseudonym if isinstance(self.acts_as, Patient | Delegate) else b"")
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks for records at all; an operator and a helper do not."""
+        return not isinstance(self.acts_as, Operator | Helper)
 
     @property
     def brings_session(self) -> bool:
@@ -160,21 +134,23 @@ class Account(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
     @property
     def role_class(self) -> RoleClass:
-        """In which capacity this account asks. Raises Refused (ACCOUNT_UNFIT): an operator asks for nothing."""
-        if isinstance(self.acts_as, Operator):
-            raise Refused(Refusal.ACCOUNT_UNFIT, "an operator asks for no records: sign in as somebody else")
+        """In which capacity this account asks. Raises Refused (ACCOUNT_UNFIT): it asks for nothing."""
+        if not self.asks:
+            raise Refused(Refusal.ACCOUNT_UNFIT, f"this {self.kind} asks for no records: sign in as somebody else")
         return self.acts_as.role_class if isinstance(self.acts_as, Staff) else RoleClass.PATIENT_SIDE
 
     @property
     def kind(self) -> str:
         """What an operator reads in a list of accounts."""
-        return "operator" if isinstance(self.acts_as, Operator) else self.role_class.name.lower()
+        if isinstance(self.acts_as, Operator | Helper | Delegate):
+            return type(self.acts_as).__name__.lower()
+        return self.role_class.name.lower()
 
     @property
     def capacity(self) -> Capacity:
         """As what its owner comes to pages for people."""
-        if isinstance(self.acts_as, Operator):
-            return Capacity.OPERATOR
+        if not self.asks:
+            return Capacity(self.kind)
         return _CAPACITIES.get(self.role_class, Capacity.OTHER)
 
 
@@ -236,6 +212,14 @@ class Accounts:
         """Make an account for an operator of this node."""
         return self._insert(Account(name, Operator()))
 
+    def add_helper(self, *, name: str) -> AccountId:
+        """Make an account for somebody who helps patients and is nobody else here."""
+        return self._insert(Account(name, Helper()))
+
+    def add_delegate(self, pseudonym: Pseudonym, key: SigningKey, *, name: str, patient: str) -> AccountId:
+        """Make the account in which a helper acts for a patient; nobody signs in to it."""
+        return self._insert(Account(name, Delegate(pseudonym, key.seed, patient)))
+
     def find(self, account: bytes) -> Account | None:
         """Return an account; None when there is none any more."""
         with self._node.vault.database.reading() as connection:
@@ -249,6 +233,12 @@ class Accounts:
         found = [Found(AccountId(row.account), self.opened(row.account, row.sealed)) for row in rows]
         return sorted(found, key=lambda each: (each.account.name, each.id))
 
+    def of_patient(self, pseudonym: Pseudonym) -> list[Found]:
+        """Return every account that acts for one patient: their own, and those of delegates."""
+        with self._node.vault.database.reading() as connection:
+            rows = connection.execute(select(schema.accounts).where(schema.accounts.c.pseudonym == pseudonym)).all()
+        return [Found(AccountId(row.account), self.opened(row.account, row.sealed)) for row in rows]
+
     def remove(self, account: AccountId) -> None:
         """Forget an account, and all that it let apps do. Raises Refused: ACCOUNT_UNFIT."""
         grants = select(schema.grants.c.grant).where(schema.grants.c.account == account)
@@ -257,6 +247,7 @@ class Accounts:
                 raise Refused(Refusal.ACCOUNT_UNFIT, "expected the id of an account: salus account list shows them")
             connection.execute(delete(schema.sign_ins).where(schema.sign_ins.c.account == account))
             connection.execute(delete(schema.passkeys).where(schema.passkeys.c.account == account))
+            connection.execute(delete(schema.helped).where(schema.helped.c.account == account))
             connection.execute(delete(schema.bearers).where(schema.bearers.c.grant.in_(grants)))
             connection.execute(delete(schema.grants).where(schema.grants.c.account == account))
 
@@ -305,14 +296,18 @@ class Accounts:
             NotNow: the try cannot be counted at this moment.
         """
         lookup = self._local(_normal(name).casefold().strip())
-        self._count(Tally.SIGN_INS_FROM, self._rows.lookup("address", address), most=TRIES_FROM_MAX)  # 1
+        self.count_try(address)  # 1
         self._count(Tally.SIGN_IN, lookup, most=TRIES_MAX)
         found = self._signing_in(lookup)
         kept = found.account.passwords[0] if found is not None and found.account.passwords else _NO_PASSWORD
-        digest = _scrypt(_normal(password)[:PASSWORD_BYTES_MAX], kept)  # 2
+        digest = stretched(_normal(password)[:PASSWORD_BYTES_MAX], kept)  # 2
         if not hmac.compare_digest(digest, kept.digest) or found is None:
             raise Refused(Refusal.SIGN_IN_UNFIT, "this name and this password do not go together: check both")
         return found.id
+
+    def count_try(self, address: str) -> None:
+        """Count a try to get in from a network address. Raises Refused (TOO_MANY) and NotNow."""
+        self._count(Tally.SIGN_INS_FROM, self._rows.lookup("address", address), most=TRIES_FROM_MAX)
 
     def sign_in_linked(self, *, issuer: str, subject: str) -> AccountId:
         """Return the account of whom an outside provider has authenticated. Raises Refused: SIGN_IN_UNFIT."""
@@ -330,6 +325,8 @@ class Accounts:
             )
         elif isinstance(acts_as, Patient) and acts_as.sessions:
             session = OpenSession(SigningKey.from_seed(acts_as.seed), acts_as.sessions[0], NOBODY)
+        elif isinstance(acts_as, Delegate):
+            session = open_session(SigningKey.from_seed(acts_as.seed), NOBODY, custodian=here, from_s=now_s)
         else:
             key = custodian_held_key(self._node, account.pseudonym)
             session = open_session(key, NOBODY, custodian=here, from_s=now_s)
@@ -337,12 +334,12 @@ class Accounts:
         return session
 
     def hold(self, account: Account) -> tuple[HeldSession, ...]:
-        """Open a session with this organisation, to be kept sealed; an operator, who asks nothing, has none.
+        """Open a session with this organisation, to be kept sealed; whoever asks nothing has none.
 
         Raises:
             Refused: nothing that the account acts by stands.
         """
-        if isinstance(account.acts_as, Operator):
+        if not account.asks:
             return ()
         return (held(self.session_of(account), self._node.organisation, account.pseudonym),)
 
@@ -364,12 +361,22 @@ class Accounts:
 
     def require_held(self, account: Account, sessions: tuple[HeldSession, ...]) -> None:
         """Raise Refused unless what somebody acts by who is signed in stands at this moment (R3)."""
-        if not isinstance(account.acts_as, Operator):
+        if account.asks:
             self.footing_of(account, sessions[0].opened)
 
     def login_of(self, account: Account, session: HeldSession) -> Login:
-        """Return as whom an account's owner asks this organisation for records."""
-        return Login(session.opened, account.role_class, PURPOSES[account.role_class])
+        """Return as whom an account's owner asks this organisation for records; a delegate, for as few as they may.
+
+        Raises:
+            Refused: DELEGATE_UNFIT.
+        """
+        login = Login(session.opened, account.role_class, PURPOSES[account.role_class])
+        if not isinstance(account.acts_as, Delegate):
+            return login
+        key, now_s = PublicKey(SigningKey.from_seed(account.acts_as.seed).public), self._node.clock()
+        with self._node.engine.snapshot() as reader:
+            band = delegations.band_of(self._node, reader, account.pseudonym, key, time_s=now_s)
+        return replace(login, classes=band.classes)
 
     def footing_of(self, account: Account, session: OpenSession) -> Footing:
         """Return on what a session rests. Raises Refused: it is not certified by whom it should be."""
@@ -382,6 +389,8 @@ class Accounts:
                 return Footing(key, account.role_class, certificate, account.pseudonym)
             self._require_patient(reader, account.pseudonym)
             key = check_patient_session(reader, account.pseudonym, session.certified, custodian=here, time_s=now_s)
+            if isinstance(acts_as, Delegate):
+                delegations.band_of(self._node, reader, account.pseudonym, key, time_s=now_s)
             return Footing(key, account.role_class, CertificateId(b""), account.pseudonym)
 
     def require_footing(self, footing: Footing) -> None:
@@ -469,11 +478,16 @@ def _normal(text: str) -> str:
 
 
 def _hashed(password: str) -> Password:
-    salted = Password(SCRYPT_N, SCRYPT_R, SCRYPT_P, secrets.token_bytes(16), b"")
-    return msgspec.structs.replace(salted, digest=_scrypt(password, salted))
+    salted = new_cost()
+    return msgspec.structs.replace(salted, digest=stretched(password, salted))
 
 
-def _scrypt(password: str, cost: Password) -> bytes:
-    """RFC 7914."""
+def new_cost() -> Password:
+    """Return what a new password is to cost, with a salt of its own; the digest is still empty."""
+    return Password(SCRYPT_N, SCRYPT_R, SCRYPT_P, secrets.token_bytes(16), b"")
+
+
+def stretched(password: str, cost: Password) -> bytes:
+    """Return 32 bytes that cost as much to make out of a password (scrypt, RFC 7914)."""
     memory = 2 * 128 * cost.r * (cost.n + cost.p + 2)
     return hashlib.scrypt(password.encode(), salt=cost.salt, n=cost.n, r=cost.r, p=cost.p, maxmem=memory, dklen=32)

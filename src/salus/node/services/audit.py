@@ -5,7 +5,6 @@ The bundle needs nobody's word: `salus verify` checks it with the network off.
 
 from collections.abc import Iterator, Sequence
 
-from salus.contracts import patients
 from salus.contracts.access import End, ReleasesCommitted
 from salus.contracts.consent import ConsentFiled
 from salus.contracts.evidence import Event, ticket_made
@@ -19,7 +18,6 @@ from salus.contracts.gathering import (
     open_receipt,
     read_trail,
 )
-from salus.contracts.patients import Actor
 from salus.engines.base import Unavailable
 from salus.engines.headers import read_transaction
 from salus.engines.proving import SignedRows, prove_signed
@@ -54,8 +52,7 @@ def answer_history(node: Node, ask: HistoryAsk) -> HistoryAnswer:
     with node.engine.snapshot() as reader:
         time_s = read_time_s(reader, node.clock)
         key = check_patient_session(reader, ask.pseudonym, ask.session, custodian=node.organisation, time_s=time_s)
-        relationship = patients.require_relationship(reader, ask.pseudonym)
-        if patients.actor_of(relationship, key) is Actor.DELEGATE:
+        if delegations.is_delegate(reader, ask.pseudonym, key):
             delegations.require_may_read(node, reader, ask.pseudonym, key, classes=(), time_s=time_s)
     return HistoryAnswer(encode_bundle(history(node, ask.pseudonym)))
 

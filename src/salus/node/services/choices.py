@@ -44,8 +44,9 @@ def take_choice(node: Node, raw: bytes, message: FileConsent, residual: Committe
     Raises:
         Refused: CHOICE_UNFIT, or what the ledger says.
     """
-    _require_wanted(node, raw, message)  # 1
+    signers = _require_wanted(node, raw, message)  # 1
     _check_choice(message, residual)  # 2
+    delegations.keep_signer(node, message.pseudonym, message.commitment, signers)
     documents.keep(node.vault, node.chain, message.pseudonym, Kind.CHOICE, message.commitment, encode(residual))  # 3
     return node.submit_raw(raw)  # 4
 
@@ -96,7 +97,7 @@ def take_signed(node: Node, raw: bytes, residual: CommittedFields, *, only: Pseu
     raise Refused(Refusal.CHOICE_UNFIT, "expected one FileConsent or WithdrawConsent, of the patient who is named")
 
 
-def _require_wanted(node: Node, raw: bytes, message: FileConsent | WithdrawConsent) -> None:
+def _require_wanted(node: Node, raw: bytes, message: FileConsent | WithdrawConsent) -> tuple[PublicKey, ...]:
     signers = deliveries.signers_of(node, raw)
     with node.engine.snapshot() as reader:
         relationship = deliveries.relationship_here(node, reader, message.pseudonym)
@@ -108,6 +109,7 @@ def _require_wanted(node: Node, raw: bytes, message: FileConsent | WithdrawConse
     # A choice in force is wanted again after a restore, also when the key that signed it was replaced since.
     if message.commitment not in in_force and not any(key in signers for key in keys):
         raise Refused(Refusal.CHOICE_UNFIT, "expected the signature of a key that acts for the patient")
+    return signers
 
 
 def _check_choice(message: FileConsent, residual: CommittedFields) -> None:

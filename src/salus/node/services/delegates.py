@@ -22,7 +22,7 @@ KIND: Final = "RelatedPerson"
 
 
 @dataclass(frozen=True)
-class _Life:
+class Life:
     """A delegate's key from its addition to its removal; `removed_s` is 0 while it is there."""
 
     added: Event
@@ -44,22 +44,23 @@ def delegates_of(node: Node, pseudonym: bytes) -> list[Derived]:
     with node.engine.snapshot() as reader:
         trail = [] if records.is_erased(reader, patient.pseudonym) else read_trail(reader, patient.pseudonym)
         now_s = read_time_s(reader, node.clock)
-    made = [_derived(node, patient.pseudonym, patient.logical_id, each, now_s) for each in _lives(trail)]
+    made = [_derived(node, patient.pseudonym, patient.logical_id, each, now_s) for each in lives(trail)]
     return sorted(made, key=lambda each: -each.number)
 
 
-def _lives(trail: list[Event]) -> list[_Life]:
-    lives: dict[bytes, _Life] = {}
+def lives(trail: list[Event]) -> list[Life]:
+    """Return every delegate's key that a trail has, in the order in which they were added."""
+    found: dict[bytes, Life] = {}
     for event in trail:
         match event.outcome:
             case KeyAdded(kind=KeyKind.DELEGATE) as added:
-                lives[added.key] = _Life(event, added)
-            case KeyRemoved(key=key) if key in lives:
-                lives[key] = _Life(lives[key].added, lives[key].outcome, event.leaf.time_s)
-    return list(lives.values())
+                found[added.key] = Life(event, added)
+            case KeyRemoved(key=key) if key in found:
+                found[key] = Life(found[key].added, found[key].outcome, event.leaf.time_s)
+    return list(found.values())
 
 
-def _derived(node: Node, pseudonym: Pseudonym, patient: str, life: _Life, now_s: int) -> Derived:
+def _derived(node: Node, pseudonym: Pseudonym, patient: str, life: Life, now_s: int) -> Derived:
     ended = 0 < life.until_s <= now_s
     from_s = life.added.leaf.time_s
     name = derived_names.name_of(node, KIND, pseudonym, sha256(life.outcome.key)[:LOCAL_BYTES])

@@ -23,8 +23,11 @@ from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
+from salus.node.members import read_time_s
+from salus.node.people import OpenSession
 from salus.node.services import deliveries
 from salus.node.services.enrol import date_of_birth
+from salus.node.services.identify import check_patient_session
 
 _FIELDS = decoder(CommittedFields)
 WITHOUT_LIMITS = Band(until_age=0, abilities=(Ability.READ, Ability.SHARE))
@@ -77,6 +80,44 @@ def require_may_share(
             band = band_of(node, reader, pseudonym, key, time_s=time_s)
             if Ability.SHARE not in band.abilities:
                 raise Refused(Refusal.DELEGATE_UNFIT, "the terms do not let this delegate share: ask the patient")
+
+
+def is_delegate(reader: Reader, pseudonym: Pseudonym, key: PublicKey) -> bool:
+    """Tell whether a key is a delegate's, whoever appointed them: one whom a custodian appointed acts by custodian."""
+    return _is_delegate(patients.require_relationship(reader, pseudonym), key)
+
+
+def require_own(node: Node, pseudonym: Pseudonym, session: OpenSession) -> None:
+    """Raise Refused (PERSON_UNFIT) where a delegate's key certified a session: what is asked for is the patient's."""
+    with node.engine.snapshot() as reader:
+        time_s = read_time_s(reader, node.clock)
+        key = check_patient_session(reader, pseudonym, session.certified, custodian=node.organisation, time_s=time_s)
+        if is_delegate(reader, pseudonym, key):
+            raise Refused(Refusal.PERSON_UNFIT, "expected the patient: nobody else decides this for them")
+
+
+def keep_signer(node: Node, pseudonym: Pseudonym, commitment: Digest, signers: Sequence[PublicKey]) -> None:
+    """Keep which delegate signed a choice, so that the patient reads who decided it; nothing where none did."""
+    with node.engine.snapshot() as reader:
+        relationship = patients.require_relationship(reader, pseudonym)
+    for key in signers:
+        if _is_delegate(relationship, key):
+            documents.keep(node.vault, node.chain, pseudonym, Kind.DELEGATE, commitment, key)
+
+
+def signer_name(node: Node, reader: Reader, pseudonym: Pseudonym, commitment: Digest) -> str:
+    """Return what the patient calls the delegate who signed a choice; empty for nobody, or nobody known here."""
+    key = documents.find(node.vault, Kind.DELEGATE, commitment)
+    return "" if key is None else name_of(node, reader, pseudonym, PublicKey(key))
+
+
+def name_of(node: Node, reader: Reader, pseudonym: Pseudonym, key: PublicKey) -> str:
+    """Return what the patient calls a delegate, whether or not they still act; empty where it is not held here."""
+    try:
+        terms = terms_of(node, reader, pseudonym, key)
+    except Refused:
+        return ""
+    return "" if terms is None else terms.name
 
 
 def band_of(node: Node, reader: Reader, pseudonym: Pseudonym, key: PublicKey, *, time_s: int) -> Band:

@@ -59,12 +59,17 @@ _OF_A_RELATIONSHIP = (
     schema.accounts,
     schema.sign_ins,
     schema.passkeys,
+    schema.signing_devices,
+    schema.signing_shares,
+    schema.signings,
     schema.collected,
     schema.grants,
     schema.bearers,
     schema.subscriptions,
     schema.subscription_events,
     schema.roster_members,
+    schema.health_links,
+    schema.health_link_uses,
 )
 
 

@@ -23,7 +23,6 @@ from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import OrganisationId, PermitId, PublicKey
 from salus.ledger.machine import Meta, read_leaf, read_meta
 from salus.ledger.outcomes import decode_leaf
-from salus.ledger.receipts import Authentication
 from salus.ledger.state import Reader
 from salus.node import documents, people
 from salus.node.assemble import Node
@@ -121,8 +120,8 @@ def hear_residual(node: Node, reader: Reader, permit: PermitId, terms: Permit, c
 
 
 def _check_delegate(node: Node, reader: Reader, terms: Permit, residual: RequestResidual, who: Identified) -> None:
-    if who.authentication is Authentication.DELEGATE:
-        key, classes = PublicKey(who.certificate), residual.scope.classes
+    key, classes = PublicKey(who.certificate), residual.scope.classes
+    if delegations.is_delegate(reader, terms.pseudonym, key):
         now = now_s(node, reader)
         delegations.require_may_read(node, reader, terms.pseudonym, key, classes=classes, time_s=now)
 

@@ -13,11 +13,12 @@ from salus.clinical.fhir.resources import parse
 from salus.contracts import membership, residuals
 from salus.contracts.provisions import RoleClass
 from salus.ledger.identifiers import CertificateId
+from salus.node.acting import Staff
 from salus.node.assemble import Node
 from salus.node.members import read_time_s
 from salus.node.projections import resources
 from salus.node.services import ledger_reads
-from salus.node.services.accounts import Accounts, Staff
+from salus.node.services.accounts import Accounts
 from salus.node.services.ledger_reads import MemberRead
 from salus.node.services.store import Deletion, Write, store
 from salus.node.shapes import members

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from salus.contracts.provisions import Purpose, RoleClass, Verb
+from salus.contracts.residuals import Scope
 from salus.crypto.signing import SigningKey
 from salus.ledger.identifiers import Pseudonym
 from salus.ledger.receipts import Standing
@@ -33,7 +34,8 @@ HELD_MAX = 4096
 class Login:
     """Who uses this node's interfaces, in which role and for what purpose; `ticket` is a bearer ticket's key.
 
-    `justification` is why, in words, where somebody was asked for it; each has permits of its own.
+    `justification` is why, in words, where somebody was asked for it; each has permits of its own. `classes` are those
+    of which records are asked for at all; none for all.
     """
 
     session: OpenSession
@@ -41,6 +43,7 @@ class Login:
     purpose: Purpose
     ticket: SigningKey | None = field(default=None, repr=False)
     justification: str = field(default="", repr=False)
+    classes: tuple[str, ...] = ()
 
     @property
     def is_feeding(self) -> bool:
@@ -78,7 +81,7 @@ class _Held:
 
 
 NOTHING = Response({}, 0)
-_Key = tuple[bytes, Purpose, str, Pseudonym, Verb]
+_Key = tuple[bytes, Purpose, str, tuple[str, ...], Pseudonym, Verb]
 T = TypeVar("T")
 
 
@@ -132,13 +135,15 @@ class Responder:
             login.role_class,
             login.purpose,
             verb,
+            Scope(classes=login.classes),
             justification=login.justification,
             ticket=login.ticket,
         )
 
     def _under(self, login: Login, wish: Wish, work: Callable[[_Held], T], otherwise: T) -> T:
         """Do something under the session permit, once more under a new one when it has died; else, without one."""
-        key = (login.session.key.public, wish.purpose, wish.justification, wish.pseudonym, wish.verb)
+        asked = (wish.purpose, wish.justification, wish.scope.classes, wish.pseudonym, wish.verb)
+        key = (login.session.key.public, *asked)
         for _ in range(2):
             held = self._take(key, login, wish)  # 1
             if held is None:

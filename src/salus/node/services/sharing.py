@@ -36,7 +36,7 @@ from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.members import read_time_s
 from salus.node.projections import resources
-from salus.node.services import choices, derived, ledger_reads
+from salus.node.services import choices, delegations, derived, ledger_reads
 from salus.node.services.consult import Question, imagined_terms
 from salus.node.services.deposit import METADATA, placed_entries
 from salus.node.services.respond import Login, Responder
@@ -154,13 +154,13 @@ def file(node: Node, login: Login, pseudonym: bytes, wanted: Wanted) -> None:
         Refused: PERSON_UNFIT for anybody but the patient, CHOICE_UNFIT; or what the ledger says.
         NotNow: the ledger is away.
     """
-    _require_patient(login)
+    _require_patient(node, login, pseudonym)
     choices.file_by_custodian(node, Pseudonym(pseudonym), tree_of(wanted))
 
 
 def withdraw(node: Node, login: Login, pseudonym: bytes, choice: bytes) -> None:
     """Withdraw a choice with the key that this organisation holds; it holds no more from then on. Raises as `file`."""
-    _require_patient(login)
+    _require_patient(node, login, pseudonym)
     choices.withdraw_by_custodian(node, Pseudonym(pseudonym), choice)
 
 
@@ -181,7 +181,7 @@ def tree_of(wanted: Wanted) -> Provision:
             classes=classes,
         )
     else:
-        left_out = () if wanted.is_only else _left_out(codes, classes)
+        exceptions = () if wanted.is_only else left_out(codes, classes)
         root = Provision(
             type=ProvisionType.PERMIT,
             organisations=here,
@@ -190,7 +190,7 @@ def tree_of(wanted: Wanted) -> Provision:
             valid_to_day=until,
             labels=codes if wanted.is_only else (),
             classes=classes if wanted.is_only else (),
-            provisions=left_out,
+            provisions=exceptions,
         )
     check(root)
     return root
@@ -243,8 +243,8 @@ def preview(
     return seen
 
 
-def _left_out(codes: tuple[str, ...], classes: tuple[str, ...]) -> tuple[Provision, ...]:
-    """One exception for labels and one for classes: both in one would mean records that have both."""
+def left_out(codes: tuple[str, ...], classes: tuple[str, ...]) -> tuple[Provision, ...]:
+    """Return one exception for labels and one for classes: both in one would mean records that have both."""
     by_label = (Provision(type=ProvisionType.DENY, labels=codes),) if codes else ()
     by_class = (Provision(type=ProvisionType.DENY, classes=classes),) if classes else ()
     return (*by_label, *by_class)
@@ -264,9 +264,10 @@ def _rule(tree: Provision, names: dict[str, str]) -> Rule:
     )
 
 
-def _require_patient(login: Login) -> None:
+def _require_patient(node: Node, login: Login, pseudonym: bytes) -> None:
     if not derived.is_patient(login) or login.ticket is not None:
         raise Refused(Refusal.PERSON_UNFIT, "expected the patient: a choice is theirs to make")
+    delegations.require_own(node, Pseudonym(pseudonym), login.session)  # a delegate signs with a key of their own
 
 
 def members(node: Node) -> Sequence[tuple[str, str]]:

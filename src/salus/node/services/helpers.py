@@ -1,0 +1,307 @@
+"""Helpers: people whom a patient lets act, each with a key of their own that this node keeps sealed for them.
+
+The patient says who, how far and until when, and gives the helper a code; the helper takes it up as whoever they are
+here, and then acts within those terms, seen to at each release (`delegations`). Promises: no code opens anything twice
+or after a week; a helper sees whom they help and nobody else; what was taken away, or has ended, acts no more.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+import msgspec
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+
+from salus.clinical.uk_time import uk_datetime
+from salus.contracts import patients, residuals
+from salus.contracts.consent import FileConsent, WithdrawConsent
+from salus.contracts.gathering import read_trail
+from salus.contracts.patients import Actor, AddKey, KeyKind, RemoveKey
+from salus.contracts.provisions import day_of, gate
+from salus.contracts.residuals import Ability, Band, DelegateTerms, Relation, ResidualInvalid
+from salus.crypto.sealing import new_key
+from salus.crypto.signing import SigningKey
+from salus.ledger import transactions
+from salus.ledger.encoding import encode, in_nfc
+from salus.ledger.identifiers import Pseudonym, PublicKey
+from salus.ledger.transactions import PatientMessage
+from salus.node import documents, schema
+from salus.node.acting import Delegate
+from salus.node.assemble import EXPIRY_S, Node
+from salus.node.bearers import BearerKind, Bearers
+from salus.node.documents import Kind
+from salus.node.errors import Refusal, Refused
+from salus.node.members import read_time_s
+from salus.node.sealed_rows import SealedRows
+from salus.node.services import choices, delegations
+from salus.node.services.accounts import Account, AccountId, Accounts, Found
+from salus.node.services.delegates import Life, lives
+from salus.node.services.enrol import custodian_held_key, date_of_birth
+from salus.node.services.respond import Login
+from salus.node.services.sharing import Wanted, tree_of
+
+CODE_S: Final = 7 * 86_400
+"""How long a helper's code is good for."""
+CODE_LETTERS: Final = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
+"""Without those that people take for one another."""
+CODE_LENGTH: Final = 16
+"""78 bits: nobody guesses one within its week."""
+
+
+@dataclass(frozen=True)
+class Help:
+    """What a patient lets somebody do.
+
+    Args:
+        classes: FHIR types of what may be seen; none for all of it.
+        until: the last day, in the UK; None for no end. until_age: until the patient reaches an age; 0 for none.
+    """
+
+    name: str = field(repr=False)
+    relation: Relation
+    may_share: bool
+    classes: tuple[str, ...] = field(default=(), repr=False)
+    until: date | None = None
+    until_age: int = 0
+
+
+@dataclass(frozen=True)
+class HelperRow:
+    """Somebody whom a patient lets act, or let act; `help` is None where their terms are not held here.
+
+    Args:
+        key: theirs, by which the patient takes it away.
+        until: the last day, whichever comes first.
+        is_taken_up: whether they have used their code.
+    """
+
+    key: bytes = field(repr=False)
+    help: Help | None = field(repr=False)
+    until: date | None
+    is_ended: bool
+    is_taken_up: bool
+
+
+class _Invitation(msgspec.Struct, frozen=True, array_like=True):
+    """What a code is for: the account in which its helper is to act."""
+
+    account: bytes
+
+
+class Helpers:
+    """The helpers of one node's patients."""
+
+    def __init__(self, node: Node, rows: SealedRows, accounts: Accounts, bearers: Bearers) -> None:
+        self._node = node
+        self._rows = rows
+        self._accounts = accounts
+        self._bearers = bearers
+
+    def of(self, pseudonym: Pseudonym) -> list[HelperRow]:
+        """Return everybody whom a patient lets act, or let act, the newest first."""
+        accounts = {_key_of(each): each for each in self._accounts.of_patient(pseudonym) if _is_delegate(each)}
+        taken = self._taken(pseudonym)
+        with self._node.engine.snapshot() as reader:
+            now_s = read_time_s(reader, self._node.clock)
+            rows = []
+            for life in reversed(lives(read_trail(reader, pseudonym))):
+                key = PublicKey(life.outcome.key)
+                try:
+                    terms = delegations.terms_of(self._node, reader, pseudonym, key)
+                except Refused:
+                    terms = None
+                known = accounts.get(key)
+                rows.append(
+                    self._row(life, terms, pseudonym, now_s, is_taken_up=known is not None and known.id in taken)
+                )
+        return rows
+
+    def add(self, login: Login, pseudonym: Pseudonym, wanted: Help, *, patient: str) -> str:
+        """Let somebody act, and return the code that the patient gives them.
+
+        1. Only the patient does, with the key that this organisation holds, visibly so.
+        2. The helper gets a key and an account of their own; the terms are kept before the ledger knows of the key.
+        3. Patient and helper sign.
+
+        Args:
+            patient: what the patient is called, for the helper to read.
+
+        Raises:
+            Refused: PERSON_UNFIT; DELEGATE_UNFIT, terms that nobody can have; or what the ledger says.
+            NotNow: the ledger is away.
+        """
+        delegations.require_own(self._node, pseudonym, login.session)  # 1
+        held = custodian_held_key(self._node, pseudonym)
+        key = SigningKey.generate()
+        try:
+            residual = residuals.commit_delegate("let act at the custodian", _terms(wanted), secret=new_key())
+        except ResidualInvalid as error:
+            raise Refused(Refusal.DELEGATE_UNFIT, str(error)) from error
+        expires_at_s = 0 if wanted.until is None else end_of(wanted.until)
+        message = AddKey(pseudonym, PublicKey(key.public), KeyKind.DELEGATE, expires_at_s, residual.root())
+        account = self._accounts.add_delegate(pseudonym, key, name=wanted.name, patient=patient)  # 2
+        documents.keep(self._node.vault, self._node.chain, pseudonym, Kind.REASON, message.commitment, encode(residual))
+        try:
+            self._node.submit_signed((message,), (held, key))  # 3
+        except Refused:
+            self._accounts.remove(account)
+            raise
+        return self._code(account, pseudonym)
+
+    def remove(self, login: Login, pseudonym: Pseudonym, key: bytes) -> None:
+        """Let somebody act no more, at once. Raises Refused: PERSON_UNFIT, or what the ledger says; NotNow."""
+        delegations.require_own(self._node, pseudonym, login.session)
+        held = custodian_held_key(self._node, pseudonym)
+        why = residuals.reason("removed at the custodian", new_key())
+        documents.keep(self._node.vault, self._node.chain, pseudonym, Kind.REASON, why.root(), encode(why))
+        self._node.submit_signed((RemoveKey(pseudonym, PublicKey(key), why.root()),), (held,))
+        for each in self._accounts.of_patient(pseudonym):
+            if _is_delegate(each) and _key_of(each) == key:
+                self._accounts.remove(each.id)
+
+    def invited(self, code: str) -> Found | None:
+        """Return the account that a code is for, without using it; None where it opens nothing."""
+        bearer = self._bearers.find(BearerKind.HELPER, written(code), _Invitation)
+        account = None if bearer is None or not bearer.is_first else self._accounts.find(bearer.value.account)
+        return None if bearer is None or account is None else Found(AccountId(bearer.value.account), account)
+
+    def take_up(self, code: str, helper: AccountId) -> Found:
+        """Let an account help by a code. Raises Refused (DELEGATE_UNFIT): it opens nothing, or is the patient's own."""
+        invited, own = self.invited(code), self._accounts.find(helper)
+        if invited is None or own is None:
+            raise Refused(Refusal.DELEGATE_UNFIT, "this code is not right, was used before, or is too old")
+        if own.pseudonym == invited.account.pseudonym:
+            raise Refused(Refusal.DELEGATE_UNFIT, "this code is for somebody else: give it to whoever helps you")
+        bearer = self._bearers.take(BearerKind.HELPER, written(code), _Invitation)
+        if bearer is None or not bearer.is_first:
+            raise Refused(Refusal.DELEGATE_UNFIT, "this code is not right, was used before, or is too old")
+        row = {"account": invited.id, "pseudonym": invited.account.pseudonym, "helper": self._lookup(helper)}
+        try:
+            with self._node.vault.database.writing() as connection:
+                connection.execute(insert(schema.helped).values(row))
+        except IntegrityError as error:
+            raise Refused(Refusal.DELEGATE_UNFIT, "somebody helps by this code already") from error
+        return invited
+
+    def helped_by(self, helper: AccountId) -> list[Found]:
+        """Return the accounts in which somebody acts for patients, by the patients' names; ended ones as well."""
+        columns = schema.helped.c
+        wanted = select(columns.account).where(columns.helper == self._lookup(helper))
+        with self._node.vault.database.reading() as connection:
+            names = connection.scalars(wanted).all()
+        found = [(each, self._accounts.find(each)) for each in names]
+        helped = [Found(AccountId(name), account) for name, account in found if account is not None]
+        return sorted(helped, key=lambda each: patient_of(each.account))
+
+    def acting(self, helper: AccountId, account: bytes) -> Account | None:
+        """Return an account in which somebody acts for a patient; None where it is not theirs."""
+        return next((each.account for each in self.helped_by(helper) if each.id == account), None)
+
+    def _taken(self, pseudonym: Pseudonym) -> set[bytes]:
+        columns = schema.helped.c
+        with self._node.vault.database.reading() as connection:
+            return set(connection.scalars(select(columns.account).where(columns.pseudonym == pseudonym)).all())
+
+    def _row(
+        self, life: Life, terms: DelegateTerms | None, pseudonym: Pseudonym, now_s: int, *, is_taken_up: bool
+    ) -> HelperRow:
+        ends = [] if not life.until_s else [uk_datetime(life.until_s).date()]
+        ends += [] if terms is None else _last_day(self._node, pseudonym, terms)
+        until = min(ends, default=None)
+        is_ended = 0 < life.until_s <= now_s or (until is not None and until < uk_datetime(now_s).date())
+        return HelperRow(life.outcome.key, None if terms is None else _help(terms), until, is_ended, is_taken_up)
+
+    def _code(self, account: AccountId, pseudonym: Pseudonym) -> str:
+        code = "".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH))
+        until_s = self._node.clock() + CODE_S
+        return self._bearers.issue(
+            BearerKind.HELPER, _Invitation(account), until_s=until_s, pseudonym=pseudonym, token=code
+        )
+
+    def _lookup(self, helper: AccountId) -> bytes:
+        return self._rows.lookup("helper", helper)
+
+
+def file(node: Node, acts_as: Delegate, wanted: Wanted) -> None:
+    """File a choice for a patient with the delegate's own key. Raises Refused and NotNow, as `choices.take_choice`."""
+    tree = tree_of(wanted)
+    residual = residuals.commit_choice(tree, secret=new_key())
+    message = FileConsent(
+        pseudonym=Pseudonym(acts_as.pseudonym),
+        choice=secrets.token_bytes(16),
+        gate=gate(tree),
+        commitment=residual.root(),
+        evidence_on_day=_evidence(node, acts_as),
+    )
+    choices.take_choice(node, _signed(node, acts_as, message), message, residual)
+
+
+def withdraw(node: Node, acts_as: Delegate, choice: bytes) -> None:
+    """Withdraw a choice with the delegate's own key. Raises as `file`."""
+    why = residuals.reason("withdrawn by a helper", new_key())
+    day = _evidence(node, acts_as)
+    message = WithdrawConsent(Pseudonym(acts_as.pseudonym), choice, why.root(), day)
+    choices.take_withdrawal(node, _signed(node, acts_as, message), message, why)
+
+
+def patient_of(account: Account) -> str:
+    """Return what the patient is called for whom a delegate's account acts."""
+    assert isinstance(account.acts_as, Delegate), "asked of delegates"
+    return account.acts_as.patient
+
+
+def written(code: str) -> str:
+    """Return a code as it was made, however somebody typed it."""
+    return "".join(each for each in code.upper() if each.isalnum())[:64]
+
+
+def end_of(day: date) -> int:
+    """Return the last second of a day in the UK."""
+    middle = datetime.combine(day, time(12), UTC)
+    midnight = datetime.combine(day + timedelta(days=1), time(), UTC)
+    offset = uk_datetime(int(middle.timestamp())).utcoffset() or timedelta()
+    return int((midnight - offset).timestamp()) - 1
+
+
+def _terms(wanted: Help) -> DelegateTerms:
+    abilities = (Ability.READ, Ability.SHARE) if wanted.may_share else (Ability.READ,)
+    return DelegateTerms(in_nfc(wanted.name), wanted.relation, (Band(wanted.until_age, abilities, wanted.classes),))
+
+
+def _help(terms: DelegateTerms) -> Help:
+    last = terms.bands[-1]
+    may_share = any(Ability.SHARE in each.abilities for each in terms.bands)
+    return Help(terms.name, terms.relation, may_share, terms.bands[0].classes, until_age=last.until_age)
+
+
+def _last_day(node: Node, pseudonym: Pseudonym, terms: DelegateTerms) -> list[date]:
+    """The day before the patient reaches the age at which all of it ends, if there is one."""
+    age, born = terms.bands[-1].until_age, date_of_birth(node, pseudonym)
+    return [delegations.birthday(born, age=age) - timedelta(days=1)] if age and born is not None else []
+
+
+def _evidence(node: Node, acts_as: Delegate) -> int:
+    """One whom the custodian appointed acts by custodian, on evidence of today; one whom the patient did, on none."""
+    key = PublicKey(SigningKey.from_seed(acts_as.seed).public)
+    with node.engine.snapshot() as reader:
+        relationship = patients.require_relationship(reader, Pseudonym(acts_as.pseudonym))
+    return day_of(node.clock()) if patients.actor_of(relationship, key) is Actor.CUSTODIAN else 0
+
+
+def _signed(node: Node, acts_as: Delegate, message: PatientMessage) -> bytes:
+    key = SigningKey.from_seed(acts_as.seed)
+    until_s = node.clock() + EXPIRY_S
+    return transactions.sign(
+        [message], chain=node.chain, keys=(key,), expires_at_s=until_s, nonce=secrets.token_bytes(16)
+    )
+
+
+def _is_delegate(found: Found) -> bool:
+    return isinstance(found.account.acts_as, Delegate)
+
+
+def _key_of(found: Found) -> bytes:
+    assert isinstance(found.account.acts_as, Delegate), "asked of delegates"
+    return SigningKey.from_seed(found.account.acts_as.seed).public

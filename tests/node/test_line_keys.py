@@ -1,6 +1,8 @@
 """Keys of journal lines: one for a relationship at a node, whoever makes it; changed and erased are told apart."""
 
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import msgspec
 import pytest
@@ -11,7 +13,7 @@ from salus.node import documents
 from salus.node.documents import Kind
 from salus.node.fsck import check_node
 from salus.node.journal import Journal, JournalDamaged, SealedLine, State
-from salus.node.line_keys import LineKeys
+from salus.node.line_keys import LineKey, LineKeys
 from salus.node.services.choices import file_by_custodian
 from salus.node.services.deposit import deposit
 from salus.node.services.enrol import enrol
@@ -29,6 +31,20 @@ def test_two_workers_make_one_key(day: Day) -> None:
     assert second.make(day.ann) == made
     assert second.of([day.ann]) == {day.ann: made}
     assert second.named([made.name, bytes(16)]) == {made.name: made}
+
+
+def test_workers_that_make_it_at_the_same_moment_get_one_key(day: Day) -> None:
+    """As with the first two releases of a new patient; most of them find the other's half made without a pause."""
+    workers = 4
+    with ThreadPoolExecutor(workers) as pool:
+        for number in range(8):
+            begin, pseudonym = Barrier(workers), bytes([number]) * 16
+
+            def make(begin: Barrier = begin, pseudonym: bytes = pseudonym) -> LineKey:
+                begin.wait()
+                return LineKeys(day.hospital.vault, CHAIN).make(pseudonym)
+
+            assert len({each.result() for each in [pool.submit(make) for _ in range(workers)]}) == 1
 
 
 def test_erasing_one_record_costs_no_line(day: Day) -> None:

@@ -13,7 +13,7 @@ from salus.crypto.hashing import tag_prefix, tagged
 from salus.crypto.sealing import decrypt, encrypt, new_key
 from salus.node import documents
 from salus.node.documents import Document, Kind
-from salus.vault.errors import Damaged, RecordExists
+from salus.vault.errors import Damaged, RecordExists, Unavailable
 from salus.vault.vault import Vault
 
 NAME_SIZE_BYTES: Final = 16
@@ -62,8 +62,11 @@ class LineKeys:
         kept = [Document(Kind.LINE_KEY, name, fresh.secret) for name in (pseudonym, fresh.name)]
         try:
             documents.keep_many(self._vault, self._chain, pseudonym, kept)
-        except RecordExists:
-            return self._kept([pseudonym])[pseudonym]
+        except (RecordExists, Unavailable):  # another worker's is there, since a moment or for long; else it is not now
+            made = self._kept([pseudonym]).get(pseudonym)
+            if made is None:
+                raise
+            return made
         return fresh
 
     def _kept(self, names: Sequence[bytes]) -> dict[bytes, LineKey]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed
@@ -214,6 +214,14 @@ def is_received(on: Scene, name: str, number: int) -> bool:
     told_s = select(events.told_s).where(events.subscription == bytes.fromhex(name), events.number == number)
     with on.here.node.vault.database.reading() as connection:
         return (connection.scalar(told_s) or 0) > 0
+
+
+def waiting(on: Scene, name: str) -> int:
+    """How many events of a subscription were not received yet."""
+    events = schema.subscription_events.c
+    is_waiting = (events.subscription == bytes.fromhex(name)) & (events.told_s == 0)
+    with on.here.node.vault.database.reading() as connection:
+        return connection.scalar(select(func.count()).where(is_waiting)) or 0
 
 
 def row(on: Scene, name: str) -> Row:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from salus.api.exchange.serve import listen
-from salus.api.fhir import notifying, sockets
+from salus.api.fhir import sockets
 from salus.api.fhir.serve import fhir_beside
 from salus.contracts.provisions import Verb
 from salus.node import schema
@@ -41,6 +41,7 @@ from tests.api.fhir.socket_world import (
     told,
     topic,
     until,
+    waiting,
 )
 from tests.api.fhir.test_subscriptions import BACKPORT, PSY, Scene
 
@@ -55,9 +56,8 @@ def on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 @pytest.fixture(autouse=True)
-def alone(on: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test begins and ends without subscriptions; of two first releases of a new patient one is put off."""
-    monkeypatch.setattr(notifying, "POSTPONED_S", 1)
+def alone(on: Scene) -> Iterator[None]:
+    """Each test begins and ends without subscriptions."""
     yield
     for each in on.ask("GET", "/Subscription").json().get("entry", []):
         on.end(each["resource"]["id"])
@@ -178,9 +178,10 @@ def test_more_than_may_wait_switches_it_off(on: Scene, monkeypatch: pytest.Monke
     assert WAITING_MAX > 1
     ann = on.patient()
     name = search(on, ann)
-    for letter in "abcd":
+    for letter in "ab":
         on.note(ann, f"{ann}-{letter}")
-        time.sleep(0.4)
+    until(lambda: waiting(on, name) > 1)  # which is noticed at the next change
+    on.note(ann, f"{ann}-c")
     until(lambda: on.ask("GET", f"/Subscription/{name}").json()["status"] == "off")
 
 

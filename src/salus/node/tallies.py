@@ -25,6 +25,8 @@ class Tally(IntEnum):
     ASSERTION = 6
     CHALLENGE = 7
     LOOK_UP = 8
+    CONTRIBUTION = 9
+    LINK = 10
 
 
 class Counted(Enum):

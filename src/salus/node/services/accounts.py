@@ -24,7 +24,7 @@ from sqlalchemy.exc import IntegrityError
 from salus.contracts import membership, patients, records
 from salus.contracts.patients import Relationship
 from salus.contracts.provisions import Purpose, RoleClass
-from salus.contracts.residuals import CertifiedSession, PersonCertificate
+from salus.contracts.residuals import Band, CertifiedSession, PersonCertificate
 from salus.crypto.signing import SigningKey
 from salus.ledger.identifiers import CertificateId, OrganisationId, Pseudonym, PublicKey
 from salus.ledger.state import Reader
@@ -373,10 +373,13 @@ class Accounts:
         login = Login(session.opened, account.role_class, PURPOSES[account.role_class])
         if not isinstance(account.acts_as, Delegate):
             return login
-        key, now_s = PublicKey(SigningKey.from_seed(account.acts_as.seed).public), self._node.clock()
+        return replace(login, classes=self.band_of(account.acts_as).classes)
+
+    def band_of(self, delegate: Delegate) -> Band:
+        """Return what a delegate may do at this moment. Raises Refused: DELEGATE_UNFIT."""
+        key, now_s = PublicKey(SigningKey.from_seed(delegate.seed).public), self._node.clock()
         with self._node.engine.snapshot() as reader:
-            band = delegations.band_of(self._node, reader, account.pseudonym, key, time_s=now_s)
-        return replace(login, classes=band.classes)
+            return delegations.band_of(self._node, reader, Pseudonym(delegate.pseudonym), key, time_s=now_s)
 
     def footing_of(self, account: Account, session: OpenSession) -> Footing:
         """Return on what a session rests. Raises Refused: it is not certified by whom it should be."""

@@ -114,9 +114,12 @@ def _each_part(node: Node, hearing: Hearing, drafts: Sequence[Draft]) -> Iterato
 
 
 def is_own_direct_care(node: Node, wish: Wish) -> bool:
-    """Tell whether a wish is direct care of own patients, which goes on without the ledger (R3)."""
+    """Tell whether a wish is direct care of own patients, which goes on without the ledger (R3).
+
+    Who shows a ticket is somebody else: whether it is still in force only the ledger says.
+    """
     asked = Request(node.organisation, wish.role_class, wish.purpose, wish.verb, day=0)
-    return wish.custodian == node.organisation and is_direct_care(asked)
+    return wish.ticket is None and wish.custodian == node.organisation and is_direct_care(asked)
 
 
 def hear_in_continuity(node: Node, reader: Reader, session: OpenSession, wish: Wish) -> Hearing:

@@ -1,0 +1,404 @@
+"""Health links: what a patient lets whoever has a link and its passcode see, for how long, and who opened it.
+
+A SMART Health Link stands on a ticket (`contracts/tickets`), which the ledger has by its public key alone. Promises:
+what opens a link, the ticket's key among it, is sealed under its address and its passcode together, and this node keeps
+neither; a link that was stopped has nothing left to open, and its ticket is revoked (R3); who opened it, or tried, is
+written down before they get an answer. What whoever opened it calls themself is theirs to say, and so marked.
+"""
+
+import secrets
+import unicodedata
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Final
+
+import msgspec
+from sqlalchemy import delete, insert, select, update
+
+from salus.clinical.labels import label
+from salus.contracts import tickets
+from salus.contracts.provisions import (
+    Provision,
+    ProvisionType,
+    Purpose,
+    RoleClass,
+    as_set,
+    check,
+    encode_tree,
+)
+from salus.crypto.derive import hkdf, ticket_key
+from salus.crypto.hashing import tag_prefix
+from salus.crypto.sealing import encrypt, new_key
+from salus.ledger.encoding import encode
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
+from salus.ledger.state import Reader
+from salus.node import schema
+from salus.node.assemble import Node
+from salus.node.errors import Refusal, Refused
+from salus.node.people import certify_person
+from salus.node.sealed_rows import SealedRows, row_decoder
+from salus.node.services import derived, sharing
+from salus.node.services.accounts import Password, new_cost, stretched
+from salus.node.services.respond import Login
+from salus.node.services.tickets import issue_by_custodian, revoke_by_custodian
+
+LABEL_MAX: Final = 80
+"""Characters (SMART Health Links, payload)."""
+DAYS_MAX: Final = 365
+PASSCODE_LENGTH_MIN: Final = 6
+PASSCODE_LENGTH_MAX: Final = 128
+TRIES_MAX: Final = 10
+OPENINGS_MAX: Final = 100
+LINKS_MAX: Final = 20
+"""Of one patient, in force at one time."""
+FORGOTTEN_S: Final = 90 * 86_400
+"""So long after its end a link, and who opened it, are still listed."""
+ROLE: Final = "Link that the patient gave out"
+_TABLE: Final = "health-link"
+_USE: Final = "health-link-use"
+_KEY: Final = tag_prefix("salus/health-link/key/1")
+_SECRETS: Final = tag_prefix("salus/health-link/secrets/1")
+
+
+class Ended(IntEnum):
+    """Who ended a link. Numbers are permanent: they are in the database."""
+
+    NOT_YET = 0
+    STOPPED = 1
+    GUESSED = 2
+
+
+class LinkState(StrEnum):
+    """How it stands with a link."""
+
+    OPEN = "open"
+    OVER = "over"
+    STOPPED = "stopped"
+    GUESSED = "guessed"
+    SPENT = "spent"
+
+
+@dataclass(frozen=True)
+class WantedLink:
+    """What a patient wants to give out.
+
+    Args:
+        label: what they call it; whoever has the link reads it.
+        labels, classes: what is left out of everything or, of classes alone and with `is_only`, all that it is about.
+        lasts_s: seconds from now.
+        tries: wrong passcodes that it bears in all.
+    """
+
+    label: str = field(repr=False)
+    passcode: str = field(repr=False)
+    lasts_s: int
+    tries: int
+    labels: tuple[str, ...] = field(default=(), repr=False)
+    classes: tuple[str, ...] = field(default=(), repr=False)
+    is_only: bool = False
+
+
+class Kept(msgspec.Struct, frozen=True, array_like=True):
+    """A link as its patient's pages read it, and the sealed secrets of it: empty once it has ended.
+
+    Args:
+        ticket: the ticket's public key.
+        cost: of the passcode; its digest is empty.
+    """
+
+    label: str
+    labels: tuple[str, ...]
+    classes: tuple[str, ...]
+    is_only: bool
+    made_at_s: int
+    ticket: bytes
+    cost: Password
+    secrets: bytes
+
+    def __repr__(self) -> str:
+        """Hide all of it."""
+        return "Kept(…)"
+
+
+class LinkSecrets(msgspec.Struct, frozen=True, array_like=True):
+    """What opens a link.
+
+    Args:
+        key: under which its files are encrypted; ticket: the seed of the ticket's key.
+        seed, certificate: as whom it is opened: a certificate of this link alone.
+        tree: the ticket's rules, encoded.
+    """
+
+    key: bytes
+    ticket: bytes
+    seed: bytes
+    certificate: CommittedFields
+    purpose: Purpose
+    tree: bytes
+
+    def __repr__(self) -> str:
+        """Hide all of it."""
+        return "LinkSecrets(…)"
+
+
+class Use(msgspec.Struct, frozen=True, array_like=True):
+    """Somebody opened a link, or was refused; `recipient` is what they said of themself."""
+
+    recipient: str
+    is_refused: bool
+
+    def __repr__(self) -> str:
+        """Hide who it was."""
+        return "Use(…)"
+
+
+@dataclass(frozen=True)
+class Used:
+    """A use and when it was."""
+
+    at_s: int
+    use: Use
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link of a patient's; `uses` are the newest first."""
+
+    name: bytes
+    kept: Kept = field(repr=False)
+    state: LinkState
+    until_s: int
+    tries_left: int
+    uses: tuple[Used, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class MadeLink:
+    """What the patient's link says, and nobody here knows any more: secret of the address, key of the files."""
+
+    name: bytes
+    secret: bytes = field(repr=False)
+    key: bytes = field(repr=False)
+    until_s: int
+
+
+KEPT: Final = row_decoder(Kept)
+_USED: Final = row_decoder(Use)
+
+
+class HealthLinks:
+    """The links of one node's patients."""
+
+    def __init__(self, node: Node, rows: SealedRows) -> None:
+        self._node = node
+        self._rows = rows
+
+    def make(self, login: Login, pseudonym: bytes, wanted: WantedLink) -> MadeLink:
+        """Put a link in force, with the key that this organisation holds for the patient, visibly so.
+
+        1. What is wanted can be had.
+        2. Draw its secrets; certify as whom it is opened.
+        3. The ledger has the ticket before the link is there.
+
+        Raises:
+            Refused: PERSON_UNFIT for anybody but the patient, CHOICE_UNFIT, TOO_MANY; or what the ledger says.
+            NotNow: the ledger is away.
+        """
+        require_patient(login)
+        self._require_fit(pseudonym, wanted)  # 1
+        tree, now_s = tree_of(wanted, self._node.organisation), self._node.clock()
+        until_s = now_s + wanted.lasts_s
+        ticket = ticket_key(new_key())  # 2
+        issue_by_custodian(  # 3
+            self._node, Pseudonym(pseudonym), tree, key=ticket, uses_max=OPENINGS_MAX, expires_at_s=until_s
+        )
+        person = certify_person(
+            self._node, name=wanted.label, role=ROLE, registration="", role_class=RoleClass.ADMINISTRATIVE
+        )
+        opens = LinkSecrets(
+            key=new_key(),
+            ticket=ticket.seed,
+            seed=person.key.seed,
+            certificate=person.certificate,
+            purpose=Purpose.TREAT,
+            tree=encode_tree(tree),
+        )
+        made = MadeLink(secrets.token_bytes(16), new_key(), opens.key, until_s)
+        self._insert(made, Pseudonym(pseudonym), wanted, opens, PublicKey(ticket.public), now_s)
+        return made
+
+    def of(self, pseudonym: bytes) -> list[Link]:
+        """Return a patient's links, the newest first. Raises NotNow."""
+        columns, uses = schema.health_links.c, self._uses(pseudonym)
+        with self._node.vault.database.reading() as connection:
+            rows = connection.execute(select(schema.health_links).where(columns.pseudonym == pseudonym)).all()
+        links = []
+        with self._node.engine.snapshot() as reader:
+            for row in rows:
+                kept: Kept = self._rows.open(_TABLE, row.link, row.sealed, KEPT.decode)
+                state = self._state(reader, kept, Ended(row.ended), row.until_s)
+                theirs = tuple(uses.get(row.link, ()))
+                links.append(Link(row.link, kept, state, row.until_s, row.tries_left, theirs))
+        return sorted(links, key=lambda each: (-each.kept.made_at_s, each.name))
+
+    def stop(self, login: Login, pseudonym: bytes, name: bytes) -> None:
+        """End one of a patient's links; whatever becomes of the ledger's answer, nobody opens it here any more.
+
+        Raises:
+            Refused: PERSON_UNFIT, NOT_YOURS. NotNow: the ledger is away; the same once more revokes the ticket.
+        """
+        require_patient(login)
+        found = next((each for each in self.of(pseudonym) if each.name == name), None)
+        if found is None:
+            raise Refused(Refusal.NOT_YOURS, "expected a link of this patient: it was forgotten, or never was")
+        self.end(name, found.kept, Ended.STOPPED)
+        ticket = PublicKey(found.kept.ticket)
+        with self._node.engine.snapshot() as reader:
+            is_in_force = tickets.is_in_force(reader, ticket, time_s=self._node.clock())
+        if is_in_force:
+            revoke_by_custodian(self._node, Pseudonym(pseudonym), ticket)
+
+    def end(self, name: bytes, kept: Kept, how: Ended) -> None:
+        """End a link here and destroy what opens it, durably; one that has ended before stays as it ended."""
+        columns = schema.health_links.c
+        sealed = self._rows.seal(_TABLE, name, msgspec.structs.replace(kept, secrets=b""))
+        still = (columns.link == name) & (columns.ended == Ended.NOT_YET)
+        with self._node.vault.database.writing() as connection:
+            connection.execute(update(schema.health_links).where(still).values(ended=how, sealed=sealed))
+
+    def note(self, link: bytes, pseudonym: bytes, use: Use) -> None:
+        """Write down that somebody opened a link or was refused, durably."""
+        name = secrets.token_bytes(16)
+        row = {
+            "name": name,
+            "link": link,
+            "pseudonym": pseudonym,
+            "at_s": self._node.clock(),
+            "sealed": self._rows.seal(_USE, name, use),
+        }
+        with self._node.vault.database.writing() as connection:
+            connection.execute(insert(schema.health_link_uses).values(row))
+
+    def lookup(self, secret: bytes) -> bytes:
+        """Return the keyed hash under which a link is found by the secret of its address."""
+        return self._rows.lookup(_TABLE, secret)
+
+    def kept(self, name: bytes, sealed: bytes) -> Kept:
+        """Return what is known of a link, of its row."""
+        found: Kept = self._rows.open(_TABLE, name, sealed, KEPT.decode)
+        return found
+
+    def _require_fit(self, pseudonym: bytes, wanted: WantedLink) -> None:
+        if not 1 <= len(wanted.label) <= LABEL_MAX or clean(wanted.label) != wanted.label:
+            raise Refused(Refusal.CHOICE_UNFIT, f"expected a name for the link of 1 to {LABEL_MAX} characters")
+        if not PASSCODE_LENGTH_MIN <= len(wanted.passcode) <= PASSCODE_LENGTH_MAX:
+            raise Refused(Refusal.CHOICE_UNFIT, f"expected a passcode of at least {PASSCODE_LENGTH_MIN} characters")
+        if not 0 < wanted.lasts_s <= DAYS_MAX * 86_400 or not 0 < wanted.tries <= TRIES_MAX:
+            raise Refused(Refusal.CHOICE_UNFIT, f"expected at most {DAYS_MAX} days and {TRIES_MAX} tries")
+        if sum(each.state is LinkState.OPEN for each in self.of(pseudonym)) >= LINKS_MAX:
+            raise Refused(Refusal.TOO_MANY, f"expected at most {LINKS_MAX} links at one time: stop one first")
+
+    def _insert(
+        self,
+        made: MadeLink,
+        pseudonym: Pseudonym,
+        wanted: WantedLink,
+        opens: LinkSecrets,
+        ticket: PublicKey,
+        now_s: int,
+    ) -> None:
+        cost = new_cost()
+        key = secrets_key(made.secret, wanted.passcode, cost)
+        kept = Kept(
+            label=wanted.label,
+            labels=wanted.labels,
+            classes=wanted.classes,
+            is_only=wanted.is_only,
+            made_at_s=now_s,
+            ticket=ticket,
+            cost=cost,
+            secrets=encrypt(key, encode(opens), associated(made.name)),
+        )
+        row = {
+            "link": made.name,
+            "lookup": self.lookup(made.secret),
+            "pseudonym": pseudonym,
+            "tries_left": wanted.tries,
+            "ended": Ended.NOT_YET,
+            "until_s": made.until_s,
+            "sealed": self._rows.seal(_TABLE, made.name, kept),
+        }
+        columns, uses = schema.health_links.c, schema.health_link_uses.c
+        is_old = columns.until_s < now_s - FORGOTTEN_S
+        with self._node.vault.database.writing() as connection:
+            old = select(columns.link).where(is_old)
+            connection.execute(delete(schema.health_link_uses).where(uses.link.in_(old)))
+            connection.execute(delete(schema.health_links).where(is_old))
+            connection.execute(insert(schema.health_links).values(row))
+
+    def _uses(self, pseudonym: bytes) -> dict[bytes, list[Used]]:
+        columns = schema.health_link_uses.c
+        wanted = select(schema.health_link_uses).where(columns.pseudonym == pseudonym).order_by(columns.at_s.desc())
+        with self._node.vault.database.reading() as connection:
+            rows = connection.execute(wanted).all()
+        found: dict[bytes, list[Used]] = {}
+        for row in rows:
+            use: Use = self._rows.open(_USE, row.name, row.sealed, _USED.decode)
+            found.setdefault(row.link, []).append(Used(row.at_s, use))
+        return found
+
+    def _state(self, reader: Reader, kept: Kept, ended: Ended, until_s: int) -> LinkState:
+        ticket, now_s = PublicKey(kept.ticket), self._node.clock()
+        row = tickets.TICKETS.get(reader, ticket)
+        if ended is Ended.GUESSED:
+            return LinkState.GUESSED
+        if now_s >= until_s:
+            return LinkState.STOPPED if ended is Ended.STOPPED else LinkState.OVER
+        if ended is Ended.STOPPED or row is None or not tickets.is_in_force(reader, ticket, time_s=now_s):
+            return LinkState.STOPPED
+        return LinkState.SPENT if row.used >= row.uses_max else LinkState.OPEN
+
+
+def require_patient(login: Login) -> None:
+    """Raise Refused (PERSON_UNFIT) for anybody but the patient."""
+    if not derived.is_patient(login) or login.ticket is not None:
+        raise Refused(Refusal.PERSON_UNFIT, "expected the patient: a link is theirs to give out")
+
+
+def tree_of(wanted: WantedLink, organisation: OrganisationId) -> Provision:
+    """Return what a link may show as the rules of its ticket. Raises Refused: CHOICE_UNFIT.
+
+    Whose record it is goes with it whatever is chosen, so that whoever reads it does not take it for somebody else's.
+    """
+    is_odd = wanted.is_only and (wanted.labels or not wanted.classes)
+    if is_odd or not set(wanted.labels) <= set(sharing.SENSITIVE):
+        raise Refused(Refusal.CHOICE_UNFIT, "expected kinds of records that the list has: choose some")
+    codes, classes = as_set(map(label, wanted.labels)), as_set(wanted.classes)
+    tree = Provision(
+        type=ProvisionType.PERMIT,
+        organisations=(organisation,),
+        role_classes=(RoleClass.ADMINISTRATIVE,),
+        purposes=(Purpose.TREAT,),
+        classes=as_set((*classes, "Patient")) if wanted.is_only else (),
+        provisions=() if wanted.is_only else sharing.left_out(codes, classes),
+    )
+    check(tree)
+    return tree
+
+
+def secrets_key(secret: bytes, passcode: str, cost: Password) -> bytes:
+    """Return the key of a link's secrets: of the secret of its address and what its passcode costs to make."""
+    both = secret + stretched(unicodedata.normalize("NFC", passcode), cost)
+    return hkdf(both, salt=b"", info=_KEY, length=32)
+
+
+def associated(name: bytes) -> bytes:
+    """Return what a link's secrets are bound to."""
+    return _SECRETS + name
+
+
+def clean(said: str) -> str:
+    """Return what somebody typed in one line, without what cannot be seen."""
+    seen = "".join(each if each.isprintable() else " " for each in unicodedata.normalize("NFC", said))
+    return " ".join(seen.split())

@@ -221,10 +221,9 @@ COMPILE := env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --upgrade --generate
 
 lock: $(VENV)/.ready-lock
 	$(COMPILE) --build-deps-for editable --only-build-deps -o requirements/build.txt pyproject.toml
-	$(COMPILE) --extra population -o requirements/runtime.txt pyproject.toml
-	$(COMPILE) --extra population --extra postgres --extra s3 -c requirements/runtime.txt \
-	  -o requirements/extras.txt pyproject.toml
-	$(COMPILE) --extra population --extra postgres --extra s3 --extra test -c requirements/extras.txt \
+	$(COMPILE) -o requirements/runtime.txt pyproject.toml
+	$(COMPILE) --extra postgres --extra s3 -c requirements/runtime.txt -o requirements/extras.txt pyproject.toml
+	$(COMPILE) --extra postgres --extra s3 --extra test -c requirements/extras.txt \
 	  -o requirements/test.txt pyproject.toml
 	$(COMPILE) -o requirements/engine.txt requirements/engine.in
 	$(COMPILE) -o requirements/node.txt requirements/node.in

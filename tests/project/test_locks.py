@@ -13,9 +13,9 @@ from tools.source_tree import ROOT, committed_files, shown
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 PIN = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
 EXTRAS_OF_LOCK = {
-    "runtime.txt": ["population"],
-    "extras.txt": ["population", "postgres", "s3"],
-    "test.txt": ["population", "postgres", "s3", "test"],
+    "runtime.txt": [],
+    "extras.txt": ["postgres", "s3"],
+    "test.txt": ["postgres", "s3", "test"],
 }
 # Written in pieces so that this file does not name what it looks for.
 REGISTRY_HOSTS = (

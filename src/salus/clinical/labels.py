@@ -7,6 +7,9 @@ from __future__ import annotations
 
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+OBSERVATION_VALUE = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
+PATIENT_ASSERTED = "PATAST"
+"""HL7 v3 ObservationValue, of what a patient has said of themself."""
 
 # HL7 v3 Confidentiality, from least to most.
 CONFIDENTIALITY_DISPLAYS = {

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from salus.clinical.fhir.renaming import instant
+from salus.clinical.labels import OBSERVATION_VALUE, PATIENT_ASSERTED
 from salus.contracts.provisions import EARLIEST_S, LATEST_S
 from salus.ledger.identifiers import OrganisationId
 from salus.node.shapes import systems
@@ -89,6 +90,9 @@ def provenance(facts: VersionFacts, logical_id: str, *, batch: bytes) -> bytes:
         batch: the root under which the ledger has it, for the patient; empty for everybody else.
     """
     source = {"role": "source", "what": {"identifier": {"system": systems.BATCH, "value": batch.hex()}}}
+    agents = [_agent("custodian", systems.organisation(facts.custodian))]
+    if f"{OBSERVATION_VALUE}|{PATIENT_ASSERTED}" in facts.labels:
+        agents.insert(0, _agent("author", {"reference": f"Patient/{facts.patient}"}))
     said: dict[str, object] = {
         "resourceType": "Provenance",
         "id": logical_id,
@@ -98,14 +102,13 @@ def provenance(facts: VersionFacts, logical_id: str, *, batch: bytes) -> bytes:
         "activity": _concept(
             "http://terminology.hl7.org/CodeSystem/v3-DataOperation", "CREATE" if facts.is_first else "UPDATE"
         ),
-        "agent": [
-            {
-                "type": _concept("http://terminology.hl7.org/CodeSystem/provenance-participant-type", "custodian"),
-                "who": systems.organisation(facts.custodian),
-            }
-        ],
+        "agent": agents,
     }
     return msgspec.json.encode(said | ({"entity": [source]} if batch else {}))
+
+
+def _agent(role: str, who: dict[str, object]) -> dict[str, object]:
+    return {"type": _concept("http://terminology.hl7.org/CodeSystem/provenance-participant-type", role), "who": who}
 
 
 def _content(facts: VersionFacts) -> dict[str, object]:

@@ -1,4 +1,7 @@
-"""Before a test is asked for: whether there is an earlier result that is recent enough to use."""
+"""Before a test is asked for: whether there is an earlier result that is recent enough to use.
+
+What the patient measured at home is no test that was done, and is left out.
+"""
 
 import datetime
 from dataclasses import dataclass, field
@@ -6,7 +9,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from salus.clinical.fhir import plain
+from salus.clinical.fhir import contributed, plain
 from salus.clinical.fhir.dates import last_s
 from salus.portal.call import Call, Page, Person
 from salus.portal.pages.clinician.results import TYPES
@@ -57,7 +60,8 @@ def show(call: Call) -> Response:
     if patient is None:
         return call.go("/patients")
     found = by_test(view(call, patient, TYPES, most=NEWEST)).values()
-    tested = {test_code(each[0]): each[0] for each in found if test_code(each[0])}
+    measured = [[each for each in one if not contributed.is_contributed(each.content)] for one in found]
+    tested = {test_code(each[0]): each[0] for each in measured if each and test_code(each[0])}
     wanted = call.query.get("test", "")
     options = [
         {"value": name, "text": plain.name_of(each.content), "selected": name == wanted}

@@ -9,6 +9,7 @@ from salus.clinical.fhir import circumstances, plain
 from salus.clinical.fhir.circumstances import Attachment
 from salus.portal import dates, files
 from salus.portal.call import Call, Page, Person
+from salus.portal.pages.clinician.sections import source_of
 from salus.portal.pages.clinician.viewing import Known, find, opened, place_in, view
 
 LETTERS: Final = ("DocumentReference",)
@@ -39,7 +40,7 @@ def show(call: Call) -> Response:
         back="/patient",
         day=dates.in_words(call.words, plain.date_of(letter.content)),
         author=circumstances.person_of(letter.content),
-        source=letter.source,
+        source=source_of(call.words, letter),
         files=[_row(letter, each, place) for place, each in enumerate(found) if each is not None],
     )
     response.headers["content-security-policy"] += "; frame-src 'self'"

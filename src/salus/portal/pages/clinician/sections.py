@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from salus.clinical.fhir import circumstances, plain
+from salus.clinical.fhir import circumstances, contributed, plain
 from salus.clinical.fhir.elements import texts, values
 from salus.clinical.fhir.plain import ANY, Range
 from salus.portal import dates
@@ -75,7 +75,8 @@ def problems(call: Call, view: View) -> Section:
     words = call.words
     found = sorted(view.of("Condition"), key=_is_ended)
     rows = [
-        Row([_name(words, each), _since(words, each), _state(words, each), each.source]) for each in _once(words, found)
+        Row([_name(words, each), _since(words, each), _state(words, each), source_of(words, each)])
+        for each in _once(words, found)
     ]
     columns = [words("Problem"), words("Since"), words("State"), words("From")]
     return Section("problems", words("Problems"), columns, rows, words("No problems came with this record."))
@@ -86,7 +87,8 @@ def medicines(call: Call, view: View) -> Section:
     words = call.words
     found = sorted(view.of("MedicationRequest", "MedicationStatement"), key=_is_ended)
     rows = [
-        Row([_name(words, each), _dose(each), _since(words, each), _state(words, each), each.source]) for each in found
+        Row([_name(words, each), _dose(each), _since(words, each), _state(words, each), source_of(words, each)])
+        for each in found
     ]
     columns = [words("Medicine"), words("How to take it"), words("Since"), words("State"), words("From")]
     return Section("medicines", words("Medicines"), columns, rows, words("No medicines came with this record."))
@@ -111,7 +113,7 @@ def letters(call: Call, view: View) -> Section:
     for each in view.of("DocumentReference"):
         author = ", ".join(plain.concept(who) for who in values(each.content, "author"))
         link = f"/patient/letters/{each.name}"
-        rows.append(Row([_name(words, each), author, _since(words, each), each.source], link))
+        rows.append(Row([_name(words, each), author, _since(words, each), source_of(words, each)], link))
     columns = [words("Letter"), words("Written by"), words("Date"), words("From")]
     return Section("letters", words("Letters and documents"), columns, rows, words("No letters came with this record."))
 
@@ -119,7 +121,7 @@ def letters(call: Call, view: View) -> Section:
 def vaccinations(call: Call, view: View) -> Section:
     """Vaccinations."""
     words = call.words
-    rows = [Row([_name(words, each), _since(words, each), each.source]) for each in view.of("Immunization")]
+    rows = [Row([_name(words, each), _since(words, each), source_of(words, each)]) for each in view.of("Immunization")]
     columns = [words("Vaccine"), words("Date"), words("From")]
     empty = words("No vaccinations came with this record.")
     return Section("vaccinations", words("Vaccinations"), columns, rows, empty)
@@ -129,7 +131,7 @@ def images(call: Call, view: View) -> Section:
     """Images and procedures, listed."""
     words = call.words
     found = view.of("ImagingStudy", "Procedure")
-    rows = [Row([_name(words, each), _since(words, each), each.source]) for each in found]
+    rows = [Row([_name(words, each), _since(words, each), source_of(words, each)]) for each in found]
     columns = [words("Image or procedure"), words("Date"), words("From")]
     empty = words("No images or procedures came with this record.")
     return Section("images", words("Images and procedures"), columns, rows, empty)
@@ -172,7 +174,14 @@ def result_cells(words: Words, observation: Known) -> list[str]:
     side = flag_words(words, plain.flag_of(observation.content))
     shown = f"{value} ({side})" if side else value
     usual = range_words(words, plain.range_of(observation.content))
-    return [_name(words, observation), shown, usual, _since(words, observation), observation.source]
+    return [_name(words, observation), shown, usual, _since(words, observation), source_of(words, observation)]
+
+
+def source_of(words: Words, known: Known) -> str:
+    """Where a record is from, and that the patient added it where they did."""
+    if not contributed.is_contributed(known.content):
+        return known.source
+    return words("%(organisation)s, added by the patient") % {"organisation": known.source}
 
 
 def range_words(words: Words, usual: Range) -> str:
@@ -202,7 +211,7 @@ def _warned(words: Words, known: Known) -> Warned:
     severe = words("high risk") if known.content.get("criticality") == "high" else ""
     ended = words("no longer active") if _is_ended(known) else ""
     details = [words.listed(shows), severe, ended, _since(words, known)]
-    return Warned(_name(words, known), ", ".join(each for each in details if each), known.source)
+    return Warned(_name(words, known), ", ".join(each for each in details if each), source_of(words, known))
 
 
 def _once(words: Words, found: Sequence[Known]) -> list[Known]:

@@ -3,7 +3,18 @@
 from typing import Final
 
 from salus.portal.call import Page
-from salus.portal.pages.patient import download, letter, looked, record, result, sharing, sharing_questions
+from salus.portal.pages.patient import (
+    add,
+    add_file,
+    add_reading,
+    download,
+    letter,
+    looked,
+    record,
+    result,
+    sharing,
+    sharing_questions,
+)
 
 PAGES: Final[tuple[Page, ...]] = (
     *download.PAGES,
@@ -13,4 +24,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *looked.PAGES,
     *sharing.PAGES,
     *sharing_questions.PAGES,
+    *add.PAGES,
+    *add_file.PAGES,
+    *add_reading.PAGES,
 )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from salus.clinical.fhir import circumstances, plain
+from salus.clinical.fhir import circumstances, contributed, plain
 from salus.clinical.fhir.elements import objects, text
 from salus.clinical.fhir.plain import Content
 from salus.node.services.own_chart import Held, OwnChart
@@ -20,6 +20,7 @@ _NO_TERM: Final = frozenset({"DiagnosticReport", "DocumentReference"})
 _UNITS: Final = {
     "10*12/L": "× 10¹²/L",
     "10*9/L": "× 10⁹/L",
+    "beats a minute": "beats/min",
     "kilogram": "kg",
     "kilogram per square meter": "kg/m²",
     "millimeter of mercury": "mmHg",
@@ -79,7 +80,7 @@ def entry(words: Words, held: Held, letters: Mapping[str, int]) -> Entry:
         when=dates.in_words(words, plain.date_of(content)),
         where=circumstances.place_of(content) or held.organisation,
         person=circumstances.person_of(content),
-        notes=tuple(circumstances.notes_of(content)),
+        notes=tuple(_notes(words, content)),
         values=values_of(words, content),
         mark=_mark(words, content),
         href=_href(content, letters),
@@ -146,6 +147,11 @@ def _usual(words: Words, usual: plain.Range, unit: str) -> str:
     if ends["low"]:
         return words("%(low)s %(unit)s or more") % ends
     return words("up to %(high)s %(unit)s") % ends if ends["high"] else usual.words
+
+
+def _notes(words: Words, content: Content) -> list[str]:
+    said = [words("You added this yourself")] if contributed.is_contributed(content) else []
+    return [*said, *circumstances.notes_of(content)]
 
 
 def _term(content: Content, named: str, *, is_plain: bool) -> str:

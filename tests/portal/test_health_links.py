@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
 import pytest
 from joserfc import jwe
 from joserfc.jwk import OctKey
@@ -16,7 +17,7 @@ from sqlalchemy import select
 from salus.contracts import tickets
 from salus.contracts.access import AccessPermitted, Basis
 from salus.contracts.gathering import read_trail
-from salus.contracts.provisions import Purpose, RoleClass
+from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass, encode_tree
 from salus.crypto.sealing import new_key
 from salus.ledger.identifiers import PublicKey
 from salus.node import schema
@@ -25,11 +26,14 @@ from salus.node.sealed_rows import SealedRows
 from salus.node.services import erase, health_links, sharing
 from salus.node.services.accounts import Password
 from salus.node.services.health_links import HealthLinks, LinkState, MadeLink, WantedLink, secrets_key
-from salus.node.services.link_openings import Ask, LinkOpenings, PasscodeWrong
+from salus.node.services.link_openings import Ask, LinkOpenings, Opened, PasscodeWrong
 from salus.node.services.looks import Looks
 from salus.node.services.respond import Login, Responder
 from salus.node.services.sharing import Wanted
+from salus.node.services.signer_answers import Signed
+from salus.node.services.signer_requests import NewTicket
 from salus.node.services.tickets import revoke_by_custodian
+from salus.sdk.wallet import sign_ticket
 from tests.node.test_own_care import OldHeaders
 from tests.portal.patient_charts import add, sodium, somebody_else
 from tests.portal.portal_world import Hospital, portal
@@ -66,10 +70,12 @@ class Desk:
         self.count += 1
         return Ask(recipient, passcode, f"{FROM}/{self.count}")
 
-    def read(self, made: MadeLink, key: bytes = b"") -> list[dict[str, Any]]:
+    def read(self, made: MadeLink) -> list[dict[str, Any]]:
         """Open a link and return the resources of its document, the Composition first."""
-        text = self.openings.file(self.openings.open(made.secret, self.ask()))
-        plain = jwe.decrypt_compact(text, OctKey.import_key(key or made.key)).plaintext
+        return self.document(made, self.openings.open(made.secret, self.ask()))
+
+    def document(self, made: MadeLink, opened: Opened) -> list[dict[str, Any]]:
+        plain = jwe.decrypt_compact(self.openings.file(opened), OctKey.import_key(made.key)).plaintext
         assert plain is not None
         return [each["resource"] for each in json.loads(plain)["entry"]]
 
@@ -298,17 +304,17 @@ def test_without_the_ledger_no_link_opens(desk: Desk) -> None:
 
 
 UNFIT = [
-    ("no name", dataclasses.replace(WANTED, label="")),
-    ("a long name", dataclasses.replace(WANTED, label="x" * 81)),
-    ("a name of two lines", dataclasses.replace(WANTED, label="a\nb")),
-    ("a name that cannot be seen", dataclasses.replace(WANTED, label="a\u202eb")),
-    ("a short passcode", dataclasses.replace(WANTED, passcode="12345")),
-    ("more than a year", dataclasses.replace(WANTED, lasts_s=366 * 86_400)),
-    ("no time", dataclasses.replace(WANTED, lasts_s=0)),
-    ("many tries", dataclasses.replace(WANTED, tries=11)),
-    ("no tries", dataclasses.replace(WANTED, tries=0)),
-    ("a label that nobody knows", dataclasses.replace(WANTED, labels=("XYZ",))),
-    ("only nothing", dataclasses.replace(WANTED, is_only=True)),
+    ("no name", msgspec.structs.replace(WANTED, label="")),
+    ("a long name", msgspec.structs.replace(WANTED, label="x" * 81)),
+    ("a name of two lines", msgspec.structs.replace(WANTED, label="a\nb")),
+    ("a name that cannot be seen", msgspec.structs.replace(WANTED, label="a\u202eb")),
+    ("a short passcode", msgspec.structs.replace(WANTED, passcode="12345")),
+    ("more than a year", msgspec.structs.replace(WANTED, lasts_s=366 * 86_400)),
+    ("no time", msgspec.structs.replace(WANTED, lasts_s=0)),
+    ("many tries", msgspec.structs.replace(WANTED, tries=11)),
+    ("no tries", msgspec.structs.replace(WANTED, tries=0)),
+    ("a label that nobody knows", msgspec.structs.replace(WANTED, labels=("XYZ",))),
+    ("only nothing", msgspec.structs.replace(WANTED, is_only=True)),
 ]
 
 
@@ -390,3 +396,58 @@ def test_an_erasure_takes_links_and_their_uses_along(desk: Desk) -> None:
         left = connection.execute(select(schema.health_link_uses)).all()
     assert account.pseudonym not in [each.pseudonym for each in left]
     assert desk.refused(made.secret) is Refusal.NOT_YOURS
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
+    """The same where Eleanor's own device holds her keys."""
+    with portal(tmp_path_factory.mktemp("portal"), is_joined=True) as made:
+        yield made
+
+
+def signed_for(desk: Desk, item: NewTicket) -> Signed:
+    """What the patient's device signs for a link."""
+    assert desk.here.joined is not None
+    wallet = desk.here.joined[1].wallet
+    mine = next(each for each in wallet.relationships if each.pseudonym == item.pseudonym)
+    ticket = sign_ticket(
+        wallet,
+        mine,
+        item.tree,
+        resources=item.resources,
+        audience=item.audience,
+        uses_max=item.uses_max,
+        time_s=desk.node.clock(),
+        expires_at_s=item.expires_at_s,
+    )
+    return Signed(ticket.message, ticket.raw, ticket.residual, bearer=ticket.bearer)
+
+
+@pytest.mark.promise("R1", "R4")
+def test_a_link_that_the_patients_own_device_signed_opens_by_the_patients_right(
+    own: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For no care: whatever is asked for, the decision lets nothing go but what the ticket's rules permit."""
+    monkeypatch.setattr("salus.node.services.accounts.SCRYPT_N", 1 << 10)
+    desk = Desk(own)
+    wanted = msgspec.structs.replace(WANTED, classes=("Observation",), is_only=True)
+    item = desk.links.to_sign(desk.login(), own.patient, wanted, audience="https://portal.example/link")
+    made = desk.links.take(desk.login(), own.patient, wanted, signed_for(desk, item))
+    assert {each["resourceType"] for each in desk.read(made)} == {"Composition", "Patient", "Observation"}
+    opened = desk.openings.open(made.secret, desk.ask())
+    assert opened.login.purpose is Purpose.PATRQT
+    everything = encode_tree(Provision(ProvisionType.PERMIT, purposes=(Purpose.PATRQT,)))
+    wider = desk.document(made, msgspec.structs.replace(opened, tree=everything))
+    assert {each["resourceType"] for each in wider} == {"Composition", "Patient", "Observation"}
+    desk.links.stop(desk.login(), own.patient, made.name)
+    assert desk.refused(made.secret) is Refusal.NOT_YOURS
+
+
+def test_a_ticket_of_another_patient_makes_no_link(own: Hospital) -> None:
+    desk = Desk(own)
+    item = desk.links.to_sign(desk.login(), own.patient, WANTED, audience="https://portal.example/link")
+    signed = signed_for(desk, item)
+    other = dataclasses.replace(signed, message=msgspec.structs.replace(signed.message, pseudonym=bytes(16)))
+    with pytest.raises(Refused) as refused:
+        desk.links.take(desk.login(), own.patient, WANTED, other)
+    assert refused.value.refusal is Refusal.CHOICE_UNFIT

@@ -26,9 +26,11 @@ from salus.contracts.provisions import (
     check,
     encode_tree,
 )
+from salus.contracts.ticket_bearers import Resources, read_bearer
 from salus.crypto.derive import hkdf, ticket_key
 from salus.crypto.hashing import tag_prefix
 from salus.crypto.sealing import encrypt, new_key
+from salus.crypto.signing import SigningKey
 from salus.ledger.encoding import encode
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
@@ -41,7 +43,9 @@ from salus.node.sealed_rows import SealedRows, row_decoder
 from salus.node.services import derived, sharing
 from salus.node.services.accounts import Password, new_cost, stretched
 from salus.node.services.respond import Login
-from salus.node.services.tickets import issue_by_custodian, revoke_by_custodian
+from salus.node.services.signer_answers import Signed
+from salus.node.services.signer_requests import NewTicket
+from salus.node.services.tickets import issue_by_custodian, revoke_by_custodian, take_ticket
 
 LABEL_MAX: Final = 80
 """Characters (SMART Health Links, payload)."""
@@ -79,24 +83,27 @@ class LinkState(StrEnum):
     SPENT = "spent"
 
 
-@dataclass(frozen=True)
-class WantedLink:
+class WantedLink(msgspec.Struct, frozen=True, array_like=True):
     """What a patient wants to give out.
 
     Args:
         label: what they call it; whoever has the link reads it.
-        labels, classes: what is left out of everything or, of classes alone and with `is_only`, all that it is about.
-        lasts_s: seconds from now.
+        lasts_s: seconds from when it is made.
         tries: wrong passcodes that it bears in all.
+        labels, classes: what is left out of everything or, of classes alone and with `is_only`, all that it is about.
     """
 
-    label: str = field(repr=False)
-    passcode: str = field(repr=False)
+    label: str
+    passcode: str
     lasts_s: int
     tries: int
-    labels: tuple[str, ...] = field(default=(), repr=False)
-    classes: tuple[str, ...] = field(default=(), repr=False)
+    labels: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     is_only: bool = False
+
+    def __repr__(self) -> str:
+        """Hide all of it."""
+        return "WantedLink(…)"
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -134,7 +141,6 @@ class LinkSecrets(msgspec.Struct, frozen=True, array_like=True):
     ticket: bytes
     seed: bytes
     certificate: CommittedFields
-    purpose: Purpose
     tree: bytes
 
     def __repr__(self) -> str:
@@ -198,7 +204,7 @@ class HealthLinks:
         """Put a link in force, with the key that this organisation holds for the patient, visibly so.
 
         1. What is wanted can be had.
-        2. Draw its secrets; certify as whom it is opened.
+        2. Draw the ticket's key.
         3. The ledger has the ticket before the link is there.
 
         Raises:
@@ -206,27 +212,46 @@ class HealthLinks:
             NotNow: the ledger is away.
         """
         require_patient(login)
-        self._require_fit(pseudonym, wanted)  # 1
-        tree, now_s = tree_of(wanted, self._node.organisation), self._node.clock()
-        until_s = now_s + wanted.lasts_s
-        ticket = ticket_key(new_key())  # 2
-        issue_by_custodian(  # 3
-            self._node, Pseudonym(pseudonym), tree, key=ticket, uses_max=OPENINGS_MAX, expires_at_s=until_s
+        self.require_fit(pseudonym, wanted)  # 1
+        node, ticket = self._node, ticket_key(new_key())  # 2
+        tree, until_s = tree_of(wanted, node.organisation), node.clock() + wanted.lasts_s
+        uses_max = OPENINGS_MAX
+        issue_by_custodian(node, Pseudonym(pseudonym), tree, key=ticket, uses_max=uses_max, expires_at_s=until_s)  # 3
+        return self._keep(Pseudonym(pseudonym), wanted, ticket, tree, until_s)
+
+    def to_sign(self, login: Login, pseudonym: bytes, wanted: WantedLink, *, audience: str) -> NewTicket:
+        """Return what the patient's own device is asked to sign for a link.
+
+        Args:
+            audience: where the link is; a ticket for there is good at no other server.
+
+        Raises:
+            Refused: as `make`.
+        """
+        require_patient(login)
+        self.require_fit(pseudonym, wanted)
+        types = (*wanted.classes, "Patient") if wanted.is_only else ("*",)
+        return NewTicket(
+            self._node.organisation,
+            Pseudonym(pseudonym),
+            tree_of(wanted, self._node.organisation, purpose=Purpose.PATRQT),
+            audience,
+            tuple(Resources(each, ("read", "search")) for each in types),
+            OPENINGS_MAX,
+            self._node.clock() + wanted.lasts_s,
         )
-        person = certify_person(
-            self._node, name=wanted.label, role=ROLE, registration="", role_class=RoleClass.ADMINISTRATIVE
-        )
-        opens = LinkSecrets(
-            key=new_key(),
-            ticket=ticket.seed,
-            seed=person.key.seed,
-            certificate=person.certificate,
-            purpose=Purpose.TREAT,
-            tree=encode_tree(tree),
-        )
-        made = MadeLink(secrets.token_bytes(16), new_key(), opens.key, until_s)
-        self._insert(made, Pseudonym(pseudonym), wanted, opens, PublicKey(ticket.public), now_s)
-        return made
+
+    def take(self, login: Login, pseudonym: bytes, wanted: WantedLink, signed: Signed) -> MadeLink:
+        """Put a link in force whose ticket the patient's own device signed. Raises as `make`."""
+        require_patient(login)
+        self.require_fit(pseudonym, wanted)
+        message = signed.message
+        if not isinstance(message, tickets.IssueTicket) or message.pseudonym != pseudonym:
+            raise Refused(Refusal.CHOICE_UNFIT, "expected a ticket of this patient: make the link once more")
+        tree = tree_of(wanted, self._node.organisation, purpose=Purpose.PATRQT)
+        take_ticket(self._node, signed.raw, message, signed.residual)
+        key = read_bearer(signed.bearer).key
+        return self._keep(message.pseudonym, wanted, key, tree, message.expires_at_s)
 
     def of(self, pseudonym: bytes) -> list[Link]:
         """Return a patient's links, the newest first. Raises NotNow."""
@@ -289,7 +314,8 @@ class HealthLinks:
         found: Kept = self._rows.open(_TABLE, name, sealed, KEPT.decode)
         return found
 
-    def _require_fit(self, pseudonym: bytes, wanted: WantedLink) -> None:
+    def require_fit(self, pseudonym: bytes, wanted: WantedLink) -> None:
+        """Raise Refused (CHOICE_UNFIT, TOO_MANY) for a link that cannot be made."""
         if not 1 <= len(wanted.label) <= LABEL_MAX or clean(wanted.label) != wanted.label:
             raise Refused(Refusal.CHOICE_UNFIT, f"expected a name for the link of 1 to {LABEL_MAX} characters")
         if not PASSCODE_LENGTH_MIN <= len(wanted.passcode) <= PASSCODE_LENGTH_MAX:
@@ -299,16 +325,22 @@ class HealthLinks:
         if sum(each.state is LinkState.OPEN for each in self.of(pseudonym)) >= LINKS_MAX:
             raise Refused(Refusal.TOO_MANY, f"expected at most {LINKS_MAX} links at one time: stop one first")
 
+    def _keep(
+        self, pseudonym: Pseudonym, wanted: WantedLink, ticket: SigningKey, tree: Provision, until_s: int
+    ) -> MadeLink:
+        """Draw the rest of a link's secrets, certify as whom it is opened, and keep it as far as it is kept."""
+        person = certify_person(
+            self._node, name=wanted.label, role=ROLE, registration="", role_class=RoleClass.ADMINISTRATIVE
+        )
+        opens = LinkSecrets(new_key(), ticket.seed, person.key.seed, person.certificate, encode_tree(tree))
+        made = MadeLink(secrets.token_bytes(16), new_key(), opens.key, until_s)
+        self._insert(made, pseudonym, wanted, opens, PublicKey(ticket.public))
+        return made
+
     def _insert(
-        self,
-        made: MadeLink,
-        pseudonym: Pseudonym,
-        wanted: WantedLink,
-        opens: LinkSecrets,
-        ticket: PublicKey,
-        now_s: int,
+        self, made: MadeLink, pseudonym: Pseudonym, wanted: WantedLink, opens: LinkSecrets, ticket: PublicKey
     ) -> None:
-        cost = new_cost()
+        cost, now_s = new_cost(), self._node.clock()
         key = secrets_key(made.secret, wanted.passcode, cost)
         kept = Kept(
             label=wanted.label,
@@ -366,10 +398,13 @@ def require_patient(login: Login) -> None:
         raise Refused(Refusal.PERSON_UNFIT, "expected the patient: a link is theirs to give out")
 
 
-def tree_of(wanted: WantedLink, organisation: OrganisationId) -> Provision:
+def tree_of(wanted: WantedLink, organisation: OrganisationId, *, purpose: Purpose = Purpose.TREAT) -> Provision:
     """Return what a link may show as the rules of its ticket. Raises Refused: CHOICE_UNFIT.
 
     Whose record it is goes with it whatever is chosen, so that whoever reads it does not take it for somebody else's.
+
+    Args:
+        purpose: TREAT, which the custodian's right has; or PATRQT, for which no care but the ticket lets anybody in.
     """
     is_odd = wanted.is_only and (wanted.labels or not wanted.classes)
     if is_odd or not set(wanted.labels) <= set(sharing.SENSITIVE):
@@ -379,7 +414,7 @@ def tree_of(wanted: WantedLink, organisation: OrganisationId) -> Provision:
         type=ProvisionType.PERMIT,
         organisations=(organisation,),
         role_classes=(RoleClass.ADMINISTRATIVE,),
-        purposes=(Purpose.TREAT,),
+        purposes=(purpose,),
         classes=as_set((*classes, "Patient")) if wanted.is_only else (),
         provisions=() if wanted.is_only else sharing.left_out(codes, classes),
     )

@@ -18,7 +18,7 @@ from salus.clinical.fhir.exact_json import read_exact
 from salus.clinical.fhir.patient_summary import document
 from salus.clinical.fhir.renaming import instant
 from salus.contracts import provisions
-from salus.contracts.provisions import Effect, Purpose, Request, RoleClass, Verb, day_of, decode_tree
+from salus.contracts.provisions import Effect, Request, RoleClass, Verb, day_of, decode_tree
 from salus.contracts.record_metadata import record_of
 from salus.crypto.jwe import write_jwe
 from salus.crypto.sealing import SealBroken, decrypt
@@ -86,7 +86,6 @@ class Opened(msgspec.Struct, frozen=True, array_like=True):
     key: bytes
     ticket: bytes
     session: HeldSession
-    purpose: Purpose
     said: str
     tree: bytes
 
@@ -97,8 +96,8 @@ class Opened(msgspec.Struct, frozen=True, array_like=True):
     @property
     def login(self) -> Login:
         """As whom the records are asked for."""
-        ticket = SigningKey.from_seed(self.ticket)
-        return Login(self.session.opened, RoleClass.ADMINISTRATIVE, self.purpose, ticket, self.said)
+        ticket, (purpose,) = SigningKey.from_seed(self.ticket), decode_tree(self.tree).purposes
+        return Login(self.session.opened, RoleClass.ADMINISTRATIVE, purpose, ticket, self.said)
 
 
 @dataclass(frozen=True)
@@ -203,7 +202,6 @@ class LinkOpenings:
             key=opens.key,
             ticket=opens.ticket,
             session=held(session, node.organisation, pseudonym),
-            purpose=opens.purpose,
             said=f"Opened with a link. Whoever opened it said that they are: {recipient}",
             tree=opens.tree,
         )

@@ -26,6 +26,8 @@ from salus.node.sealed_rows import SealedRows
 from salus.node.services import ledger_reads
 from salus.node.services.accounts import Account, AccountId, Accounts
 from salus.node.services.collect import Collections
+from salus.node.services.health_links import HealthLinks
+from salus.node.services.link_openings import LinkOpenings
 from salus.node.services.outside_sign_in import Fetch, OutsideSignIn, fetch
 from salus.node.services.passkeys import Passkeys
 from salus.node.services.respond import Responder
@@ -35,6 +37,7 @@ from salus.portal.pages import PAGES
 from salus.portal.rendering import KEPT_OUT, go
 from salus.portal.sessions import PortalSession, PortalState, Sessions
 from salus.portal.settings import PortalSettings
+from salus.portal.shared_link import VIEWER, shared_link_routes
 from salus.portal.uploads import Upload, read_form
 from salus.portal.verifier.routes import verifier_routes
 
@@ -70,16 +73,19 @@ class Portal:
         self.responder = Responder(node)
         self.accounts = Accounts(node, rows)
         self.collections = Collections(node, rows, peers)
+        self.links = HealthLinks(node, rows)
+        base = f"{settings.origin}{VIEWER}/shown"
+        self.openings = LinkOpenings(node, rows, self.responder, self.links, base=base)
         self.passkeys = Passkeys(node, rows, host=settings.host, origin=settings.origin, title=settings.service_name)
         self.sessions = Sessions(node, Bearers(node, rows), origin=settings.origin)
         self.outside = OutsideSignIn(
             node, providers, back=lambda name: f"{settings.origin}/sign-in/with/{name}/back", fetching=fetching
         )
-        self._threads = Pool(THREADS, waiting_max=WAITING_MAX)
+        self.threads = Pool(THREADS, waiting_max=WAITING_MAX)
 
     def close(self) -> None:
         """Let running work finish."""
-        self._threads.close()
+        self.threads.close()
         self.collections.close()
 
     def app(self) -> Starlette:
@@ -90,6 +96,7 @@ class Portal:
                 Route("/assets/{stamp}/{name:path}", _asset, methods=["GET"]),
                 Route("/theme.css", self._theme, methods=["GET"]),
                 *verifier_routes(VERIFIER, self.settings.trust),
+                *shared_link_routes(self),
                 *routes,
                 Route("/{anything:path}", self._nothing_here),
             ]
@@ -162,7 +169,7 @@ class Portal:
                 if method == "POST":
                     pairs, files = await read_form(http, bytes_max=page.body_bytes_max, takes_files=page.takes_files)
                 form = fields_once(pairs)
-                return await self._threads.run(lambda: self._answered(http, page, handler, form, files))
+                return await self.threads.run(lambda: self._answered(http, page, handler, form, files))
             except Refused as refused:
                 return self._problem(http, refused.words, status=400)
             except NotNow:
@@ -248,7 +255,7 @@ class Portal:
             return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
 
         try:
-            return await self._threads.run(missing)
+            return await self.threads.run(missing)
         except NotNow:
             return self._problem(http, "", status=503)
 

@@ -36,7 +36,7 @@ async def read_form(http: Request, *, bytes_max: int, takes_files: bool) -> tupl
     kind = http.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != URLENCODED and not (takes_files and kind == MULTIPART):
         raise _unfit("expected a form")
-    body = await _body(http, bytes_max=bytes_max, within_s=FILE_BODY_S if takes_files else BODY_S)
+    body = await read_body(http, bytes_max=bytes_max, within_s=FILE_BODY_S if takes_files else BODY_S)
     if kind == MULTIPART:
         return await _parts(http.headers, body, bytes_max=bytes_max)
     try:
@@ -46,7 +46,8 @@ async def read_form(http: Request, *, bytes_max: int, takes_files: bool) -> tupl
         raise _unfit("expected a form in UTF-8 with few fields") from error
 
 
-async def _body(http: Request, *, bytes_max: int, within_s: float) -> bytes:
+async def read_body(http: Request, *, bytes_max: int, within_s: float = BODY_S) -> bytes:
+    """Return a whole body, within bounds. Raises Refused: FORM_UNFIT."""
     body = bytearray()
     try:
         async with asyncio.timeout(within_s):

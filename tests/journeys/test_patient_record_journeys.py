@@ -18,7 +18,7 @@ def test_a_patient_looks_at_a_result(walker: Walker) -> None:
     walker.follow("Back", "Test results")
 
 
-@pytest.mark.covers("GET /record/letters/{number}", "GET /record/letters/{number}/file/{part}")
+@pytest.mark.covers("GET /record/letters/{letter}", "GET /record/letters/{letter}/file/{part}")
 def test_a_patient_opens_a_letter(walker: Walker) -> None:
     walker.sign_in("eleanor", "/record/letters", "Letters and documents")
     walker.page.get_by_role("link", name="Discharge summary: Acute medicine, 17/02/2026").click()

@@ -17,12 +17,33 @@ from salus.api.exchange.app import Exchange
 from salus.api.exchange.serve import uvicorn_config
 from salus.api.exchange.settings import ExchangeSettings
 from salus.api.fhir.serve import running
+from salus.contracts.provisions import Provision, ProvisionType, RoleClass
 from salus.ledger.identifiers import OrganisationId, Pseudonym
+from salus.node.assemble import Node
 from salus.node.people import NOBODY, HeldSession, held, open_session
+from salus.node.services.choices import take_choice, take_withdrawal
 from salus.node.services.take_over import take_over
-from salus.sdk.wallet import Relationship, Wallet, begin, new_wallet, signing_key
+from salus.sdk.wallet import (
+    Relationship,
+    Wallet,
+    begin,
+    keep_choice,
+    new_wallet,
+    relationship,
+    sign_choice,
+    sign_withdrawal,
+    signing_key,
+)
 from salus.testing.world import PRACTICE, World
 
+EVERY_CLASS = (
+    *("AllergyIntolerance", "Binary", "Condition", "DiagnosticReport", "DocumentReference", "Encounter"),
+    *("Immunization", "MedicationRequest", "Observation", "Patient"),
+)
+REFUSED = Provision(type=ProvisionType.DENY, role_classes=(RoleClass.PATIENT_SIDE,))
+"""The ledger says no to the patient's side."""
+WITHHELD = Provision(type=ProvisionType.DENY, role_classes=(RoleClass.PATIENT_SIDE,), classes=EVERY_CLASS)
+"""The ledger permits it, and the custodian keeps every record back."""
 MATCH_STEP_MS = 20
 LOOK_AGAIN_S = 0.02
 
@@ -80,6 +101,18 @@ class OwnDevice:
     def sessions(self, *, from_s: int) -> tuple[HeldSession, ...]:
         """A session with each custodian, as the signer certifies them."""
         return tuple(self._session(each, from_s) for each in self.wallet.relationships)
+
+    @contextmanager
+    def choosing(self, node: Node, tree: Provision) -> Iterator[None]:
+        """Have a choice at one custodian until the block ends."""
+        of = relationship(self.wallet, chain=node.chain, custodian=node.organisation)
+        signed = sign_choice(self.wallet, of, tree, time_s=node.clock())
+        take_choice(node, signed.raw, signed.message, signed.residual)
+        yield
+        kept = keep_choice(self.wallet, of, signed, time_s=node.clock())
+        of = relationship(kept, chain=node.chain, custodian=node.organisation)
+        ended = sign_withdrawal(kept, of, signed.message.choice, time_s=node.clock())
+        take_withdrawal(node, ended.raw, ended.message, ended.residual)
 
     def _session(self, of: Relationship, from_s: int) -> HeldSession:
         custodian = OrganisationId(of.custodian)

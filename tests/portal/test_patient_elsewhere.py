@@ -2,43 +2,189 @@
 
 from __future__ import annotations
 
+import io
+import json
+import re
 import time
+import zipfile
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import func, select
 
-from salus.contracts.provisions import Purpose, RoleClass
-from salus.node.services.collect import Answered, Asking, Collected
-from salus.testing.world import PRACTICE
-from tests.portal.portal_world import Hospital, portal
-from tests.portal.second_custodian import Manner
+from salus.node import schema
+from salus.node.services.own_elsewhere import Elsewhere
+from tests.portal.patient_charts import MACHINE_WORDS, somebody_else
+from tests.portal.portal_world import Browser, Hospital, portal
+from tests.portal.second_custodian import REFUSED, WITHHELD, Manner, OwnDevice, Practice
+
+HREF = re.compile(r'href="(/record[^"#]*)"')
+TAG = re.compile(r"<[^>]*>")
+PLACE = "Harrowmere Medical Centre"
+ONLY_THERE = "Amlodipine 5mg tablets"
+ASKING, DOWN, NOTHING = "We are asking them", "Did not answer", "Nothing there"
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
-    with portal(tmp_path_factory.mktemp("portal"), is_joined=True) as made:
+    folder = tmp_path_factory.mktemp("portal")
+    with portal(folder, is_joined=True) as made:
+        somebody_else(made, folder, [])
         yield made
 
 
-def _collected(here: Hospital) -> Collected:
+@pytest.fixture
+def practice(here: Hospital) -> Practice:
     assert here.joined is not None
-    (_, session) = here.joined[1].sessions(from_s=here.node.clock())
-    asking = Asking(session, RoleClass.PATIENT_SIDE, Purpose.PATRQT, pseudonym=session.pseudonym)
-    collection, until_s = here.portal.collections.begin([asking], about=b""), time.monotonic() + 10
-    while time.monotonic() < until_s:
-        came = here.portal.collections.look(collection)[PRACTICE]
-        if came.state is not Answered.ASKING:
-            return came
-        time.sleep(0.02)
-    raise AssertionError("nothing came")
+    return here.joined[0]
 
 
-@pytest.mark.parametrize(
-    ("manner", "wanted"), [(Manner.ANSWERS, Answered.CAME), (Manner.IS_DOWN, Answered.SILENT)], ids=str
-)
-def test_another_custodian_is_asked_over_the_network(here: Hospital, manner: Manner, wanted: Answered) -> None:
+@pytest.fixture
+def device(here: Hospital) -> OwnDevice:
     assert here.joined is not None
-    with here.joined[0].being(manner):
-        came = _collected(here)
-    assert came.state is wanted
-    assert any(b"Amlodipine" in each for each in came.records) == (wanted is Answered.CAME)
+    return here.joined[1]
+
+
+def _settled(browser: Browser, path: str = "/record") -> str:
+    """A page once everybody has answered, or will not."""
+    until_s = time.monotonic() + 15
+    while ASKING in (page := browser.get(path).text):
+        assert time.monotonic() < until_s
+        time.sleep(0.05)
+    return str(page)
+
+
+def test_records_of_every_custodian_are_in_one_list_each_with_its_organisation(here: Hospital) -> None:
+    browser = here.signed_in("eleanor")
+    page = _settled(browser)
+    assert "Trust and Harrowmere Medical Centre have written down about you" in page
+    assert 'Test results</a> <span class="app-kind__count">(28)' in page
+    assert page.count("Answered") == 2
+    medicines = browser.get("/record/medicines").text
+    assert ONLY_THERE in medicines
+    assert "Metformin 500mg tablets" in medicines
+    assert PLACE in medicines
+    assert "This may not be all" not in medicines
+
+
+def test_results_of_one_test_are_one_chart_and_the_newest_are_first(here: Hospital) -> None:
+    browser = here.signed_in("eleanor")
+    _settled(browser)
+    page = browser.get("/record/results/2951-2").text
+    years = [int(each) for each in re.findall(r"</span>\s*\d+ \w+ (\d{4})", page)]
+    assert years == sorted(years, reverse=True)
+    assert len(years) == 5
+    assert PLACE in page
+    assert "Ambleford University Hospitals" in page
+
+
+def test_a_letter_of_another_custodian_is_opened_with_its_file(here: Hospital) -> None:
+    browser = here.signed_in("eleanor")
+    _settled(browser)
+    letters = [each for each in HREF.findall(browser.get("/record/letters").text) if "/letters/" in each]
+    assert len(set(letters)) == 5
+    files = {each: browser.get(f"{each}/file/1") for each in letters}
+    assert {each.headers["content-type"] for each in files.values()} == {"application/pdf"}
+    assert [PLACE in browser.get(each).text for each in letters].count(True) == 2
+    assert [here.signed_in("other").get(each).status_code for each in letters] == [404] * 5
+
+
+@pytest.mark.promise("R1")
+def test_a_custodian_that_is_down_is_said_and_asked_again(here: Hospital, practice: Practice) -> None:
+    with practice.being(Manner.IS_DOWN):
+        browser = here.signed_in("eleanor")
+        page = _settled(browser)
+        assert DOWN in page
+        assert "Metformin" in page
+        medicines = browser.get("/record/medicines").text
+        assert ONLY_THERE not in medicines
+        assert f"Not here yet: what {PLACE} may have." in medicines
+        assert browser.post("/record/again", {"place": "0", "at": "/record"}, page="/record").status_code == 303
+        assert DOWN in _settled(browser)
+    came = browser.post("/record/again", {"place": "0", "at": "/record/medicines?page=1"}, page="/record")
+    assert came.headers["location"] == "/record/medicines?page=1"
+    assert ONLY_THERE in _settled(browser, "/record/medicines")
+
+
+def test_a_slow_custodian_keeps_nobody_waiting_and_fills_in(here: Hospital, practice: Practice) -> None:
+    with practice.being(Manner.WAITS):
+        browser, began_s = here.signed_in("eleanor"), time.monotonic()
+        page = browser.get("/record").text
+        assert time.monotonic() - began_s < 2
+        assert ASKING in page
+        assert "Show what has come since" in page
+        (poll,) = re.findall(r'hx-get="(/record/answers[^"]+)"', page)
+        assert 'hx-target="#view"' not in browser.get(poll.replace("&amp;", "&")).text
+    _settled(browser)
+    fragment = browser.get(poll.replace("&amp;", "&")).text
+    assert '<div hx-get="/record" hx-trigger="load" hx-target="#view"' in fragment
+
+
+def test_who_has_nothing_to_show_is_as_who_has_nothing(here: Hospital, device: OwnDevice) -> None:
+    """What is withheld from a patient is not hinted at."""
+    with device.choosing(here.made.practice, WITHHELD):
+        page = _settled(here.signed_in("eleanor"))
+    assert NOTHING in page
+    assert "may not be all" not in page
+
+
+def test_who_may_not_show_it_says_so(here: Hospital, device: OwnDevice) -> None:
+    with device.choosing(here.made.practice, REFUSED):
+        page = _settled(here.signed_in("eleanor"))
+    assert "May not show it" in page
+    assert "Your choices or their rules say no" in page
+
+
+@pytest.mark.parametrize("manner", Manner, ids=str)
+def test_a_download_has_all_that_came_and_says_from_whom_nothing_did(
+    here: Hospital, practice: Practice, manner: Manner
+) -> None:
+    with practice.being(manner):
+        browser = here.signed_in("eleanor")
+        browser.get("/record")
+        if manner is not Manner.WAITS:
+            _settled(browser)
+        came = browser.post("/record/download", {"format": "zip"})
+    with zipfile.ZipFile(io.BytesIO(came.content)) as archive:
+        record, manifest = archive.read("record.json"), json.loads(archive.read("manifest.json"))
+    said = {Manner.ANSWERS: "came", Manner.IS_DOWN: "silent", Manner.WAITS: "asking"}[manner]
+    assert manifest["others"] == [{"name": PLACE, "answer": said}]
+    assert (ONLY_THERE.encode() in record) == (manner is Manner.ANSWERS)
+
+
+def test_nothing_that_came_is_left_after_signing_out(here: Hospital) -> None:
+    def kept() -> int:
+        with here.node.vault.database.reading() as connection:
+            return int(connection.scalar(select(func.count()).select_from(schema.collected)) or 0)
+
+    before, browser = kept(), here.signed_in("eleanor")
+    _settled(browser)
+    assert kept() == before + 1
+    browser.post("/sign-out", {}, page="/record")
+    assert kept() == before
+
+
+@pytest.mark.parametrize("at", ["https://evil.example/", "//evil.example", "/sharing", "/record/../sign-out", ""])
+def test_nobody_is_sent_elsewhere(here: Hospital, at: str) -> None:
+    browser = here.signed_in("eleanor")
+    _settled(browser)
+    came = browser.post("/record/again", {"place": "7", "at": at}, page="/record")
+    assert came.headers["location"] == "/record"
+    assert "evil" not in browser.get(f"/record/answers?seen=0&at={at}").text
+
+
+def test_what_came_for_one_person_is_shown_to_no_other(here: Hospital, device: OwnDevice) -> None:
+    sessions = device.sessions(from_s=here.node.clock())[1:]
+    collections = here.portal.collections
+    mine = Elsewhere(here.node, collections, sessions, about=here.patient, collection=b"")
+    collection = mine.begin()
+    assert len(mine.answers()) == 1
+    assert Elsewhere(here.node, collections, sessions, about=b"another", collection=collection).answers() == []
+    collections.drop(collection)
+
+
+@pytest.mark.promise("U1")
+def test_no_page_has_words_of_machines(here: Hospital) -> None:
+    browser = here.signed_in("eleanor")
+    for page in (_settled(browser), browser.get("/record/letters").text, browser.get("/record/download").text):
+        assert not MACHINE_WORDS.findall(TAG.sub(" ", page))

@@ -47,6 +47,7 @@ class PortalState(msgspec.Struct, frozen=True, array_like=True):
         notice: what the next page says at its top; once.
         answers: what was answered so far on the pages of one question each.
         patient: whom a clinician has open: one, or none; found: whom they may open, in the order shown.
+        collected: what a patient's other custodians were asked; empty where nobody was.
     """
 
     form: str
@@ -65,6 +66,7 @@ class PortalState(msgspec.Struct, frozen=True, array_like=True):
     answers: tuple[tuple[str, str], ...] = ()
     patient: tuple[OpenPatient, ...] = ()
     found: tuple[OpenPatient, ...] = ()
+    collected: bytes = b""
 
     def __repr__(self) -> str:
         """Hide all of it."""

@@ -36,6 +36,8 @@ CUSTODIANS_MAX: Final = 50
 AT_ONCE: Final = 8
 BYTES_MAX: Final = 64_000_000
 """Of one custodian's records; what is beyond is left out, and said."""
+SILENT_S: Final = 60
+"""After so long without an answer, a custodian counts as silent."""
 _TABLE: Final = "collected"
 
 log = structlog.get_logger("salus.collect")
@@ -71,6 +73,11 @@ class Collected(msgspec.Struct, frozen=True, array_like=True):
     def __repr__(self) -> str:
         """Hide the records."""
         return f"Collected({self.state.name})"
+
+    def state_at(self, now_s: int) -> Answered:
+        """Return what has come of it by now; whoever takes too long is silent, also where its worker has died."""
+        is_late = self.state is Answered.ASKING and now_s - self.asked_s > SILENT_S
+        return Answered.SILENT if is_late else self.state
 
 
 @dataclass(frozen=True)
@@ -158,10 +165,15 @@ class Collections:
         self._replace(collection, asked, Collected(Answered.ASKING, self._node.clock()))
         self._threads.submit(self._ask, collection, asked)
 
-    def look(self, collection: bytes) -> dict[OrganisationId, Collected]:
-        """Return what has come so far, by custodian; nothing of a collection that is over."""
+    def look(self, collection: bytes, *, about: bytes | None = None) -> dict[OrganisationId, Collected]:
+        """Return what has come so far, by custodian; nothing of a collection that is over.
+
+        Args:
+            about: the pseudonym with which it must have begun; None for any.
+        """
         columns = schema.collected.c
         theirs = (columns.collection == collection) & (columns.until_s > self._node.clock())
+        theirs = theirs if about is None else theirs & (columns.pseudonym == about)
         with self._node.vault.database.reading() as connection:
             rows = connection.execute(select(schema.collected).where(theirs)).all()
         return {OrganisationId(row.custodian): self._opened(row.collection, row.custodian, row.sealed) for row in rows}

@@ -78,11 +78,12 @@ class Search:
         self._narrowing: set[str] = set()
         self._statements = Statements(Keyed(node.keys.lookup), now_ms=node.clock() * 1000)
 
-    def candidates(self, query: Query, focus: Found | None = None) -> list[Found]:
+    def candidates(self, query: Query, focus: Found | None = None, *, first: int | None = None) -> list[Found]:
         """Return what a query comes upon, in order, before anything is decided about it.
 
         Args:
             focus: the resource in whose compartment it has to be; None for anywhere.
+            first: how many are wanted; None for all.
 
         Raises:
             FhirRejected: BAD_PARAMETER, or SEARCH_TOO_LARGE above 10,000.
@@ -95,7 +96,7 @@ class Search:
         conditions = self._conditions(query.filters)
         if focus is not None:
             conditions.append(self._in_compartment(focus, query.type))
-        rows = self._rows(query.type, conditions, order, CANDIDATES_MAX + 1)
+        rows = self._rows(query.type, conditions, order, first or CANDIDATES_MAX + 1)
         if len(rows) > CANDIDATES_MAX:
             raise too_large(f"a search that comes upon at most {CANDIDATES_MAX:,} resources")
         return rows

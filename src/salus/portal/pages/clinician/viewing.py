@@ -14,13 +14,11 @@ from salus.clinical.fhir.dates import last_s
 from salus.clinical.fhir.plain import Content
 from salus.clinical.nhs_number import NhsNumber
 from salus.node.services import view_patient
-from salus.node.services.collect import Answered, Collected, Custodian
+from salus.node.services.collect import Answered, Custodian
 from salus.node.services.view_patient import TYPES, Viewed
 from salus.portal.call import Call
 from salus.portal.open_patients import OpenPatient
 
-SILENT_S: Final = 60
-"""After so long without an answer, a custodian counts as silent."""
 NAME_DIGITS: Final = 12
 _READER: Final = msgspec.json.Decoder(dict[str, object], float_hook=Decimal)
 
@@ -108,7 +106,8 @@ def view(
     answers = []
     for place, custodian in enumerate(_asked(call, came.keys())):
         collected = came[custodian.organisation]
-        answers.append(Answer(place, custodian, _state(call, collected), collected.is_cut))
+        state = collected.state_at(portal.node.clock())
+        answers.append(Answer(place, custodian, state, collected.is_cut))
         records += [_known(call, body, custodian.name) for body in collected.records]
     return View([each for each in records if each is not None and each.type in types], answers)
 
@@ -116,8 +115,8 @@ def view(
 def answers_of(call: Call, patient: OpenPatient) -> View:
     """Return what custodians have answered, without any record."""
     came = call.portal.collections.look(patient.collection) if patient.collection else {}
-    asked = enumerate(_asked(call, came.keys()))
-    return View([], [Answer(place, each, _state(call, came[each.organisation])) for place, each in asked])
+    asked, now_s = enumerate(_asked(call, came.keys())), call.portal.node.clock()
+    return View([], [Answer(place, each, came[each.organisation].state_at(now_s)) for place, each in asked])
 
 
 def go_to(call: Call, patient: OpenPatient, own: tuple[bytes, ...] = (), *, notice: str = "") -> Response:
@@ -169,11 +168,6 @@ def name_of(call: Call, *parts: str) -> str:
 
 def _asked(call: Call, those: Collection[str]) -> list[Custodian]:
     return [each for each in call.portal.collections.others() if each.organisation in those]
-
-
-def _state(call: Call, collected: Collected) -> Answered:
-    is_late = call.portal.node.clock() - collected.asked_s > SILENT_S
-    return Answered.SILENT if collected.state is Answered.ASKING and is_late else collected.state
 
 
 def _known(call: Call, body: bytes, source: str) -> Known | None:

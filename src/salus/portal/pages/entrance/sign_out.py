@@ -12,8 +12,9 @@ def answer(call: Call) -> Response:
     """End this session, or every session of the account."""
     if call.form.get("everywhere"):
         call.portal.sessions.end_all(call.signed_in.account)
-    for patient in call.signed_in.state.patient:
-        call.portal.collections.drop(patient.collection)
+    state = call.signed_in.state
+    for collection in (state.collected, *(each.collection for each in state.patient)):
+        call.portal.collections.drop(collection)
     response = go("/signed-out")
     call.portal.sessions.end(response, call.signed_in)
     return response

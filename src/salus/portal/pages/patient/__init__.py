@@ -8,6 +8,7 @@ from salus.portal.pages.patient import (
     add_file,
     add_reading,
     download,
+    gathered,
     letter,
     looked,
     record,
@@ -18,6 +19,7 @@ from salus.portal.pages.patient import (
 
 PAGES: Final[tuple[Page, ...]] = (
     *download.PAGES,
+    *gathered.PAGES,
     *record.PAGES,
     *result.PAGES,
     *letter.PAGES,

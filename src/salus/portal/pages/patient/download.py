@@ -11,13 +11,13 @@ from starlette.responses import Response
 
 from salus.clinical.fhir import circumstances
 from salus.clinical.fhir.elements import text
-from salus.clinical.fhir.exact_json import write_exact
 from salus.clinical.fhir.renaming import instant
 from salus.node.services import own_history
 from salus.node.services.own_chart import Held, in_order
 from salus.portal import files
 from salus.portal.call import Call, Error, Page, Person
-from salus.portal.pages.patient.entries import entry, own_chart
+from salus.portal.pages.patient.entries import entry
+from salus.portal.pages.patient.gathered import Gathered, gathered
 from salus.portal.pages.patient.kinds import KINDS
 from salus.portal.pages.patient.paper import paper
 
@@ -27,7 +27,11 @@ FORMATS: Final = ("zip", "pdf", "fhir")
 def show(call: Call, *errors: Error) -> Response:
     """The page."""
     return call.page(
-        "pages/patient/download.html", title=call.words("Download your record"), back="/record", errors=errors
+        "pages/patient/download.html",
+        title=call.words("Download your record"),
+        back="/record",
+        errors=errors,
+        answers=gathered(call).answers,
     )
 
 
@@ -36,44 +40,46 @@ def answer(call: Call) -> Response:
     wanted = call.form.get("format", "")
     if wanted not in FORMATS:
         return show(call, Error("format", call.words("Choose what you want to download")))
-    held = own_chart(call).everything()
+    found = gathered(call)
+    held = found.chart.everything()
     now_s = call.portal.node.clock()
     day = instant(now_s)[:10]
     if wanted == "fhir":
         return files.saved(_bundle(held, now_s), name=f"my-record-{day}.json")
     if wanted == "pdf":
-        return files.saved(_paper(call, held), name=f"my-record-{day}.pdf")
-    return files.saved(_archive(call, held, now_s), name=f"my-record-{day}.zip")
+        return files.saved(_paper(call, found, held), name=f"my-record-{day}.pdf")
+    return files.saved(_archive(call, found, held, now_s), name=f"my-record-{day}.zip")
 
 
 def _bundle(held: Sequence[Held], now_s: int) -> bytes:
     """Every record as it was written, in one Bundle (FHIR R4 2.36, collection)."""
-    entries = [{"resource": msgspec.Raw(write_exact(each.content))} for each in held]
+    entries = [{"resource": msgspec.Raw(each.body)} for each in held]
     bundle = {"resourceType": "Bundle", "type": "collection", "timestamp": instant(now_s), "entry": entries}
     return msgspec.json.encode(bundle)
 
 
-def _paper(call: Call, held: Sequence[Held]) -> bytes:
+def _paper(call: Call, found: Gathered, held: Sequence[Held]) -> bytes:
     words = call.words
     kinds = []
     for kind in KINDS:
         types = {name for name, _ in kind.types}
         theirs = in_order(each for each in held if each.content.get("resourceType") in types)
         if theirs:
-            kinds.append((words(kind.title), [entry(words, each, {}) for each in theirs]))
+            kinds.append((words(kind.title), [entry(words, each, found.chart) for each in theirs]))
     about = [
         call.owner.name,
         words("From %(organisation)s, %(when)s")
-        % {"organisation": call.portal.title, "when": words.moment(call.portal.node.clock())},
+        % {"organisation": _names(call, found), "when": words.moment(call.portal.node.clock())},
+        *([found.answers.missing] if found.answers and found.answers.missing else []),
     ]
     return paper(words, title=words("Health record"), about=about, kinds=kinds)
 
 
-def _archive(call: Call, held: Sequence[Held], now_s: int) -> bytes:
+def _archive(call: Call, found: Gathered, held: Sequence[Held], now_s: int) -> bytes:
     """Both, the letters, who looked with its proofs, and a list with the SHA-256 of each file."""
     contents = {
         "record.json": _bundle(held, now_s),
-        "record.pdf": _paper(call, held),
+        "record.pdf": _paper(call, found, held),
         "history.salus": own_history.history_file(call.portal.node, call.login, call.owner.pseudonym),
         **_letters(held),
     }
@@ -81,14 +87,23 @@ def _archive(call: Call, held: Sequence[Held], now_s: int) -> bytes:
         {"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         for name, content in contents.items()
     ]
-    contents["manifest.json"] = msgspec.json.format(
-        msgspec.json.encode({"made": instant(now_s), "from": call.portal.title, "files": listed})
-    )
+    manifest = {"made": instant(now_s), "from": call.portal.title, "files": listed, "others": _others(found)}
+    contents["manifest.json"] = msgspec.json.format(msgspec.json.encode(manifest))
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in contents.items():
             archive.writestr(name, content)
     return file.getvalue()
+
+
+def _names(call: Call, found: Gathered) -> str:
+    return call.portal.title if found.answers is None else found.answers.names
+
+
+def _others(found: Gathered) -> list[dict[str, object]]:
+    """What the other custodians had answered: `came`, `part` of what there is, or why nothing of theirs is in it."""
+    rows = found.answers.rows if found.answers is not None else ()
+    return [{"name": each.name, "answer": each.code} for each in rows]
 
 
 def _letters(held: Sequence[Held]) -> Mapping[str, bytes]:

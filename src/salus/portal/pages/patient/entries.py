@@ -1,7 +1,7 @@
 """Entries: one record of a patient in words, for the lists of their pages."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +24,7 @@ _UNITS: Final = {
     "kilogram": "kg",
     "kilogram per square meter": "kg/m²",
     "millimeter of mercury": "mmHg",
+    "beats a minute": "beats/min",
     "umol/L": "µmol/L",
 }
 """How people write what sources write otherwise."""
@@ -48,12 +49,18 @@ class Value:
 
 @dataclass(frozen=True)
 class Entry:
-    """A record, in words; `href` leads to more about it, empty for none."""
+    """A record, in words.
+
+    Args:
+        where: it was made; kept_by: whose record it is, where that is not the same.
+        href: leads to more about it; empty for none.
+    """
 
     title: str = field(repr=False)
     term: str = field(repr=False)
     when: str = field(repr=False)
     where: str = field(repr=False)
+    kept_by: str = field(repr=False)
     person: str = field(repr=False)
     notes: tuple[str, ...] = field(repr=False)
     values: tuple[Value, ...] = field(repr=False)
@@ -61,29 +68,31 @@ class Entry:
     href: str = field(repr=False)
 
 
-def own_chart(call: Call) -> OwnChart:
-    """Return the chart of whoever is signed in, for one request."""
-    return OwnChart(call.portal.node, call.portal.responder, call.login, call.owner.pseudonym)
-
-
-def entry(words: Words, held: Held, letters: Mapping[str, int]) -> Entry:
-    """Return a record in words.
+def own_chart(call: Call, others: Sequence[Held] = ()) -> OwnChart:
+    """Return the chart of whoever is signed in, for one request.
 
     Args:
-        letters: their numbers by logical id, for their addresses.
+        others: what other custodians answered.
     """
+    return OwnChart(call.portal.node, call.portal.responder, call.login, call.owner.pseudonym, others)
+
+
+def entry(words: Words, held: Held, chart: OwnChart) -> Entry:
+    """Return a record of a chart in words."""
     content = held.content
     named, name = plain.name_of(content), plain_name(plain.codes_of(content))
+    where = circumstances.place_of(content) or held.organisation
     return Entry(
         title=words(name) if name else named or words("Without a name"),
         term=_term(content, named, is_plain=bool(name)),
         when=dates.in_words(words, plain.date_of(content)),
-        where=circumstances.place_of(content) or held.organisation,
+        where=where,
+        kept_by="" if where == held.organisation else held.organisation,
         person=circumstances.person_of(content),
         notes=tuple(_notes(words, content)),
         values=values_of(words, content),
         mark=_mark(words, content),
-        href=_href(content, letters),
+        href=_href(held, chart),
     )
 
 
@@ -173,9 +182,8 @@ def _mark(words: Words, content: Content) -> str:
     return ""
 
 
-def _href(content: Content, letters: Mapping[str, int]) -> str:
-    number = letters.get(text(content, "id") or "")
-    if content.get("resourceType") == "DocumentReference" and number is not None:
-        return f"/record/letters/{number}"
-    code = code_of(content) if content.get("resourceType") == "Observation" else ""
+def _href(held: Held, chart: OwnChart) -> str:
+    if held.type == "DocumentReference":
+        return f"/record/letters/{chart.name_of(held)}"
+    code = code_of(held.content) if held.type == "Observation" else ""
     return f"/record/results/{code}" if code else ""

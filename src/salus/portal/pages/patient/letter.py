@@ -10,7 +10,8 @@ from salus.clinical.fhir.circumstances import Attachment
 from salus.node.services.own_chart import Held, OwnChart
 from salus.portal import files
 from salus.portal.call import Call, Page, Person
-from salus.portal.pages.patient.entries import entry, own_chart
+from salus.portal.pages.patient.entries import entry
+from salus.portal.pages.patient.gathered import gathered
 
 TEXT_MAX: Final = 200_000
 """So many characters of a letter in plain text are shown on the page."""
@@ -32,8 +33,8 @@ def show(call: Call) -> Response:
     chart, held = _found(call)
     if held is None:
         return _missing(call)
-    found = [_opened(chart, each) for each in circumstances.attachments_of(held.content)]
-    letter = entry(call.words, held, {})
+    found = [_opened(chart, held, each) for each in circumstances.attachments_of(held.content)]
+    letter = entry(call.words, held, chart)
     return call.page(
         "pages/patient/letter.html",
         title=letter.title,
@@ -46,9 +47,10 @@ def show(call: Call) -> Response:
 def show_file(call: Call) -> Response:
     """One file of it."""
     chart, held = _found(call)
-    attachments = [] if held is None else circumstances.attachments_of(held.content)
-    number = _number(call.path["part"])
-    opened = _opened(chart, attachments[number - 1]) if 1 <= number <= len(attachments) else None
+    if held is None:
+        return _missing(call)
+    attachments, number = circumstances.attachments_of(held.content), _number(call.path["part"])
+    opened = _opened(chart, held, attachments[number - 1]) if 1 <= number <= len(attachments) else None
     if opened is None:
         return _missing(call)
     name = opened.title or call.words("letter")
@@ -56,15 +58,15 @@ def show_file(call: Call) -> Response:
 
 
 def _found(call: Call) -> tuple[OwnChart, Held | None]:
-    chart = own_chart(call)
-    return chart, chart.letter(_number(call.path["number"]))
+    chart = gathered(call).chart
+    return chart, chart.letter(call.path["letter"])
 
 
-def _opened(chart: OwnChart, attachment: Attachment) -> Attachment | None:
+def _opened(chart: OwnChart, letter: Held, attachment: Attachment) -> Attachment | None:
     """Return an attachment with its bytes, which may be a record of their own; None where they are not here."""
     if not attachment.reference:
         return attachment if attachment.content else None
-    content = chart.binary(attachment.reference)
+    content = chart.binary(letter, attachment.reference)
     binary = None if content is None else circumstances.binary_of(content)
     if binary is None:
         return None
@@ -75,7 +77,7 @@ def _row(call: Call, file: Attachment, number: int) -> FileRow:
     kind = files.essence(file.content_type)
     size = max(len(file.content) // 1000, 1)
     return FileRow(
-        href=f"/record/letters/{call.path['number']}/file/{number}",
+        href=f"/record/letters/{call.path['letter']}/file/{number}",
         kind=files.SHOWN.get(kind, "").removeprefix(".").upper() or call.words("file"),
         size=call.words("%(size)s kB") % {"size": size} if size < 1000 else f"{size / 1000:.1f} MB",
         is_shown=kind in files.SHOWN,
@@ -93,6 +95,6 @@ def _missing(call: Call) -> Response:
 
 
 PAGES: Final = (
-    Page("/record/letters/{number}", Person.PATIENT, show),
-    Page("/record/letters/{number}/file/{part}", Person.PATIENT, show_file),
+    Page("/record/letters/{letter}", Person.PATIENT, show),
+    Page("/record/letters/{letter}/file/{part}", Person.PATIENT, show_file),
 )

@@ -1,15 +1,15 @@
 """My record: what there is, by kind, with the newest few of each; and each kind as a timeline, newest first."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.responses import Response
 
-from salus.node.services.own_chart import Listed
+from salus.node.services.own_chart import Listed, OwnChart
 from salus.portal.call import Call, Page, Person
-from salus.portal.pages.patient.entries import Entry, entry, own_chart
-from salus.portal.pages.patient.kinds import BY_ADDRESS, KINDS, LETTERS, Kind
+from salus.portal.pages.patient.entries import Entry, entry
+from salus.portal.pages.patient.gathered import gathered
+from salus.portal.pages.patient.kinds import BY_ADDRESS, KINDS, Kind
 from salus.portal.pages.patient.paging import PAGE_ENTRIES, number_of, pages
 
 NEWEST: Final = 2
@@ -28,15 +28,15 @@ class Card:
 
 def show(call: Call) -> Response:
     """The first page."""
-    chart = own_chart(call)
-    listed = chart.overview({each.address: each.types for each in KINDS}, NEWEST)
-    letters = chart.letters()
-    cards = [_card(call, each, listed[each.address], letters) for each in KINDS]
+    found = gathered(call)
+    listed = found.chart.overview({each.address: each.types for each in KINDS}, NEWEST)
+    cards = [_card(call, each, listed[each.address], found.chart) for each in KINDS]
     return call.page(
         "pages/patient/record.html",
         title=call.words("Your record"),
         cards=[each for each in cards if each.newest],
         empty=[each for each in cards if not each.newest],
+        answers=found.answers,
     )
 
 
@@ -45,24 +45,24 @@ def show_kind(call: Call) -> Response:
     kind = BY_ADDRESS.get(call.path["kind"])
     if kind is None:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
-    chart, number = own_chart(call), number_of(call)
-    held = chart.newest_of(kind.types, number * PAGE_ENTRIES + 1)
-    letters = chart.letters() if kind is LETTERS else {}
+    found, number = gathered(call), number_of(call)
+    held = found.chart.newest_of(kind.types, number * PAGE_ENTRIES + 1)
     start = (number - 1) * PAGE_ENTRIES
     return call.page(
         "pages/patient/kind.html",
         title=_titled(call, call.words(kind.title), number),
         back="/record",
-        entries=[entry(call.words, each, letters) for each in held[start : start + PAGE_ENTRIES]],
+        entries=[entry(call.words, each, found.chart) for each in held[start : start + PAGE_ENTRIES]],
         absent=call.words(kind.absent),
+        answers=found.answers,
         pages=pages(call, number, has_more=len(held) > number * PAGE_ENTRIES),
     )
 
 
-def _card(call: Call, kind: Kind, listed: Listed, letters: Mapping[str, int]) -> Card:
+def _card(call: Call, kind: Kind, listed: Listed, chart: OwnChart) -> Card:
     words = call.words
     count = words("More than %(count)s") % {"count": listed.number} if listed.is_more else f"{listed.number}"
-    entries = tuple(entry(words, each, letters) for each in listed.newest)
+    entries = tuple(entry(words, each, chart) for each in listed.newest)
     return Card(words(kind.title), words(kind.about), f"/record/{kind.address}", count, entries)
 
 

@@ -12,7 +12,8 @@ from salus.clinical.fhir.plain import Content
 from salus.node.services.own_chart import Held
 from salus.portal.call import Call, Page, Person
 from salus.portal.line_chart import LineChart, Point, draw
-from salus.portal.pages.patient.entries import Entry, entry, is_code, own_chart, part_name, parts_of, unit_of
+from salus.portal.pages.patient.entries import Entry, entry, is_code, part_name, parts_of, unit_of
+from salus.portal.pages.patient.gathered import gathered
 
 RESULTS_MAX: Final = 100
 
@@ -29,11 +30,11 @@ class Series:
 
 def show(call: Call) -> Response:
     """The page of one test, by its code; a code of which this patient has no result is not there."""
-    code = call.path["code"]
-    held = own_chart(call).with_code(code, RESULTS_MAX) if is_code(code) else []
+    code, found = call.path["code"], gathered(call)
+    held = found.chart.with_code(code, RESULTS_MAX) if is_code(code) else []
     if not held:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
-    entries = [entry(call.words, each, {}) for each in held]
+    entries = [entry(call.words, each, found.chart) for each in held]
     series = series_of(call, held)
     return call.page(
         "pages/patient/result.html",
@@ -46,6 +47,7 @@ def show(call: Call) -> Response:
         caption=call.words.listed([f"{each.name} ({each.unit})" if each.unit else each.name for each in series]),
         has_usual=bool(series) and (series[0].usual.low is not None or series[0].usual.high is not None),
         is_cut=len(held) == RESULTS_MAX,
+        answers=found.answers,
     )
 
 

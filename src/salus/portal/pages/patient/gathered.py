@@ -1,0 +1,158 @@
+"""Gathered: a patient's records of all their custodians, as far as these have answered, and what each has answered."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from salus.node.services.collect import Answered
+from salus.node.services.own_chart import OwnChart
+from salus.node.services.own_elsewhere import Answer, Elsewhere
+from salus.portal.call import Call, Page, Person
+from salus.portal.pages.patient.entries import own_chart
+from salus.portal.words import Words
+
+HOME: Final = "/record"
+COLOURS: Final = {
+    Answered.ASKING: "blue",
+    Answered.CAME: "green",
+    Answered.NOTHING_THERE: "grey",
+    Answered.DENIED: "orange",
+    Answered.REFUSED: "orange",
+    Answered.SILENT: "red",
+}
+AGAIN: Final = frozenset({Answered.REFUSED, Answered.SILENT})
+PLACE_LENGTH_MAX: Final = 3
+_OURS: Final = re.compile(r"/record(?:/[a-z0-9-]{1,32}){0,2}(?:\?page=[0-9]{1,4})?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class AnswerRow:
+    """What one organisation has answered, in words.
+
+    Args:
+        code: the same for programs.
+        place: by which it is asked again; empty where it cannot be.
+    """
+
+    name: str
+    code: str
+    state: str
+    colour: str
+    hint: str
+    place: str
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What all of a patient's other custodians have answered.
+
+    Args:
+        at: the page of ours that they are on.
+        poll: where a script asks for this part of the page again; empty when nothing more comes.
+        missing: whose records are not on the page, in a sentence; empty where nobody's are.
+    """
+
+    rows: tuple[AnswerRow, ...]
+    names: str
+    at: str
+    poll: str
+    missing: str
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The chart for one request, and what others have answered; None for a patient of this organisation alone."""
+
+    chart: OwnChart
+    answers: Answers | None
+
+
+def gathered(call: Call) -> Gathered:
+    """Return the records of whoever is signed in; others are asked once in each time box, and not waited for."""
+    others = elsewhere(call)
+    state = call.signed_in.state
+    collection = others.begin()
+    if collection != state.collected:
+        call.portal.sessions.change(call.signed_in, collected=collection)
+    answered = others.answers()
+    answers = _answers(call, answered, at=_here(call)) if answered else None
+    return Gathered(own_chart(call, others.records()), answers)
+
+
+def elsewhere(call: Call) -> Elsewhere:
+    """Return the other custodians of whoever is signed in."""
+    portal, state, about = call.portal, call.signed_in.state, call.owner.pseudonym
+    return Elsewhere(portal.node, portal.collections, state.held[1:], about=about, collection=state.collected)
+
+
+def show_answers(call: Call) -> Response:
+    """What organisations have answered so far: the part of a page that a script asks for again."""
+    answered, at = elsewhere(call).answers(), _page_of_ours(call.query.get("at", ""))
+    if not answered:
+        return call.go(HOME)
+    has_new = call.query.get("seen", "") != str(_done(answered))
+    answers = _answers(call, answered, at=at)
+    return call.page("pages/patient/answers.html", title="", answers=answers, has_new=has_new)
+
+
+def again(call: Call) -> Response:
+    """Ask one organisation once more."""
+    place = call.form.get("place", "")
+    if place.isascii() and place.isdigit() and len(place) <= PLACE_LENGTH_MAX:
+        elsewhere(call).again(int(place))
+    return call.go(_page_of_ours(call.form.get("at", "")))
+
+
+def _answers(call: Call, answered: list[Answer], *, at: str) -> Answers:
+    words, done = call.words, _done(answered)
+    away = [each.custodian.name for each in answered if each.state not in (Answered.CAME, Answered.NOTHING_THERE)]
+    missing = words("This may not be all. Not here yet: what %(organisations)s may have.")
+    return Answers(
+        rows=tuple(_row(words, each) for each in answered),
+        names=words.listed([call.portal.title, *(each.custodian.name for each in answered)]),
+        at=at,
+        poll=f"/record/answers?{urlencode({'seen': done, 'at': at})}" if done < len(answered) else "",
+        missing=missing % {"organisations": words.listed(away)} if away else "",
+    )
+
+
+def _done(answered: list[Answer]) -> int:
+    """How many have answered, or will not: a page that was drawn with fewer is out of date."""
+    return sum(each.state is not Answered.ASKING for each in answered)
+
+
+def _row(words: Words, answer: Answer) -> AnswerRow:
+    said = {
+        Answered.ASKING: words("We are asking them"),
+        Answered.CAME: words("Answered"),
+        Answered.NOTHING_THERE: words("Nothing there"),
+        Answered.DENIED: words("May not show it"),
+        Answered.REFUSED: words("Could not show it"),
+        Answered.SILENT: words("Did not answer"),
+    }[answer.state]
+    hint = words("There is more than is shown here.") if answer.is_cut else ""
+    if answer.state is Answered.DENIED:
+        hint = words("Your choices or their rules say no. Ask them if you do not know why.")
+    place = str(answer.place) if answer.state in AGAIN else ""
+    code = "part" if answer.is_cut else answer.state.name.lower()
+    return AnswerRow(answer.custodian.name, code, said, COLOURS[answer.state], hint, place)
+
+
+def _here(call: Call) -> str:
+    """The page that is asked for, with its place in a long list."""
+    page = call.query.get("page", "")
+    return _page_of_ours(f"{call.location}?{urlencode({'page': page})}" if page else call.location)
+
+
+def _page_of_ours(path: str) -> str:
+    """A page of the record, else its first: nobody is sent elsewhere."""
+    return path if _OURS.fullmatch(path) else HOME
+
+
+PAGES: Final = (
+    Page("/record/answers", Person.PATIENT, show_answers),
+    Page("/record/again", Person.PATIENT, None, again),
+)

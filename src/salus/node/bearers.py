@@ -6,7 +6,7 @@ moment, one is first; one that is past its time is as if it never was.
 
 import secrets
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, unique
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -22,6 +22,7 @@ SWEPT_AFTER_S: Final = 86_400
 """A used one is kept for so long after its time, so that a second use is still known for what it is."""
 
 
+@unique
 class BearerKind(IntEnum):
     """What a bearer is for. Numbers are permanent: they are in the database."""
 
@@ -35,7 +36,7 @@ class BearerKind(IntEnum):
     BINDING = 8
     PORTAL = 9
     HELPER = 11
-    LINK_FILE = 11
+    LINK_FILE = 12
 
 
 V = TypeVar("V", bound=msgspec.Struct)

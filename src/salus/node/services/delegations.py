@@ -12,10 +12,11 @@ from salus.clinical.uk_time import uk_datetime
 from salus.contracts import patients, residuals
 from salus.contracts.gathering import read_trail
 from salus.contracts.patients import AddKey, KeyAdded, KeyKind, Relationship
-from salus.contracts.residuals import Ability, Band, DelegateTerms, ResidualInvalid
+from salus.contracts.residuals import Ability, Band, CertifiedSession, DelegateTerms, RequestResidual, ResidualInvalid
+from salus.crypto.signing import SignatureInvalid
 from salus.ledger.encoding import EncodingInvalid, decoder, encode
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
+from salus.ledger.identifiers import Digest, PermitId, Pseudonym, PublicKey
 from salus.ledger.outcomes import TransactionResult
 from salus.ledger.state import Reader
 from salus.ledger.transactions import NotATransaction
@@ -105,6 +106,17 @@ def keep_signer(node: Node, pseudonym: Pseudonym, commitment: Digest, signers: S
             documents.keep(node.vault, node.chain, pseudonym, Kind.DELEGATE, commitment, key)
 
 
+def keep_asker(node: Node, pseudonym: Pseudonym, permit: PermitId, asked: RequestResidual) -> None:
+    """Keep which delegate asked under a permit; nothing where it was the patient, or anybody else."""
+    if asked.certificate.values:
+        return
+    with node.engine.snapshot() as reader:
+        relationship = patients.relationship_of(reader, pseudonym)
+        for each in relationship.keys if relationship is not None else ():
+            if each.kind is KeyKind.DELEGATE and _certified(asked.session, each.key):
+                documents.keep(node.vault, node.chain, pseudonym, Kind.DELEGATE, permit, each.key)
+
+
 def signer_name(node: Node, reader: Reader, pseudonym: Pseudonym, commitment: Digest) -> str:
     """Return what the patient calls the delegate who signed a choice; empty for nobody, or nobody known here."""
     key = documents.find(node.vault, Kind.DELEGATE, commitment)
@@ -184,6 +196,14 @@ def _commitment(reader: Reader, pseudonym: Pseudonym, key: PublicKey) -> Digest 
         if isinstance(event.outcome, KeyAdded) and event.outcome.key == key:
             return event.outcome.commitment
     return None
+
+
+def _certified(session: CertifiedSession, key: bytes) -> bool:
+    try:
+        session.verify(PublicKey(key))
+    except SignatureInvalid:
+        return False
+    return True
 
 
 def _is_delegate(relationship: Relationship, key: PublicKey) -> bool:

@@ -5,6 +5,7 @@ here, and then acts within those terms, seen to at each release (`delegations`).
 or after a week; a helper sees whom they help and nobody else; what was taken away, or has ended, acts no more.
 """
 
+import base64
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -20,11 +21,13 @@ from salus.contracts.consent import FileConsent, WithdrawConsent
 from salus.contracts.gathering import read_trail
 from salus.contracts.patients import Actor, AddKey, KeyKind, RemoveKey
 from salus.contracts.provisions import day_of, gate
-from salus.contracts.residuals import Ability, Band, DelegateTerms, Relation, ResidualInvalid
+from salus.contracts.residuals import CHILD_AGES, Ability, Band, DelegateTerms, Relation, ResidualInvalid
+from salus.crypto.hashing import tagged
 from salus.crypto.sealing import new_key
 from salus.crypto.signing import SigningKey
 from salus.ledger import transactions
 from salus.ledger.encoding import encode, in_nfc
+from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Pseudonym, PublicKey
 from salus.ledger.transactions import PatientMessage
 from salus.node import documents, schema
@@ -41,11 +44,14 @@ from salus.node.services.delegates import Life, lives
 from salus.node.services.enrol import custodian_held_key, date_of_birth
 from salus.node.services.respond import Login
 from salus.node.services.sharing import Wanted, tree_of
+from salus.node.services.signer_answers import HalfSigned
+from salus.node.services.signer_requests import LetAct, StopActing
 
 CODE_S: Final = 7 * 86_400
 """How long a helper's code is good for."""
 CODE_LETTERS: Final = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
 """Without those that people take for one another."""
+CODE_TAG: Final = "salus/signer/code/1"
 CODE_LENGTH: Final = 16
 """78 bits: nobody guesses one within its week."""
 
@@ -134,13 +140,8 @@ class Helpers:
         """
         delegations.require_own(self._node, pseudonym, login.session)  # 1
         held = custodian_held_key(self._node, pseudonym)
-        key = SigningKey.generate()
-        try:
-            residual = residuals.commit_delegate("let act at the custodian", _terms(wanted), secret=new_key())
-        except ResidualInvalid as error:
-            raise Refused(Refusal.DELEGATE_UNFIT, str(error)) from error
-        expires_at_s = 0 if wanted.until is None else end_of(wanted.until)
-        message = AddKey(pseudonym, PublicKey(key.public), KeyKind.DELEGATE, expires_at_s, residual.root())
+        key, residual = SigningKey.generate(), _committed("let act at the custodian", _terms(wanted))
+        message = AddKey(pseudonym, PublicKey(key.public), KeyKind.DELEGATE, _ends_at_s(wanted), residual.root())
         account = self._accounts.add_delegate(pseudonym, key, name=wanted.name, patient=patient)  # 2
         documents.keep(self._node.vault, self._node.chain, pseudonym, Kind.REASON, message.commitment, encode(residual))
         try:
@@ -150,6 +151,51 @@ class Helpers:
             raise
         return self._code(account, pseudonym)
 
+    def to_let_act(self, pseudonym: Pseudonym, wanted: Help, key: SigningKey) -> LetAct:
+        """Return what the patient's own device signs that lets a helper act. Raises Refused (DELEGATE_UNFIT)."""
+        terms = _terms(wanted)
+        _committed("", terms)
+        here, public = self._node.organisation, PublicKey(key.public)
+        return LetAct(here, pseudonym, public, KeyKind.DELEGATE, _ends_at_s(wanted), wanted.name, terms)
+
+    def take_signed(self, half: HalfSigned, key: SigningKey, *, patient: str) -> str:
+        """Let somebody act by what the patient's own device signed, and return the code that the patient gives them.
+
+        Args:
+            key: the helper's, which signs after the device; patient: as for `add`.
+
+        Raises:
+            Refused: as `delegations.take_key`.
+            NotNow: the ledger is away.
+        """
+        terms = residuals.delegate_terms(half.residual)
+        assert terms is not None, "what was signed has the terms that were asked for"
+        pseudonym = half.message.pseudonym
+        account = self._accounts.add_delegate(pseudonym, key, name=terms.name, patient=patient)
+        raw = transactions.assemble(half.body, [half.signature, transactions.sign_body(half.body, key)])
+        try:
+            delegations.take_key(self._node, raw, half.residual)
+        except Refused:
+            self._accounts.remove(account)
+            raise
+        return self._code(account, pseudonym)
+
+    def to_stop(self, pseudonym: Pseudonym, row: HelperRow) -> StopActing:
+        """Return what the patient's own device signs that takes a helper's key away."""
+        name = "" if row.help is None else row.help.name
+        return StopActing(self._node.organisation, pseudonym, PublicKey(row.key), name)
+
+    def forget(self, pseudonym: Pseudonym, key: bytes) -> None:
+        """Forget the account of a delegate whose key was taken away."""
+        for each in self._accounts.of_patient(pseudonym):
+            if _is_delegate(each) and _key_of(each) == key:
+                self._accounts.remove(each.id)
+
+    def ages_ahead(self, pseudonym: Pseudonym) -> list[int]:
+        """Return the ages that end a parent's time and that the patient has not reached; none where it is not known."""
+        born, today = date_of_birth(self._node, pseudonym), uk_datetime(self._node.clock()).date()
+        return [] if born is None else [age for age in CHILD_AGES if today < delegations.birthday(born, age=age)]
+
     def remove(self, login: Login, pseudonym: Pseudonym, key: bytes) -> None:
         """Let somebody act no more, at once. Raises Refused: PERSON_UNFIT, or what the ledger says; NotNow."""
         delegations.require_own(self._node, pseudonym, login.session)
@@ -157,9 +203,7 @@ class Helpers:
         why = residuals.reason("removed at the custodian", new_key())
         documents.keep(self._node.vault, self._node.chain, pseudonym, Kind.REASON, why.root(), encode(why))
         self._node.submit_signed((RemoveKey(pseudonym, PublicKey(key), why.root()),), (held,))
-        for each in self._accounts.of_patient(pseudonym):
-            if _is_delegate(each) and _key_of(each) == key:
-                self._accounts.remove(each.id)
+        self.forget(pseudonym, key)
 
     def invited(self, code: str) -> Found | None:
         """Return the account that a code is for, without using it; None where it opens nothing."""
@@ -224,6 +268,12 @@ class Helpers:
         return self._rows.lookup("helper", helper)
 
 
+def code_of(pseudonym: Pseudonym, key: PublicKey) -> str:
+    """Return the code by which the signer page makes sure that this key is meant (docs/spec/signer.md, Code)."""
+    letters = base64.b32encode(tagged(CODE_TAG, pseudonym, key)[:10]).decode()
+    return " ".join(letters[start : start + 4] for start in range(0, len(letters), 4))
+
+
 def file(node: Node, acts_as: Delegate, wanted: Wanted) -> None:
     """File a choice for a patient with the delegate's own key. Raises Refused and NotNow, as `choices.take_choice`."""
     tree = tree_of(wanted)
@@ -268,6 +318,17 @@ def end_of(day: date) -> int:
 def _terms(wanted: Help) -> DelegateTerms:
     abilities = (Ability.READ, Ability.SHARE) if wanted.may_share else (Ability.READ,)
     return DelegateTerms(in_nfc(wanted.name), wanted.relation, (Band(wanted.until_age, abilities, wanted.classes),))
+
+
+def _ends_at_s(wanted: Help) -> int:
+    return 0 if wanted.until is None else end_of(wanted.until)
+
+
+def _committed(words: str, terms: DelegateTerms) -> CommittedFields:
+    try:
+        return residuals.commit_delegate(words, terms, secret=new_key())
+    except ResidualInvalid as error:
+        raise Refused(Refusal.DELEGATE_UNFIT, str(error)) from error
 
 
 def _help(terms: DelegateTerms) -> Help:

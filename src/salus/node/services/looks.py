@@ -17,14 +17,16 @@ from salus.contracts.gathering import read_trail
 from salus.ledger.encoding import decoder
 from salus.ledger.entries import entry_hash
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import Digest, PermitId, Pseudonym
+from salus.ledger.identifiers import Digest, PermitId, Pseudonym, PublicKey
 from salus.ledger.receipts import ReleasedField, WithheldField
+from salus.ledger.state import Reader
 from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.projections import resources
-from salus.node.services import challenges, derived, ledger_reads, officers
+from salus.node.services import challenges, delegations, derived, ledger_reads, officers
+from salus.node.services.delegates import lives
 from salus.node.services.deposit import placed_entries
 from salus.node.services.own_history import ReceiptName
 from salus.node.services.release import part_fields
@@ -40,6 +42,7 @@ class Look:
 
     Args:
         number: its place in the history, by which it is opened.
+        is_patient: whether the patient themself asked, and nobody who helps them.
         role_class, purpose, verb, reason: in lower case, as `clinical`, `treat`, `read`, `nothing_permits`.
         reason: why it was refused; empty for one that was not.
     """
@@ -59,11 +62,16 @@ class Look:
 
 @dataclass(frozen=True)
 class Person:
-    """Who asked, as their organisation certified them, and why in their words; empty where that is not held here."""
+    """Who asked, as their organisation certified them, and why in their words; empty where that is not held here.
+
+    Args:
+        is_helper: whether it is somebody who helps the patient, by the name that the patient gave them.
+    """
 
     name: str = field(default="", repr=False)
     role: str = ""
     justification: str = field(default="", repr=False)
+    is_helper: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,7 @@ class Looks:
         with node.engine.snapshot() as reader:
             is_erased = records.is_erased(reader, self._pseudonym)
             self._trail = [] if is_erased else read_trail(reader, self._pseudonym)
+            self._helpers = self._asked_by_helpers(reader)
 
     def all(self) -> list[Look]:
         """Return every look, the newest first."""
@@ -106,17 +115,31 @@ class Looks:
             first = known.get(group[0].number, Person())
             people: dict[tuple[str, str], tuple[Person, list[Look]]] = {}
             for each in group:
-                person = known.get(each.number, first)
+                person = Person() if each.is_patient else known.get(each.number, first)
                 people.setdefault((person.name, person.role), (person, []))[1].append(each)
             divided += people.values()
         return divided
 
     def _persons(self, wanted: Sequence[Look]) -> dict[int, Person]:
-        asked = [each for each in wanted if each.permit and not each.is_patient]
+        helped = {each.number: self._helpers[each.permit] for each in wanted if each.permit in self._helpers}
+        asked = [each for each in wanted if each.permit and not each.is_patient and each.number not in helped]
         kept = documents.find_many(self._node.vault, [(Kind.REQUEST, Digest(each.permit)) for each in asked])
-        return {
+        return helped | {
             look.number: _person(document) for look, document in zip(asked, kept, strict=True) if document is not None
         }
+
+    def _asked_by_helpers(self, reader: Reader) -> dict[bytes, Person]:
+        """Return who it was that asked for the patient, by permit; costs nothing where nobody ever helped."""
+        if not lives(self._trail):
+            return {}
+        permits = [permit_of(each.leaf) for each in self._trail if isinstance(each.outcome, AccessPermitted)]
+        kept = documents.find_many(self._node.vault, [(Kind.DELEGATE, each) for each in permits])
+        keys = {bytes(permit): PublicKey(key) for permit, key in zip(permits, kept, strict=True) if key is not None}
+        named = {
+            key: Person(delegations.name_of(self._node, reader, self._pseudonym, key), is_helper=True)
+            for key in set(keys.values())
+        }
+        return {permit: named[key] for permit, key in keys.items()}
 
     def open(self, number: int) -> Opened | None:
         """Return a look with what was given; None where there is no such."""
@@ -146,7 +169,7 @@ class Looks:
         asked = event.outcome
         if not isinstance(asked, AccessPermitted | AccessDenied):
             return None
-        purpose = asked.purpose.name.lower()
+        purpose, permit = asked.purpose.name.lower(), bytes(permit_of(event.leaf))
         return Look(
             number=event.index,
             at_s=event.leaf.time_s,
@@ -154,11 +177,11 @@ class Looks:
             role_class=asked.role_class.name.lower(),
             purpose=purpose,
             verb=asked.verb.name.lower(),
-            is_patient=(asked.role_class.name, purpose) == ("PATIENT_SIDE", "patrqt"),
+            is_patient=(asked.role_class.name, purpose) == ("PATIENT_SIDE", "patrqt") and permit not in self._helpers,
             is_emergency=purpose == "btg" or (isinstance(asked, AccessPermitted) and asked.basis is Basis.EMERGENCY),
             is_officer=False,
             reason="" if isinstance(asked, AccessPermitted) else asked.reason.name.lower(),
-            permit=bytes(permit_of(event.leaf)),
+            permit=permit,
         )
 
     def _officer(self, event: Event) -> Look:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from salus.contracts import provisions
+from salus.contracts import provisions, residuals
 from salus.contracts.access import End
 from salus.contracts.membership import KeyUse
 from salus.crypto.hpke import seal_to
@@ -55,6 +55,7 @@ from salus.node.exchange import (
 )
 from salus.node.journal import PartKey, State
 from salus.node.projections import permits
+from salus.node.services import delegations
 from salus.node.services.deposit import METADATA
 from salus.node.services.judge import Hearing, Judged, Judgement, hear, hear_again, judge, now_s, wait_for_height
 from salus.vault.errors import RecordExists
@@ -248,8 +249,9 @@ def _write_parts(
 
 
 def keep_request(node: Node, permit: PermitId, pseudonym: Pseudonym, committed: CommittedFields) -> None:
-    """Keep what was asked for under a permit, durably, before anything leaves under it."""
+    """Keep what was asked for under a permit, and by which delegate, durably, before anything leaves under it."""
     documents.keep_many(node.vault, node.chain, pseudonym, [_request_document(permit, committed)])
+    delegations.keep_asker(node, pseudonym, permit, residuals.request_residual(committed))
 
 
 def _request_document(permit: PermitId, committed: CommittedFields) -> Document:

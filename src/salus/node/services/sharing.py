@@ -79,12 +79,16 @@ class Rule:
 
 @dataclass(frozen=True)
 class InForce:
-    """A choice in force; `rule` is None where its rules are not held here. `actor` is who made it, in lower case."""
+    """A choice in force; `rule` is None where its rules are not held here. `actor` is who made it, in lower case.
+
+    `helper` is what the patient calls the delegate who signed it; empty where none did, or none is known here.
+    """
 
     choice: bytes
     rule: Rule | None = field(repr=False)
     actor: str
     filed_at_s: int
+    helper: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,9 @@ def in_force(node: Node, responder: Responder, login: Login, pseudonym: bytes) -
     if not derived.may_see(node, responder, login, pseudonym, "Consent"):
         return None
     with node.engine.snapshot() as reader:
-        current = consent.choices(reader, Pseudonym(pseudonym)).choices
+        patient = Pseudonym(pseudonym)
+        current = consent.choices(reader, patient).choices
+        helpers = {each.choice: delegations.signer_name(node, reader, patient, each.commitment) for each in current}
     trees = choices.choice_trees(node, [each.commitment for each in current])
     names = {each.organisation: each.name for each in ledger_reads.members(node)}
     return [
@@ -132,6 +138,7 @@ def in_force(node: Node, responder: Responder, login: Login, pseudonym: bytes) -
             _rule(trees[each.commitment], names) if each.commitment in trees else None,
             each.actor.name.lower(),
             each.filed_at_s,
+            helpers[each.choice],
         )
         for each in sorted(current, key=lambda each: -each.filed_at_s)
     ]

@@ -21,10 +21,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from salus.api.exchange.serve import listen, uvicorn_config
 from salus.api.fhir.serve import running
 from salus.node.listen_settings import SignInProvider
+from salus.portal.signer import signer_page
+from salus.portal.signer.app import signer_app
+from salus.testing.world import CHAIN
 from tests.apps.browser import TIMEOUT_MS
 from tests.portal.portal_world import PASSWORD, Hospital, portal
 
-HOST = "portal.localhost"
+HOST, SIGNER = "portal.localhost", "signer.localhost"
 AXE = Path(__file__).parents[1] / "apps" / "node_modules" / "axe-core" / "axe.min.js"
 # Without `region`: the service manual has the back link above `main`, on its own.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -46,6 +49,7 @@ class Served:
 
     here: Hospital
     origin: str
+    signer: str = ""
     reached: set[str] = field(default_factory=set)
 
 
@@ -65,22 +69,38 @@ class Recorded:
 
 
 @contextlib.contextmanager
-def served(folder: Path, *, providers: Sequence[SignInProvider] = (), is_joined: bool = False) -> Iterator[Served]:
+def served(
+    folder: Path, *, providers: Sequence[SignInProvider] = (), is_joined: bool = False, has_signer: bool = False
+) -> Iterator[Served]:
     """Serve the portal on loopback until the block ends.
 
     Args:
         is_joined: whether the practice is a second custodian that is reached over HTTP; see `portal`.
+        has_signer: whether the signer page is served as well, at a name of its own.
     """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(listen("127.0.0.1", 0))
         origin = f"https://{HOST}:{listener.getsockname()[1]}"
-        here = stack.enter_context(portal(folder, origin=origin, providers=providers, is_joined=is_joined))
-        made = Served(here, origin)
         certificate, key = certified(folder)
+        signer = stack.enter_context(signer_at(origin, certificate, key)) if has_signer else ""
+        here = stack.enter_context(
+            portal(folder, origin=origin, providers=providers, is_joined=is_joined, signer=signer)
+        )
+        made = Served(here, origin, signer)
         app = Recorded(here.portal.app(), made.reached)
         config = uvicorn_config(app, date_header=True, certificate=str(certificate), key=str(key))  # type: ignore[arg-type]
         stack.enter_context(running(config, listener, name="portal"))
         yield made
+
+
+@contextlib.contextmanager
+def signer_at(portal_origin: str, certificate: Path, key: Path) -> Iterator[str]:
+    """Serve the signer page of a portal until the block ends; return its origin."""
+    with listen("127.0.0.1", 0) as listener:
+        app = signer_app(signer_page(portal=portal_origin, chain=CHAIN))
+        config = uvicorn_config(app, date_header=True, certificate=str(certificate), key=str(key))
+        with running(config, listener, name="signer"):
+            yield f"https://{SIGNER}:{listener.getsockname()[1]}"
 
 
 def certified(folder: Path) -> tuple[Path, Path]:
@@ -96,7 +116,7 @@ def certified(folder: Path) -> tuple[Path, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST), x509.DNSName(SIGNER)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     paths = folder / "portal.pem", folder / "portal.key"
@@ -118,7 +138,7 @@ class Walker:
         self.served = served
         self.page: Page = context.new_page()
         self.page.set_default_timeout(TIMEOUT_MS)
-        self.allowed: tuple[str, ...] = (served.origin, *NOWHERE)
+        self.allowed: tuple[str, ...] = (served.origin, *filter(None, [served.signer]), *NOWHERE)
         self.elsewhere: list[str] = []
         self.complaints: list[str] = []
         self._shots = shots

@@ -18,7 +18,7 @@ from salus.portal.settings import PortalSettings
 def portal_beside(place: PortalListen, listener: socket.socket) -> Beside:
     """Return what serves the portal with a worker's node on a socket that listens already. Raises AssetsMissing."""
     theme = Path(place.theme).read_bytes() if place.theme else b""
-    settings = PortalSettings(place.origin, service_name=place.service_name, theme=theme)
+    settings = PortalSettings(place.origin, service_name=place.service_name, theme=theme, signer=place.signer)
     if place.trust:  # read each time: `salus follow` keeps a trust store up to date
         settings = replace(settings, trust=Path(place.trust).read_bytes)
 

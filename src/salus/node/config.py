@@ -7,6 +7,7 @@ keys and credentials are in files of their own, which only their owner may read.
 import tomllib
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -218,6 +219,8 @@ def _checked_portal(folder: Path, node: NodeSettings) -> PortalListen | None:
         raise SettingsUnfit(f"{words} (or http://localhost:…, which browsers treat so): correct it")
     if node.fhir is None:
         raise SettingsUnfit("expected [fhir] beside [portal], since it keeps the index of records: add it")
+    if portal.signer and not _is_apart(portal.signer, portal.origin):
+        raise SettingsUnfit("expected signer = https://… under [portal], at another name than origin, without a path")
     if portal.host not in LOOPBACK and not (portal.certificate and portal.key):
         words = "expected certificate and key under [portal], since it answers beyond this machine"
         raise SettingsUnfit(f"{words}: records leave over TLS only")
@@ -225,6 +228,12 @@ def _checked_portal(folder: Path, node: NodeSettings) -> PortalListen | None:
     return msgspec.structs.replace(
         portal, **_files(folder, portal, "certificate", "key", "theme", "trust"), providers=providers
     )
+
+
+def _is_apart(signer: str, origin: str) -> bool:
+    """Tell whether this is an origin at another name than the portal's: cookies and passkeys go by names."""
+    parts = urlsplit(signer)
+    return signer == f"https://{parts.netloc}" and parts.hostname not in ("", None, urlsplit(origin).hostname)
 
 
 def _with_secrets(folder: Path, provider: SignInProvider) -> SignInProvider:

@@ -85,6 +85,7 @@ class PortalListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         certificate, key: files in PEM for TLS; empty only on loopback, where something else ends TLS.
         service_name: what people call it.
         theme: a file with a style sheet that comes after ours; or empty.
+        signer: the origin at which `salus signer serve` gives out the page where patients' own keys open; or empty.
         trust: a trust file that the verifier page begins with; or empty.
         providers: where else people sign in.
     """
@@ -96,5 +97,6 @@ class PortalListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str = ""
     service_name: Annotated[str, Meta(min_length=1, max_length=60)] = "My health record"
     theme: str = ""
+    signer: str = ""
     trust: str = ""
     providers: tuple[SignInProvider, ...] = ()

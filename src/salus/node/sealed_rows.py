@@ -25,6 +25,7 @@ from salus.vault.vault import Vault
 _NAME: Final = tag_prefix("salus/interfaces/name/1")
 _VALUE: Final = tag_prefix("salus/interfaces/value/1")
 _KEY: Final = tag_prefix("salus/interfaces/key/1")
+_BRANCH: Final = tag_prefix("salus/interfaces/branch/1")
 
 V = TypeVar("V", bound=msgspec.Struct)
 
@@ -42,9 +43,14 @@ def row_decoder(kind: type[V]) -> msgspec.msgpack.Decoder[V]:
 class SealedRows:
     """The secret of a node's interfaces, and what is done with it; used by any number of threads."""
 
-    def __init__(self, vault: Vault, chain: str) -> None:
+    def __init__(self, vault: Vault, chain: str, *, branch: str = "") -> None:
         self._vault = vault
         self._chain = chain
+        self._branch = branch
+
+    def branch(self, name: str) -> "SealedRows":
+        """Return rows under a key of their own, for what must not open together with the rest."""
+        return SealedRows(self._vault, self._chain, branch=name)
 
     def lookup(self, table: str, *parts: bytes | str) -> bytes:
         """Return the keyed hash under which a table has something."""
@@ -64,6 +70,10 @@ class SealedRows:
 
     @cached_property
     def _secret(self) -> bytes:
+        """Return the secret of this branch."""
+        return hmac.digest(self._root(), _BRANCH + encode(self._branch), "sha256") if self._branch else self._root()
+
+    def _root(self) -> bytes:
         """Return the secret, made durably where there is none yet; two workers get the same one."""
         of_nobody = documents.interfaces_relationship(self._chain)
         kept = documents.find(self._vault, Kind.INTERFACE_SECRET, of_nobody)

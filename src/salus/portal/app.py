@@ -31,6 +31,8 @@ from salus.node.services.link_openings import LinkOpenings
 from salus.node.services.outside_sign_in import Fetch, OutsideSignIn, fetch
 from salus.node.services.passkeys import Passkeys
 from salus.node.services.respond import Responder
+from salus.node.services.signer_devices import SignerDevices
+from salus.node.services.signings import Signings
 from salus.portal.assets import assets
 from salus.portal.call import Call, Page, Person, fields_once, local, read_query
 from salus.portal.pages import PAGES
@@ -38,6 +40,7 @@ from salus.portal.rendering import KEPT_OUT, go
 from salus.portal.sessions import PortalSession, PortalState, Sessions
 from salus.portal.settings import PortalSettings
 from salus.portal.shared_link import VIEWER, shared_link_routes
+from salus.portal.signing import signing_routes
 from salus.portal.uploads import Upload, read_form
 from salus.portal.verifier.routes import verifier_routes
 
@@ -45,6 +48,7 @@ THREADS: Final = 8
 WAITING_MAX: Final = 64
 KEPT_S: Final = 31_536_000
 SIGN_IN: Final = "/sign-in"
+OPENING: Final = "/opening"
 VERIFIER: Final = "/check/"
 REFERENCE_LENGTH: Final = 6
 STRANGER: Final = PortalState("")
@@ -76,6 +80,8 @@ class Portal:
         self.links = HealthLinks(node, rows)
         base = f"{settings.origin}{VIEWER}/shown"
         self.openings = LinkOpenings(node, rows, self.responder, self.links, base=base)
+        self.devices = SignerDevices(node, rows)
+        self.signings = Signings(node, rows, self.devices)
         self.passkeys = Passkeys(node, rows, host=settings.host, origin=settings.origin, title=settings.service_name)
         self.sessions = Sessions(node, Bearers(node, rows), origin=settings.origin)
         self.outside = OutsideSignIn(
@@ -96,6 +102,7 @@ class Portal:
                 Route("/assets/{stamp}/{name:path}", _asset, methods=["GET"]),
                 Route("/theme.css", self._theme, methods=["GET"]),
                 *verifier_routes(VERIFIER, self.settings.trust),
+                *signing_routes(self),
                 *shared_link_routes(self),
                 *routes,
                 Route("/{anything:path}", self._nothing_here),
@@ -130,9 +137,9 @@ class Portal:
             level=level,
             agent=agent,
             signed_in_s=self.node.clock(),
-            held=self.accounts.hold(known),
+            held=() if self.devices.are_awaited(known) else self.accounts.hold(known),
         )
-        self.sessions.begin(response, before, known_of_it)
+        self.sessions.begin(response, before, known_of_it, pseudonym=known.pseudonym)
 
     def name_of(self, organisation: str) -> str:
         """Return what people call a member; its code where the ledger has none of that name."""
@@ -199,11 +206,8 @@ class Portal:
                 session = self.sessions.begin(fresh, None, STRANGER)
             account = self._standing(session)  # 2
             call = _call(self, http, session, account, form=form, files=files)
-            if page.person is not Person.ANYBODY:
-                if account is None:
-                    return self._to_sign_in(http, session)
-                if page.person not in (Person.SIGNED_IN, call.person):
-                    return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
+            if (elsewhere := self._elsewhere(http, page, call)) is not None:
+                return elsewhere
             try:
                 if http.method == "POST":
                     self.sessions.require_form(http, session, form)  # 3
@@ -215,13 +219,25 @@ class Portal:
         response.raw_headers.extend(each for each in fresh.raw_headers if each[0] == b"set-cookie")
         return response
 
+    def _elsewhere(self, http: Request, page: Page, call: Call) -> Response | None:
+        """Return where somebody is sent instead of a page that is not for them, or not yet; None to go on."""
+        if page.person is Person.ANYBODY:
+            return None
+        if call.account is None:
+            return self._to_sign_in(http, call.session)
+        if page.person not in (Person.SIGNED_IN, call.person):
+            return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
+        if page.person is Person.PATIENT and page.needs_session and not call.signed_in.state.held:
+            return call.go(OPENING, next=http.url.path if http.method == "GET" else "")
+        return None
+
     def _standing(self, session: PortalSession | None) -> Account | None:
         """Return the account that is signed in, if what it acts by stands; else end the session."""
         if session is None or not session.account:
             return None
         account = self.accounts.find(session.account)
         try:
-            if account is not None:
+            if account is not None and (session.state.held or not self.devices.are_awaited(account)):
                 self.accounts.require_held(account, session.state.held)
         except Refused as refused:
             log.info("portal.ended", refusal=refused.refusal)

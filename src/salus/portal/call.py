@@ -152,6 +152,8 @@ class Call:
             "ngettext": words.many,
             "words": words,
         }
+        if self.person is Person.PATIENT:  # whose forms may lead to their own device
+            goes_to = f"{goes_to} {self.portal.settings.signer}".strip()
         return rendered(template, known | view, status=status if not errors else 400, goes_to=goes_to)
 
     def go(self, path: str, *, notice: str = "", **known: object) -> Response:
@@ -184,6 +186,7 @@ class Page:
         is_listed: its title in the menu of its person's pages, in English, or empty.
         body_bytes_max: of what is posted.
         takes_files: whether its form may bring files.
+        needs_session: of a patient's page: whether it shows or does what only a session with a custodian lets see.
     """
 
     path: str
@@ -193,6 +196,7 @@ class Page:
     listed: str = ""
     body_bytes_max: int = BODY_BYTES_MAX
     takes_files: bool = False
+    needs_session: bool = True
 
 
 def local(path: str) -> str:

@@ -40,7 +40,8 @@ class PortalState(msgspec.Struct, frozen=True, array_like=True):
         account: who is signed in, or empty; way: by what; level: as an outside provider said it.
         agent: what the browser says that it is, for the list of devices.
         signed_in_s: when; seen_s: when it last asked for a page.
-        held: the sessions in which the person asks: the first is with this organisation.
+        held: the sessions in which the person asks: the first is with this organisation. None while a patient's own
+            device has not certified them.
         begun: a sign-in that has begun elsewhere: one, or none.
         challenge: of a passkey that was asked for, or empty.
         next: the page to go to after signing in; a path of ours.
@@ -110,15 +111,20 @@ class Sessions:
         session = PortalSession(found)
         return session if now_s - state.seen_s < SEEN_EVERY_S else self.change(session, seen_s=now_s)
 
-    def begin(self, response: Response, old: PortalSession | None, known: PortalState) -> PortalSession:
-        """Give a browser a new cookie and a new form token, and forget the one that it had; return what it has then."""
+    def begin(
+        self, response: Response, old: PortalSession | None, known: PortalState, *, pseudonym: bytes = b""
+    ) -> PortalSession:
+        """Give a browser a new cookie and a new form token, and forget the one that it had; return what it has then.
+
+        Args:
+            pseudonym: of the patient who is signed in, whose erasure ends it; else empty.
+        """
         now_s = self._node.clock()
         state = msgspec.structs.replace(known, form=secrets.token_urlsafe(16), seen_s=now_s)
         if old is not None:
             self._bearers.drop(old.bearer.lookup)
         until_s = now_s + (SIGNED_IN_S if state.account else STRANGER_S)
-        of_whom = state.held[0].pseudonym if state.held else b""
-        token = self._bearers.issue(BearerKind.PORTAL, state, until_s=until_s, grant=state.account, pseudonym=of_whom)
+        token = self._bearers.issue(BearerKind.PORTAL, state, until_s=until_s, grant=state.account, pseudonym=pseudonym)
         response.set_cookie(COOKIE, token, path="/", secure=True, httponly=True, samesite="lax")
         found = self._bearers.find(BearerKind.PORTAL, token, PortalState)
         assert found is not None, "what was just made"

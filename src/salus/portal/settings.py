@@ -17,12 +17,14 @@ class PortalSettings:
         origin: as browsers know it, `https://records.example`, without a slash at its end.
         service_name: what people call it.
         theme: the text of a style sheet that comes after ours.
+        signer: the origin of the signer page, where patients' own keys open; empty for none.
         trust: returns the trust file with which the verifier page begins; empty for none.
     """
 
     origin: str
     service_name: str = "My health record"
     theme: bytes = b""
+    signer: str = ""
     trust: Callable[[], bytes] = bytes
 
     @property

@@ -42,6 +42,8 @@ KEPT: Final = (
     schema.accounts,
     schema.sign_ins,
     schema.passkeys,
+    schema.signing_devices,
+    schema.signing_shares,
     schema.roster_members,
 )
 """The identity map is not among them: it is rebuilt from what is sealed (DESIGN §3)."""

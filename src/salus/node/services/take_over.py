@@ -20,6 +20,7 @@ from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.services.choices import RESIDUAL
 from salus.node.services.enrol import custodian_held_key
+from salus.node.services.signer_answers import HalfSigned, co_sign
 
 
 def take_over(node: Node, pseudonym: Pseudonym, key: SigningKey) -> list[tuple[bytes, CommittedFields, int]]:
@@ -50,6 +51,21 @@ def take_over(node: Node, pseudonym: Pseudonym, key: SigningKey) -> list[tuple[b
     node.submit_signed((message,), (held, key))  # 2
     finish_take_overs(node)  # 3
     return _choices(node, pseudonym)  # 4
+
+
+def take_over_signed(node: Node, half: HalfSigned) -> None:
+    """Hand a relationship to a patient whose device signed for it; what is done is what `take_over` does.
+
+    Raises:
+        Refused: the patient holds the key already, or what the ledger says.
+        NotNow: as `take_over`.
+    """
+    pseudonym = half.message.pseudonym
+    raw = co_sign(half, custodian_held_key(node, pseudonym))
+    _note(node, pseudonym)
+    documents.keep(node.vault, node.chain, pseudonym, Kind.REASON, half.message.commitment, encode(half.residual))
+    node.submit_raw(raw)
+    finish_take_overs(node)
 
 
 def finish_take_overs(node: Node) -> int:

@@ -4,6 +4,7 @@ from typing import Final
 
 from salus.portal.call import Page
 from salus.portal.pages.patient import (
+    acting_devices,
     add,
     add_file,
     add_reading,
@@ -11,10 +12,12 @@ from salus.portal.pages.patient import (
     gathered,
     letter,
     looked,
+    opening,
     record,
     result,
     sharing,
     sharing_questions,
+    signed,
 )
 
 PAGES: Final[tuple[Page, ...]] = (
@@ -26,6 +29,9 @@ PAGES: Final[tuple[Page, ...]] = (
     *looked.PAGES,
     *sharing.PAGES,
     *sharing_questions.PAGES,
+    *opening.PAGES,
+    *signed.PAGES,
+    *acting_devices.PAGES,
     *add.PAGES,
     *add_file.PAGES,
     *add_reading.PAGES,

@@ -123,8 +123,7 @@ def question(call: Call) -> Response:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
     if not said or len(said) > WORDS_MAX:
         return show_one(call, Error("words", call.words("Say in a few words what does not look right")))
-    sign_challenge(call, opened.look.permit, said)
-    return call.go("/looked", notice=call.words("The privacy officer was told. They look at it and answer you"))
+    return sign_challenge(call, opened.look.permit, said)
 
 
 def receipt(call: Call) -> Response:

@@ -68,10 +68,7 @@ def stop(call: Call) -> Response:
     known = {each.choice.hex(): each for each in _in_force(call) or ()}
     if not _CHOICE.fullmatch(name) or name not in known:
         return call.go("/sharing", notice=call.words("That choice had ended before. Nothing was changed"))
-    sign_withdrawal(call, known[name].choice)
-    when = call.words.moment(call.portal.node.clock())
-    said = call.words("Your choice has ended. Since %(when)s nobody is let in by it, anywhere") % {"when": when}
-    return call.go("/sharing", notice=said)
+    return sign_withdrawal(call, known[name].choice)
 
 
 def show_preview(call: Call) -> Response:

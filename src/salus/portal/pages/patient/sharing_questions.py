@@ -145,10 +145,7 @@ def answer_check(call: Call) -> Response:
     wanted = _wanted(answers_of(call))
     if wanted is None:
         return call.go("/sharing/direction")
-    sign_choice(call, wanted)
-    when = call.words.moment(call.portal.node.clock())
-    said = call.words("Your choice is made. It holds everywhere since %(when)s") % {"when": when}
-    return call.go("/sharing", notice=said, answers=())
+    return sign_choice(call, wanted)
 
 
 def show_until(call: Call, *errors: Error) -> Response:

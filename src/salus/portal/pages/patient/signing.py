@@ -1,34 +1,176 @@
 """Signing: each thing that a patient decides goes out here, one function a message.
 
 In assisted mode the organisation's key signs, and what is shown says so. Where the patient's own device holds the key,
-the browser goes to the signer page instead.
+the browser goes to the signer page, and what came of it is an ending, on the page to which the browser comes back.
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from starlette.responses import Response
+
 from salus.node.errors import Refusal, Refused
-from salus.node.services import looks, sharing
+from salus.node.services import device_keys, looks, sharing, signer_choices
 from salus.node.services.sharing import Wanted
+from salus.node.services.signer_answers import Answered, Part, Signed
+from salus.node.services.signer_devices import Device
+from salus.node.services.signer_requests import Item, Kind, SigningRequest, StopRecovery
+from salus.node.services.signings import Collected
 from salus.portal.call import Call
+from salus.portal.rendering import go
+
+T = TypeVar("T", bound=Part)
 
 
-def sign_choice(call: Call, wanted: Wanted) -> None:
-    """File a choice. Raises Refused and NotNow, as `sharing.file`."""
-    _require_assisted(call)
-    sharing.file(call.portal.node, call.login, call.owner.pseudonym, wanted)
+@dataclass(frozen=True)
+class Ending:
+    """What is done with what a device signed; `back` is the page for whoever signed nothing."""
+
+    back: str
+    act: Callable[[Call, Collected], Response]
 
 
-def sign_withdrawal(call: Call, choice: bytes) -> None:
-    """Withdraw a choice. Raises Refused and NotNow, as `sharing.withdraw`."""
-    _require_assisted(call)
-    sharing.withdraw(call.portal.node, call.login, call.owner.pseudonym, choice)
+def to_signer(
+    call: Call,
+    kind: Kind,
+    items: Sequence[Item],
+    *,
+    ending: str,
+    devices: Sequence[Device] = (),
+    known: bytes = b"",
+) -> Response:
+    """Send the browser to the signer page.
 
+    Args:
+        ending: the name of what is done with the answer, one of those of the page `signed`; known: what that needs.
+        devices: with which the person may sign; none is each that acts for them here.
 
-def _require_assisted(call: Call) -> None:
-    if sharing.holds_key(call.portal.node, call.owner.pseudonym):
+    Raises:
+        Refused: CHOICE_UNFIT: no device of the person's is known here.
+    """
+    account, pseudonym = call.signed_in.account, call.owner.pseudonym
+    ids = tuple(each.id for each in devices or call.portal.devices.acting(account, pseudonym))
+    if not (call.portal.settings.signer and ids):
         words = call.words("Your own device signs this for you. Open this page on the device with which you did before")
         raise Refused(Refusal.CHOICE_UNFIT, words)
+    return ask_signer(call, request_of(call, kind, items, ids), ending=ending, known=known)
 
 
-def sign_challenge(call: Call, permit: bytes, said: str) -> None:
+def request_of(call: Call, kind: Kind, items: Sequence[Item], devices: tuple[bytes, ...]) -> SigningRequest:
+    """Return a request of whoever is signed in, with devices by their ids."""
+    portal, account = call.portal, call.signed_in.account
+    return SigningRequest(
+        kind=kind,
+        chain=portal.node.chain,
+        account=account,
+        time_s=portal.node.clock(),
+        devices=portal.devices.kept(account, devices),
+        items=tuple(items),
+        language=call.words.language,
+        person=call.owner.name[:64] if kind is Kind.CREATE else "",
+    )
+
+
+def ask_signer(call: Call, request: SigningRequest, *, ending: str, known: bytes = b"") -> Response:
+    """Lay out a request for this browser's session, and send the browser to the signer page."""
+    session, pseudonym = call.signed_in.bearer.lookup, call.owner.pseudonym
+    name = call.portal.signings.ask(request, session=session, pseudonym=pseudonym, ending=ending, known=known)
+    return go(f"{call.portal.settings.signer}/#{name}")
+
+
+def part_of(collected: Collected, kind: type[T]) -> tuple[T, ...]:
+    """Return what was signed, all of one kind, in the order of the items."""
+    assert isinstance(collected.answer, Answered), "who signed nothing is told so before"
+    parts = tuple(each for each in collected.answer.parts if isinstance(each, kind))
+    assert len(parts) == len(collected.answer.parts), "an answer has the parts of its kind"
+    return parts
+
+
+def signs_alone(call: Call) -> bool:
+    """Tell whether the patient's own device signs, and this organisation does not."""
+    return sharing.holds_key(call.portal.node, call.owner.pseudonym)
+
+
+def sign_choice(call: Call, wanted: Wanted) -> Response:
+    """File a choice. Raises Refused and NotNow, as `sharing.file`."""
+    if signs_alone(call):
+        return to_signer(
+            call,
+            Kind.FILE_CONSENT,
+            [signer_choices.to_file(call.portal.node, call.owner.pseudonym, wanted)],
+            ending="choice",
+        )
+    sharing.file(call.portal.node, call.login, call.owner.pseudonym, wanted)
+    return _choice_made(call)
+
+
+def sign_withdrawal(call: Call, choice: bytes) -> Response:
+    """Withdraw a choice. Raises Refused and NotNow, as `sharing.withdraw`."""
+    if signs_alone(call):
+        item = signer_choices.to_withdraw(call.portal.node, call.owner.pseudonym, choice)
+        return to_signer(call, Kind.WITHDRAW_CONSENT, [item], ending="withdrawal")
+    sharing.withdraw(call.portal.node, call.login, call.owner.pseudonym, choice)
+    return _choice_ended(call)
+
+
+def sign_challenge(call: Call, permit: bytes, said: str) -> Response:
     """Question a request. Raises Refused and NotNow, as `looks.question`."""
-    _require_assisted(call)
+    if signs_alone(call):
+        words = call.words("Your own device signs this for you. Open this page on the device with which you did before")
+        raise Refused(Refusal.CHOICE_UNFIT, words)
     looks.question(call.portal.node, call.login, call.owner.pseudonym, permit, said)
+    return _challenge_sent(call)
+
+
+def sign_cancelled_recovery(call: Call) -> Response:
+    """Stop somebody from replacing the patient's key. Raises Refused: the patient's own device does not hold it."""
+    return to_signer(
+        call,
+        Kind.CANCEL_RECOVERY,
+        [StopRecovery(call.portal.node.organisation, call.owner.pseudonym)],
+        ending="recovery-cancelled",
+    )
+
+
+def _choice_filed(call: Call, collected: Collected) -> Response:
+    (signed,) = part_of(collected, Signed)
+    signer_choices.take(call.portal.node, call.owner.pseudonym, signed)
+    return _choice_made(call)
+
+
+def _choice_withdrawn(call: Call, collected: Collected) -> Response:
+    (signed,) = part_of(collected, Signed)
+    signer_choices.take(call.portal.node, call.owner.pseudonym, signed)
+    return _choice_ended(call)
+
+
+def _recovery_cancelled(call: Call, collected: Collected) -> Response:
+    (signed,) = part_of(collected, Signed)
+    device_keys.take(call.portal.node, signed)
+    return call.go("/sharing", notice=call.words("Nobody replaces your device. It was stopped"))
+
+
+def _choice_made(call: Call) -> Response:
+    said = call.words("Your choice is made. It holds everywhere since %(when)s") % {"when": _now(call)}
+    return call.go("/sharing", notice=said, answers=())
+
+
+def _choice_ended(call: Call) -> Response:
+    said = call.words("Your choice has ended. Since %(when)s nobody is let in by it, anywhere") % {"when": _now(call)}
+    return call.go("/sharing", notice=said)
+
+
+def _challenge_sent(call: Call) -> Response:
+    return call.go("/looked", notice=call.words("The privacy officer was told. They look at it and answer you"))
+
+
+def _now(call: Call) -> str:
+    return call.words.moment(call.portal.node.clock())
+
+
+ENDINGS: Final[Mapping[str, Ending]] = {
+    "choice": Ending("/sharing/check", _choice_filed),
+    "withdrawal": Ending("/sharing", _choice_withdrawn),
+    "recovery-cancelled": Ending("/sharing", _recovery_cancelled),
+}

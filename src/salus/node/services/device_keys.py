@@ -1,0 +1,201 @@
+"""Device keys: what a patient's own devices are asked to sign about keys and sessions, and what is done with it.
+
+The ledger decides whether who signed may do it; why is kept before the ledger knows of it (P2). A device is let act in
+two steps, since two devices sign one body: the first device's signature waits with the other one, for five minutes.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from salus.contracts.patients import AddKey, CancelRecovery, KeyKind, RemoveKey
+from salus.crypto.signing import SigningKey
+from salus.ledger.encoding import encode
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import Digest, OrganisationId, Pseudonym, PublicKey
+from salus.node import documents
+from salus.node.assemble import Node
+from salus.node.documents import Kind
+from salus.node.errors import Refusal, Refused
+from salus.node.people import NOBODY, HeldSession
+from salus.node.services import deliveries, take_over
+from salus.node.services.accounts import AccountId
+from salus.node.services.enrol import custodian_held_key
+from salus.node.services.identify import check_patient_session
+from salus.node.services.signer_answers import HalfSigned, KeyAccepted, KeyMade, NewBlob, SessionSigned, Signed, join
+from salus.node.services.signer_devices import Device, DeviceKey, Offer, SignerDevices
+from salus.node.services.signer_requests import (
+    AcceptKey,
+    BeginTakeOver,
+    CertifySession,
+    Item,
+    LetAct,
+    NewKey,
+    SigningRequest,
+    StopActing,
+)
+
+OFFER_S: Final = 300
+"""How long a device has to accept: as long as the body that the first one signed is good."""
+SEED_BYTES: Final = 32
+
+
+def to_make(reached: Sequence[DeviceKey]) -> tuple[NewKey, ...]:
+    """Return what a new device is asked for: a key for each relationship in which one's devices act already."""
+    return tuple(NewKey(OrganisationId(each.custodian), Pseudonym(each.pseudonym)) for each in reached)
+
+
+def to_take_over(node: Node, pseudonym: Pseudonym) -> BeginTakeOver:
+    """Return what a device is asked to take over. Raises Refused (CHOICE_UNFIT): the patient holds the key already."""
+    present = custodian_held_key(node, pseudonym)
+    return BeginTakeOver(node.organisation, pseudonym, PublicKey(present.public))
+
+
+def to_let_act(device: Device) -> tuple[LetAct, ...]:
+    """Return what the first device is asked for another one."""
+    return tuple(
+        LetAct(
+            custodian=OrganisationId(each.custodian),
+            pseudonym=Pseudonym(each.pseudonym),
+            key=PublicKey(each.key),
+            key_kind=KeyKind.DEVICE,
+            expires_at_s=0,
+            name=device.name,
+        )
+        for each in device.keys
+    )
+
+
+def to_accept(device: Device) -> tuple[AcceptKey, ...]:
+    """Return what a device is asked that another one lets act."""
+    return tuple(AcceptKey(OrganisationId(each.custodian), each.body) for each in device.offers)
+
+
+def to_stop(devices: SignerDevices, device: Device) -> tuple[StopActing, ...]:
+    """Return what a device is asked about another one, or about itself."""
+    return tuple(
+        StopActing(OrganisationId(each.custodian), Pseudonym(each.pseudonym), PublicKey(each.key), device.name)
+        for each in device.keys
+        if devices.standing(device, Pseudonym(each.pseudonym)).acts
+    )
+
+
+def to_open(reached: Sequence[DeviceKey], *, from_s: int, until_s: int) -> tuple[tuple[CertifySession, ...], bytes]:
+    """Return the sessions that a device is asked for, one with each custodian, and the seeds of their keys.
+
+    Args:
+        from_s, until_s: when they begin and end, Unix seconds.
+    """
+    keys = [SigningKey.generate() for _ in reached]
+    items = tuple(
+        CertifySession(
+            OrganisationId(each.custodian), Pseudonym(each.pseudonym), PublicKey(key.public), from_s, until_s
+        )
+        for each, key in zip(reached, keys, strict=True)
+    )
+    return items, b"".join(key.seed for key in keys)
+
+
+def opened(
+    node: Node, request: SigningRequest, signed: Sequence[SessionSigned], seeds: bytes
+) -> tuple[HeldSession, ...]:
+    """Return the sessions that a device certified, in the order in which they were asked for.
+
+    Raises:
+        Refused: SESSION_UNFIT: the key that certified one does not act there at this moment.
+    """
+    held, now_s = [], node.clock()
+    with node.engine.snapshot() as reader:
+        for number, (item, each) in enumerate(zip(request.items, signed, strict=True)):
+            custodian, seed = item.custodian, seeds[number * SEED_BYTES : (number + 1) * SEED_BYTES]
+            check_patient_session(reader, each.pseudonym, each.session, custodian=custodian, time_s=now_s)
+            held.append(HeldSession(custodian, each.pseudonym, seed, each.session, NOBODY))
+    return tuple(held)
+
+
+def keys_of(items: Sequence[Item], made: Sequence[KeyMade]) -> tuple[DeviceKey, ...]:
+    """Return the keys that a device made, each for the relationship for which it was asked."""
+    pairs = zip(items, made, strict=True)
+    return tuple(DeviceKey(item.custodian, each.pseudonym, each.key) for item, each in pairs)
+
+
+def take_over_with(node: Node, devices: SignerDevices, account: AccountId, half: HalfSigned, new: NewBlob) -> None:
+    """Hand a relationship to a patient whose device signed for it.
+
+    1. Keep the new wallet, and beside it the one before, until the ledger has said yes or no.
+    2. Hand over; the old wallet comes back if the ledger says no.
+
+    Raises:
+        Refused: NOT_YOURS; or as `take_over.take_over_signed`.
+        NotNow: the ledger is away; both wallets stay.
+    """
+    before = devices.find(account, new.device)
+    key = DeviceKey(node.organisation, half.message.pseudonym, half.message.key)
+    after = msgspec.structs.replace(before, blob=new.blob, before=before.blob, keys=(*before.keys, key))
+    devices.change(account, after)  # 1
+    try:
+        take_over.take_over_signed(node, half)  # 2
+    except Refused:
+        devices.change(account, before)
+        raise
+    devices.change(account, msgspec.structs.replace(after, before=b""))
+
+
+def offer(
+    node: Node,
+    devices: SignerDevices,
+    account: AccountId,
+    device: bytes,
+    halves: Sequence[HalfSigned],
+    custodians: Sequence[str],
+) -> None:
+    """Keep what the first device signed with the device that it lets act, until that accepts.
+
+    Raises:
+        Refused: NOT_YOURS.
+    """
+    until_s, offers = node.clock() + OFFER_S, []
+    for half, custodian in zip(halves, custodians, strict=True):
+        assert isinstance(half.message, AddKey), "what lets a device act adds its key"
+        offers.append(Offer(custodian, half.message, half.body, half.signers, half.signature, half.residual, until_s))
+    devices.change(account, msgspec.structs.replace(devices.find(account, device), offers=tuple(offers)))
+
+
+def accept(
+    node: Node, devices: SignerDevices, account: AccountId, device: bytes, accepted: Sequence[KeyAccepted]
+) -> None:
+    """Let a device act that has accepted.
+
+    Raises:
+        Refused: NOT_YOURS, CHOICE_UNFIT, or what the ledger says.
+        NotNow: the ledger is away.
+    """
+    found = devices.find(account, device)
+    for one, each in zip(found.offers, accepted, strict=True):
+        let_act(node, one.half, each)
+    devices.change(account, msgspec.structs.replace(found, offers=()))
+
+
+def let_act(node: Node, half: HalfSigned, accepted: KeyAccepted) -> None:
+    """Let a key act that a device of the patient's signed for, and that has accepted.
+
+    Raises:
+        Refused: CHOICE_UNFIT, or what the ledger says.
+        NotNow: the ledger is away.
+    """
+    _take(node, join(half, accepted), half.message.pseudonym, half.message.commitment, half.residual)
+
+
+def take(node: Node, signed: Signed) -> None:
+    """Take away a key, or cancel a recovery, as a device of the patient's signed it. Raises as `let_act`."""
+    if not isinstance(signed.message, RemoveKey | CancelRecovery):
+        raise Refused(Refusal.CHOICE_UNFIT, "expected what takes a key away, or cancels a recovery")
+    _take(node, signed.raw, signed.message.pseudonym, signed.message.commitment, signed.residual)
+
+
+def _take(node: Node, raw: bytes, pseudonym: Pseudonym, commitment: Digest, residual: CommittedFields) -> None:
+    deliveries.require_acting(node, raw, pseudonym)
+    deliveries.require_opens(commitment, residual)
+    documents.keep(node.vault, node.chain, pseudonym, Kind.REASON, commitment, encode(residual))
+    node.submit_raw(raw)

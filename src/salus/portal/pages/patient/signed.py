@@ -1,0 +1,53 @@
+"""Where a patient comes back to from the signer page: what was signed is done here, if this browser asked for it."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.responses import Response
+
+from salus.node.services.signer_answers import Declined
+from salus.portal.call import Call, Page, Person
+from salus.portal.pages.patient import acting_devices, opening, signing
+from salus.portal.pages.patient.signing import Ending
+
+ENDINGS: Final[Mapping[str, Ending]] = {
+    **signing.ENDINGS,
+    **opening.ENDINGS,
+    **acting_devices.ENDINGS,
+}
+
+
+def _(english: str) -> str:
+    """Mark words for translation."""
+    return english
+
+
+REASONS: Final = {
+    "person": _("You did not say yes on your device. Nothing has changed."),
+    "unable": _("This browser cannot do it. You can try another browser, or another device."),
+    "request": _("Something went wrong on this website. Nothing has changed. Tell the people who run it."),
+    "wallet": _("That was not the passkey for this. Try again, and choose the one that you made for this website."),
+}
+
+
+def show(call: Call) -> Response:
+    """Do what was signed, once, or say why nothing was."""
+    session = call.signed_in.bearer.lookup
+    collected = call.portal.signings.collect(call.path["id"], session=session)
+    if collected is None:
+        return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
+    ending = ENDINGS[collected.ending]
+    if not isinstance(collected.answer, Declined):
+        return ending.act(call, collected)
+    reason = collected.answer.reason
+    return call.page(
+        "pages/patient/unsigned.html",
+        title=call.words("Nothing has changed"),
+        back=ending.back,
+        said=call.words(REASONS[reason]),
+        is_unable=reason == "unable",
+        is_assisted=not signing.signs_alone(call),
+    )
+
+
+PAGES: Final = (Page("/signing/{id}/done", Person.PATIENT, show, needs_session=False),)

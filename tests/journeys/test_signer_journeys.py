@@ -1,0 +1,186 @@
+"""A patient comes to a key of their own, decides with it, adds and removes devices; the portal never has the key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Request, expect
+
+from salus.contracts import consent, patients
+from salus.contracts.patients import Actor, Holder, KeyKind
+from tests.apps.browser import DESKTOP
+from tests.journeys.journey_world import Served, Walker, served
+from tests.portal.signer.signer_tab import KEEP_PRF
+from tests.portal.signer.signer_world import text
+
+pytestmark = pytest.mark.services
+
+APPROVE = "Approve with your passkey"
+
+
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The portal of this module has a signer page."""
+    with served(tmp_path_factory.mktemp("portal"), has_signer=True) as made:
+        yield made
+
+
+@dataclass
+class Person:
+    """Somebody at a device with an authenticator of its own, and all that the browser sent to the portal."""
+
+    walker: Walker
+    prf: list[bytes] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+
+    def approve(self, asked: str, heading: str) -> None:
+        """Say yes on the signer page, which asks this, and look at the page to which that leads."""
+        expect(self.walker.page.get_by_role("heading", level=1)).to_have_text(asked)
+        self.walker.page.get_by_role("button", name=APPROVE).click()
+        self.walker.look(heading)
+
+    def sign_by(self, button: str, asked: str, heading: str) -> None:
+        """Press a button of the portal, and say yes on the signer page to which it leads."""
+        self.walker.page.get_by_role("button", name=button).click()
+        self.approve(asked, heading)
+
+
+@contextmanager
+def person(browser: Browser, at: Served, *, has_prf: bool = True, shots: Path | None = None) -> Iterator[Person]:
+    """A browser with an authenticator."""
+    with browser.new_context(ignore_https_errors=True, viewport=DESKTOP) as context:
+        context.add_init_script(KEEP_PRF)
+        walker = Walker(context, at, shots=shots)
+        made = Person(walker)
+        devtools = context.new_cdp_session(walker.page)
+        devtools.send("WebAuthn.enable")
+        options = {
+            "protocol": "ctap2",
+            "ctap2Version": "ctap2_1",
+            "transport": "internal",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "hasPrf": has_prf,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": True,
+        }
+        devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+        walker.page.expose_function("keepPrf", lambda prf: made.prf.append(bytes(prf)))
+        context.on("request", lambda request: made.sent.append(_written(request)))
+        yield made
+
+
+def _written(request: Request) -> str:
+    return f"{request.method} {request.url} {request.headers} {request.post_data}"
+
+
+@pytest.fixture
+def ann(browser: Browser, at: Served, request: pytest.FixtureRequest) -> Iterator[Person]:
+    shots = request.config.getoption("--shots")
+    at.reached.clear()
+    with person(browser, at, shots=Path(shots) if shots else None) as made:
+        yield made
+    covered = {each for mark in request.node.iter_markers("covers") for each in mark.args}
+    assert covered <= at.reached, f"the journey never came to {sorted(covered - at.reached)}"
+
+
+def relationship(at: Served) -> patients.Relationship:
+    """What the ledger says of the patient at the hospital."""
+    with at.here.node.engine.snapshot() as reader:
+        found = patients.relationship_of(reader, at.here.patient)
+    assert found is not None
+    return found
+
+
+@pytest.mark.covers(
+    "GET /acting-devices",
+    "POST /acting-devices",
+    "GET /signing/{id}/done",
+    "GET /opening",
+    "POST /opening",
+)
+def test_a_patient_takes_over_and_decides_with_their_own_devices(ann: Person, at: Served, browser: Browser) -> None:
+    walker, page = ann.walker, ann.walker.page
+    walker.sign_in("eleanor", "/acting-devices", "Devices that act for you")
+    page.get_by_label("What do you call this device?").fill("My phone")
+    ann.sign_by("Set up this device", "Set up this device", "Devices that act for you")
+    assert relationship(at).holder is Holder.CUSTODIAN
+    ann.sign_by("Let this device act for me", "Hold your own key", "Devices that act for you")
+    assert relationship(at).holder is Holder.PATIENT
+    walker.go("/record", "Open your record")
+    ann.sign_by("Open with my device", "Open your records", "Your record")
+    make_choice(ann)
+    (choice,) = choices(at)
+    assert choice.actor is Actor.PATIENT
+    expect(page.get_by_text("You decided this on")).to_be_visible()
+    page.get_by_role("link", name="Stop this choice").click()
+    walker.look("Stop this choice?")
+    ann.sign_by("Yes, stop it", "End a sharing choice", "Who can see your record")
+    assert choices(at) == []
+
+    with person(browser, at) as tablet:
+        add_device(ann, tablet)
+        (key,) = relationship(at).keys
+        assert key.kind is KeyKind.DEVICE
+        tablet.walker.go("/record", "Open your record")
+        tablet.sign_by("Open with my device", "Open your records", "Your record")
+        make_choice(tablet)
+        assert [each.actor for each in choices(at)] == [Actor.PATIENT]
+        walker.go("/acting-devices", "Devices that act for you")
+        ann.sign_by("Remove Tablet", "Stop a device or a helper", "Devices that act for you")
+        assert relationship(at).keys == ()
+        tablet.walker.go("/record", "Sign in")
+    assert not leaked(ann, tablet)
+
+
+def make_choice(who: Person) -> None:
+    """Answer the questions, and sign."""
+    walker, page = who.walker, who.walker.page
+    walker.go("/sharing", "Who can see your record")
+    walker.press("Make a choice", "What do you want to do?")
+    page.get_by_label("Let people see something").check()
+    walker.press("Continue", "Who is it about?")
+    page.get_by_label("Everyone who treats me, anywhere").check()
+    walker.press("Continue", "What is it about?")
+    page.get_by_label("Everything", exact=True).check()
+    walker.press("Continue", "Until when?")
+    walker.press("Continue", "Check your choice")
+    who.sign_by("Make this choice", "Confirm your sharing choice", "Who can see your record")
+
+
+def add_device(first: Person, second: Person) -> None:
+    """Set up a second device; the first lets it act by its code, and it accepts."""
+    there, page = second.walker, second.walker.page
+    there.sign_in("eleanor", "/acting-devices", "Devices that act for you")
+    page.get_by_label("What do you call this device?").fill("Tablet")
+    page.get_by_role("button", name="Set up this device").click()
+    page.get_by_role("button", name=APPROVE).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your code")
+    code = page.locator(".code").inner_text()
+    page.get_by_role("button", name="Continue").click()
+    there.look("Devices that act for you")
+
+    first.walker.go("/acting-devices", "Devices that act for you")
+    first.walker.page.get_by_role("button", name="I am on my first device: let it act").click()
+    first.walker.page.get_by_label("Type the code").fill(code)
+    first.approve("Let somebody or something act for you", "Devices that act for you")
+
+    there.go("/acting-devices", "Devices that act for you")
+    second.sign_by("I am on the new device: finish", "Let this device act", "Devices that act for you")
+
+
+def choices(at: Served) -> list[consent.Choice]:
+    """The patient's choices in force, as the ledger has them."""
+    with at.here.node.engine.snapshot() as reader:
+        return list(consent.choices(reader, at.here.patient).choices)
+
+
+def leaked(*people: Person) -> list[str]:
+    """Requests in which what a passkey yielded stands in any form."""
+    forms = {form for who in people for prf in who.prf for form in (prf.hex(), text(prf), str(list(prf)))}
+    assert forms, "the passkeys yielded something"
+    return [each[:80] for who in people for each in who.sent if any(form in each for form in forms)]

@@ -17,7 +17,7 @@ from salus.node.config import (
     network_toml,
     node_toml,
 )
-from salus.node.listen_settings import FhirListen, Listen, PortalListen, SignInProvider
+from salus.node.listen_settings import FhirListen, Launcher, Listen, PortalListen, SignInProvider
 
 SETTINGS = NodeSettings(
     organisation="RA1",
@@ -80,7 +80,10 @@ def test_a_fhir_server_is_written_as_it_is_read(tmp_path: Path) -> None:
 def test_a_portal_is_written_as_it_is_read(tmp_path: Path) -> None:
     fhir = FhirListen("https://fhir.rvj.example/FHIR/R4")
     outside = SignInProvider("cis2", "CIS2", "https://is", "me", "https://is/a", "https://is/t", "https://is/k")
-    portal = PortalListen("https://records.rvj.example", service_name="Our records", providers=(outside,))
+    launcher = Launcher(**msgspec.structs.asdict(outside) | {"scope": "launch"}, fhir="https://is/r")
+    portal = PortalListen(
+        "https://records.rvj.example", service_name="Our records", providers=(outside,), launchers=(launcher,)
+    )
     text = node_toml(msgspec.structs.replace(SETTINGS, fhir=fhir, portal=portal))
     assert config.read_node(written(tmp_path / "ra1", text)).portal == portal
 
@@ -103,6 +106,18 @@ def test_a_portal_that_cannot_be_served_is_refused(
     with_both = msgspec.structs.replace(SETTINGS, fhir=FhirListen(fhir) if fhir else None, portal=portal)
     with pytest.raises(SettingsUnfit, match=words):
         config.read_node(written(tmp_path / "ra1", node_toml(with_both)))
+
+
+@pytest.mark.parametrize("changed", [{"name": "other"}, {"fhir": "https://is/other"}])
+def test_launchers_are_told_apart_by_name_and_by_address(tmp_path: Path, changed: dict[str, str]) -> None:
+    one = Launcher(
+        "ehr", "EHR", "https://is", "me", "https://is/a", "https://is/t", "https://is/k", fhir="https://is/r"
+    )
+    both = (one, msgspec.structs.replace(one, **changed))
+    portal = PortalListen("https://r.example", launchers=both)
+    text = node_toml(msgspec.structs.replace(SETTINGS, fhir=FhirListen("https://f.example/R4"), portal=portal))
+    with pytest.raises(SettingsUnfit, match="another name and another fhir"):
+        config.read_node(written(tmp_path / "ra1", text))
 
 
 def test_other_databases_and_stores(tmp_path: Path) -> None:

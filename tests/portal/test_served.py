@@ -57,9 +57,9 @@ def asked(address: str, certificate: Path) -> str:
 
 
 def test_the_settings_of_the_page_are_read(tmp_path: Path) -> None:
-    (block,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    said = "\n".join(re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
     own = NodeSettings("RA1", "genesis", "keys", "ledger", "socket", ("a", "b"))
-    (tmp_path / NODE_FILE).write_text(f"{node_toml(own)}\n{block}", encoding="utf-8")
+    (tmp_path / NODE_FILE).write_text(f"{node_toml(own)}\n{said}", encoding="utf-8")
     found = read_node(tmp_path).portal
     assert found is not None
     assert (found.origin, found.port, found.service_name) == (
@@ -67,6 +67,7 @@ def test_the_settings_of_the_page_are_read(tmp_path: Path) -> None:
         8444,
         "My health record",
     )
+    assert [each.fhir for each in found.launchers] == ["https://ehr.riverside.example/fhir"]
 
 
 def test_every_setting_is_on_the_page() -> None:

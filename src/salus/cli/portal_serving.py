@@ -26,7 +26,9 @@ def portal_beside(place: PortalListen, listener: socket.socket) -> Beside:
     def beside(node: Node, _on_failure: Callable[[], None]) -> Iterator[None]:
         with (
             contextlib.closing(node_peers(node)) as peers,
-            contextlib.closing(Portal(node, settings, peers=peers, providers=place.providers)) as portal,
+            contextlib.closing(
+                Portal(node, settings, peers=peers, providers=place.providers, launchers=place.launchers)
+            ) as portal,
         ):
             config = uvicorn_config(portal.app(), date_header=True, certificate=place.certificate, key=place.key)
             with running(config, listener, name="portal"):

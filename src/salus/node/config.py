@@ -170,6 +170,7 @@ class NetworkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 S = TypeVar("S", NodeSettings, LedgerSettings, NetworkSettings)
+P = TypeVar("P", bound=SignInProvider)
 
 
 def read_node(folder: Path) -> NodeSettings:
@@ -225,9 +226,11 @@ def _checked_portal(folder: Path, node: NodeSettings) -> PortalListen | None:
         words = "expected certificate and key under [portal], since it answers beyond this machine"
         raise SettingsUnfit(f"{words}: records leave over TLS only")
     providers = tuple(_with_secrets(folder, each) for each in portal.providers)
-    return msgspec.structs.replace(
-        portal, **_files(folder, portal, "certificate", "key", "theme", "trust"), providers=providers
-    )
+    launchers = tuple(_with_secrets(folder, each) for each in portal.launchers)
+    if min(len({each.name for each in launchers}), len({each.fhir for each in launchers})) < len(launchers):
+        raise SettingsUnfit("expected another name and another fhir for each of launchers under [portal]: correct them")
+    files = _files(folder, portal, "certificate", "key", "theme", "trust")
+    return msgspec.structs.replace(portal, **files, providers=providers, launchers=launchers)
 
 
 def _is_apart(signer: str, origin: str) -> bool:
@@ -236,7 +239,7 @@ def _is_apart(signer: str, origin: str) -> bool:
     return signer == f"https://{parts.netloc}" and parts.hostname not in ("", None, urlsplit(origin).hostname)
 
 
-def _with_secrets(folder: Path, provider: SignInProvider) -> SignInProvider:
+def _with_secrets(folder: Path, provider: P) -> P:
     return msgspec.structs.replace(provider, **_files(folder, provider, "secret", "key"))
 
 
@@ -413,5 +416,7 @@ def _database(folder: Path, url: str) -> str:
 
 
 def _tables(name: str, settings: FhirListen | PortalListen) -> list[str]:
-    providers = (["", f"[[{name}.providers]]", *table(each)] for each in settings.providers)
-    return [f"[{name}]", *table(settings), *(line for each in providers for line in each)]
+    launchers = settings.launchers if isinstance(settings, PortalListen) else ()
+    others = [("providers", each) for each in settings.providers] + [("launchers", each) for each in launchers]
+    lists = (["", f"[[{name}.{what}]]", *table(each)] for what, each in others)
+    return [f"[{name}]", *table(settings), *(line for each in lists for line in each)]

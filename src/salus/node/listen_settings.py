@@ -45,6 +45,17 @@ class SignInProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     levels: tuple[str, ...] = ()
 
 
+class Launcher(SignInProvider, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Another system, such as a practice's own, whose users open records here (SMART App Launch, EHR launch).
+
+    Args:
+        fhir: the address of its FHIR server, which it names as `iss`; compared whole.
+    """
+
+    fhir: str
+    scope: str = "launch openid fhirUser patient/Patient.r"
+
+
 class FhirListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a node's FHIR server answers; without this table there is none, and nothing is indexed for it.
 
@@ -88,6 +99,7 @@ class PortalListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         signer: the origin at which `salus signer serve` gives out the page where patients' own keys open; or empty.
         trust: a trust file that the verifier page begins with; or empty.
         providers: where else people sign in.
+        launchers: from where else clinicians open records.
     """
 
     origin: str
@@ -100,3 +112,4 @@ class PortalListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signer: str = ""
     trust: str = ""
     providers: tuple[SignInProvider, ...] = ()
+    launchers: tuple[Launcher, ...] = ()

@@ -20,13 +20,14 @@ from salus.node.assemble import Node
 from salus.node.bearers import Bearers
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import Peers
-from salus.node.listen_settings import SignInProvider
+from salus.node.listen_settings import Launcher, SignInProvider
 from salus.node.pool import Pool
 from salus.node.sealed_rows import SealedRows
 from salus.node.services import ledger_reads
 from salus.node.services.accounts import Account, AccountId, Accounts
 from salus.node.services.collect import Collections
 from salus.node.services.health_links import HealthLinks
+from salus.node.services.launches import Launches
 from salus.node.services.link_openings import LinkOpenings
 from salus.node.services.outside_sign_in import Fetch, OutsideSignIn, fetch
 from salus.node.services.passkeys import Passkeys
@@ -66,6 +67,7 @@ class Portal:
         *,
         peers: Peers,
         providers: Sequence[SignInProvider] = (),
+        launchers: Sequence[Launcher] = (),
         fetching: Fetch = fetch,
     ) -> None:
         self._rows = rows = SealedRows(node.vault, node.chain)
@@ -86,6 +88,9 @@ class Portal:
         self.sessions = Sessions(node, Bearers(node, rows), origin=settings.origin)
         self.outside = OutsideSignIn(
             node, providers, back=lambda name: f"{settings.origin}/sign-in/with/{name}/back", fetching=fetching
+        )
+        self.launches = Launches(
+            node, launchers, back=lambda name: f"{settings.origin}/launch/{name}/back", fetching=fetching
         )
         self.threads = Pool(THREADS, waiting_max=WAITING_MAX)
 
@@ -119,7 +124,7 @@ class Portal:
         way: str,
         level: str = "",
         agent: str = "",
-    ) -> None:
+    ) -> PortalSession:
         """Begin a session as an account, under a new cookie: one that was planted before opens nothing.
 
         Args:
@@ -139,7 +144,7 @@ class Portal:
             signed_in_s=self.node.clock(),
             held=() if self.devices.are_awaited(known) else self.accounts.hold(known),
         )
-        self.sessions.begin(response, before, known_of_it, pseudonym=known.pseudonym)
+        return self.sessions.begin(response, before, known_of_it, pseudonym=known.pseudonym)
 
     def name_of(self, organisation: str) -> str:
         """Return what people call a member; its code where the ledger has none of that name."""

@@ -19,6 +19,7 @@ from salus.node.bearers import Bearer, BearerKind, Bearers
 from salus.node.errors import Refusal, Refused
 from salus.node.people import HeldSession
 from salus.node.services.accounts import AccountId
+from salus.node.services.launches import LaunchedPatient
 from salus.node.services.outside_sign_in import Begun
 from salus.portal.open_patients import OpenPatient
 
@@ -42,7 +43,8 @@ class PortalState(msgspec.Struct, frozen=True, array_like=True):
         signed_in_s: when; seen_s: when it last asked for a page.
         held: the sessions in which the person asks: the first is with this organisation. None while a patient's own
             device has not certified them.
-        begun: a sign-in that has begun elsewhere: one, or none.
+        begun: a sign-in that has begun elsewhere: one, or none; launching: the same of a launch from another system.
+        launched: whom a clinician had open there, until they have said why here: one, or none.
         challenge: of a passkey that was asked for, or empty.
         next: the page to go to after signing in; a path of ours.
         notice: what the next page says at its top; once.
@@ -68,6 +70,8 @@ class PortalState(msgspec.Struct, frozen=True, array_like=True):
     patient: tuple[OpenPatient, ...] = ()
     found: tuple[OpenPatient, ...] = ()
     collected: bytes = b""
+    launching: tuple[Begun, ...] = ()
+    launched: tuple[LaunchedPatient, ...] = ()
 
     def __repr__(self) -> str:
         """Hide all of it."""

@@ -8,8 +8,8 @@ identity level that is not good enough here lets nobody in.
 import hmac
 import secrets
 import ssl
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -45,8 +45,9 @@ class Begun(msgspec.Struct, frozen=True, array_like=True):
     verifier: str
 
 
-Fetch = Callable[[str, dict[str, str] | None], bytes]
-"""GETs an address, or POSTs a form to it; returns the body of a 200. Raises NotNow."""
+Fetch = Callable[[str, dict[str, str] | None, str], bytes]
+"""GETs an address, or POSTs a form to it, with a token or none; returns the body of a 200. Raises NotNow."""
+_NOTHING_MORE: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,26 @@ class Who:
         return f"Who({self.issuer})"
 
 
-def fetch(address: str, form: dict[str, str] | None) -> bytes:
-    """Ask a provider over HTTP, with no redirect followed and no more read than it should say."""
+@dataclass(frozen=True)
+class Finished:
+    """How a sign-in ended: who it is, what the signed ID token says, and the token endpoint's whole answer."""
+
+    who: Who
+    claims: dict[str, Any] = field(repr=False)
+    answer: bytes = field(repr=False)
+
+
+def fetch(address: str, form: dict[str, str] | None, token: str = "") -> bytes:
+    """Ask a provider over HTTP, with no redirect followed and no more read than it should say.
+
+    Args:
+        token: an access token that is shown (RFC 6750); or empty.
+    """
+    shown = {"accept": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
     try:
         with httpx2.Client(timeout=ANSWER_S, follow_redirects=False, verify=_trusted()) as client:
             method = "GET" if form is None else "POST"
-            with client.stream(method, address, data=form, headers={"accept": "application/json"}) as response:
+            with client.stream(method, address, data=form, headers=shown) as response:
                 body = bytearray()
                 for chunk in response.iter_bytes():
                     body += chunk
@@ -108,8 +123,12 @@ class OutsideSignIn:
         files = {each.name: each.key or each.secret for each in providers}
         self._secrets = {name: read_secret(Path(file)) for name, file in files.items() if file}
 
-    def begin(self, name: str) -> tuple[Begun, str]:
-        """Return what to remember of a sign-in that begins, and where the browser goes. Raises Refused."""
+    def begin(self, name: str, more: Mapping[str, str] = _NOTHING_MORE) -> tuple[Begun, str]:
+        """Return what to remember of a sign-in that begins, and where the browser goes. Raises Refused.
+
+        Args:
+            more: parameters beside those of every sign-in.
+        """
         provider = self._require(name)
         begun = Begun(name, *(secrets.token_urlsafe(32) for _ in range(3)))
         asked = {
@@ -121,12 +140,16 @@ class OutsideSignIn:
             "nonce": begun.nonce,
             "code_challenge": challenge_of(begun.verifier),
             "code_challenge_method": "S256",
-        }
+        } | dict(more)
         joint = "&" if "?" in provider.authorization_endpoint else "?"
         return begun, provider.authorization_endpoint + joint + urlencode(asked)
 
     def finish(self, name: str, begun: tuple[Begun, ...], fields: dict[str, str]) -> Who:
-        """Return who it is.
+        """Return who it is. Raises as `complete`."""
+        return self.complete(name, begun, fields).who
+
+    def complete(self, name: str, begun: tuple[Begun, ...], fields: dict[str, str]) -> Finished:
+        """Return who it is, and what the provider said beside it.
 
         1. It is the sign-in that this browser began, at this provider (RFC 9207: no other's answer).
         2. Give the code for an ID token.
@@ -143,14 +166,14 @@ class OutsideSignIn:
             raise _unfit("this is not the sign-in that this page began: begin again")
         if fields.get("iss", provider.issuer) != provider.issuer or "error" in fields or "code" not in fields:
             raise _unfit(f"{provider.title} did not sign you in")
-        claims = self._claims(provider, begun[0], fields["code"])  # 2
+        claims, answer = self._claims(provider, begun[0], fields["code"])  # 2
         self._require_current(provider, begun[0], claims)  # 3
         level = str(claims.get(provider.level_claim, "")) if provider.level_claim else ""
         if provider.levels and level not in provider.levels:  # 4
             raise _unfit(f"{provider.title} does not know you well enough for this yet")
-        return Who(provider.issuer, claims["sub"], level)
+        return Finished(Who(provider.issuer, claims["sub"], level), claims, answer)
 
-    def _claims(self, provider: SignInProvider, begun: Begun, code: str) -> dict[str, Any]:
+    def _claims(self, provider: SignInProvider, begun: Begun, code: str) -> tuple[dict[str, Any], bytes]:
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -160,9 +183,10 @@ class OutsideSignIn:
         }
         form |= self._shown(provider)
         try:
-            answer = msgspec.json.decode(self._fetch(provider.token_endpoint, form), type=_TokenAnswer)
-            keys = KeySet.import_key_set(msgspec.json.decode(self._fetch(provider.jwks_uri, None)))
-            return dict(jwt.decode(answer.id_token, keys, algorithms=list(ALGORITHMS)).claims)
+            answer = self._fetch(provider.token_endpoint, form, "")
+            signed = msgspec.json.decode(answer, type=_TokenAnswer).id_token
+            keys = KeySet.import_key_set(msgspec.json.decode(self._fetch(provider.jwks_uri, None, "")))
+            return dict(jwt.decode(signed, keys, algorithms=list(ALGORITHMS)).claims), answer
         except (msgspec.DecodeError, JoseError, ValueError, KeyError, TypeError) as error:
             raise _unfit(f"{provider.title} answered what this page cannot read") from error
 

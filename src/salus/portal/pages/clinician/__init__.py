@@ -3,10 +3,11 @@
 from typing import Final
 
 from salus.portal.call import Page
-from salus.portal.pages.clinician import earlier_tests, emergency, find, letters, patient, results
+from salus.portal.pages.clinician import earlier_tests, emergency, find, launched, letters, patient, results
 
 PAGES: Final[tuple[Page, ...]] = (
     *find.PAGES,
+    launched.PAGE,
     *patient.PAGES,
     *results.PAGES,
     *letters.PAGES,

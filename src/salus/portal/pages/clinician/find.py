@@ -36,24 +36,40 @@ def answer(call: Call) -> Response:
     2. By number: whoever is found is open. By name: the clinician says which of those found it is.
     """
     words = call.words
-    why, errors = _why(call)  # 1
+    why, errors = read_why(call)  # 1
     born, unfit = _born(call)
     number, bad_number = _number(call)
     errors = [*bad_number, *_missing_name(call, born), *unfit, *errors]
     if errors:
         return _page(call, *errors)
     try:  # 2
-        found = _found(call, number, born=born, why=why)
+        if number is not None:
+            return open_by_number(call, number, born=born, why=why)
+        found = _named(call, born=born, why=why)
     except FhirRejected:
         return _page(call, Error("family", words("Enter a shorter name")))
     except Refused as refused:
         if refused.refusal is not Refusal.TOO_MANY:
             raise
         return _page(call, Error("number", words("Too many searches. Wait 15 minutes, then try again")), status=429)
-    if number is not None and found:
-        return go_to(call, found[0])
-    sought = (OpenPatient(why, born=born, number=number.digits),) if number is not None else ()
-    return call.go("/patients/found", found=found or sought, patient=())
+    return call.go("/patients/found", found=found, patient=())
+
+
+def open_by_number(call: Call, number: NhsNumber, *, born: str, why: str) -> Response:
+    """Open the person with a number; where there is nobody here whom one may see, say so, and ask elsewhere.
+
+    Args:
+        born: YYYY-MM-DD, which has to fit as well; or empty.
+
+    Raises:
+        Refused: TOO_MANY; or as `show`.
+    """
+    portal, login = call.portal, replace(call.login, justification=why)
+    account = call.signed_in.account
+    found = find_patient.by_number(portal.node, portal.responder, login, number, born=born, account=account)
+    if found is not None:
+        return go_to(call, read_patient(found, why))
+    return call.go("/patients/found", found=(OpenPatient(why, born=born, number=number.digits),), patient=())
 
 
 def show_found(call: Call) -> Response:
@@ -91,6 +107,14 @@ def close(call: Call) -> Response:
     return call.go("/patients", notice=call.words("The patient is closed"), patient=(), found=())
 
 
+def read_why(call: Call) -> tuple[str, list[Error]]:
+    """Return why somebody looks, as the patient reads it; and what is missing of it."""
+    words = call.words
+    reason, one = chosen(call, "reason", REASONS, missing=words("Choose why you are looking"))
+    relationship, two = chosen(call, "relationship", RELATIONSHIPS, missing=words("Choose what your part is"))
+    return f"{reason}; {relationship}", [*one, *two]
+
+
 def read_patient(found: FoundPatient, why: str) -> OpenPatient:
     """Return somebody who was found as the session keeps them."""
     content = read_object(found.body)
@@ -101,22 +125,13 @@ def read_patient(found: FoundPatient, why: str) -> OpenPatient:
     return OpenPatient(why, found.pseudonym, whole, said.birth_date or "", number, place)
 
 
-def _found(call: Call, number: NhsNumber | None, *, born: str, why: str) -> tuple[OpenPatient, ...]:
-    node, responder, account = call.portal.node, call.portal.responder, call.signed_in.account
-    login = replace(call.login, justification=why)
-    if number is not None:
-        one = find_patient.by_number(node, responder, login, number, born=born, account=account)
-        return (read_patient(one, why),) if one is not None else ()
+def _named(call: Call, *, born: str, why: str) -> tuple[OpenPatient, ...]:
+    portal, login, account = call.portal, replace(call.login, justification=why), call.signed_in.account
     family, given = _written(call, "family"), _written(call, "given")
-    several = find_patient.by_name(node, responder, login, family=family, given=given, born=born, account=account)
+    several = find_patient.by_name(
+        portal.node, portal.responder, login, family=family, given=given, born=born, account=account
+    )
     return tuple(read_patient(each, why) for each in several)
-
-
-def _why(call: Call) -> tuple[str, list[Error]]:
-    words = call.words
-    reason, one = chosen(call, "reason", REASONS, missing=words("Choose why you are looking"))
-    relationship, two = chosen(call, "relationship", RELATIONSHIPS, missing=words("Choose what your part is"))
-    return f"{reason}; {relationship}", [*one, *two]
 
 
 def _number(call: Call) -> tuple[NhsNumber | None, list[Error]]:

@@ -3,13 +3,14 @@
 from typing import Final
 
 from salus.portal.call import Page
-from salus.portal.pages.entrance import devices, first, language, passkey, sign_in, sign_out, with_provider
+from salus.portal.pages.entrance import devices, first, language, launch, passkey, sign_in, sign_out, with_provider
 
 PAGES: Final[tuple[Page, ...]] = (
     first.PAGE,
     sign_in.PAGE,
     *passkey.PAGES,
     *with_provider.PAGES,
+    *launch.PAGES,
     *sign_out.PAGES,
     *devices.PAGES,
     language.PAGE,

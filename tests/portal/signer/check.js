@@ -4,7 +4,7 @@
 export async function check(vectors, load) {
   const names = ["bytes", "choice_words", "encoding", "fields", "gate", "hashing", "provisions", "signing", "tickets"];
   const [bytes, words, encoding, fields, gate, hashing, provisions, signing, tickets] = await Promise.all(names.map(load));
-  const [transactions, ukTime, wallet] = await Promise.all(["transactions", "uk_time", "wallet"].map(load));
+  const [shares, transactions, ukTime, wallet] = await Promise.all(["shares", "transactions", "uk_time", "wallet"].map(load));
   const { hex } = bytes;
   const failures = [];
   let count = 0;
@@ -87,6 +87,15 @@ export async function check(vectors, load) {
     same("voucher", await wallet.voucherOf(held, pseudonym, raw(each.choice), raw(each.tree)), each.voucher);
     const items = relationships.map((one) => ({ pseudonym: one.pseudonym, key: one.pseudonym }));
     same("code", await wallet.codeOf(items), each.code);
+  }
+  for (const each of vectors.shares) {
+    same(`seed of ${each.words.length} shares`, await shares.combineShares(each.words), each.seed);
+    const made = await shares.splitSeed(raw(each.seed), each.words.length, 6);
+    same(`seed of ${made.length} shares made here`, await shares.combineShares(made.toReversed()), each.seed);
+  }
+  for (const { place, words: wrong } of vectors.refused_shares) {
+    const came = await shares.combineShares(wrong).catch((error) => error.place);
+    same(`refused ${wrong.length} shares`, came, place);
   }
   for (const { time_s: timeS, words: said } of vectors.times) same(`time ${timeS}`, ukTime.ukTime("en", timeS), said);
   for (const each of vectors.trees) {

@@ -1,5 +1,5 @@
 // Signs requests as the page does once the passkey has opened the wallet: in Node, for the portal's side to be tried.
-// Standard input: {chain, now_s, seed, relationships, requests}; the folder of the page is the argument.
+// Standard input: {chain, now_s, seed, recovery, relationships, requests}; the folder of the page is the argument.
 
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -8,7 +8,7 @@ const load = (name) => import(`${pathToFileURL(process.argv[2])}/${name}.js`);
 const [{ base64url, fromBase64url }, { readRequest }, kinds, { wrap }] = await Promise.all(
   ["bytes", "requests", "kinds", "wallet"].map(load),
 );
-const { chain, now_s: nowS, seed, relationships, requests } = JSON.parse(readFileSync(0, "utf8"));
+const { chain, now_s: nowS, seed, recovery, relationships, requests } = JSON.parse(readFileSync(0, "utf8"));
 const wallet = {
   seed: fromBase64url(seed),
   relationships: relationships.map(([custodian, pseudonym]) => {
@@ -16,11 +16,12 @@ const wallet = {
   }),
 };
 
+const seeds = { first: fromBase64url(recovery[0]), second: fromBase64url(recovery[1]) };
 const answers = [];
 for (const json of requests) {
   const request = readRequest(json, { chain, nowS });
   for (const item of request.items) kinds.checkItem(request, item);
-  const signed = await kinds.signAll(wallet, request);
+  const signed = await kinds.signAll(wallet, request, seeds);
   const [{ id, share, credential }] = request.devices;
   const terms = { place: { account: request.account, device: id, share }, prf: new Uint8Array(32), salt: new Uint8Array(32) };
   const blob = kinds.CHANGES_WALLET.includes(request.kind) ? await wrap(signed.wallet, terms) : null;

@@ -25,7 +25,7 @@ from salus.ledger.encoding import KNOWN_ANSWERS, encode
 from salus.ledger.fields import commit_fields
 from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
 from salus.ledger.transactions import Message
-from salus.sdk import wallet
+from salus.sdk import guardians, wallet
 from salus.sdk.choice_words import sentences
 from tests.contracts.provisions_world import FORTY_ORGANISATIONS, KINDS, accepted
 from tests.contracts.trees import TREES
@@ -74,6 +74,8 @@ def vectors(*, trees: int, large: bool = True) -> dict[str, Any]:
         "sessions": [_session("RX1", 43_200), _session("A81001", 1)],
         "tickets": [_ticket("https://north.example/FHIR/R4"), _ticket("https://süd.example", Coding("8480-6", "http://loinc.org"))],
         "wallets": [_wallet()],
+        "shares": [{"words": each, "seed": guardians.combine(each).hex()} for each in GUARDIANS],
+        "refused_shares": [{"place": place, "words": words} for place, words in REFUSED_SHARES],
         "times": [{"time_s": each, "words": uk_time(each)} for each in TIMES],
         "trees": [*(_tree(accepted(each), words=True) for each in TREES.values()), *_grown(trees)],
         "refused_trees": [each.hex() for each in (*_refused_trees(), *([TOO_LARGE] if large else []))],
@@ -86,6 +88,49 @@ TIMES = [
 ]  # fmt: skip
 
 
+GUARDIANS = [
+    [
+        (
+            "center crush academic acid afraid perfect inmate pink roster liquid walnut flame slim privacy valuable "
+            "cricket exhaust survive boring decorate merchant scene ancient voter divorce ultimate traffic therapy "
+            "prune punish crystal agency sugar"
+        ),
+        (
+            "center crush academic agency always shaft slow jewelry airline prospect crush dive dream duckling "
+            "symbolic finance average elevator welcome general amuse rebuild parcel snake paid grant slice glance "
+            "hazard solution branch admit artwork"
+        ),
+    ],
+    [
+        (
+            "umbrella buyer academic axle admit smear emission dish hospital emerald grocery capital axle failure "
+            "dictate unhappy traveler frozen large curly swimming nuclear true mixed mortgage alpha parcel frequent "
+            "beard much gesture salt mountain"
+        ),
+        (
+            "umbrella buyer academic acne analysis random knife force lilac slice sharp briefing yoga webcam webcam "
+            "float erode course dictate national stilt fatigue spew puny genius faint ordinary sunlight mobile echo "
+            "amount bedroom crucial"
+        ),
+        (
+            "umbrella buyer academic amazing alarm false permit crush galaxy forward black class voting rebound "
+            "punish rich episode typical garlic industry being omit estimate object video costume style priority bike "
+            "eyebrow axis hamster ancestor"
+        ),
+    ],
+]
+"""Shares of two circles, two of three and three of five, drawn once: their seeds are what `guardians` makes of them."""
+REFUSED_SHARES = [
+    (0, []),
+    (0, GUARDIANS[0][:1]),
+    (0, [GUARDIANS[0][0], GUARDIANS[1][0], GUARDIANS[1][1]]),
+    (0, GUARDIANS[1][:2]),
+    (0, GUARDIANS[0][:1] * 2),
+    (1, [GUARDIANS[0][0].replace("liquid", "walnut"), GUARDIANS[0][1]]),
+    (2, [GUARDIANS[0][0], GUARDIANS[0][1].replace("shaft", "shafts")]),
+    (2, [GUARDIANS[0][0], GUARDIANS[0][1].rpartition(" ")[0]]),
+]
+"""None, too few, of two circles, one twice; a word for another, a word that is none, a word too few: place, shares."""
 GATE = gate(TREE)
 CONDITION = gate(TREES["practice"]).may_permit[0]
 CHOICE = NONCE
@@ -97,6 +142,10 @@ MESSAGES = [
      patients.AddKey(PSEUDONYM, SECOND, KeyKind.DEVICE, 0, COMMITMENT), KEYS),
     ("removeKey", [PSEUDONYM, SECOND, COMMITMENT], patients.RemoveKey(PSEUDONYM, SECOND, COMMITMENT), KEYS[:1]),
     ("cancelRecovery", [PSEUDONYM, COMMITMENT], patients.CancelRecovery(PSEUDONYM, COMMITMENT), KEYS[:1]),
+    ("startRecovery", [PSEUDONYM, SECOND, COMMITMENT], patients.StartRecovery(PSEUDONYM, SECOND, COMMITMENT), KEYS),
+    ("finishRecovery", [PSEUDONYM, COMMITMENT], patients.FinishRecovery(PSEUDONYM, COMMITMENT), KEYS[:1]),
+    ("changeRecoveryKey", [PSEUDONYM, FIRST, SECOND, COMMITMENT],
+     patients.ChangeRecoveryKey(PSEUDONYM, FIRST, Digest(SECOND), COMMITMENT), KEYS[:1]),
     ("fileConsent", [PSEUDONYM, CHOICE, GATE, COMMITMENT],
      consent.FileConsent(PSEUDONYM, CHOICE, GATE, COMMITMENT, 0), KEYS[:1]),
     ("withdrawConsent", [PSEUDONYM, CHOICE, COMMITMENT],

@@ -13,7 +13,16 @@ from msgspec.structs import replace
 from salus.contracts import consent, patients, residuals, tickets
 from salus.contracts.consent import FileConsent
 from salus.contracts.membership import PublishFile
-from salus.contracts.patients import AddKey, Enrol, Holder, KeyKind, TakeOverKey
+from salus.contracts.patients import (
+    AddKey,
+    ChangeRecoveryKey,
+    Enrol,
+    FinishRecovery,
+    Holder,
+    KeyKind,
+    StartRecovery,
+    TakeOverKey,
+)
 from salus.contracts.provisions import gate
 from salus.contracts.ticket_bearers import Resources, new_claims, write_bearer
 from salus.crypto.derive import branch
@@ -37,10 +46,13 @@ from salus.node.services.signer_answers import (
 from salus.node.services.signer_requests import (
     AcceptKey,
     BeginEnrolment,
+    BeginRecovery,
     BeginTakeOver,
     CertifySession,
+    ChooseGuardians,
     DeviceKept,
     EndedChoice,
+    EndRecovery,
     EndTicket,
     FileChoice,
     Item,
@@ -55,6 +67,7 @@ from salus.node.services.signer_requests import (
     to_text,
 )
 from salus.sdk.choice_presets import refuse, share
+from salus.sdk.guardians import recovery_key
 from tests.contracts.network import BEGIN_S, CHAIN, Given, MemoryLedger, first_rows, key
 from tests.portal.signer.signer_world import MESSAGES
 from tests.portal.signer.test_vectors import NODE, PAGE, TIMEOUT_S
@@ -101,7 +114,14 @@ ITEMS: dict[Kind, Item] = {
     Kind.ACCEPT_KEY: AcceptKey(HOSPITAL, TO_ACCEPT),
     Kind.REMOVE_KEY: StopActing(**AT, key=PublicKey(THEIRS.public), name="Bob"),
     Kind.CANCEL_RECOVERY: StopRecovery(**AT),
+    Kind.SET_RECOVERY: ChooseGuardians(**AT, threshold=2, second=3, guardians=("Tom", "Ida", "Dr Rao")),
+    Kind.START_RECOVERY: BeginRecovery(**AT),
+    Kind.FINISH_RECOVERY: EndRecovery(**AT),
 }
+CHANGES_BLOB = {Kind.CREATE, Kind.NEW_KEY, Kind.ENROL, Kind.TAKE_OVER, Kind.START_RECOVERY}
+RECOVERY = bytes(range(32, 64)), bytes(range(64, 96))
+"""The seeds of the first and of the second circle of guardians."""
+MASTER, SECOND = (recovery_key(each, PSEUDONYM) for each in RECOVERY)
 
 
 def request_of(kind: Kind) -> SigningRequest:
@@ -125,6 +145,7 @@ def answers() -> dict[Kind, bytes]:
         "chain": CHAIN,
         "now_s": BEGIN_S,
         "seed": to_text(SEED),
+        "recovery": [to_text(each) for each in RECOVERY],
         "relationships": [[HOSPITAL, to_text(PSEUDONYM)]],
         "requests": [request_of(kind).encode(names).decode() for kind in ITEMS],
     }
@@ -144,7 +165,7 @@ def test_what_the_page_answers_is_taken(answers: dict[Kind, bytes], kind: Kind) 
     answer = read_answer(request_of(kind), answers[kind])
     assert isinstance(answer, Answered)
     assert len(answer.parts) == 1
-    assert (answer.device is not None) == (kind in {Kind.CREATE, Kind.NEW_KEY, Kind.ENROL, Kind.TAKE_OVER})
+    assert (answer.device is not None) == (kind in CHANGES_BLOB)
 
 
 def only(answers: dict[Kind, bytes], kind: Kind) -> Any:
@@ -175,6 +196,15 @@ def test_two_devices_sign_one_body(answers: dict[Kind, bytes]) -> None:
     signers = (PublicKey(THEIRS.public), PublicKey(OWN.public))
     half = HalfSigned(ADDED, TO_ACCEPT, signers, first, residuals.reason("let act", bytes(32)))
     transactions.verify(transactions.decode(join(half, accepted), chain=CHAIN, messages=MESSAGES))
+
+
+def test_the_keys_are_those_that_guardians_have_by_the_sdk(answers: dict[Kind, bytes]) -> None:
+    chosen, begun, ended = (
+        only(answers, each).message for each in (Kind.SET_RECOVERY, Kind.START_RECOVERY, Kind.FINISH_RECOVERY)
+    )
+    assert (chosen.recovery_key, chosen.second_key) == (MASTER.public, SECOND.public)
+    assert begun.key == OWN.public
+    assert isinstance(ended, FinishRecovery)
 
 
 @pytest.mark.parametrize("reason", ["person", "unable", "request", "wallet"])
@@ -267,6 +297,10 @@ HARMLESS = residuals.commit_choice(CLOSED, secret=bytes(32))
 HOSPITAL_KEY = key("hospital")
 ENROLMENT = Enrol(NEW, HOSPITAL, PublicKey(OWN.public), Holder.PATIENT, b"", ENROLLED.root())
 PUBLISHED = PublishFile(HOSPITAL, "signer", Digest(bytes(32)))
+CHOSEN, LOST, RECOVERED = (
+    residuals.reason(words, bytes(32)) for words in ("guardians chosen", "the device was lost", "recovered")
+)
+START = StartRecovery(PSEUDONYM, PublicKey(OWN.public), LOST.root())
 FILED = FileConsent(PSEUDONYM, CHOICE, gate(TREE), RULES.root(), 0)
 REFUSED: dict[str, tuple[Kind, Alter]] = {
     "no answer": (Kind.SESSION, lambda answer: answer.clear()),
@@ -379,6 +413,27 @@ REFUSED: dict[str, tuple[Kind, Alter]] = {
     "the end of a key instead of a recovery's": (
         Kind.CANCEL_RECOVERY,
         signed(patients.RemoveKey(PSEUDONYM, PublicKey(THEIRS.public), REMOVED.root()), residual=REMOVED)),
+    "guardians of another record": (
+        Kind.SET_RECOVERY,
+        signed(ChangeRecoveryKey(OTHER, PublicKey(MASTER.public), Digest(SECOND.public), CHOSEN.root()),
+               residual=CHOSEN)),
+    "guardians whose key is another's": (Kind.SET_RECOVERY, item(key=STRANGER.public)),
+    "guardians without the second key": (
+        Kind.SET_RECOVERY,
+        signed(ChangeRecoveryKey(PSEUDONYM, PublicKey(MASTER.public), Digest(b""), CHOSEN.root()),
+               residual=CHOSEN, second=b"")),
+    "a recovery for another key": (
+        Kind.START_RECOVERY, signed(replace(START, key=PublicKey(STRANGER.public)), keys=(MASTER, OWN), residual=LOST)),
+    "a recovery that the new key alone signs": (
+        Kind.START_RECOVERY, signed(START, keys=(OWN,), residual=LOST)),
+    "a recovery that a stranger signs as the new key": (
+        Kind.START_RECOVERY, signed(START, keys=(MASTER, STRANGER), residual=LOST)),
+    "a recovery by another recovery key than it says": (
+        Kind.START_RECOVERY, signed(START, keys=(SECOND, OWN), residual=LOST)),
+    "an end of a recovery by another key than it says": (
+        Kind.FINISH_RECOVERY,
+        signed(FinishRecovery(PSEUDONYM, RECOVERED.root()), keys=(STRANGER,), residual=RECOVERED)),
+    "a start instead of an end": (Kind.FINISH_RECOVERY, signed(START, keys=(MASTER,), residual=LOST)),
     "a withdrawal for another reason": (
         Kind.WITHDRAW_CONSENT,
         signed(consent.WithdrawConsent(PSEUDONYM, CHOICE, REMOVED.root(), 0), residual=REMOVED)),
@@ -398,6 +453,13 @@ TAKEN_AS_WELL: dict[str, tuple[Kind, Alter]] = {
     "a withdrawal": (
         Kind.WITHDRAW_CONSENT,
         signed(consent.WithdrawConsent(PSEUDONYM, CHOICE, WITHDRAWN.root(), 0), residual=WITHDRAWN)),
+    "guardians": (
+        Kind.SET_RECOVERY,
+        signed(ChangeRecoveryKey(PSEUDONYM, PublicKey(MASTER.public), Digest(SECOND.public), CHOSEN.root()),
+               residual=CHOSEN)),
+    "a recovery": (Kind.START_RECOVERY, signed(START, keys=(MASTER, OWN), residual=LOST)),
+    "an end of a recovery": (
+        Kind.FINISH_RECOVERY, signed(FinishRecovery(PSEUDONYM, RECOVERED.root()), keys=(MASTER,), residual=RECOVERED)),
 }  # fmt: skip
 """What the rows above alter, unaltered: so that each is refused for what it says."""
 

@@ -73,6 +73,9 @@ ITEMS: dict[str, dict[str, Any]] = {
     "accept-key": {"custodian": "RX1", "body": body(ADDED)},
     "remove-key": AT | {"key": text(KEY), "name": "Bob's phone"},
     "cancel-recovery": AT,
+    "set-recovery": AT | {"threshold": 2, "second": 3, "guardians": ["Tom", "Ida", "Dr Rao"]},
+    "start-recovery": AT,
+    "finish-recovery": AT,
 }
 
 
@@ -147,6 +150,20 @@ REFUSED: dict[str, dict[str, Any] | str] = {
     "rules with a direction": item("file-consent", tree=WITH_DIRECTION),
     "old rules that are none": item("file-consent", replaces=ENDED | {"tree": text(b"\x90")}),
     "a gate beside the rules": item("file-consent", gate=text(b"\x92\x90\x90")),
+    "one guardian alone": item("set-recovery", threshold=1),
+    "more guardians than there are": item("set-recovery", threshold=4),
+    "a second time that takes fewer": item("set-recovery", second=2),
+    "a second time that takes more than there are": item("set-recovery", second=4),
+    "one guardian twice": item("set-recovery", guardians=["Tom", "tom ", "Ida"]),
+    "a guardian without a name": item("set-recovery", guardians=["Tom", "", "Ida"]),
+    "other guardians for another record": changed(
+        "set-recovery",
+        items=[
+            ITEMS["set-recovery"],
+            ITEMS["set-recovery"] | {"pseudonym": text(OTHER), "guardians": ["Eve", "Mal", "Bo"]},
+        ],
+    ),
+    "a recovery key that comes along": item("start-recovery", key=text(KEY)),
     "a ticket of two years": item("issue-ticket", expires_at_s=BEGIN_S + 2 * 366 * 86_400),
     "a ticket that has ended": item("issue-ticket", expires_at_s=BEGIN_S),
     "a ticket of two conditions": item("issue-ticket", tree=TWO),

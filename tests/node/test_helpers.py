@@ -19,11 +19,11 @@ from salus.node.assemble import Node
 from salus.node.bearers import Bearers
 from salus.node.errors import Refusal, Refused
 from salus.node.sealed_rows import SealedRows
-from salus.node.services import delegations, erase, helpers, sharing
+from salus.node.services import delegations, erase, patient_helpers, sharing
 from salus.node.services.accounts import Account, AccountId, Accounts
 from salus.node.services.deposit import deposit, placed_entries
 from salus.node.services.enrol import enrol
-from salus.node.services.helpers import CODE_S, Help, Helpers
+from salus.node.services.patient_helpers import CODE_S, Help, Helpers
 from salus.node.services.respond import Login, Responder
 from salus.node.services.sharing import Wanted
 from salus.testing.clock import FakeClock
@@ -114,13 +114,13 @@ def test_what_a_helper_decides_is_by_their_name(home: Home) -> None:
     sharer, reader = (home.helped(each).acts_as for each in (ALL, READER))
     assert isinstance(sharer, Delegate)
     assert isinstance(reader, Delegate)
-    assert refusal_of(helpers.file, home.node, reader, HIDDEN) is Refusal.DELEGATE_UNFIT
-    helpers.file(home.node, sharer, HIDDEN)
+    assert refusal_of(patient_helpers.file, home.node, reader, HIDDEN) is Refusal.DELEGATE_UNFIT
+    patient_helpers.file(home.node, sharer, HIDDEN)
     (choice,) = home.choices()
     with home.node.engine.snapshot() as read:
         assert delegations.signer_name(home.node, read, home.ann, choice.commitment) == "Ben Moss"
-    assert refusal_of(helpers.withdraw, home.node, reader, choice.choice) is Refusal.DELEGATE_UNFIT
-    helpers.withdraw(home.node, sharer, choice.choice)
+    assert refusal_of(patient_helpers.withdraw, home.node, reader, choice.choice) is Refusal.DELEGATE_UNFIT
+    patient_helpers.withdraw(home.node, sharer, choice.choice)
     assert home.choices() == []
 
 
@@ -134,7 +134,7 @@ def test_one_who_was_removed_acts_no_more(home: Home) -> None:
     assert refusal_of(home.accounts.require_held, ben, held) is Refusal.SESSION_UNFIT
     keys = [(each.entry.record, each.entry.version) for each in placed_entries(home.node, home.ann)]
     assert refusal_of(home.responder.respond, login, home.ann, Verb.READ, keys) is Refusal.SESSION_UNFIT
-    assert refusal_of(helpers.file, home.node, ben.acts_as, HIDDEN) is Refusal.CHOICE_UNFIT
+    assert refusal_of(patient_helpers.file, home.node, ben.acts_as, HIDDEN) is Refusal.CHOICE_UNFIT
     assert home.helpers.helped_by(home.ben) == []
     assert [each.is_ended for each in home.helpers.of(home.ann)] == [True]
 
@@ -161,7 +161,7 @@ def test_a_parent_loses_access_when_the_child_reaches_the_age(home: Home) -> Non
     for act, arguments in (
         (home.accounts.hold, (parent,)),
         (home.accounts.require_held, (parent, held)),
-        (helpers.file, (home.node, parent.acts_as, HIDDEN)),
+        (patient_helpers.file, (home.node, parent.acts_as, HIDDEN)),
     ):
         assert refusal_of(act, *arguments) in (Refusal.DELEGATE_UNFIT, Refusal.SESSION_UNFIT)
     assert [each.is_ended for each in home.helpers.of(home.ann)] == [True]
@@ -209,5 +209,5 @@ def test_an_erasure_takes_helpers_along(home: Home) -> None:
 
 def test_the_last_second_of_a_day_is_the_uks() -> None:
     for day, hour in ((datetime.date(2027, 1, 5), 23), (datetime.date(2027, 7, 5), 22)):
-        end = datetime.datetime.fromtimestamp(helpers.end_of(day), datetime.UTC)
+        end = datetime.datetime.fromtimestamp(patient_helpers.end_of(day), datetime.UTC)
         assert (end.date(), end.hour, end.minute, end.second) == (day, hour, 59, 59)

@@ -13,16 +13,7 @@ from msgspec.structs import replace
 from salus.contracts import consent, patients, residuals, tickets
 from salus.contracts.consent import FileConsent
 from salus.contracts.membership import PublishFile
-from salus.contracts.patients import (
-    AddKey,
-    ChangeRecoveryKey,
-    Enrol,
-    FinishRecovery,
-    Holder,
-    KeyKind,
-    StartRecovery,
-    TakeOverKey,
-)
+from salus.contracts.patients import AddKey, Enrol, Holder, KeyKind, TakeOverKey
 from salus.contracts.provisions import gate
 from salus.contracts.ticket_bearers import Resources, new_claims, write_bearer
 from salus.crypto.derive import branch
@@ -120,7 +111,6 @@ ITEMS: dict[Kind, Item] = {
 }
 CHANGES_BLOB = {Kind.CREATE, Kind.NEW_KEY, Kind.ENROL, Kind.TAKE_OVER, Kind.START_RECOVERY}
 RECOVERY = bytes(range(32, 64)), bytes(range(64, 96))
-"""The seeds of the first and of the second circle of guardians."""
 MASTER, SECOND = (recovery_key(each, PSEUDONYM) for each in RECOVERY)
 
 
@@ -204,7 +194,7 @@ def test_the_keys_are_those_that_guardians_have_by_the_sdk(answers: dict[Kind, b
     )
     assert (chosen.recovery_key, chosen.second_key) == (MASTER.public, SECOND.public)
     assert begun.key == OWN.public
-    assert isinstance(ended, FinishRecovery)
+    assert isinstance(ended, patients.FinishRecovery)
 
 
 @pytest.mark.parametrize("reason", ["person", "unable", "request", "wallet"])
@@ -300,7 +290,8 @@ PUBLISHED = PublishFile(HOSPITAL, "signer", Digest(bytes(32)))
 CHOSEN, LOST, RECOVERED = (
     residuals.reason(words, bytes(32)) for words in ("guardians chosen", "the device was lost", "recovered")
 )
-START = StartRecovery(PSEUDONYM, PublicKey(OWN.public), LOST.root())
+START = patients.StartRecovery(PSEUDONYM, PublicKey(OWN.public), LOST.root())
+ENDED = patients.FinishRecovery(PSEUDONYM, RECOVERED.root())
 FILED = FileConsent(PSEUDONYM, CHOICE, gate(TREE), RULES.root(), 0)
 REFUSED: dict[str, tuple[Kind, Alter]] = {
     "no answer": (Kind.SESSION, lambda answer: answer.clear()),
@@ -415,12 +406,12 @@ REFUSED: dict[str, tuple[Kind, Alter]] = {
         signed(patients.RemoveKey(PSEUDONYM, PublicKey(THEIRS.public), REMOVED.root()), residual=REMOVED)),
     "guardians of another record": (
         Kind.SET_RECOVERY,
-        signed(ChangeRecoveryKey(OTHER, PublicKey(MASTER.public), Digest(SECOND.public), CHOSEN.root()),
+        signed(patients.ChangeRecoveryKey(OTHER, PublicKey(MASTER.public), Digest(SECOND.public), CHOSEN.root()),
                residual=CHOSEN)),
     "guardians whose key is another's": (Kind.SET_RECOVERY, item(key=STRANGER.public)),
     "guardians without the second key": (
         Kind.SET_RECOVERY,
-        signed(ChangeRecoveryKey(PSEUDONYM, PublicKey(MASTER.public), Digest(b""), CHOSEN.root()),
+        signed(patients.ChangeRecoveryKey(PSEUDONYM, PublicKey(MASTER.public), Digest(b""), CHOSEN.root()),
                residual=CHOSEN, second=b"")),
     "a recovery for another key": (
         Kind.START_RECOVERY, signed(replace(START, key=PublicKey(STRANGER.public)), keys=(MASTER, OWN), residual=LOST)),
@@ -431,8 +422,7 @@ REFUSED: dict[str, tuple[Kind, Alter]] = {
     "a recovery by another recovery key than it says": (
         Kind.START_RECOVERY, signed(START, keys=(SECOND, OWN), residual=LOST)),
     "an end of a recovery by another key than it says": (
-        Kind.FINISH_RECOVERY,
-        signed(FinishRecovery(PSEUDONYM, RECOVERED.root()), keys=(STRANGER,), residual=RECOVERED)),
+        Kind.FINISH_RECOVERY, signed(ENDED, keys=(STRANGER,), residual=RECOVERED)),
     "a start instead of an end": (Kind.FINISH_RECOVERY, signed(START, keys=(MASTER,), residual=LOST)),
     "a withdrawal for another reason": (
         Kind.WITHDRAW_CONSENT,
@@ -455,11 +445,11 @@ TAKEN_AS_WELL: dict[str, tuple[Kind, Alter]] = {
         signed(consent.WithdrawConsent(PSEUDONYM, CHOICE, WITHDRAWN.root(), 0), residual=WITHDRAWN)),
     "guardians": (
         Kind.SET_RECOVERY,
-        signed(ChangeRecoveryKey(PSEUDONYM, PublicKey(MASTER.public), Digest(SECOND.public), CHOSEN.root()),
+        signed(patients.ChangeRecoveryKey(PSEUDONYM, PublicKey(MASTER.public), Digest(SECOND.public), CHOSEN.root()),
                residual=CHOSEN)),
     "a recovery": (Kind.START_RECOVERY, signed(START, keys=(MASTER, OWN), residual=LOST)),
     "an end of a recovery": (
-        Kind.FINISH_RECOVERY, signed(FinishRecovery(PSEUDONYM, RECOVERED.root()), keys=(MASTER,), residual=RECOVERED)),
+        Kind.FINISH_RECOVERY, signed(ENDED, keys=(MASTER,), residual=RECOVERED)),
 }  # fmt: skip
 """What the rows above alter, unaltered: so that each is refused for what it says."""
 

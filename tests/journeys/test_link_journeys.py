@@ -33,8 +33,16 @@ def recipient(browser: Browser, at: Served, request: pytest.FixtureRequest) -> I
 
 def make(walker: Walker, *, tries: str = "5", name: str = "Dr Jones") -> str:
     """Make a link to everything for a day, and return its address."""
-    page = walker.page
     walker.sign_in("eleanor", "/links", "Share by link")
+    answer_all(walker, tries=tries, name=name)
+    walker.press("Make the link", "Your link")
+    expect(walker.page.get_by_text("Your link is made")).to_be_visible()
+    return walker.page.get_by_label("The link itself").input_value()
+
+
+def answer_all(walker: Walker, *, tries: str = "5", name: str = "Dr Jones") -> None:
+    """Answer all questions about a link to everything for a day."""
+    page = walker.page
     walker.press("Make a link", TEXTS[0])
     page.get_by_label("Everything", exact=True).check()
     walker.press("Continue", TEXTS[1])
@@ -44,9 +52,6 @@ def make(walker: Walker, *, tries: str = "5", name: str = "Dr Jones") -> str:
     walker.press("Continue", TEXTS[3])
     page.get_by_label("Passcode").fill(PASSCODE)
     page.get_by_label(tries, exact=True).check()
-    walker.press("Make the link", "Your link")
-    expect(page.get_by_text("Your link is made")).to_be_visible()
-    return page.get_by_label("The link itself").input_value()
 
 
 def open_with(walker: Walker, passcode: str, *, name: str = "Dr Jones, Cardiff") -> None:

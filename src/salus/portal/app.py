@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from salus.node.acting import Patient
 from salus.node.answer import plainly
 from salus.node.assemble import Node
 from salus.node.bearers import Bearers
@@ -31,11 +32,13 @@ from salus.node.services.launches import Launches
 from salus.node.services.link_openings import LinkOpenings
 from salus.node.services.outside_sign_in import Fetch, OutsideSignIn, fetch
 from salus.node.services.passkeys import Passkeys
+from salus.node.services.patient_helpers import Helpers
 from salus.node.services.respond import Responder
 from salus.node.services.signer_devices import SignerDevices
 from salus.node.services.signings import Signings
 from salus.portal.assets import assets
 from salus.portal.call import Call, Page, Person, fields_once, local, read_query
+from salus.portal.helping import may_open
 from salus.portal.pages import PAGES
 from salus.portal.rendering import KEPT_OUT, go
 from salus.portal.sessions import PortalSession, PortalState, Sessions
@@ -44,11 +47,13 @@ from salus.portal.shared_link import VIEWER, shared_link_routes
 from salus.portal.signing import signing_routes
 from salus.portal.uploads import Upload, read_form
 from salus.portal.verifier.routes import verifier_routes
+from salus.portal.words import words_of
 
 THREADS: Final = 8
 WAITING_MAX: Final = 64
 KEPT_S: Final = 31_536_000
 SIGN_IN: Final = "/sign-in"
+HELPING: Final = "/helping"
 OPENING: Final = "/opening"
 VERIFIER: Final = "/check/"
 REFERENCE_LENGTH: Final = 6
@@ -85,7 +90,9 @@ class Portal:
         self.devices = SignerDevices(node, rows)
         self.signings = Signings(node, rows, self.devices)
         self.passkeys = Passkeys(node, rows, host=settings.host, origin=settings.origin, title=settings.service_name)
-        self.sessions = Sessions(node, Bearers(node, rows), origin=settings.origin)
+        bearers = Bearers(node, rows)
+        self.sessions = Sessions(node, bearers, origin=settings.origin)
+        self.helpers = Helpers(node, rows, self.accounts, bearers)
         self.outside = OutsideSignIn(
             node, providers, back=lambda name: f"{settings.origin}/sign-in/with/{name}/back", fetching=fetching
         )
@@ -157,7 +164,8 @@ class Portal:
 
     def navigation(self, call: Call) -> list[dict[str, object]]:
         """Return the menu of whoever is here."""
-        listed = [each for each in PAGES if each.listed and each.person is call.person]
+        mine = [each for each in PAGES if each.listed and each.person is call.person]
+        listed = [each for each in mine if not self._is_beyond(call, each)]
         return [
             {"href": each.path, "text": call.words(each.listed), "current": call.location.startswith(each.path)}
             for each in listed
@@ -210,6 +218,10 @@ class Portal:
             if session is None and page.person is Person.ANYBODY:
                 session = self.sessions.begin(fresh, None, STRANGER)
             account = self._standing(session)  # 2
+            if account is not None and session is not None and session.state.helping:
+                account = self._acting(session, account)
+                if account is None:
+                    return go(HELPING)
             call = _call(self, http, session, account, form=form, files=files)
             if (elsewhere := self._elsewhere(http, page, call)) is not None:
                 return elsewhere
@@ -230,7 +242,7 @@ class Portal:
             return None
         if call.account is None:
             return self._to_sign_in(http, call.session)
-        if page.person not in (Person.SIGNED_IN, call.person):
+        if page.person not in (Person.SIGNED_IN, call.person) or self._is_beyond(call, page):
             return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
         if page.person is Person.PATIENT and page.needs_session and not call.signed_in.state.held:
             return call.go(OPENING, next=http.url.path if http.method == "GET" else "")
@@ -242,14 +254,34 @@ class Portal:
             return None
         account = self.accounts.find(session.account)
         try:
-            if account is not None and (session.state.held or not self.devices.are_awaited(account)):
-                self.accounts.require_held(account, session.state.held)
+            if account is not None and (session.own or not isinstance(account.acts_as, Patient)):
+                self.accounts.require_held(account, session.own)
+            elif account is not None:
+                self.devices.require_known(account)
         except Refused as refused:
             log.info("portal.ended", refusal=refused.refusal)
             account = None
         if account is None:
             self.sessions.drop(session)
         return account
+
+    def _acting(self, session: PortalSession, own: Account) -> Account | None:
+        """Return as whom somebody acts for a patient, under their own name; None, and no more of it, once it ended."""
+        acting = self.helpers.acting(session.account, session.state.helping[0].account)
+        try:
+            if acting is not None:
+                self.accounts.require_held(acting, session.state.held)
+                return msgspec.structs.replace(acting, name=own.name)
+        except Refused as refused:
+            log.info("portal.help_ended", refusal=refused.refusal)
+        said = words_of(session.state.language)("You can no longer help this person. Ask them if you should")
+        self.sessions.change(session, helping=(), held=session.own, notice=said)
+        return None
+
+    def _is_beyond(self, call: Call, page: Page) -> bool:
+        """Tell whether a patient's page is not for somebody who acts for one."""
+        is_helper = bool(call.helped) and page.person is Person.PATIENT
+        return is_helper and not may_open(self.accounts, call.owner, page.path)
 
     def _to_sign_in(self, http: Request, session: PortalSession | None) -> Response:
         response = go(SIGN_IN)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from salus.node.acting import Delegate
 from salus.node.services.accounts import Account, Capacity
 from salus.node.services.respond import Login
 from salus.portal.open_patients import AboutPatient, about
@@ -35,6 +36,7 @@ class Person(Enum):
     SIGNED_IN = "signed-in"
     PATIENT = "patient"
     CLINICIAN = "clinician"
+    HELPER = "helper"
     OFFICER = "officer"
     OPERATOR = "operator"
 
@@ -44,6 +46,7 @@ HOMES: Final = {
     Person.CLINICIAN: "/patients",
     Person.OFFICER: "/reviews",
     Person.OPERATOR: "/network",
+    Person.HELPER: "/helping",
 }
 
 
@@ -105,6 +108,11 @@ class Call:
         return Person.ANYBODY if self.account is None else person_of(self.account)
 
     @property
+    def helped(self) -> str:
+        """What the patient is called for whom somebody else acts; empty for whoever acts for themself."""
+        return self.account.acts_as.patient if self.account and isinstance(self.account.acts_as, Delegate) else ""
+
+    @property
     def login(self) -> Login:
         """As whom records of this organisation are asked for."""
         return self.portal.accounts.login_of(self.owner, self.signed_in.state.held[0])
@@ -145,6 +153,7 @@ class Call:
             "navigation": self.portal.navigation(self),
             "form": state.form if state else "",
             "about": self._about(),
+            "helped": self.helped,
             "notice": self._taken_notice(),
             "has_theme": bool(self.portal.settings.theme),
             "gettext": words,

@@ -32,6 +32,17 @@ SEEN_EVERY_S: Final = 60
 """How exactly it is known when a page was last asked for."""
 
 
+class Helping(msgspec.Struct, frozen=True, array_like=True):
+    """That somebody acts for a patient: in which account, and the sessions that are their own meanwhile."""
+
+    account: bytes
+    own: tuple[HeldSession, ...]
+
+    def __repr__(self) -> str:
+        """Hide all of it."""
+        return "Helping(…)"
+
+
 class PortalState(msgspec.Struct, frozen=True, array_like=True):
     """What is known of a browser. Times in Unix seconds.
 
@@ -51,6 +62,7 @@ class PortalState(msgspec.Struct, frozen=True, array_like=True):
         answers: what was answered so far on the pages of one question each.
         patient: whom a clinician has open: one, or none; found: whom they may open, in the order shown.
         collected: what a patient's other custodians were asked; empty where nobody was.
+        helping: the patient for whom somebody acts: one, or none; `held` is then the delegate's session alone.
     """
 
     form: str
@@ -70,6 +82,7 @@ class PortalState(msgspec.Struct, frozen=True, array_like=True):
     patient: tuple[OpenPatient, ...] = ()
     found: tuple[OpenPatient, ...] = ()
     collected: bytes = b""
+    helping: tuple[Helping, ...] = ()
     launching: tuple[Begun, ...] = ()
     launched: tuple[LaunchedPatient, ...] = ()
 
@@ -93,6 +106,11 @@ class PortalSession:
     def account(self) -> AccountId:
         """Who is signed in; empty for nobody."""
         return AccountId(self.state.account)
+
+    @property
+    def own(self) -> tuple[HeldSession, ...]:
+        """The sessions of whoever is signed in, also while they act for somebody else."""
+        return self.state.helping[0].own if self.state.helping else self.state.held
 
 
 class Sessions:

@@ -3,11 +3,12 @@
 from typing import Final
 
 from salus.portal.call import Page
-from salus.portal.pages import clinician, entrance, officer, operator, patient
+from salus.portal.pages import clinician, entrance, helping, officer, operator, patient
 
 PAGES: Final[tuple[Page, ...]] = (
     *entrance.PAGES,
     *patient.PAGES,
+    *helping.PAGES,
     *clinician.PAGES,
     *officer.PAGES,
     *operator.PAGES,

@@ -3,7 +3,17 @@
 from typing import Final
 
 from salus.portal.call import Page
-from salus.portal.pages.entrance import devices, first, language, launch, passkey, shared_link, sign_in, sign_out, with_provider
+from salus.portal.pages.entrance import (
+    devices,
+    first,
+    language,
+    launch,
+    passkey,
+    shared_link,
+    sign_in,
+    sign_out,
+    with_provider,
+)
 
 PAGES: Final[tuple[Page, ...]] = (
     first.PAGE,

@@ -35,9 +35,10 @@ def add(call: Call) -> Response:
     """A passkey was made."""
     challenge = _taken(call)
     name = call.form.get("device", "").strip()[:80] or call.words("A device")
-    call.portal.passkeys.add(
-        call.signed_in.account, _answer(call), challenge=challenge, name=name, pseudonym=call.owner.pseudonym
-    )
+    account = call.signed_in.account
+    owner = call.portal.accounts.find(account)  # who signs in, also while they act for somebody else
+    pseudonym = owner.pseudonym if owner is not None else call.owner.pseudonym
+    call.portal.passkeys.add(account, _answer(call), challenge=challenge, name=name, pseudonym=pseudonym)
     return call.go("/devices", notice=call.words("You can now sign in with this device"))
 
 

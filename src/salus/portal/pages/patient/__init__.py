@@ -10,6 +10,7 @@ from salus.portal.pages.patient import (
     add_reading,
     download,
     gathered,
+    helpers_questions,
     letter,
     links,
     links_make,
@@ -20,6 +21,7 @@ from salus.portal.pages.patient import (
     sharing,
     sharing_questions,
     signed,
+    who_helps,
 )
 
 PAGES: Final[tuple[Page, ...]] = (
@@ -33,6 +35,8 @@ PAGES: Final[tuple[Page, ...]] = (
     *sharing_questions.PAGES,
     *links.PAGES,
     *links_make.PAGES,
+    *who_helps.PAGES,
+    *helpers_questions.PAGES,
     *opening.PAGES,
     *signed.PAGES,
     *acting_devices.PAGES,

@@ -60,8 +60,11 @@ def sentence(words: Words, rule: Rule) -> str:
     return f"{text}."
 
 
-def made(words: Words, choice: InForce, *, organisation: str) -> str:
+def made(words: Words, choice: InForce, *, organisation: str, patient: str) -> str:
     """Return who made a choice, and when: a key that is not the patient's own is said to be (assisted mode)."""
+    if choice.helper:
+        said = words("%(helper)s decided this for %(patient)s on %(when)s.")
+        return said % {"helper": choice.helper, "patient": patient, "when": words.moment(choice.filed_at_s)}
     return words(_MADE_BY[choice.actor]) % {"organisation": organisation, "when": words.moment(choice.filed_at_s)}
 
 

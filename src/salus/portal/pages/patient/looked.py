@@ -182,6 +182,8 @@ def _named(words: Words, look: Look, person: looks.Person) -> str:
     """Who it was: by name and role where that is known here."""
     if look.is_patient:
         return words("You")
+    if person.is_helper:
+        return words("%(name)s, who helps you") % {"name": person.name or words("Somebody")}
     who = f"{person.name} ({person.role})" if person.name and person.role else person.name
     who = who or words(ROLES.get(look.role_class, _("Somebody")))
     return words("%(who)s at %(organisation)s") % {"who": who, "organisation": look.organisation}

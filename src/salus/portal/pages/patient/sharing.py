@@ -117,7 +117,12 @@ def _row(call: Call, choice: InForce, number: int) -> ChoiceRow:
         )
     else:
         said = sentence(words, choice.rule)
-    return ChoiceRow(number, choice.choice.hex(), said, made(words, choice, organisation=call.portal.title))
+    return ChoiceRow(
+        number,
+        choice.choice.hex(),
+        said,
+        made(words, choice, organisation=call.portal.title, patient=call.helped or call.owner.name),
+    )
 
 
 PAGES: Final = (

@@ -163,7 +163,7 @@ def answer_until(call: Call) -> Response:
     """An end, or none."""
     if not any(call.form.get(f"day-{each}", "").strip() for each in DAY_PARTS):
         return _kept(call, UNTIL, "", "/sharing/check")
-    day = _day(call.form)
+    day = day_of(call.form)
     today = datetime.datetime.fromtimestamp(call.portal.node.clock(), datetime.UTC).date()
     if day is None or day < today:
         return show_until(call, Error("day", call.words("Enter a day that is still to come, such as 27 3 2030")))
@@ -250,7 +250,8 @@ def _has(names: set[str], types: tuple[tuple[str, str], ...]) -> bool:
     return any(each.partition("/")[0] == name for each in names for name, _ in types)
 
 
-def _day(form: Mapping[str, str]) -> datetime.date | None:
+def day_of(form: Mapping[str, str]) -> datetime.date | None:
+    """Return the day that a form's three fields say; None where they say none."""
     parts = [form.get(f"day-{each}", "").strip() for each in DAY_PARTS]
     if not all(each.isascii() and each.isdigit() and len(each) < 5 for each in parts):
         return None

@@ -7,13 +7,14 @@ from starlette.responses import Response
 
 from salus.node.services.signer_answers import Declined
 from salus.portal.call import Call, Page, Person
-from salus.portal.pages.patient import acting_devices, opening, signing
+from salus.portal.pages.patient import acting_devices, helpers_signing, opening, signing
 from salus.portal.pages.patient.signing import Ending
 
 ENDINGS: Final[Mapping[str, Ending]] = {
     **signing.ENDINGS,
     **opening.ENDINGS,
     **acting_devices.ENDINGS,
+    **helpers_signing.ENDINGS,
 }
 
 

@@ -11,8 +11,9 @@ from typing import Final, TypeVar
 import msgspec
 from starlette.responses import Response
 
+from salus.node.acting import Delegate
 from salus.node.errors import Refusal, Refused
-from salus.node.services import device_keys, looks, sharing, signer_choices
+from salus.node.services import device_keys, looks, patient_helpers, sharing, signer_choices
 from salus.node.services.health_links import MadeLink, WantedLink
 from salus.node.services.sharing import Wanted
 from salus.node.services.signer_answers import Answered, Part, Signed
@@ -98,6 +99,9 @@ def signs_alone(call: Call) -> bool:
 
 def sign_choice(call: Call, wanted: Wanted) -> Response:
     """File a choice. Raises Refused and NotNow, as `sharing.file`."""
+    if isinstance(call.owner.acts_as, Delegate):
+        patient_helpers.file(call.portal.node, call.owner.acts_as, wanted)
+        return _choice_made(call)
     if signs_alone(call):
         return to_signer(
             call,
@@ -111,6 +115,9 @@ def sign_choice(call: Call, wanted: Wanted) -> Response:
 
 def sign_withdrawal(call: Call, choice: bytes) -> Response:
     """Withdraw a choice. Raises Refused and NotNow, as `sharing.withdraw`."""
+    if isinstance(call.owner.acts_as, Delegate):
+        patient_helpers.withdraw(call.portal.node, call.owner.acts_as, choice)
+        return _choice_ended(call)
     if signs_alone(call):
         item = signer_choices.to_withdraw(call.portal.node, call.owner.pseudonym, choice)
         return to_signer(call, Kind.WITHDRAW_CONSENT, [item], ending="withdrawal")

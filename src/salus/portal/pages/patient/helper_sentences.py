@@ -1,0 +1,59 @@
+"""Helpers as sentences: who helps, what they may see and decide, and until when."""
+
+from typing import Final
+
+from salus.contracts.residuals import Relation
+from salus.node.services.patient_helpers import Help, HelperRow
+from salus.portal.pages.patient.choice_sentences import CLASSES, kinds
+from salus.portal.words import Words
+
+
+def _(english: str) -> str:
+    """Mark words for translation."""
+    return english
+
+
+RELATIONS: Final = {
+    Relation.PARENT: _("My mother, my father or who brings me up"),
+    Relation.CARER: _("My carer"),
+    Relation.ATTORNEY: _("Somebody to whom I gave power of attorney"),
+    Relation.OTHER: _("Somebody else I trust"),
+}
+_WHO: Final = {
+    Relation.PARENT: _("%(name)s, who brings you up,"),
+    Relation.CARER: _("%(name)s, your carer,"),
+    Relation.ATTORNEY: _("%(name)s, to whom you gave power of attorney,"),
+    Relation.OTHER: _("%(name)s"),
+}
+GOES_WITH: Final = {"DocumentReference": ("Binary",)}
+"""What is part of a record of another class: a letter's file."""
+
+
+def sentence(words: Words, wanted: Help) -> str:
+    """Return what somebody may do, before it is agreed and after."""
+    who = words(_WHO[wanted.relation]) % {"name": wanted.name}
+    seen = kinds_seen(words, wanted.classes)
+    if wanted.may_share:
+        said = words("%(who)s may see %(what)s, and decide for you who else sees it") % {"who": who, "what": seen}
+    else:
+        said = words("%(who)s may see %(what)s") % {"who": who, "what": seen}
+    if wanted.until is not None:
+        said += words(", until %(day)s") % {"day": words.date(wanted.until)}
+    elif wanted.until_age:
+        said += words(", until you are %(age)s years old") % {"age": wanted.until_age}
+    return f"{said}."
+
+
+def state(words: Words, row: HelperRow) -> str:
+    """Return how things stand with a helper."""
+    if row.is_ended:
+        return words("They no longer help you.")
+    if not row.is_taken_up:
+        return words("They have not used their code yet.")
+    return words("Last day: %(day)s.") % {"day": words.date(row.until)} if row.until else words("Until you stop it.")
+
+
+def kinds_seen(words: Words, classes: tuple[str, ...]) -> str:
+    """Return kinds of records as people call them; all of them where none is named."""
+    named = kinds(words, (), [each for each in classes if each in CLASSES])
+    return words.listed(named) if named else words("everything in your record")

@@ -1,0 +1,106 @@
+"""A patient lets somebody help, who helps, and is stopped."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.apps.browser import DESKTOP
+from tests.journeys.journey_world import Served, Walker
+
+pytestmark = pytest.mark.services
+SAID = "Ben Moss, your carer, may see everything in your record, and decide for you who else sees it."
+
+
+def let_help(walker: Walker, doing: str) -> str:
+    """Answer the questions; return the code."""
+    page = walker.page
+    walker.press("Let somebody help", "Who is to help you?")
+    page.get_by_label("Their name").fill("Ben Moss")
+    page.get_by_label("My carer").check()
+    walker.press("Continue", "What may they do?")
+    page.get_by_label(doing).check()
+    walker.press("Continue", "For how long?")
+    walker.press("Continue", "Check what you have said")
+    walker.press("Let them help", "Give them this code")
+    return page.locator(".app-code").inner_text()
+
+
+def start(walker: Walker, code: str, name: str) -> None:
+    """Take a code up as somebody new."""
+    walker.go("/sign-in", "Sign in")
+    walker.follow("I have a code to help somebody", "Start helping somebody")
+    walker.press("Start helping", "Start helping somebody")  # without a code
+    for label, value in (("Code", code), ("A name for signing in", name), ("A password", "three odd words here")):
+        walker.page.get_by_label(label, exact=True).fill(value)
+    walker.press("Start helping", "People you help")
+
+
+@pytest.mark.covers(
+    "GET /helpers",
+    "GET /helpers/who",
+    "POST /helpers/who",
+    "GET /helpers/doing",
+    "POST /helpers/doing",
+    "GET /helpers/until",
+    "POST /helpers/until",
+    "GET /helpers/check",
+    "POST /helpers/check",
+    "GET /helpers/code",
+    "GET /helping",
+    "POST /helping",
+    "POST /helping/stop",
+    "GET /helping/new",
+    "POST /helping/new",
+    "GET /helpers/stop",
+    "POST /helpers/stop",
+)
+def test_a_helper_takes_up_a_code_decides_and_is_stopped(walker: Walker, browser: Browser, at: Served) -> None:
+    walker.sign_in("eleanor", "/helpers", "Who helps you")
+    code = let_help(walker, "See everything, and decide for me who else sees it")
+    walker.follow("I have written it down", "Who helps you")
+    expect(walker.page.get_by_text("They have not used their code yet.")).to_be_visible()
+    with browser.new_context(ignore_https_errors=True, viewport=DESKTOP) as context:
+        ben = Walker(context, at)
+        start(ben, code, "ben.moss")
+        ben.press("Help now Eleanor Moss", "Your record")
+        expect(ben.page.get_by_text("You are helping Eleanor Moss")).to_be_visible()
+        ben.follow("Who can see your record", "Who can see your record")
+        ben.press("Stop helping", "People you help")
+        ben.press("Help now Eleanor Moss", "Your record")
+        walker.page.get_by_role("link", name=re.compile("^Stop this help")).first.click()
+        walker.look("Stop this help?")
+        expect(walker.page.get_by_text(SAID)).to_be_visible()
+        walker.press("Yes, stop it", "Who helps you")
+        ben.go("/record", "People you help")
+        expect(ben.page.get_by_text("You can no longer help this person")).to_be_visible()
+
+
+@pytest.mark.covers("GET /helping/code", "POST /helping/code", "GET /helpers/kinds", "POST /helpers/kinds")
+def test_somebody_who_signs_in_here_already_helps_with_some_kinds(walker: Walker, browser: Browser, at: Served) -> None:
+    page = walker.page
+    walker.sign_in("eleanor", "/helpers", "Who helps you")
+    walker.press("Let somebody help", "Who is to help you?")
+    page.get_by_label("Their name").fill("Anita Rao")
+    page.get_by_label("Somebody else I trust").check()
+    walker.press("Continue", "What may they do?")
+    page.get_by_label("See some kinds of things only").check()
+    walker.press("Continue", "What may they see?")
+    page.get_by_label("Allergies").check()
+    walker.press("Continue", "For how long?")
+    for part, value in (("Day", "1"), ("Month", "3"), ("Year", "2030")):
+        page.get_by_label(part, exact=True).fill(value)
+    walker.press("Continue", "Check what you have said")
+    walker.press("Let them help", "Give them this code")
+    code = page.locator(".app-code").inner_text()
+    with browser.new_context(ignore_https_errors=True, viewport=DESKTOP) as context:
+        rao = Walker(context, at)
+        rao.sign_in("rao", "/helping", "People you help")
+        rao.press("Enter a code", "Enter your code")
+        rao.page.get_by_label("Code").fill(code.lower())
+        rao.press("Continue", "People you help")
+        rao.press("Help now Eleanor Moss", "Your record")
+        expect(rao.page.get_by_text("Penicillin")).to_be_visible()
+        rao.press("Stop helping", "People you help")

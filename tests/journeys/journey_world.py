@@ -70,13 +70,19 @@ class Recorded:
 
 @contextlib.contextmanager
 def served(
-    folder: Path, *, providers: Sequence[SignInProvider] = (), is_joined: bool = False, has_signer: bool = False
+    folder: Path,
+    *,
+    providers: Sequence[SignInProvider] = (),
+    is_joined: bool = False,
+    has_signer: bool = False,
+    **settings: object,
 ) -> Iterator[Served]:
     """Serve the portal on loopback until the block ends.
 
     Args:
         is_joined: whether the practice is a second custodian that is reached over HTTP; see `portal`.
         has_signer: whether the signer page is served as well, at a name of its own.
+        settings: more of `PortalSettings`.
     """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(listen("127.0.0.1", 0))
@@ -84,7 +90,7 @@ def served(
         certificate, key = certified(folder)
         signer = stack.enter_context(signer_at(origin, certificate, key)) if has_signer else ""
         here = stack.enter_context(
-            portal(folder, origin=origin, providers=providers, is_joined=is_joined, signer=signer)
+            portal(folder, origin=origin, providers=providers, is_joined=is_joined, signer=signer, **settings)
         )
         made = Served(here, origin, signer)
         app = Recorded(here.portal.app(), made.reached)

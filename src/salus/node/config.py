@@ -15,7 +15,15 @@ from msgspec import Meta
 from salus.contracts.genesis import Genesis, GenesisInvalid, decode_genesis
 from salus.ledger.encoding import EncodingInvalid
 from salus.ledger.identifiers import OrganisationIdField
-from salus.node.listen_settings import CountField, FhirListen, Listen, PortalListen, PortField, SignInProvider
+from salus.node.listen_settings import (
+    CountField,
+    FhirListen,
+    Listen,
+    MailRelay,
+    PortalListen,
+    PortField,
+    SignInProvider,
+)
 from salus.node.toml_text import table, text
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -230,13 +238,29 @@ def _checked_portal(folder: Path, node: NodeSettings) -> PortalListen | None:
     if min(len({each.name for each in launchers}), len({each.fhir for each in launchers})) < len(launchers):
         raise SettingsUnfit("expected another name and another fhir for each of launchers under [portal]: correct them")
     files = _files(folder, portal, "certificate", "key", "theme", "trust")
-    return msgspec.structs.replace(portal, **files, providers=providers, launchers=launchers)
+    push = portal.push and msgspec.structs.replace(portal.push, **_files(folder, portal.push, "key"))
+    return msgspec.structs.replace(
+        portal,
+        **files,
+        providers=providers,
+        launchers=launchers,
+        mail=_checked_mail(folder, portal.mail),
+        push=push,
+    )
 
 
 def _is_apart(signer: str, origin: str) -> bool:
     """Tell whether this is an origin at another name than the portal's: cookies and passkeys go by names."""
     parts = urlsplit(signer)
     return signer == f"https://{parts.netloc}" and parts.hostname not in ("", None, urlsplit(origin).hostname)
+
+
+def _checked_mail(folder: Path, mail: MailRelay | None) -> MailRelay | None:
+    if mail is None:
+        return None
+    if not mail.starttls and mail.host not in LOOPBACK:
+        raise SettingsUnfit("expected starttls = true under [portal.mail], since the mail server is another machine")
+    return msgspec.structs.replace(mail, **_files(folder, mail, "secret", "authorities"))
 
 
 def _with_secrets(folder: Path, provider: P) -> P:
@@ -419,4 +443,6 @@ def _tables(name: str, settings: FhirListen | PortalListen) -> list[str]:
     launchers = settings.launchers if isinstance(settings, PortalListen) else ()
     others = [("providers", each) for each in settings.providers] + [("launchers", each) for each in launchers]
     lists = (["", f"[[{name}.{what}]]", *table(each)] for what, each in others)
-    return [f"[{name}]", *table(settings), *(line for each in lists for line in each)]
+    found = ((each, getattr(settings, each, None)) for each in ("mail", "push"))
+    ways = (["", f"[{name}.{way}]", *table(value)] for way, value in found if value is not None)
+    return [f"[{name}]", *table(settings), *(line for each in (*ways, *lists) for line in each)]

@@ -87,6 +87,37 @@ class FhirListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hook_authorities: str = ""
 
 
+class MailRelay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The mail server through which patients are told that something has changed.
+
+    Args:
+        sender: the address that mail is from.
+        starttls: whether TLS is begun (RFC 3207); only a server on this machine is spoken to without.
+        name: by which it knows this node, with a file that has the password as `secret`; both empty for none.
+        authorities: a file in PEM of who else signs its certificate; or empty.
+    """
+
+    host: str
+    sender: str
+    port: PortField = 587
+    starttls: bool = True
+    name: str = ""
+    secret: str = ""
+    authorities: str = ""
+
+
+class PushSender(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """By what browsers are told that something has changed (Web Push).
+
+    Args:
+        key: the file of the key by which push services know this portal; it is made where there is none.
+        contact: whom their operators ask, `mailto:…` or `https://…`.
+    """
+
+    contact: str
+    key: str = "push.key"
+
+
 class PortalListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a node's portal answers; without this table there is none. It needs `[fhir]`, which keeps the index.
 
@@ -100,6 +131,7 @@ class PortalListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         trust: a trust file that the verifier page begins with; or empty.
         providers: where else people sign in.
         launchers: from where else clinicians open records.
+        mail, push: by what patients are told outside of the portal that something has changed; None for neither.
     """
 
     origin: str
@@ -113,3 +145,5 @@ class PortalListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trust: str = ""
     providers: tuple[SignInProvider, ...] = ()
     launchers: tuple[Launcher, ...] = ()
+    mail: MailRelay | None = None
+    push: PushSender | None = None

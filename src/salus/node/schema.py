@@ -447,6 +447,26 @@ signings: Final = Table(
 )
 """What the signer page was asked, by keyed hashes of the ids: `stage` is 0 until it is fetched, 2 once answered."""
 
+patient_notices: Final = Table(
+    "node_patient_notices",
+    metadata,
+    Column("leaf", BigInteger, primary_key=True, autoincrement=False),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+    Column("kind", Integer, nullable=False),
+    Column("at_s", BigInteger, nullable=False),
+    Column("read", Integer, nullable=False),
+)
+"""What patients who can sign in here are told of: places of leaves in the log, and of which kind each is."""
+
+wishes: Final = Table(
+    "node_wishes",
+    metadata,
+    Column("pseudonym", Bytes, primary_key=True),
+    Column("due_s", BigInteger, nullable=False, index=True),
+    Column("sealed", Bytes, nullable=False),
+)
+"""How a patient wants to be told, and what pages show; `due_s` is when to tell them that there is a notice."""
+
 
 class SchemaNewer(Exception):
     """The database was written by a newer version of Salus."""

@@ -27,6 +27,7 @@ class Tally(IntEnum):
     LOOK_UP = 8
     CONTRIBUTION = 9
     LINK = 10
+    MAIL_CODE = 11
 
 
 class Counted(Enum):

@@ -45,6 +45,7 @@ from salus.portal.sessions import PortalSession, PortalState, Sessions
 from salus.portal.settings import PortalSettings
 from salus.portal.shared_link import VIEWER, shared_link_routes
 from salus.portal.signing import signing_routes
+from salus.portal.telling import telling_of
 from salus.portal.uploads import Upload, read_form
 from salus.portal.verifier.routes import verifier_routes
 from salus.portal.words import words_of
@@ -84,6 +85,7 @@ class Portal:
         self.responder = Responder(node)
         self.accounts = Accounts(node, rows)
         self.collections = Collections(node, rows, peers)
+        self.telling = telling_of(node, rows, settings)
         self.links = HealthLinks(node, rows)
         base = f"{settings.origin}{VIEWER}/shown"
         self.openings = LinkOpenings(node, rows, self.responder, self.links, base=base)
@@ -113,6 +115,7 @@ class Portal:
             routes=[
                 Route("/assets/{stamp}/{name:path}", _asset, methods=["GET"]),
                 Route("/theme.css", self._theme, methods=["GET"]),
+                Route("/push.js", _push_worker, methods=["GET"]),
                 *verifier_routes(VERIFIER, self.settings.trust),
                 *signing_routes(self),
                 *shared_link_routes(self),
@@ -360,3 +363,9 @@ async def _asset(http: Request) -> Response:
     if "gzip" in http.headers.get("accept-encoding", ""):
         return Response(found.compressed, headers={**headers, "content-encoding": "gzip"}, media_type=found.media_type)
     return Response(found.plain, headers=headers, media_type=found.media_type)
+
+
+async def _push_worker(_http: Request) -> Response:
+    """What shows notices in a browser; it is at the top, since a worker is for pages below it."""
+    headers = {**KEPT_OUT, "content-security-policy": "default-src 'none'"}
+    return Response(assets().files["push_worker.js"].plain, headers=headers, media_type="text/javascript")

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from salus.node.acting import Delegate
 from salus.node.services.accounts import Account, Capacity
+from salus.node.services.notices import unread_count
 from salus.node.services.respond import Login
 from salus.portal.open_patients import AboutPatient, about
 from salus.portal.rendering import go, rendered
@@ -154,6 +155,7 @@ class Call:
             "form": state.form if state else "",
             "about": self._about(),
             "helped": self.helped,
+            "bell": self._bell(),
             "notice": self._taken_notice(),
             "has_theme": bool(self.portal.settings.theme),
             "gettext": words,
@@ -175,6 +177,13 @@ class Call:
         """Whom every page is about while a clinician has somebody open."""
         now_s, patient = self.portal.node.clock(), self.session.state.patient if self.session else ()
         return about(patient[0], self.words, now_s=now_s) if patient and not patient[0].is_over(now_s) else None
+
+    def _bell(self) -> str:
+        """What a patient's bell says."""
+        if self.person is not Person.PATIENT or self.helped:
+            return ""
+        count = unread_count(self.portal.node, self.owner.pseudonym)
+        return self.words("Notices (%(count)s new)") % {"count": count} if count else self.words("Notices")
 
     def _taken_notice(self) -> str:
         if self.session is None or not self.session.state.notice or self.is_fragment:

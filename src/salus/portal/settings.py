@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from salus.node.outgoing_mail import Mailer
+from salus.node.services.telling import PushService
+
 BODY_BYTES_MAX: Final = 65_536
 """Of a form; a page that takes files says its own bound."""
 
@@ -19,6 +22,7 @@ class PortalSettings:
         theme: the text of a style sheet that comes after ours.
         signer: the origin of the signer page, where patients' own keys open; empty for none.
         trust: returns the trust file with which the verifier page begins; empty for none.
+        mailer, push: by what patients are told that something has changed; None for neither.
     """
 
     origin: str
@@ -26,6 +30,8 @@ class PortalSettings:
     theme: bytes = b""
     signer: str = ""
     trust: Callable[[], bytes] = bytes
+    mailer: Mailer | None = None
+    push: PushService | None = None
 
     @property
     def host(self) -> str:

@@ -56,6 +56,8 @@ _OF_A_RELATIONSHIP = (
     schema.enrolments,
     schema.take_overs,
     schema.notices,
+    schema.patient_notices,
+    schema.wishes,
     schema.accounts,
     schema.sign_ins,
     schema.passkeys,

@@ -69,7 +69,7 @@ def _session(call: Call, session: PortalSession) -> SessionRow:
     state = session.state
     return SessionRow(
         call.portal.sessions.name_of(session),
-        _device(call, state.agent),
+        device_of(call, state.agent),
         call.words.moment(state.signed_in_s),
         call.words.moment(state.seen_s),
         session.bearer.lookup == call.signed_in.bearer.lookup,
@@ -80,7 +80,7 @@ def _passkey(call: Call, kept: KeptPasskey) -> PasskeyRow:
     return PasskeyRow(kept.lookup.hex(), kept.passkey.name, call.words.day(kept.passkey.made_s))
 
 
-def _device(call: Call, agent: str) -> str:
+def device_of(call: Call, agent: str) -> str:
     """What a browser says that it is, in words that people know."""
     browser = next((words for sign, words in _BROWSERS if sign in agent), call.words("A browser"))
     system = next((words for sign, words in _SYSTEMS if sign in agent), "")

@@ -15,6 +15,8 @@ from salus.portal.pages.patient import (
     links,
     links_make,
     looked,
+    notices,
+    notices_ways,
     opening,
     record,
     result,
@@ -43,4 +45,6 @@ PAGES: Final[tuple[Page, ...]] = (
     *add.PAGES,
     *add_file.PAGES,
     *add_reading.PAGES,
+    *notices.PAGES,
+    *notices_ways.PAGES,
 )

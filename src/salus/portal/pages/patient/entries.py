@@ -20,7 +20,6 @@ _NO_TERM: Final = frozenset({"DiagnosticReport", "DocumentReference"})
 _UNITS: Final = {
     "10*12/L": "× 10¹²/L",
     "10*9/L": "× 10⁹/L",
-    "beats a minute": "beats/min",
     "kilogram": "kg",
     "kilogram per square meter": "kg/m²",
     "millimeter of mercury": "mmHg",

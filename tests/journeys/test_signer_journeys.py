@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, Request, expect
 
 from salus.contracts import consent, patients
 from salus.contracts.patients import Actor, Holder, KeyKind
+from salus.node.projections import resources
+from salus.node.services.show import newest, show
 from tests.apps.browser import DESKTOP
 from tests.journeys.journey_world import Served, Walker, served
 from tests.portal.signer.signer_tab import KEEP_PRF
@@ -24,8 +26,14 @@ APPROVE = "Approve with your passkey"
 
 @pytest.fixture(scope="module")
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The portal of this module has a signer page."""
+    """The portal of this module has a signer page, and a doctor has looked."""
     with served(tmp_path_factory.mktemp("portal"), has_signer=True) as made:
+        accounts, patient = made.here.portal.accounts, resources.patient_of(made.here.node, made.here.patient)
+        doctor = accounts.find(made.here.accounts["rao"])
+        assert doctor is not None
+        assert patient is not None
+        login = accounts.login_of(doctor, accounts.hold(doctor)[0])
+        show(made.here.node, made.here.portal.responder, login, [newest(patient)])
         yield made
 
 
@@ -96,6 +104,38 @@ def relationship(at: Served) -> patients.Relationship:
     return found
 
 
+def test_a_browser_without_what_it_takes_leaves_everything_as_it_was(browser: Browser, at: Served) -> None:
+    with person(browser, at, has_prf=False) as ann:
+        set_up(ann)
+        page = ann.walker.page
+        page.get_by_role("button", name=APPROVE).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("This browser cannot keep your keys")
+        page.get_by_role("button", name="Go back to the website").click()
+        ann.walker.look("Nothing has changed")
+        expect(page.get_by_text("goes on acting for you")).to_be_visible()
+    assert (relationship(at).holder, at.here.portal.devices.of(at.here.accounts["eleanor"])) == (Holder.CUSTODIAN, [])
+
+
+def test_who_does_not_approve_changes_nothing_and_comes_back(ann: Person, at: Served) -> None:
+    set_up(ann)
+    ann.walker.page.get_by_role("button", name="Do not approve").click()
+    ann.walker.look("Nothing has changed")
+    ann.walker.follow("Go back", "Devices that act for you")
+    assert at.here.portal.devices.of(at.here.accounts["eleanor"]) == []
+
+
+def test_what_one_browser_asked_another_does_not_collect(ann: Person, at: Served, browser: Browser) -> None:
+    set_up(ann)
+    with person(browser, at) as other:
+        other.walker.sign_in("eleanor", "/acting-devices", "Devices that act for you")
+        ann.walker.page.route("**/signing/*/done", lambda route: route.abort())
+        ann.walker.page.get_by_role("button", name="Do not approve").click()
+        with ann.walker.page.expect_request("**/signing/*/done") as asked:
+            pass
+        other.walker.page.goto(asked.value.url)
+        other.walker.look("Page not found")
+
+
 @pytest.mark.covers(
     "GET /acting-devices",
     "POST /acting-devices",
@@ -105,14 +145,20 @@ def relationship(at: Served) -> patients.Relationship:
 )
 def test_a_patient_takes_over_and_decides_with_their_own_devices(ann: Person, at: Served, browser: Browser) -> None:
     walker, page = ann.walker, ann.walker.page
-    walker.sign_in("eleanor", "/acting-devices", "Devices that act for you")
-    page.get_by_label("What do you call this device?").fill("My phone")
-    ann.sign_by("Set up this device", "Set up this device", "Devices that act for you")
+    set_up(ann)
+    ann.approve("Set up this device", "Devices that act for you")
     assert relationship(at).holder is Holder.CUSTODIAN
     ann.sign_by("Let this device act for me", "Hold your own key", "Devices that act for you")
     assert relationship(at).holder is Holder.PATIENT
     walker.go("/record", "Open your record")
     ann.sign_by("Open with my device", "Open your records", "Your record")
+    walker.go("/looked", "Who has looked")
+    page.get_by_role("link", name="Dr Anita Rao").first.click()
+    walker.look("Details")
+    page.get_by_label("What does not look right?").fill("I was not there.\nNobody asked me")
+    ann.sign_by("Tell the privacy officer", "Say that a look was not right", "Who has looked")
+    expect(page.get_by_text("The privacy officer was told")).to_be_visible()
+
     make_choice(ann)
     (choice,) = choices(at)
     assert choice.actor is Actor.PATIENT
@@ -137,27 +183,30 @@ def test_a_patient_takes_over_and_decides_with_their_own_devices(ann: Person, at
     assert not leaked(ann, tablet)
 
 
+def set_up(who: Person, name: str = "My phone") -> None:
+    """Sign in, and go to the signer page to set up a device."""
+    who.walker.sign_in("eleanor", "/acting-devices", "Devices that act for you")
+    who.walker.page.get_by_label("What do you call this device?").fill(name)
+    who.walker.page.get_by_role("button", name="Set up this device").click()
+    expect(who.walker.page.get_by_role("heading", level=1)).to_have_text("Set up this device")
+
+
 def make_choice(who: Person) -> None:
-    """Answer the questions, and sign."""
-    walker, page = who.walker, who.walker.page
-    walker.go("/sharing", "Who can see your record")
-    walker.press("Make a choice", "What do you want to do?")
-    page.get_by_label("Let people see something").check()
-    walker.press("Continue", "Who is it about?")
-    page.get_by_label("Everyone who treats me, anywhere").check()
-    walker.press("Continue", "What is it about?")
-    page.get_by_label("Everything", exact=True).check()
-    walker.press("Continue", "Until when?")
-    walker.press("Continue", "Check your choice")
+    """Answer the questions, whose pages another journey looks at, and sign."""
+    page = who.walker.page
+    page.goto(f"{who.walker.served.origin}/sharing/direction")
+    for answer in ("Let people see something", "Everyone who treats me, anywhere", "Everything"):
+        page.get_by_label(answer, exact=True).check()
+        page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Until when?")
+    page.get_by_role("button", name="Continue").click()
     who.sign_by("Make this choice", "Confirm your sharing choice", "Who can see your record")
 
 
 def add_device(first: Person, second: Person) -> None:
     """Set up a second device; the first lets it act by its code, and it accepts."""
     there, page = second.walker, second.walker.page
-    there.sign_in("eleanor", "/acting-devices", "Devices that act for you")
-    page.get_by_label("What do you call this device?").fill("Tablet")
-    page.get_by_role("button", name="Set up this device").click()
+    set_up(second, "Tablet")
     page.get_by_role("button", name=APPROVE).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Your code")
     code = page.locator(".code").inner_text()

@@ -10,6 +10,7 @@ import structlog
 from starlette.testclient import TestClient
 
 from salus.node.services.signer_requests import to_text
+from salus.portal.pages.patient.signed import REASONS
 from tests.portal.portal_world import ORIGIN, Browser, Hospital, portal
 
 SIGNER = "https://signer.example"
@@ -150,6 +151,18 @@ def test_an_answer_is_collected_once_by_the_session_that_asked(
     assert came.status_code == 200
     assert "Nothing has changed" in came.text
     assert browser.get(done).status_code == 404
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_who_signed_nothing_is_told_why_and_what_to_do(browser: Browser, page: TestClient, reason: str) -> None:
+    name = asked(browser)
+    assert page.get(f"/signing/{name}", headers=BY_SIGNER).status_code == 200
+    refusal = {"format": 1, "refused": reason}
+    assert page.post(f"/signing/{name}", headers=BY_SIGNER, json=refusal).status_code == 204
+    came = browser.get(f"/signing/{name}/done").text
+    assert REASONS[reason] in came
+    assert ("goes on acting for you" in came) == (reason == "unable")
+    assert 'href="/acting-devices"' in came
 
 
 def test_after_ten_minutes_nothing_is_left(here: Hospital, page: TestClient) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from salus.clinical.uk_time import uk_time
-from salus.contracts import consent, patients, residuals, tickets
+from salus.contracts import access, consent, patients, residuals, tickets
 from salus.contracts.patients import Holder, KeyKind
 from salus.contracts.provisions import Provision, ProvisionInvalid, ProvisionType, as_set, encode_tree, gate
 from salus.contracts.ticket_bearers import Coding, Resources, new_claims, write_bearer
@@ -152,6 +152,7 @@ MESSAGES = [
      consent.WithdrawConsent(PSEUDONYM, CHOICE, COMMITMENT, 0), KEYS[:1]),
     ("issueTicket", [PSEUDONYM, SECOND, CONDITION, 3, TIME_S + 60, COMMITMENT],
      tickets.IssueTicket(PSEUDONYM, SECOND, CONDITION, 3, TIME_S + 60, COMMITMENT), KEYS),
+    ("challenge", [PSEUDONYM, NONCE, COMMITMENT], access.Challenge(PSEUDONYM, NONCE, COMMITMENT), KEYS[:1]),
     ("revokeTicket", [PSEUDONYM, SECOND, COMMITMENT], tickets.RevokeTicket(PSEUDONYM, SECOND, COMMITMENT), KEYS[:1]),
 ]  # fmt: skip
 

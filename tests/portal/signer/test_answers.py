@@ -11,17 +11,17 @@ import pytest
 from msgspec.structs import replace
 
 from salus.contracts import consent, patients, residuals, tickets
+from salus.contracts.access import Challenge
 from salus.contracts.consent import FileConsent
 from salus.contracts.membership import PublishFile
 from salus.contracts.patients import AddKey, Enrol, Holder, KeyKind, TakeOverKey
 from salus.contracts.provisions import gate
 from salus.contracts.ticket_bearers import Resources, new_claims, write_bearer
-from salus.crypto.derive import branch
 from salus.crypto.signing import SigningKey
 from salus.ledger import transactions
 from salus.ledger.encoding import decoder, encode
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import Digest, OrganisationId, Pseudonym, PublicKey
+from salus.ledger.identifiers import Digest, OrganisationId, PermitId, PublicKey
 from salus.ledger.transactions import Message
 from salus.node.errors import Refused
 from salus.node.services.signer_answers import (
@@ -35,92 +35,41 @@ from salus.node.services.signer_answers import (
     read_answer,
 )
 from salus.node.services.signer_requests import (
-    AcceptKey,
-    BeginEnrolment,
-    BeginRecovery,
-    BeginTakeOver,
-    CertifySession,
-    ChooseGuardians,
-    DeviceKept,
-    EndedChoice,
-    EndRecovery,
-    EndTicket,
-    FileChoice,
-    Item,
     Kind,
-    LetAct,
-    NewKey,
-    NewTicket,
-    SigningRequest,
-    StopActing,
-    StopRecovery,
-    WithdrawChoice,
     to_text,
 )
-from salus.sdk.choice_presets import refuse, share
-from salus.sdk.guardians import recovery_key
+from salus.sdk.choice_presets import share
 from tests.contracts.network import BEGIN_S, CHAIN, Given, MemoryLedger, first_rows, key
+from tests.portal.signer.signer_items import (
+    ADDED,
+    AUDIENCE,
+    CHANGES_BLOB,
+    CHOICE,
+    CLOSED,
+    HOSPITAL,
+    ITEMS,
+    MASTER,
+    NEW,
+    OTHER,
+    OWN,
+    PRACTICE,
+    PSEUDONYM,
+    RECOVERY,
+    RESOURCES,
+    SECOND,
+    SEED,
+    STRANGER,
+    TERMS,
+    THEIRS,
+    TO_ACCEPT,
+    TREE,
+    request_of,
+    unsigned,
+)
 from tests.portal.signer.signer_world import MESSAGES
 from tests.portal.signer.test_vectors import NODE, PAGE, TIMEOUT_S
 
 RUNNER = Path(__file__).parent / "sign_in_node.mjs"
-HOSPITAL, PRACTICE = OrganisationId("RX1"), OrganisationId("A81001")
-PSEUDONYM, OTHER, NEW = Pseudonym(bytes(16)), Pseudonym(bytes([1]) * 16), Pseudonym(bytes([2]) * 16)
-SEED = bytes(range(32))
-OWN = SigningKey.from_seed(branch(SEED, "signing", PSEUDONYM.hex(), "0"))
-THEIRS, STRANGER = SigningKey.from_seed(bytes(32)), SigningKey.from_seed(bytes([9]) * 32)
-TREE, CLOSED = share([PRACTICE], except_labels=["PSY"]), refuse([PRACTICE])
-CHOICE = bytes([7]) * 16
-AT: dict[str, Any] = {"custodian": HOSPITAL, "pseudonym": PSEUDONYM}
-RESOURCES = (Resources("*", ("read",)),)
-AUDIENCE = "https://riverside.example/FHIR/R4"
-
-
-TERMS = residuals.DelegateTerms("Bob", residuals.Relation.CARER, (residuals.Band(0, (residuals.Ability.READ,)),))
-
-
-def unsigned(*messages: Message, **other: Any) -> bytes:
-    """A body that the hospital's key and the patient's are to sign."""
-    terms: dict[str, Any] = {"chain": CHAIN, "signers": [PublicKey(OWN.public), PublicKey(THEIRS.public)]}
-    return transactions.unsigned(messages, **terms | {"expires_at_s": BEGIN_S + 300, "nonce": bytes(16)} | other)
-
-
-ADDED = AddKey(PSEUDONYM, PublicKey(OWN.public), KeyKind.DEVICE, 0, Digest(bytes(32)))
-TO_ACCEPT = unsigned(ADDED, signers=[PublicKey(THEIRS.public), PublicKey(OWN.public)])
-ITEMS: dict[Kind, Item] = {
-    Kind.CREATE: NewKey(HOSPITAL, NEW),
-    Kind.NEW_KEY: NewKey(HOSPITAL, NEW),
-    Kind.ENROL: BeginEnrolment(HOSPITAL, PublicKey(key("hospital").public)),
-    Kind.TAKE_OVER: BeginTakeOver(PRACTICE, NEW, PublicKey(THEIRS.public)),
-    Kind.SESSION: CertifySession(**AT, key=PublicKey(THEIRS.public), from_s=BEGIN_S, until_s=BEGIN_S + 3600),
-    Kind.FILE_CONSENT: FileChoice(**AT, tree=TREE, replaces=EndedChoice(CHOICE, CLOSED)),
-    Kind.WITHDRAW_CONSENT: WithdrawChoice(**AT, choice=CHOICE, tree=TREE),
-    Kind.ISSUE_TICKET: NewTicket(
-        **AT, tree=TREE, audience=AUDIENCE, resources=RESOURCES, uses_max=2, expires_at_s=BEGIN_S + 60
-    ),
-    Kind.REVOKE_TICKET: EndTicket(**AT, ticket=PublicKey(THEIRS.public)),
-    Kind.ADD_KEY: LetAct(
-        **AT, key=PublicKey(THEIRS.public), key_kind=KeyKind.DELEGATE, expires_at_s=0, name="Bob", terms=TERMS
-    ),
-    Kind.ACCEPT_KEY: AcceptKey(HOSPITAL, TO_ACCEPT),
-    Kind.REMOVE_KEY: StopActing(**AT, key=PublicKey(THEIRS.public), name="Bob"),
-    Kind.CANCEL_RECOVERY: StopRecovery(**AT),
-    Kind.SET_RECOVERY: ChooseGuardians(**AT, threshold=2, second=3, guardians=("Tom", "Ida", "Dr Rao")),
-    Kind.START_RECOVERY: BeginRecovery(**AT),
-    Kind.FINISH_RECOVERY: EndRecovery(**AT),
-}
-CHANGES_BLOB = {Kind.CREATE, Kind.NEW_KEY, Kind.ENROL, Kind.TAKE_OVER, Kind.START_RECOVERY}
-RECOVERY = bytes(range(32, 64)), bytes(range(64, 96))
-MASTER, SECOND = (recovery_key(each, PSEUDONYM) for each in RECOVERY)
-
-
-def request_of(kind: Kind) -> SigningRequest:
-    """A request for one item of a kind."""
-    kept = (
-        DeviceKept(bytes(16), bytes(32)) if kind is Kind.CREATE else DeviceKept(bytes(16), bytes(32), b"x", bytes(99))
-    )
-    person = "Mary Green" if kind is Kind.CREATE else ""
-    return SigningRequest(kind, CHAIN, bytes(16), BEGIN_S, (kept,), (ITEMS[kind],), person=person)
 
 
 @pytest.fixture(scope="module")
@@ -282,6 +231,7 @@ ENROLLED, TAKEN, LET, WITHDRAWN, REVOKED, REMOVED = (
     for what in ("enrolled", "taken over", "let act", "withdrawn", "revoked", "removed")
 )
 LET_WITHOUT_TERMS, LET = LET, residuals.commit_delegate("let act by the patient", TERMS, secret=bytes(32))
+QUESTIONED = residuals.reason("Nobody asked me", bytes(32))
 RULES = residuals.commit_choice(TREE, secret=bytes(32))
 HARMLESS = residuals.commit_choice(CLOSED, secret=bytes(32))
 HOSPITAL_KEY = key("hospital")
@@ -347,6 +297,10 @@ REFUSED: dict[str, tuple[Kind, Alter]] = {
                            signers=(OWN, THEIRS), by=OWN, residual=LET_WITHOUT_TERMS)),
     "an acceptance by another key": (
         Kind.ACCEPT_KEY, item(signature=STRANGER.sign_tagged(transactions.SIGNING_TAG, TO_ACCEPT))),
+    "a challenge of another look": (
+        Kind.FILE_CHALLENGE, signed(Challenge(PSEUDONYM, PermitId(bytes(16)), QUESTIONED.root()), residual=QUESTIONED)),
+    "a challenge in other words": (
+        Kind.FILE_CHALLENGE, signed(Challenge(PSEUDONYM, PermitId(CHOICE), REVOKED.root()), residual=REVOKED)),
     "a choice with a wider gate": (
         Kind.FILE_CONSENT,
         signed(FileConsent(PSEUDONYM, CHOICE, gate(share([HOSPITAL, PRACTICE])), RULES.root(), 0), residual=RULES)),

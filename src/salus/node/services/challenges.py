@@ -7,6 +7,7 @@ The ledger has that it was questioned, this node the words, sealed. That a chall
 import hmac
 from dataclasses import dataclass, field
 from typing import Final
+from unicodedata import category
 
 from salus.contracts import residuals
 from salus.contracts.access import AccessDenied, AccessPermitted, Challenge, Challenged
@@ -29,6 +30,7 @@ from salus.node.people import OpenSession
 from salus.node.projections import permits
 from salus.node.services import deliveries, officers
 from salus.node.services.enrol import custodian_held_key
+from salus.node.services.signer_requests import NewChallenge
 from salus.node.tallies import Counted, Tally
 
 CHALLENGES_MAX: Final = 20
@@ -93,9 +95,23 @@ def send_by_custodian(node: Node, pseudonym: Pseudonym, permit: PermitId, words:
         raise Refused(Refusal.MESSAGE_UNFIT, f"expected at most {residuals.WORDS_MAX} characters: say it in fewer")
     why = residuals.reason(said, new_key())
     message = Challenge(pseudonym, permit, why.root())
-    _require_about_request(node, message)
+    _require_about_request(node, message.pseudonym, message.permit)
     _keep(node, message, why)
     node.submit_signed((message,), (key,))
+
+
+def to_sign(node: Node, pseudonym: Pseudonym, permit: bytes, words: str) -> NewChallenge:
+    """Return what a patient's device is asked to say of a request; the words in lines, as the signer page shows them.
+
+    Raises:
+        Refused: NOT_YOURS for a request that is not about this patient, MESSAGE_UNFIT for no words, or too many.
+    """
+    lines = ("".join(each for each in line if category(each)[0] != "C").strip() for line in words.splitlines())
+    said = in_nfc("\n".join(filter(None, lines)))
+    if not 0 < len(said) <= residuals.WORDS_MAX:
+        raise Refused(Refusal.MESSAGE_UNFIT, f"expected 1 to {residuals.WORDS_MAX} characters: say it in fewer")
+    _require_about_request(node, pseudonym, PermitId(permit))
+    return NewChallenge(node.organisation, pseudonym, PermitId(permit), said)
 
 
 def take_signed(node: Node, raw: bytes, residual: CommittedFields, *, only: Pseudonym) -> None:
@@ -120,18 +136,18 @@ def take_signed(node: Node, raw: bytes, residual: CommittedFields, *, only: Pseu
         case (Challenge() as message,) if message.pseudonym == only:
             deliveries.require_acting(node, raw, message.pseudonym)  # 1
             deliveries.require_reason_behind(message.commitment, residual)
-            _require_about_request(node, message)
+            _require_about_request(node, message.pseudonym, message.permit)
             _keep(node, message, residual)  # 2
             node.submit_raw(raw)
         case _:
             raise Refused(Refusal.CHOICE_UNFIT, "expected one Challenge, of the patient who is named")
 
 
-def _require_about_request(node: Node, message: Challenge) -> None:
+def _require_about_request(node: Node, pseudonym: Pseudonym, permit: PermitId) -> None:
     with node.engine.snapshot() as reader:
-        trail = read_trail(reader, message.pseudonym)
+        trail = read_trail(reader, pseudonym)
     asked = {permit_of(each.leaf) for each in trail if isinstance(each.outcome, AccessPermitted | AccessDenied)}
-    if message.permit not in asked:
+    if permit not in asked:
         raise Refused(Refusal.NOT_YOURS, "expected a request about this patient, permitted or denied: name one")
 
 

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from salus.contracts import CONTRACTS
+from salus.contracts.access import Challenge
 from salus.contracts.consent import FileConsent, WithdrawConsent
 from salus.contracts.patients import (
     AddKey,
@@ -60,6 +61,7 @@ from salus.node.services.signer_requests import (
     Item,
     Kind,
     LetAct,
+    NewChallenge,
     NewKey,
     NewTicket,
     SigningRequest,
@@ -328,6 +330,13 @@ def _issued(request: SigningRequest, item: NewTicket, said: Mapping[str, str]) -
     return whole.of(message, rules=item.tree, bearer=bearer)
 
 
+def _challenged(request: SigningRequest, item: NewChallenge, said: Mapping[str, str]) -> Signed:
+    pseudonym, *rest = _members(said, "pseudonym", "transaction", "residual")
+    whole = _whole(request, rest)
+    _need(pseudonym == item.pseudonym)
+    return whole.of(Challenge(item.pseudonym, item.permit, whole.root()), why=item.words)
+
+
 def _ended(make: Callable[[Any, Digest], PatientMessage], why: str) -> Callable[..., Part]:
     """Read what ends something, for a reason that is always the same."""
 
@@ -384,6 +393,7 @@ _READERS: Final[Mapping[type[Item], Callable[..., Part]]] = {
     WithdrawChoice: _withdrawn,
     NewTicket: _issued,
     EndTicket: _ended(_revocation, "revoked by the patient"),
+    NewChallenge: _challenged,
     LetAct: _let_act,
     AcceptKey: _accepted,
     StopActing: _ended(_removal, "removed by the patient"),

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import delete, insert, select, update
 
 from salus.contracts import patients, records
-from salus.contracts.patients import AddKey, Holder
+from salus.contracts.patients import AddKey, Holder, Relationship
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Pseudonym, PublicKey
 from salus.node import schema
@@ -209,18 +209,22 @@ class SignerDevices:
         """Tell whether a patient's own device has to certify a session before the patient can be shown anything.
 
         Raises:
-            Refused: PATIENT_UNKNOWN: there is no such relationship here any more.
+            Refused: as `require_known`.
         """
-        acts_as = account.acts_as
-        if not isinstance(acts_as, Patient):
+        if not isinstance(account.acts_as, Patient):
             return False
+        row, now_s = self.require_known(account), self._node.clock()
+        has_brought = any(now_s < each.session.until_s for each in account.acts_as.sessions)
+        return row.holder is Holder.PATIENT and not has_brought
+
+    def require_known(self, account: Account) -> Relationship:
+        """Return a patient's relationship here. Raises Refused (PATIENT_UNKNOWN): there is none any more."""
         with self._node.engine.snapshot() as reader:
             row = patients.relationship_of(reader, account.pseudonym)
-            is_gone = row is None or row.custodian != self._node.organisation
-            if row is None or is_gone or records.is_erased(reader, account.pseudonym):
-                raise Refused(Refusal.PATIENT_UNKNOWN, "expected a relationship of this custodian that was not erased")
-        has_brought = any(self._node.clock() < each.session.until_s for each in acts_as.sessions)
-        return row.holder is Holder.PATIENT and not has_brought
+            is_erased = records.is_erased(reader, account.pseudonym)
+        if row is None or row.custodian != self._node.organisation or is_erased:
+            raise Refused(Refusal.PATIENT_UNKNOWN, "expected a relationship of this custodian that was not erased")
+        return row
 
     def _share(self, account: AccountId, device: bytes) -> bytes:
         table, lookup = schema.signing_shares, self._rows.lookup(_TABLE, device)

@@ -7,7 +7,7 @@ against it. Never holds a key of a patient's.
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from salus.contracts.provisions import Provision, encode_tree
 from salus.contracts.residuals import DelegateTerms
 from salus.contracts.ticket_bearers import Resources
 from salus.ledger.encoding import encode
-from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
+from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym, PublicKey
 
 FORMAT: Final = 1
 REQUEST_S: Final = 600
@@ -38,6 +38,7 @@ class Kind(StrEnum):
     WITHDRAW_CONSENT = "withdraw-consent"
     ISSUE_TICKET = "issue-ticket"
     REVOKE_TICKET = "revoke-ticket"
+    FILE_CHALLENGE = "file-challenge"
     ADD_KEY = "add-key"
     ACCEPT_KEY = "accept-key"
     REMOVE_KEY = "remove-key"
@@ -150,6 +151,16 @@ class EndTicket:
 
 
 @dataclass(frozen=True)
+class NewChallenge:
+    """For FILE_CHALLENGE: `permit` is the request that is questioned, `words` what the patient says of it."""
+
+    custodian: OrganisationId
+    pseudonym: Pseudonym
+    permit: PermitId
+    words: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class LetAct:
     """For ADD_KEY: a key that another device made; `name` is what people call the device or the helper.
 
@@ -232,6 +243,7 @@ Item = (
     | WithdrawChoice
     | NewTicket
     | EndTicket
+    | NewChallenge
     | LetAct
     | AcceptKey
     | StopActing
@@ -250,6 +262,7 @@ ITEM_OF: Final[Mapping[Kind, type[Item]]] = {
     Kind.WITHDRAW_CONSENT: WithdrawChoice,
     Kind.ISSUE_TICKET: NewTicket,
     Kind.REVOKE_TICKET: EndTicket,
+    Kind.FILE_CHALLENGE: NewChallenge,
     Kind.ADD_KEY: LetAct,
     Kind.ACCEPT_KEY: AcceptKey,
     Kind.REMOVE_KEY: StopActing,

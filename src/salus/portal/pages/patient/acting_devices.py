@@ -86,8 +86,9 @@ def _set_up(call: Call) -> Response:
 
 def _hand_over(call: Call) -> Response:
     """Ask a device that was set up to take over from the custodian."""
+    device = _named(call, State.READY)
     item = device_keys.to_take_over(call.portal.node, call.owner.pseudonym)
-    return to_signer(call, Kind.TAKE_OVER, [item], ending="taken-over", devices=[_named(call, State.READY)])
+    return to_signer(call, Kind.TAKE_OVER, [item], ending="taken-over", devices=[device])
 
 
 def _let_act(call: Call) -> Response:

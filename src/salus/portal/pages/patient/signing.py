@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from salus.node.acting import Delegate
 from salus.node.errors import Refusal, Refused
-from salus.node.services import device_keys, looks, patient_helpers, sharing, signer_choices
+from salus.node.services import challenges, device_keys, looks, patient_helpers, sharing, signer_choices
 from salus.node.services.health_links import MadeLink, WantedLink
 from salus.node.services.sharing import Wanted
 from salus.node.services.signer_answers import Answered, Part, Signed
@@ -128,8 +128,8 @@ def sign_withdrawal(call: Call, choice: bytes) -> Response:
 def sign_challenge(call: Call, permit: bytes, said: str) -> Response:
     """Question a request. Raises Refused and NotNow, as `looks.question`."""
     if signs_alone(call):
-        words = call.words("Your own device signs this for you. Open this page on the device with which you did before")
-        raise Refused(Refusal.CHOICE_UNFIT, words)
+        item = challenges.to_sign(call.portal.node, call.owner.pseudonym, permit, said)
+        return to_signer(call, Kind.FILE_CHALLENGE, [item], ending="challenge")
     looks.question(call.portal.node, call.login, call.owner.pseudonym, permit, said)
     return _challenge_sent(call)
 
@@ -164,6 +164,12 @@ def _choice_withdrawn(call: Call, collected: Collected) -> Response:
     (signed,) = part_of(collected, Signed)
     signer_choices.take(call.portal.node, call.owner.pseudonym, signed)
     return _choice_ended(call)
+
+
+def _challenge_filed(call: Call, collected: Collected) -> Response:
+    (signed,) = part_of(collected, Signed)
+    challenges.take_signed(call.portal.node, signed.raw, signed.residual, only=call.owner.pseudonym)
+    return _challenge_sent(call)
 
 
 def _recovery_cancelled(call: Call, collected: Collected) -> Response:
@@ -209,6 +215,7 @@ def _now(call: Call) -> str:
 ENDINGS: Final[Mapping[str, Ending]] = {
     "choice": Ending("/sharing/check", _choice_filed),
     "withdrawal": Ending("/sharing", _choice_withdrawn),
+    "challenge": Ending("/looked", _challenge_filed),
     "recovery-cancelled": Ending("/sharing", _recovery_cancelled),
     "link": Ending("/links/make", _link_signed),
 }

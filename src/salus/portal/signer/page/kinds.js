@@ -67,6 +67,7 @@ export function linesOf(request, item) {
       const ends = plain(uses, { count: item.uses_max, until: until(item.expires_at_s) });
       return [...rules(item.tree), ...kindsOfRecords(request, item, plain), ...ends];
     }
+    case "file-challenge": return item.words.split("\n").map((words) => ({ words }));
     case "add-key": {
       const key = item.key_kind === DEVICE ? "device" : "helper";
       const limits = item.terms ? termsInWords(language, item.terms) : [];
@@ -94,6 +95,7 @@ export function particularsOf(request, item) {
   const rows = [row("chain", request.chain), row("custodian", item.custodian)];
   if (item.pseudonym) rows.push(row("pseudonym", hex(item.pseudonym)));
   if (item.key ?? item.ticket) rows.push(row("key", hex(item.key ?? item.ticket)));
+  if (item.permit) rows.push(row("permit", hex(item.permit)));
   if (item.audience) rows.push(row("audience", item.audience));
   if (item.body) rows.push(row("body", base64url(item.body)));
   for (const tree of [item.tree, item.replaces?.tree].filter(Boolean)) {
@@ -141,6 +143,7 @@ const SIGN = {
   "revoke-ticket": withReason("revoked by the patient", ({ pseudonym, ticket }, root) =>
     transactions.revokeTicket(pseudonym, ticket, root),
   ),
+  "file-challenge": withReason(null, ({ pseudonym, permit }, root) => transactions.challenge(pseudonym, permit, root)),
   "remove-key": withReason("removed by the patient", ({ pseudonym, key }, root) =>
     transactions.removeKey(pseudonym, key, root),
   ),
@@ -225,11 +228,11 @@ const SIGN = {
   },
 };
 
-// What ends something, for a reason that is always the same: one message by the own key.
+// One message by the own key, for a reason that is always the same, or with the words of the item.
 function withReason(words, messageOf, more = () => ({})) {
   return async (wallet, request, item) => {
     const { key, sign } = await opened(wallet, request, item);
-    const { bytes: residual, root } = await reason(words);
+    const { bytes: residual, root } = await reason(words ?? item.words);
     const transaction = await sign(messageOf(item, root), [key]);
     return [wallet, { pseudonym: item.pseudonym, ...more(item), transaction, residual }];
   };

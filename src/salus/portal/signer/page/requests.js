@@ -12,6 +12,7 @@ const BLOB_BYTES_MAX = 65_536;
 const TREE_BYTES_MAX = 16_384;
 const TERMS_BYTES_MAX = 20_000;
 const USES_MAX = 10_000;
+const WORDS_MAX = 2_000;
 const GUARDIANS_MAX = 16;
 const CODE = /^[A-Z0-9]{2,12}$/;
 const NAME = /^[\p{L}\p{M}\p{Nd} .,&'\/-]{1,120}$/u;
@@ -59,6 +60,12 @@ const orNull = (read) => (value) => (value === null ? null : read(value));
 
 const time = integer(0, TIME_S_MAX);
 const code = text(CODE);
+// What somebody says, in lines: nothing in it turns the order around in which it is read.
+const words = (value) => {
+  const said = text(/^[^\p{C}]+(\n+[^\p{C}]+)*$/u)(value);
+  need([...said].length <= WORDS_MAX, "a few words");
+  return said;
+};
 const name = text(NAME);
 const pseudonym = bytes(16);
 const choice = bytes(16);
@@ -97,6 +104,7 @@ const ITEMS = {
     expires_at_s: time,
   },
   "revoke-ticket": { ...relationship, ticket: key },
+  "file-challenge": { ...relationship, permit: bytes(16), words },
   "add-key": { ...relationship, key, key_kind: integer(1, 2), expires_at_s: time, name, terms: orNull(terms) },
   "accept-key": { custodian: code, body: bytes(1, 1024) },
   "remove-key": { ...relationship, key, name },
@@ -164,7 +172,7 @@ function checkDistinct(items) {
   const keys = items.filter((item) => item.key).map((item) => hex(item.key));
   need(new Set(keys).size === keys.length, "a key of its own in each item");
   const marks = items.map((item) => {
-    const about = item.choice ?? item.replaces?.choice ?? item.ticket ?? item.key ?? item.body ?? item.tree?.encoded;
+    const about = item.choice ?? item.replaces?.choice ?? item.ticket ?? item.permit ?? item.key ?? item.body ?? item.tree?.encoded;
     return `${item.pseudonym ? hex(item.pseudonym) : item.custodian} ${about ? hex(about) : ""}`;
   });
   need(new Set(marks).size === marks.length, "items that differ");

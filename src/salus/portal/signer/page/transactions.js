@@ -28,6 +28,7 @@ export const fileConsent = (pseudonym, choice, gate, commitment) => [401, pseudo
 export const withdrawConsent = (pseudonym, choice, commitment) => [402, pseudonym, choice, commitment, 0];
 export const issueTicket = (pseudonym, ticket, condition, usesMax, expiresAtS, commitment) =>
   [501, pseudonym, ticket, condition, usesMax, expiresAtS, commitment];
+export const challenge = (pseudonym, permit, commitment) => [604, pseudonym, permit, commitment];
 export const revokeTicket = (pseudonym, ticket, commitment) => [502, pseudonym, ticket, commitment];
 
 // Returns the body of one message; `signers` are public keys, in the order in which the message needs them.

@@ -1,0 +1,148 @@
+"""A patient's own device at the portal: one yes opens a session with each custodian; what it may not do is refused."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from salus.contracts.residuals import Session, certify_session
+from salus.crypto.signing import SigningKey
+from salus.ledger.encoding import encode
+from salus.node.services.signer_answers import NewBlob
+from salus.node.services.signer_devices import DeviceKey
+from salus.node.services.signer_requests import to_text
+from salus.portal.sessions import COOKIE, PortalState
+from salus.sdk.wallet import Wallet, signing_key
+from salus.testing.world import HOSPITAL, PRACTICE
+from tests.portal.portal_world import Browser, Hospital, portal
+from tests.portal.signer.signer_world import data
+
+SIGNER = "https://signer.example"
+BY_SIGNER = {"origin": SIGNER}
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
+    """Eleanor has one device, whose keys act at both custodians."""
+    with portal(tmp_path_factory.mktemp("portal"), signer=SIGNER, is_joined=True) as made:
+        account, devices = made.accounts["eleanor"], made.portal.devices
+        known = devices.begin(account, made.patient)
+        keys = tuple(
+            DeviceKey(each.custodian, each.pseudonym, signing_key(wallet(made), each).public)
+            for each in wallet(made).relationships
+        )
+        devices.add(
+            account, made.patient, NewBlob(known.id, b"passkey", secrets.token_bytes(100)), name="My phone", keys=keys
+        )
+        yield made
+
+
+def wallet(here: Hospital) -> Wallet:
+    """What only the signer page opens."""
+    assert here.joined is not None
+    return here.joined[1].wallet
+
+
+@pytest.fixture
+def page(here: Hospital) -> TestClient:
+    return here.client().client
+
+
+@pytest.fixture
+def browser(here: Hospital) -> Browser:
+    """Signed in, and nothing opened yet."""
+    made = here.signed_in("eleanor")
+    session = here.portal.sessions.find(request_with(made))
+    assert session is not None
+    here.portal.sessions.change(session, held=())
+    return made
+
+
+def request_with(browser: Browser) -> Any:
+    """What a request of this browser has of its session."""
+    cookies = {COOKIE: browser.client.cookies[COOKIE]}
+    return type("Asked", (), {"cookies": cookies})()
+
+
+def state(here: Hospital, browser: Browser) -> PortalState:
+    session = here.portal.sessions.find(request_with(browser))
+    assert session is not None
+    return session.state
+
+
+def opened(here: Hospital, browser: Browser, page: TestClient, **keys: SigningKey) -> Any:
+    """Ask for sessions, have them certified, by other keys where given, and come back."""
+    came = browser.post("/opening", {})
+    name = came.headers["location"].partition("/#")[2]
+    request = page.get(f"/signing/{name}", headers=BY_SIGNER).json()
+    items = []
+    for item in request["items"]:
+        (of,) = [each for each in wallet(here).relationships if each.custodian == item["custodian"]]
+        key = keys.get(item["custodian"], signing_key(wallet(here), of))
+        items.append({"pseudonym": item["pseudonym"], "session": to_text(encode(certify_session(asked(item), key)))})
+    answer = {"format": 1, "device": None, "items": items}
+    assert page.post(f"/signing/{name}", headers=BY_SIGNER, json=answer).status_code == 204
+    return browser.get(f"/signing/{name}/done")
+
+
+def asked(item: dict[str, Any]) -> Any:
+    """The session that an item asks for."""
+    return Session(data(item["key"]), item["custodian"], item["from_s"], item["until_s"])
+
+
+def test_one_yes_opens_a_session_with_each_custodian_this_one_first(
+    here: Hospital, browser: Browser, page: TestClient
+) -> None:
+    assert browser.get("/record/medicines").headers["location"] == "/opening"
+    assert "My phone" in browser.get("/opening").text
+    came = opened(here, browser, page)
+    assert (came.status_code, came.headers["location"]) == (303, "/record/medicines")
+    held = state(here, browser).held
+    assert [each.custodian for each in held] == [HOSPITAL, PRACTICE]
+    assert len({each.seed for each in held} | {each.pseudonym for each in held}) == 4
+    assert browser.get("/record").status_code == 200
+
+
+@pytest.mark.parametrize("custodian", [HOSPITAL, PRACTICE])
+def test_a_session_that_another_key_certified_opens_nothing(
+    here: Hospital, browser: Browser, page: TestClient, custodian: str
+) -> None:
+    assert opened(here, browser, page, **{custodian: SigningKey.generate()}).status_code == 403
+    assert state(here, browser).held == ()
+
+
+@pytest.mark.parametrize("path", ["/record", "/sharing", "/looked", "/record/download", "/sharing/check"])
+def test_before_the_device_said_yes_no_page_shows_anything(browser: Browser, path: str) -> None:
+    assert browser.get(path).headers["location"] == "/opening"
+
+
+def test_the_first_device_is_neither_removed_nor_made_again(here: Hospital, browser: Browser) -> None:
+    (device,) = here.portal.devices.of(here.accounts["eleanor"])
+    for do in ("remove", "hand-over", "accept", "let-act"):
+        came = browser.post("/acting-devices", {"do": do, "device": device.id.hex()})
+        assert (came.status_code, "This has changed since you opened the page" in came.text) == (403, True), do
+    assert here.portal.devices.of(here.accounts["eleanor"]) == [device]
+
+
+def test_nobody_elses_device_is_there(here: Hospital) -> None:
+    """IDOR: another patient names Eleanor's device."""
+    (device,) = here.portal.devices.of(here.accounts["eleanor"])
+    other = here.portal.accounts.add_patient(here.patient, name="Somebody else")
+    here.accounts["other"] = other
+    assert here.portal.devices.of(other) == []
+    came = here.signed_in("other").post("/acting-devices", {"do": "remove", "device": device.id.hex()})
+    assert came.status_code == 403
+    here.portal.devices.forget(other, device.id)
+    assert here.portal.devices.of(here.accounts["eleanor"]) == [device]
+
+
+def test_wallet_and_share_lie_apart_and_neither_is_readable(here: Hospital) -> None:
+    (device,) = here.portal.devices.of(here.accounts["eleanor"])
+    (kept,) = here.portal.devices.kept(here.accounts["eleanor"], (device.id,))
+    database = b"".join(each.read_bytes() for each in here.made.folder.rglob("node.db*"))
+    for secret in (kept.share, kept.blob, device.id, b"My phone"):
+        assert secret not in database

@@ -12,7 +12,10 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import func, select
 
+from salus.contracts.residuals import SESSION_S_MAX
 from salus.node import schema
+from salus.node.projections.looks import Wanted
+from salus.node.services import looks
 from salus.node.services.own_elsewhere import Elsewhere
 from tests.portal.patient_charts import MACHINE_WORDS, somebody_else
 from tests.portal.portal_world import Browser, Hospital, portal
@@ -188,3 +191,30 @@ def test_no_page_has_words_of_machines(here: Hospital) -> None:
     browser = here.signed_in("eleanor")
     for page in (_settled(browser), browser.get("/record/letters").text, browser.get("/record/download").text):
         assert not MACHINE_WORDS.findall(TAG.sub(" ", page))
+
+
+@pytest.mark.promise("P7")
+def test_who_has_looked_covers_every_custodian(here: Hospital, device: OwnDevice) -> None:
+    """Each has the patient under a pseudonym of its own; only the patient's session with it leads there."""
+    browser = here.signed_in("eleanor")
+    _settled(browser)
+    page = browser.get("/looked?own=yes").text
+    assert f"Trust and {PLACE} is on this list" in page
+    assert f"That was your record at {PLACE}" in page
+    link = re.findall(rf'at {PLACE}[^<]*</p>\s*<p[^>]*>[^<]*<a href="(/looked/\d+)"', page)[0]
+    assert f"Only {PLACE} knows that" in browser.get(link).text
+    assert "Tell the privacy officer" not in browser.get(link).text
+    assert browser.post(link, {"words": "Not me"}, page="/looked").status_code == 404
+    assert here.signed_in("other").get(link).status_code == 404
+    assert device.wallet.relationships[1].pseudonym not in _stored_looks(here)
+
+
+def test_a_session_that_does_not_stand_shows_no_looks(here: Hospital, device: OwnDevice) -> None:
+    sessions = device.sessions(from_s=here.node.clock() - SESSION_S_MAX - 60)[1:]
+    assert looks.Looks(here.node, here.patient, sessions).groups(Wanted(requester="RVJ", with_own=True), hours=1)
+    assert not looks.Looks(here.node, b"another", sessions).groups(Wanted(with_own=True), hours=1)
+
+
+def _stored_looks(here: Hospital) -> list[bytes]:
+    with here.node.vault.database.reading() as connection:
+        return list(connection.scalars(select(schema.looks.c.pseudonym).distinct()).all())

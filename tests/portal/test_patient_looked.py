@@ -1,7 +1,8 @@
-"""Who has looked: every request in words, refused ones too; its proof, its question, and 10,000 of them."""
+"""Who has looked: every request in words, refused ones too; its proof, its question, and less of a long list."""
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterator
 
@@ -9,13 +10,13 @@ import pytest
 
 from salus.contracts.provisions import RoleClass
 from salus.ledger.bundles import ReceiptBundle, decode_bundle
-from salus.node.services import looks, sharing
+from salus.node.services import sharing
 from salus.node.services.anchor import anchor
-from salus.node.services.looks import Look, grouped
 from salus.node.services.respond import Login
 from salus.node.services.search import Reach, Search
 from salus.node.services.sharing import Wanted
 from salus.node.services.show import newest, show
+from salus.portal.words import LONDON
 from tests.portal.patient_charts import EVIL, MACHINE_WORDS, SCRIPT, somebody_else
 from tests.portal.portal_world import Hospital, portal, staff
 
@@ -123,11 +124,33 @@ def test_no_script_and_no_words_of_machines_are_on_a_page(here: Hospital) -> Non
         assert not MACHINE_WORDS.findall(TAG.sub(" ", each))
 
 
-def _look(number: int, *, organisation: str = "A", reason: str = "") -> Look:
-    return Look(number, number, organisation, "clinical", "treat", "read", *(False,) * 3, reason=reason, permit=b"")
+def test_the_list_is_narrowed_to_a_person_an_organisation_and_days(here: Hospital) -> None:
+    page = here.signed_in("eleanor").get("/looked").text
+    (rao,) = re.findall(r'<option value="(\d{12})">Dr Anita Rao', page)
+    assert len(_links(here, f"?who={rao}")) == 1
+    assert len(_links(here, "?at=RVJ")) == 3
+    assert _links(here, "?at=A81001") == []
+    assert _links(here, "?who=000000000000") == []
+    today = datetime.datetime.fromtimestamp(here.node.clock(), LONDON).date()
+    day = "&".join(f"{{0}}-{name}={value}" for name, value in (("day", today.day), ("month", today.month)))
+    this = f"{day}&{{0}}-year={today.year}"
+    assert len(_links(here, f"?{this.format('from')}&{this.format('to')}")) == 3
+    assert _links(here, f"?{this.replace(str(today.year), str(today.year - 1)).format('to')}") == []
+    assert _links(here, f"?{this.replace(str(today.year), str(today.year + 1)).format('from')}") == []
 
 
-def test_half_a_day_of_one_organisation_is_one_line() -> None:
-    listed = [_look(1), _look(2), _look(3, organisation="B"), _look(4, reason="patient_denies"), _look(50_000)]
-    assert [[each.number for each in group] for group in grouped(listed, hours=12)] == [[1, 2], [3], [4], [50_000]]
-    assert looks.grouped([], hours=12) == []
+@pytest.mark.parametrize("day", ["from-day=31&from-month=2&from-year=2026", "to-day=x", "to-year=0", "from-day=1"])
+def test_a_day_that_is_none_is_said_and_narrows_nothing(here: Hospital, day: str) -> None:
+    came = here.signed_in("eleanor").get(f"/looked?{day}")
+    assert came.status_code == 400
+    assert came.text.count("Enter a real date") == 2
+    assert len(DETAILS.findall(came.text)) == 3
+
+
+def test_a_page_stays_as_it_is_while_more_comes(here: Hospital) -> None:
+    before = _links(here)
+    upto = max(int(each.rpartition("/")[2]) for each in before)
+    assert "There is something new" not in here.signed_in("eleanor").get(f"/looked?own=yes&upto={upto + 100}").text
+    page = here.signed_in("eleanor").get(f"/looked?upto={upto - 1}").text
+    assert "There is something new" in page
+    assert DETAILS.findall(page) == before[1:]

@@ -83,6 +83,26 @@ OPEN: Final = 0
 CLOSED: Final = 1
 CLOSING: Final = 2
 
+looks: Final = Table(
+    "node_looks",
+    metadata,
+    Column("pseudonym", Bytes, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_s", BigInteger, nullable=False),
+    Column("kind", Integer, nullable=False),
+    Column("requester", String(12), nullable=False),
+    Column("role_class", Integer, nullable=False),
+    Column("purpose", Integer, nullable=False),
+    Column("verb", Integer, nullable=False),
+    Column("reason", Integer, nullable=False),
+    Column("is_emergency", Integer, nullable=False),
+    Column("name", Bytes, nullable=False),
+    Column("person", Bytes),
+    Column("is_helper", Integer, nullable=False),
+    Index("node_looks_at", "at_s"),
+)
+"""Who asked for a patient's records, as the ledger has it; `person` is a keyed hash, and NULL until it is known."""
+
 take_overs: Final = Table(
     "node_take_overs",
     metadata,

@@ -24,6 +24,7 @@ from salus.node.services import (
     enrol,
     erase,
     jobs,
+    looks,
     member_directory,
     statements,
     subscriptions,
@@ -60,6 +61,7 @@ def _redrive(node: Node) -> None:
 TASKS: Final = (
     Task("anchor", 3, anchor.anchor),
     Task("mark_committed", 3, deposit.mark_committed),
+    Task("looks", 3, looks.keep_up),
     Task("redrive", 60, _redrive),
     Task("tombstones", 60, erase.follow_tombstones),
     Task("renew_root", 60, lambda node: node.vault.renew_root_if_due()),

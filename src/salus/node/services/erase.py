@@ -65,6 +65,7 @@ _OF_A_RELATIONSHIP = (
     schema.signing_shares,
     schema.signings,
     schema.collected,
+    schema.looks,
     schema.grants,
     schema.bearers,
     schema.subscriptions,

@@ -1,50 +1,67 @@
-"""Looks: who asked for a patient's records here and what came of it, in the order of time, for the patient.
+"""Looks: who asked for a patient's records and what came of it, in the order of time, for the patient.
 
-Promises: the list is whole, refused requests and officers' looks among them, and is read from the ledger; what was
-released under one request is read from its receipts when that request is opened. A long list costs no more than what
-of it is shown.
+Promises: the list is whole, refused requests and officers' looks among them: it is folded from the ledger, up to this
+moment. What was released under one request is read from its receipts when that request is opened. A long list costs a
+few statements and what of it is shown.
 """
 
+import hmac
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from salus.contracts import records, residuals
-from salus.contracts.access import AccessDenied, AccessPermitted, Basis
-from salus.contracts.evidence import Event, permit_of
+import msgspec
+
+from salus.contracts import residuals
+from salus.contracts.access import DenialReason
 from salus.contracts.gathering import read_trail
-from salus.ledger.encoding import decoder
+from salus.contracts.provisions import Purpose, RoleClass, Verb
+from salus.ledger.encoding import decoder, encode
 from salus.ledger.entries import entry_hash
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import Digest, PermitId, Pseudonym, PublicKey
+from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym, PublicKey
 from salus.ledger.receipts import ReleasedField, WithheldField
-from salus.ledger.state import Reader
 from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
-from salus.node.errors import Refusal, Refused
+from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.members import read_time_s
+from salus.node.people import HeldSession
+from salus.node.projections import looks as projection
 from salus.node.projections import resources
+from salus.node.projections.looks import Group, LookKind, LookRow, Wanted
 from salus.node.services import challenges, delegations, derived, ledger_reads, officers
-from salus.node.services.delegates import lives
 from salus.node.services.deposit import placed_entries
+from salus.node.services.identify import check_patient_session
 from salus.node.services.own_history import ReceiptName
 from salus.node.services.release import part_fields
 from salus.node.services.respond import Login, Responder
 
 OPENED_MAX: Final = 500
+"""Of so many, the newest, it is found out at one time who they were: each costs a document."""
+PERSONS_MAX: Final = 100
+"""So many people are named in a filter, those who looked last."""
+LEARNT_S: Final = 60
+"""As long as this after a permit upkeep looks for its request, which is kept when somebody asks under it."""
+GIVEN_UP_S: Final = 86_400
+"""After so long, a request that is not here will not come."""
+PERSON_BYTES: Final = 16
 _RESIDUAL: Final = decoder(CommittedFields)
+_KINDS: Final = (RoleClass, Purpose, Verb, DenialReason)
+_NAMES: Final = {kind: {0: ""} | {each.value: each.name.lower() for each in kind} for kind in _KINDS}
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(msgspec.Struct, frozen=True):
     """One request, or one officer's look at this list.
 
     Args:
-        number: its place in the history, by which it is opened.
+        number: its place in the log, by which it is opened.
         is_patient: whether the patient themself asked, and nobody who helps them.
         role_class, purpose, verb, reason: in lower case, as `clinical`, `treat`, `read`, `nothing_permits`.
         reason: why it was refused; empty for one that was not.
+        person: the same for all looks of one person; empty where it is not known who that is.
+        held_by: the organisation whose records were asked for, if that is another.
     """
 
     number: int
@@ -57,7 +74,14 @@ class Look:
     is_emergency: bool
     is_officer: bool
     reason: str
-    permit: bytes = field(repr=False)
+    permit: bytes
+    person: bytes = b""
+    is_helper: bool = False
+    held_by: str = ""
+
+    def __repr__(self) -> str:
+        """Hide who it was."""
+        return f"Look({self.number})"
 
 
 @dataclass(frozen=True)
@@ -85,65 +109,68 @@ class Opened:
     receipts: tuple[ReceiptName, ...]
 
 
-class Looks:
-    """The looks at one patient's records, for one request."""
+@dataclass(frozen=True)
+class Line:
+    """Some looks that are said together: the newest of them, how many they are, and who it was."""
 
-    def __init__(self, node: Node, pseudonym: bytes) -> None:
+    look: Look
+    count: int
+    person: Person
+
+
+class Looks:
+    """The looks at one patient's records, for one request.
+
+    Args:
+        elsewhere: the patient's sessions with other organisations; of those that stand, the looks there as well.
+
+    Raises:
+        NotNow: the fold is far behind the ledger: try later.
+    """
+
+    def __init__(self, node: Node, pseudonym: bytes, elsewhere: Sequence[HeldSession] = ()) -> None:
+        if not projection.follow(node):
+            raise NotNow("the list of looks is being made from the ledger: try again in a minute")
         self._node = node
         self._pseudonym = Pseudonym(pseudonym)
         self._names = {each.organisation: each.name for each in ledger_reads.members(node)}
-        with node.engine.snapshot() as reader:
-            is_erased = records.is_erased(reader, self._pseudonym)
-            self._trail = [] if is_erased else read_trail(reader, self._pseudonym)
-            self._helpers = self._asked_by_helpers(reader)
+        self._elsewhere = {each.custodian: _rows_elsewhere(node, each) for each in elsewhere}
+        self.elsewhere = [self._names.get(each, each) for each in self._elsewhere]
+        projection.learn(node, _learnt(node, projection.unknown_of(node, pseudonym, most=OPENED_MAX)))
 
-    def all(self) -> list[Look]:
-        """Return every look, the newest first."""
-        asked = [each for each in map(self._look, self._trail) if each is not None]
-        seen = [self._officer(event) for event, _ in officers.looks(self._node, self._trail)]
-        return sorted([*asked, *seen], key=lambda each: (-each.at_s, -each.number))
+    @property
+    def newest(self) -> int:
+        """The place of the newest look in the log."""
+        there = (row.number for rows in self._elsewhere.values() for row in rows)
+        return max(projection.newest_number_of(self._node, self._pseudonym), *there, 0)
 
-    def by_person(self, groups: Sequence[Sequence[Look]]) -> list[tuple[Person, list[Look]]]:
-        """Return groups of looks once more divided, by who it was, with who that is.
+    def groups(self, wanted: Wanted, *, hours: int) -> list[Group]:
+        """Return the looks that are wanted, in groups that one line says, the newest first."""
+        here = projection.groups_of(self._node, self._pseudonym, wanted, hours=hours)
+        there = [projection.groups_in(rows, wanted, hours=hours) for rows in self._elsewhere.values()]
+        return sorted([*here, *(group for each in there for group in each)], key=lambda each: -each.number)
 
-        Of very many on one page the oldest are left with whoever was first in their group: each costs a document.
-        """
-        every = [each for group in groups for each in group][:OPENED_MAX]
-        known = self._persons(every)
-        divided: list[tuple[Person, list[Look]]] = []
-        for group in groups:
-            first = known.get(group[0].number, Person())
-            people: dict[tuple[str, str], tuple[Person, list[Look]]] = {}
-            for each in group:
-                person = Person() if each.is_patient else known.get(each.number, first)
-                people.setdefault((person.name, person.role), (person, []))[1].append(each)
-            divided += people.values()
-        return divided
+    def lines(self, groups: Sequence[Group]) -> list[Line]:
+        """Return groups with their newest look each, and who it was; each person costs a document."""
+        found = self._looks([each.number for each in groups])
+        people = self._persons(found.values())
+        shown = [(found[each.number], each.count) for each in groups if each.number in found]
+        return [Line(look, count, people.get(look.person, Person())) for look, count in shown]
 
-    def _persons(self, wanted: Sequence[Look]) -> dict[int, Person]:
-        helped = {each.number: self._helpers[each.permit] for each in wanted if each.permit in self._helpers}
-        asked = [each for each in wanted if each.permit and not each.is_patient and each.number not in helped]
-        kept = documents.find_many(self._node.vault, [(Kind.REQUEST, Digest(each.permit)) for each in asked])
-        return helped | {
-            look.number: _person(document) for look, document in zip(asked, kept, strict=True) if document is not None
-        }
+    def people(self) -> dict[bytes, Person]:
+        """Return who looked here, those who looked last."""
+        rows = projection.newest_of_each(self._node, self._pseudonym, most=PERSONS_MAX)
+        return self._persons([self._look(each) for each in rows])
 
-    def _asked_by_helpers(self, reader: Reader) -> dict[bytes, Person]:
-        """Return who it was that asked for the patient, by permit; costs nothing where nobody ever helped."""
-        if not lives(self._trail):
-            return {}
-        permits = [permit_of(each.leaf) for each in self._trail if isinstance(each.outcome, AccessPermitted)]
-        kept = documents.find_many(self._node.vault, [(Kind.DELEGATE, each) for each in permits])
-        keys = {bytes(permit): PublicKey(key) for permit, key in zip(permits, kept, strict=True) if key is not None}
-        named = {
-            key: Person(delegations.name_of(self._node, reader, self._pseudonym, key), is_helper=True)
-            for key in set(keys.values())
-        }
-        return {permit: named[key] for permit, key in keys.items()}
+    def organisations(self) -> dict[str, str]:
+        """Return whose people looked: names by codes."""
+        there = {row.requester for rows in self._elsewhere.values() for row in rows}
+        codes = {*projection.requesters_of(self._node, self._pseudonym), *there}
+        return {each: self._names.get(each, each) for each in codes}
 
     def open(self, number: int) -> Opened | None:
         """Return a look with what was given; None where there is no such."""
-        look = next((each for each in self.all() if each.number == number), None)
+        look = self._looks([number]).get(number)
         if look is None:
             return None
         self._node.custodian_journal.refresh()
@@ -153,7 +180,7 @@ class Looks:
         given = Counter(types[each.entry] for each in fields if isinstance(each, ReleasedField) and each.entry in types)
         withheld = sum(isinstance(each, WithheldField) for each in fields)
         names = tuple(ReceiptName(look.permit.hex(), part) for part, _ in parts)
-        person = self._persons([look]).get(look.number, Person())
+        person = self._persons([look]).get(look.person, Person())
         return Opened(look, person, tuple(sorted(given.items())), withheld, names)
 
     def _types(self) -> dict[bytes, str]:
@@ -165,40 +192,48 @@ class Looks:
             if each.entry.record in named
         }
 
-    def _look(self, event: Event) -> Look | None:
-        asked = event.outcome
-        if not isinstance(asked, AccessPermitted | AccessDenied):
-            return None
-        purpose, permit = asked.purpose.name.lower(), bytes(permit_of(event.leaf))
+    def _looks(self, numbers: Sequence[int]) -> dict[int, Look]:
+        """Some looks by their places in the log."""
+        here = projection.rows_of(self._node, self._pseudonym, numbers)
+        found = {each.number: self._look(each) for each in here}
+        for custodian, rows in self._elsewhere.items():
+            name = self._names.get(custodian, custodian)
+            found |= {each.number: self._look(each, held_by=name) for each in rows if each.number in numbers}
+        return found
+
+    def _persons(self, looks: Iterable[Look]) -> dict[bytes, Person]:
+        """Who some looks were by, as far as that is known here."""
+        one = {each.person: each for each in looks if each.person}
+        of_staff = [each for each in one.values() if not each.is_helper]
+        kept = documents.find_many(self._node.vault, [(Kind.REQUEST, each.permit) for each in of_staff])
+        named = {each.person: _person(found) for each, found in zip(of_staff, kept, strict=True) if found is not None}
+        return named | {name: self._helper(each) for name, each in one.items() if each.is_helper}
+
+    def _look(self, row: LookRow, *, held_by: str = "") -> Look:
+        is_officer = row.kind == LookKind.OFFICER
         return Look(
-            number=event.index,
-            at_s=event.leaf.time_s,
-            organisation=self._names.get(asked.requester, asked.requester),
-            role_class=asked.role_class.name.lower(),
-            purpose=purpose,
-            verb=asked.verb.name.lower(),
-            is_patient=(asked.role_class.name, purpose) == ("PATIENT_SIDE", "patrqt") and permit not in self._helpers,
-            is_emergency=purpose == "btg" or (isinstance(asked, AccessPermitted) and asked.basis is Basis.EMERGENCY),
-            is_officer=False,
-            reason="" if isinstance(asked, AccessPermitted) else asked.reason.name.lower(),
-            permit=permit,
+            number=row.number,
+            at_s=row.at_s,
+            organisation=self._names.get(row.requester, row.requester),
+            role_class="officer" if is_officer else _NAMES[RoleClass][row.role_class],
+            purpose=_NAMES[Purpose][row.purpose],
+            verb=_NAMES[Verb][row.verb],
+            is_patient=row.is_own,
+            is_emergency=bool(row.is_emergency),
+            is_officer=is_officer,
+            reason=_NAMES[DenialReason][row.reason],
+            permit=b"" if is_officer else row.name,
+            person=row.person or b"",
+            is_helper=bool(row.is_helper),
+            held_by=held_by,
         )
 
-    def _officer(self, event: Event) -> Look:
-        here = self._names.get(self._node.organisation, self._node.organisation)
-        return Look(
-            number=event.index,
-            at_s=event.leaf.time_s,
-            organisation=here,
-            role_class="officer",
-            purpose="",
-            verb="read",
-            is_patient=False,
-            is_emergency=False,
-            is_officer=True,
-            reason="",
-            permit=b"",
-        )
+    def _helper(self, look: Look) -> Person:
+        """Who it was that helped, by the name that the patient gave them."""
+        key = documents.find(self._node.vault, Kind.DELEGATE, look.permit)
+        with self._node.engine.snapshot() as reader:
+            name = "" if key is None else delegations.name_of(self._node, reader, self._pseudonym, PublicKey(key))
+        return Person(name, is_helper=True)
 
 
 def _person(kept: bytes) -> Person:
@@ -207,15 +242,74 @@ def _person(kept: bytes) -> Person:
     return Person(person.name, person.role, residual.justification)
 
 
-def looks(node: Node, responder: Responder, login: Login, pseudonym: bytes) -> Looks | None:
+def keep_up(node: Node) -> None:
+    """Fold what the ledger has that is new, and find out who it was, so that a list opens at once; for upkeep."""
+    while not projection.follow(node):
+        pass
+    unknown = projection.unknown(node, since_s=node.clock() - LEARNT_S, most=OPENED_MAX)
+    projection.learn(node, _learnt(node, unknown))
+
+
+def _rows_elsewhere(node: Node, session: HeldSession) -> list[LookRow]:
+    """What the ledger has of a patient at another custodian, to whom only their own key there leads (P7)."""
+    certified, custodian = session.opened.certified, OrganisationId(session.custodian)
+    pseudonym = Pseudonym(session.pseudonym)
+    with node.engine.snapshot() as reader:
+        time_s = read_time_s(reader, node.clock)
+        try:
+            check_patient_session(reader, pseudonym, certified, custodian=custodian, time_s=time_s)
+        except Refused:
+            return []
+        found = [projection.row_of(each) for each in read_trail(reader, pseudonym)]
+    return [each for each in found if each is not None and each.kind == LookKind.ASKED]
+
+
+def _learnt(node: Node, unknown: Sequence[LookRow]) -> list[LookRow]:
+    """Return those rows of which it is known who it was, or that it never will be."""
+    kinds = [Kind.MATCH if each.kind == LookKind.NOTED else Kind.REQUEST for each in unknown]
+    kept = documents.find_many(node.vault, [(kind, each.name) for kind, each in zip(kinds, unknown, strict=True)])
+    helped = [(Kind.DELEGATE, each.name) for each in unknown if each.is_patient_side]
+    helpers = {name: key for (_, name), key in zip(helped, documents.find_many(node.vault, helped), strict=True)}
+    found = []
+    for row, document in zip(unknown, kept, strict=True):
+        known = _known(node, row, document, helpers.get(row.name))
+        if known.person is None and row.at_s < node.clock() - GIVEN_UP_S:
+            known = msgspec.structs.replace(row, person=b"")
+        found.append(known)
+    return [each for each in found if each.person is not None]
+
+
+def _known(node: Node, row: LookRow, document: bytes | None, helper: bytes | None) -> LookRow:
+    if row.kind == LookKind.NOTED:
+        if document is None or not officers.is_look(node, document):
+            return msgspec.structs.replace(row, person=b"")
+        return msgspec.structs.replace(row, kind=LookKind.OFFICER, requester=node.organisation, person=b"")
+    if helper is not None:
+        return msgspec.structs.replace(row, person=_name(node, row.pseudonym, helper), is_helper=1)
+    if document is None or row.is_patient_side:
+        return row
+    person = _person(document)
+    return msgspec.structs.replace(row, person=_name(node, row.requester, person.name, person.role))
+
+
+def _name(node: Node, *parts: bytes | str) -> bytes:
+    return hmac.digest(node.keys.lookup, encode(("looker", *parts)), "sha256")[:PERSON_BYTES]
+
+
+def looks(
+    node: Node, responder: Responder, login: Login, pseudonym: bytes, elsewhere: Sequence[HeldSession] = ()
+) -> Looks | None:
     """Return the looks at a patient's records; None where the patient hid all of it from themself.
+
+    Args:
+        elsewhere: the patient's sessions with other organisations.
 
     Raises:
         Refused, NotNow: as `derived.may_see`.
     """
     if not derived.may_see(node, responder, login, pseudonym, "AuditEvent"):
         return None
-    return Looks(node, pseudonym)
+    return Looks(node, pseudonym, elsewhere)
 
 
 def question(node: Node, login: Login, pseudonym: bytes, permit: bytes, said: str) -> None:
@@ -228,12 +322,3 @@ def question(node: Node, login: Login, pseudonym: bytes, permit: bytes, said: st
     if not derived.is_patient(login) or login.ticket is not None:
         raise Refused(Refusal.PERSON_UNFIT, "expected the patient: to question a look is theirs")
     challenges.send_by_custodian(node, Pseudonym(pseudonym), PermitId(permit), said)
-
-
-def grouped(listed: Sequence[Look], *, hours: int) -> list[list[Look]]:
-    """Return looks in groups that one line says: the same organisation, role, purpose and answer within some hours."""
-    groups: dict[tuple[object, ...], list[Look]] = {}
-    for each in listed:
-        who = (each.organisation, each.role_class, each.purpose, each.reason, each.is_officer)
-        groups.setdefault((each.at_s // (hours * 3600), *who), []).append(each)
-    return list(groups.values())

@@ -93,7 +93,11 @@ def looks(node: Node, trail: Sequence[Event]) -> Iterator[tuple[Event, Look]]:
     for event in trail:
         if isinstance(event.outcome, ReleasesCommitted) and not event.outcome.permit:
             kept = documents.find(node.vault, Kind.MATCH, event.outcome.root)
-            if kept is not None:
-                sender, certificate, session_key, _ = _NOTE.decode(kept).values
-                if OrganisationId(_TEXT.decode(sender)) == node.organisation:  # which never asks itself for a match
-                    yield event, Look(_BYTES.decode(certificate), _BYTES.decode(session_key))
+            if kept is not None and is_look(node, kept):
+                _, certificate, session_key, _ = _NOTE.decode(kept).values
+                yield event, Look(_BYTES.decode(certificate), _BYTES.decode(session_key))
+
+
+def is_look(node: Node, note: bytes) -> bool:
+    """Tell whether a note is of an officer's look here; else it is of a match, for which nobody asks themself."""
+    return OrganisationId(_TEXT.decode(_NOTE.decode(note).values[0])) == node.organisation

@@ -1,16 +1,16 @@
 """Who has looked: one line for what somebody did in half a day, each opened to what was given, and to its proof."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.responses import Response
 
 from salus.node.services import looks, own_history
-from salus.node.services.looks import Look, Looks, Opened
+from salus.node.services.looks import Line, Look, Looks, Opened
 from salus.portal import files
 from salus.portal.call import Call, Error, Page, Person
 from salus.portal.pages.patient.choice_sentences import CLASSES
+from salus.portal.pages.patient.looked_filter import filter_of, organisations_of, people_of
 from salus.portal.pages.patient.paging import PAGE_ENTRIES, number_of, pages
 from salus.portal.pages.patient.signing import sign_challenge
 from salus.portal.words import Words
@@ -76,22 +76,24 @@ class LookRow:
 
 
 def show(call: Call) -> Response:
-    """The list, grouped and filtered."""
-    found = _looks(call)
-    wanted, own = call.query.get("only", ""), call.query.get("own", "")
-    listed = [] if found is None else [each for each in found.all() if _fits(each, only=wanted, with_own=own == "yes")]
-    groups, number = looks.grouped(listed, hours=HALF_DAY), number_of(call)
-    start = (number - 1) * PAGE_ENTRIES
+    """The list, grouped and filtered; its pages stay as they are while more comes."""
+    found, asked, number = _looks(call), filter_of(call), number_of(call)
+    if found is None:
+        return call.page("pages/patient/looked.html", title=call.words("Who has looked"), is_hidden=True)
+    people, newest, start = found.people(), found.newest, (number - 1) * PAGE_ENTRIES
+    groups = found.groups(asked.wanted(people), hours=HALF_DAY)
+    upto = asked.upto or newest
     return call.page(
         "pages/patient/looked.html",
         title=call.words("Who has looked"),
-        rows=[]
-        if found is None
-        else [_row(call, *each) for each in found.by_person(groups[start : start + PAGE_ENTRIES])],
-        only=wanted,
-        own=own,
-        is_hidden=found is None,
-        pages=pages(call, number, has_more=len(groups) > start + PAGE_ENTRIES),
+        errors=asked.errors(call.words),
+        rows=[_row(call.words, each) for each in found.lines(groups[start : start + PAGE_ENTRIES])],
+        asked=asked,
+        people=people_of(call.words, asked, people),
+        organisations=organisations_of(call.words, asked, found.organisations()),
+        names=call.words.listed([call.portal.title, *found.elsewhere]),
+        has_newer=newest > upto,
+        pages=pages(call, number, has_more=len(groups) > start + PAGE_ENTRIES, upto=upto),
     )
 
 
@@ -111,7 +113,8 @@ def show_one(call: Call, *errors: Error) -> Response:
         given=[f"{words(CLASSES.get(kind, kind))}: {count}" for kind, count in opened.released],
         withheld=opened.withheld_count,
         receipts=[f"/looked/{look.number}/receipt/{each.part}" for each in opened.receipts],
-        can_question=not look.is_patient and bool(look.permit),
+        held_by=look.held_by,
+        can_question=_may_question(look),
         entered=call.form.get("words", ""),
     )
 
@@ -119,7 +122,7 @@ def show_one(call: Call, *errors: Error) -> Response:
 def question(call: Call) -> Response:
     """Tell the privacy officer that it does not look right."""
     opened, said = _opened(call), call.form.get("words", "").strip()
-    if opened is None or opened.look.is_patient or not opened.look.permit:
+    if opened is None or not _may_question(opened.look):
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
     if not said or len(said) > WORDS_MAX:
         return show_one(call, Error("words", call.words("Say in a few words what does not look right")))
@@ -136,8 +139,14 @@ def receipt(call: Call) -> Response:
     return files.saved(content, name="receipt.salus")
 
 
+def _may_question(look: Look) -> bool:
+    """Whether this organisation's officer can answer for it."""
+    return not look.is_patient and bool(look.permit) and not look.held_by
+
+
 def _looks(call: Call) -> Looks | None:
-    return looks.looks(call.portal.node, call.portal.responder, call.login, call.owner.pseudonym)
+    portal, elsewhere = call.portal, call.signed_in.state.held[1:]
+    return looks.looks(portal.node, portal.responder, call.login, call.owner.pseudonym, elsewhere)
 
 
 def _opened(call: Call) -> Opened | None:
@@ -150,15 +159,8 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= NUMBER_LENGTH_MAX else -1
 
 
-def _fits(look: Look, *, only: str, with_own: bool) -> bool:
-    if look.is_patient and not with_own:
-        return False
-    return {"refused": bool(look.reason), "emergency": look.is_emergency}.get(only, True)
-
-
-def _row(call: Call, person: looks.Person, group: Sequence[Look]) -> LookRow:
-    newest = group[0]
-    return _row_of(call.words, newest, who=_named(call.words, newest, person), count=len(group))
+def _row(words: Words, line: Line) -> LookRow:
+    return _row_of(words, line.look, who=_named(words, line.look, line.person), count=line.count)
 
 
 def _row_of(words: Words, look: Look, *, who: str, count: int) -> LookRow:
@@ -167,6 +169,9 @@ def _row_of(words: Words, look: Look, *, who: str, count: int) -> LookRow:
     else:
         asked, why = words(VERBS[look.verb]), words(PURPOSES[look.purpose])
         said = words("%(asked)s, %(why)s") % {"asked": asked, "why": why}
+    if look.held_by:
+        place = words("That was your record at %(organisation)s") % {"organisation": look.held_by}
+        said = f"{said}. {place}"
     if look.reason:
         refused = words(REASONS.get(look.reason, _("the rules do not allow it")))
         said = words("%(said)s. They were refused: %(why)s") % {"said": said, "why": refused}

@@ -1,5 +1,6 @@
 """Pages of a long list: which is asked for, and the links to the one before and the one after."""
 
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlencode
 
@@ -15,15 +16,19 @@ def number_of(call: Call) -> int:
     return min(max(int(asked), 1), NUMBER_MAX) if asked.isascii() and asked.isdigit() and len(asked) < 5 else 1
 
 
-def pages(call: Call, number: int, *, has_more: bool) -> dict[str, object]:
-    """Return the links as the pagination component takes them; nothing where there is one page only."""
+def pages(call: Call, number: int, *, has_more: bool, **more: object) -> dict[str, object]:
+    """Return the links as the pagination component takes them; nothing where there is one page only.
+
+    Args:
+        more: what their addresses say beside what this one does.
+    """
     links: dict[str, object] = {}
     if number > 1:
-        links["previous"] = {"href": _href(call, number - 1), "text": call.words("Newer")}
+        links["previous"] = {"href": _href(call, number - 1, more), "text": call.words("Newer")}
     if has_more:
-        links["next"] = {"href": _href(call, number + 1), "text": call.words("Older")}
+        links["next"] = {"href": _href(call, number + 1, more), "text": call.words("Older")}
     return links | {"ariaLabel": call.words("Pages")} if links else {}
 
 
-def _href(call: Call, number: int) -> str:
-    return f"{call.location}?{urlencode({**call.query, 'page': number})}"
+def _href(call: Call, number: int, more: Mapping[str, object]) -> str:
+    return f"{call.location}?{urlencode({**call.query, **more, 'page': number})}"

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from salus.node.acting import Delegate
+from salus.node.services import recoveries
 from salus.node.services.accounts import Account, Capacity
 from salus.node.services.notices import unread_count
 from salus.node.services.respond import Login
@@ -155,6 +156,7 @@ class Call:
             "form": state.form if state else "",
             "about": self._about(),
             "helped": self.helped,
+            "recovery": self._recovery(),
             "bell": self._bell(),
             "notice": self._taken_notice(),
             "has_theme": bool(self.portal.settings.theme),
@@ -177,6 +179,13 @@ class Call:
         """Whom every page is about while a clinician has somebody open."""
         now_s, patient = self.portal.node.clock(), self.session.state.patient if self.session else ()
         return about(patient[0], self.words, now_s=now_s) if patient and not patient[0].is_over(now_s) else None
+
+    def _recovery(self) -> str:
+        """From when somebody else's device may take the place of the patient's; empty where nobody asked for it."""
+        if self.person is not Person.PATIENT or self.helped:
+            return ""
+        ready_at_s = recoveries.standing(self.portal.node, self.owner.pseudonym).ready_at_s
+        return self.words.moment(ready_at_s) if ready_at_s else ""
 
     def _bell(self) -> str:
         """What a patient's bell says."""

@@ -13,12 +13,12 @@ from starlette.responses import Response
 
 from salus.node.acting import Delegate
 from salus.node.errors import Refusal, Refused
-from salus.node.services import challenges, device_keys, looks, patient_helpers, sharing, signer_choices
+from salus.node.services import challenges, looks, patient_helpers, sharing, signer_choices
 from salus.node.services.health_links import MadeLink, WantedLink
 from salus.node.services.sharing import Wanted
 from salus.node.services.signer_answers import Answered, Part, Signed
 from salus.node.services.signer_devices import Device
-from salus.node.services.signer_requests import Item, Kind, SigningRequest, StopRecovery
+from salus.node.services.signer_requests import Item, Kind, SigningRequest
 from salus.node.services.signings import Collected
 from salus.portal.call import Call
 from salus.portal.pages.patient.links import ADDRESS, MADE, place_of
@@ -144,16 +144,6 @@ def sign_link(call: Call, wanted: WantedLink) -> Response:
     return _link_made(call, wanted, links.make(call.login, pseudonym, wanted))
 
 
-def sign_cancelled_recovery(call: Call) -> Response:
-    """Stop somebody from replacing the patient's key. Raises Refused: the patient's own device does not hold it."""
-    return to_signer(
-        call,
-        Kind.CANCEL_RECOVERY,
-        [StopRecovery(call.portal.node.organisation, call.owner.pseudonym)],
-        ending="recovery-cancelled",
-    )
-
-
 def _choice_filed(call: Call, collected: Collected) -> Response:
     (signed,) = part_of(collected, Signed)
     signer_choices.take(call.portal.node, call.owner.pseudonym, signed)
@@ -170,12 +160,6 @@ def _challenge_filed(call: Call, collected: Collected) -> Response:
     (signed,) = part_of(collected, Signed)
     challenges.take_signed(call.portal.node, signed.raw, signed.residual, only=call.owner.pseudonym)
     return _challenge_sent(call)
-
-
-def _recovery_cancelled(call: Call, collected: Collected) -> Response:
-    (signed,) = part_of(collected, Signed)
-    device_keys.take(call.portal.node, signed)
-    return call.go("/sharing", notice=call.words("Nobody replaces your device. It was stopped"))
 
 
 def _link_signed(call: Call, collected: Collected) -> Response:
@@ -216,6 +200,5 @@ ENDINGS: Final[Mapping[str, Ending]] = {
     "choice": Ending("/sharing/check", _choice_filed),
     "withdrawal": Ending("/sharing", _choice_withdrawn),
     "challenge": Ending("/looked", _challenge_filed),
-    "recovery-cancelled": Ending("/sharing", _recovery_cancelled),
     "link": Ending("/links/make", _link_signed),
 }

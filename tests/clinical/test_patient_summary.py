@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from salus.clinical.fhir.exact_json import read_exact
-from salus.clinical.fhir.patient_summary import SECTIONS, document
+from salus.clinical.fhir.patient_summary import SECTIONS, Part, document
 from salus.clinical.fhir.validation import base_validator
 
 BASE = "https://records.example/shared"
@@ -45,14 +45,13 @@ EVERYTHING = [PATIENT, ALLERGY, WEIGHT, LETTER, BINARY]
 
 def made(records: list[dict[str, Any]]) -> bytes:
     """Return a document of records; a number in them keeps the zero at its end."""
-    return document(
-        [read_exact(json.dumps(each).replace("70.5", "70.50").encode()) for each in records],
-        identifier="urn:uuid:6c3a1b6e-7b5f-4e3e-9d2c-111111111111",
-        made="2026-11-29T10:00:00Z",
-        title="Riverside Hospital",
-        author="Riverside Hospital",
-        base=BASE,
-    )
+    read = [read_exact(json.dumps(each).replace("70.5", "70.50").encode()) for each in records]
+    return whole([Part("Riverside Hospital", "RX1", f"{BASE}/RX1", read)])
+
+
+def whole(parts: list[Part], *silent: str) -> bytes:
+    identifier = "urn:uuid:6c3a1b6e-7b5f-4e3e-9d2c-111111111111"
+    return document(parts, silent=silent, identifier=identifier, made="2026-11-29T10:00:00Z")
 
 
 @pytest.mark.parametrize(
@@ -69,8 +68,8 @@ def test_every_record_is_in_it_as_it_was_written_and_in_one_section() -> None:
     assert rest == EVERYTHING
     assert b"70.50" in made(EVERYTHING)
     listed = [one["reference"] for each in composition["section"] for one in each.get("entry", [])]
-    assert sorted(listed) == sorted(f"{BASE}/{each['resourceType']}/{each['id']}" for each in EVERYTHING[1:])
-    assert composition["subject"] == {"reference": f"{BASE}/Patient/p"}
+    assert sorted(listed) == sorted(f"{BASE}/RX1/{each['resourceType']}/{each['id']}" for each in EVERYTHING[1:])
+    assert composition["subject"] == {"reference": f"{BASE}/RX1/Patient/p"}
 
 
 def test_a_section_that_has_nothing_says_that_nothing_is_available_and_not_that_there_is_nothing() -> None:
@@ -81,6 +80,23 @@ def test_a_section_that_has_nothing_says_that_nothing_is_available_and_not_that_
         if "entry" not in each
     }
     assert reasons == {each.title: "unavailable" for each in SECTIONS if each.is_asked_for}
+
+
+def test_records_of_two_organisations_keep_apart_and_who_is_silent_is_named() -> None:
+    there = [PATIENT, WEIGHT]
+    parts = [Part("Riverside Hospital", "RX1", f"{BASE}/RX1", EVERYTHING), Part("Elm", "A8", f"{BASE}/A8", there)]
+    text = whole(parts, "Oak & Ash")
+    assert [each for each in base_validator().validate(read_exact(text)) if each.severity == "error"] == []
+    addresses = [each["fullUrl"] for each in json.loads(text)["entry"]]
+    assert len(set(addresses)) == len(addresses) == 1 + len(EVERYTHING) + 2
+    composition = json.loads(text)["entry"][0]["resource"]
+    assert composition["subject"] == {"reference": f"{BASE}/RX1/Patient/p"}
+    assert [each["display"] for each in composition["author"]] == ["Riverside Hospital", "Elm"]
+    results = next(each for each in composition["section"] if each["title"] == "Test results")
+    assert results["entry"] == [{"reference": f"{BASE}/{code}/Observation/o"} for code in ("RX1", "A8")]
+    silent = composition["section"][-1]
+    assert (silent["title"], silent["author"]) == ("Did not answer", [{"display": "Oak & Ash"}])
+    assert "Oak &amp; Ash did not answer." in silent["text"]["div"]
 
 
 def test_the_words_of_a_record_stay_words_in_the_narrative() -> None:

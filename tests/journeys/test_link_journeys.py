@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from salus.clinical.fhir.patient_summary import Part, document
+from salus.crypto.jwe import write_jwe
+from salus.node.services.link_openings import CONTENT_TYPE
+from salus.portal.shared_link import encoded, link_text
 from tests.apps.browser import DESKTOP
 from tests.journeys.journey_world import Served, Walker
 
@@ -176,3 +181,39 @@ def test_a_link_to_some_kinds_shows_these_and_in_welsh_too(walker: Walker, recip
     expect(recipient.page.get_by_text("Penicillin")).to_be_visible()
     expect(recipient.page.get_by_role("heading", name="Alergeddau")).to_be_visible()
     expect(recipient.page.get_by_role("heading", name="Canlyniadau profion")).to_have_count(0)
+
+
+def test_records_of_two_organisations_are_told_apart_and_who_is_silent_is_named(recipient: Walker, at: Served) -> None:
+    """What a link gives out is put together here; whole links to two custodians are in tests/portal."""
+    key, about = bytes(32), {"reference": "Patient/p"}
+    weight = {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "Weight"}, "subject": about}
+    patient = {"resourceType": "Patient", "id": "p", "name": [{"family": "<b>Moss</b>"}]}
+    letter = {"resourceType": "DocumentReference", "id": "d", "description": "Letter", "subject": about}
+    letter |= {"content": [{"attachment": {"url": "Binary/b"}}]}
+    texts = {"RX1": b"from Riverside <img src=x onerror=alert(1)>", "A8": b"from Elm"}
+    parts = [
+        Part(name, code, f"{at.origin}/link/shown/{code}", [patient, weight, letter, binary(texts[code])])
+        for code, name in (("RX1", "Riverside"), ("A8", "Elm"))
+    ]
+    whole = document(parts, silent=["Oak"], identifier="urn:uuid:x", made="2026-11-29T10:00:00Z")
+    file = {"contentType": CONTENT_TYPE, "embedded": write_jwe(key, whole, content_type=CONTENT_TYPE)}
+    url = f"{at.origin}/link/{encoded(bytes(32))}"
+    recipient.page.route(url, lambda each: each.fulfill(json={"files": [file]}))
+    until_s = at.here.node.clock() + 60
+    visit(
+        recipient, f"{at.origin}/link#{link_text(url=url, key=key, label='x', until_s=until_s)}", "Open a shared record"
+    )
+    open_with(recipient, PASSCODE)
+    recipient.look("Shared health record")
+    page = recipient.page
+    expect(page.get_by_text("<b>Moss</b>")).to_be_visible()
+    expect(page.get_by_text("Oak did not answer. Its records are missing here.")).to_be_visible()
+    for name, text in (("Riverside", texts["RX1"]), ("Elm", texts["A8"])):
+        items = page.get_by_role("listitem").filter(has_text=name)
+        expect(items.filter(has_text="Weight")).to_have_count(1)
+        expect(items.filter(has_text="Letter")).to_contain_text(text.decode())
+
+
+def binary(content: bytes) -> dict[str, str]:
+    data = base64.b64encode(content).decode()
+    return {"resourceType": "Binary", "id": "b", "contentType": "text/plain", "data": data}

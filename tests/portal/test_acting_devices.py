@@ -7,12 +7,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
+from salus.contracts.patients import TakeOverKey
 from salus.contracts.residuals import Session, certify_session
+from salus.crypto.sealing import SealBroken
 from salus.crypto.signing import SigningKey
 from salus.ledger.encoding import encode
-from salus.node.services.signer_answers import NewBlob
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import Digest, PublicKey
+from salus.node import schema
+from salus.node.errors import Refused
+from salus.node.sealed_rows import SealedRows
+from salus.node.services import device_keys
+from salus.node.services.signer_answers import HalfSigned, NewBlob
 from salus.node.services.signer_devices import DeviceKey
 from salus.node.services.signer_requests import to_text
 from salus.portal.sessions import COOKIE, PortalState
@@ -146,3 +155,27 @@ def test_wallet_and_share_lie_apart_and_neither_is_readable(here: Hospital) -> N
     database = b"".join(each.read_bytes() for each in here.made.folder.rglob("node.db*"))
     for secret in (kept.share, kept.blob, device.id, b"My phone"):
         assert secret not in database
+
+
+@pytest.mark.promise("P3")
+def test_what_seals_a_wallet_opens_no_share(here: Hospital) -> None:
+    rows = SealedRows(here.node.vault, here.node.chain)
+    with here.node.vault.database.reading() as connection:
+        kept = connection.execute(select(schema.signing_shares)).first()
+    assert kept is not None
+    with pytest.raises(SealBroken):
+        rows.open("signing-share", kept.device, kept.sealed, bytes)
+    assert rows.branch("shares").open("signing-share", kept.device, kept.sealed, bytes)
+    with pytest.raises(SealBroken):
+        rows.branch("wallets").open("signing-share", kept.device, kept.sealed, bytes)
+
+
+def test_the_wallet_from_before_comes_back_where_the_record_is_not_handed_over(here: Hospital) -> None:
+    account, devices = here.accounts["eleanor"], here.portal.devices
+    (device,) = devices.of(account)
+    message = TakeOverKey(here.patient, PublicKey(bytes(32)), Digest(b""), Digest(bytes(32)))
+    half = HalfSigned(message, b"", (), b"", CommittedFields(bytes(32), ()))
+    new = NewBlob(device.id, device.credential, b"a new wallet")
+    with pytest.raises(Refused, match="the patient holds this key"):
+        device_keys.take_over_with(here.node, devices, account, half, new)
+    assert devices.of(account) == [device]

@@ -8,19 +8,7 @@ precious as they are: it is made from them again, never backed up, and goes with
 
 from typing import Final
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Double,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    inspect,
-    select,
-)
+from sqlalchemy import BigInteger, Column, Connection, Double, Index, Integer, MetaData, String, Table, inspect, select
 
 from salus.vault.schema import Bytes
 

@@ -88,7 +88,7 @@ class Portal:
         self.telling = telling_of(node, rows, settings)
         self.links = HealthLinks(node, rows)
         base = f"{settings.origin}{VIEWER}/shown"
-        self.openings = LinkOpenings(node, rows, self.responder, self.links, base=base)
+        self.openings = LinkOpenings(node, rows, self.responder, self.links, self.collections, base=base)
         self.devices = SignerDevices(node, rows)
         self.signings = Signings(node, rows, self.devices)
         self.passkeys = Passkeys(node, rows, host=settings.host, origin=settings.origin, title=settings.service_name)

@@ -18,6 +18,7 @@ from sqlalchemy import delete, insert, select, update
 
 from salus.clinical.nhs_number import NhsNumber
 from salus.contracts.provisions import Purpose, RoleClass
+from salus.crypto.signing import SigningKey
 from salus.ledger.identifiers import OrganisationId, Pseudonym
 from salus.node import schema
 from salus.node.answer import plainly
@@ -96,6 +97,7 @@ class Asking:
         session: with this custodian.
         pseudonym: of the person there; empty where it is to be found by number and date of birth.
         born: YYYY-MM-DD.
+        ticket: the key of a ticket that is shown, if there is one.
     """
 
     session: HeldSession = field(repr=False)
@@ -106,6 +108,7 @@ class Asking:
     born: str = field(default="", repr=False)
     justification: str = field(default="", repr=False)
     duration_s: int = DURATION_S
+    ticket: SigningKey | None = field(default=None, repr=False)
 
     @property
     def custodian(self) -> OrganisationId:
@@ -219,6 +222,7 @@ class Collections:
             purpose=asked.purpose,
             justification=asked.justification,
             duration_s=asked.duration_s,
+            ticket=asked.ticket,
         )
         granted = request(self._node, session, wish)  # 2
         if isinstance(granted, Denied):

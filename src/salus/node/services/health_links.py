@@ -8,15 +8,17 @@ written down before they get an answer. What whoever opened it calls themself is
 
 import secrets
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Final
 
 import msgspec
+import structlog
 from sqlalchemy import delete, insert, select, update
 
 from salus.clinical.labels import label
-from salus.contracts import tickets
+from salus.contracts import patients, tickets
 from salus.contracts.provisions import (
     Provision,
     ProvisionType,
@@ -27,24 +29,23 @@ from salus.contracts.provisions import (
     encode_tree,
 )
 from salus.contracts.ticket_bearers import Resources, read_bearer
-from salus.crypto.derive import hkdf, ticket_key
-from salus.crypto.hashing import tag_prefix
-from salus.crypto.sealing import encrypt, new_key
-from salus.crypto.signing import SigningKey
-from salus.ledger.encoding import encode
-from salus.ledger.fields import CommittedFields
+from salus.crypto.derive import ticket_key
+from salus.crypto.sealing import new_key
 from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
+from salus.ledger.outcomes import DONE
 from salus.ledger.state import Reader
 from salus.node import schema
 from salus.node.assemble import Node
-from salus.node.errors import Refusal, Refused
+from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.exchange import ChoiceDelivery, Done, Peers
 from salus.node.people import certify_person
 from salus.node.sealed_rows import SealedRows, row_decoder
 from salus.node.services import derived, sharing
-from salus.node.services.accounts import Password, new_cost, stretched
+from salus.node.services.accounts import new_cost
+from salus.node.services.link_secrets import Kept, KeptTicket, LinkSecrets, LinkTicket, seal
 from salus.node.services.respond import Login
 from salus.node.services.signer_answers import Signed
-from salus.node.services.signer_requests import NewTicket
+from salus.node.services.signer_requests import EndTicket, NewTicket
 from salus.node.services.tickets import issue_by_custodian, revoke_by_custodian, take_ticket
 
 LABEL_MAX: Final = 80
@@ -61,8 +62,8 @@ FORGOTTEN_S: Final = 90 * 86_400
 ROLE: Final = "Link that the patient gave out"
 _TABLE: Final = "health-link"
 _USE: Final = "health-link-use"
-_KEY: Final = tag_prefix("salus/health-link/key/1")
-_SECRETS: Final = tag_prefix("salus/health-link/secrets/1")
+
+log = structlog.get_logger("salus.health_links")
 
 
 class Ended(IntEnum):
@@ -106,48 +107,6 @@ class WantedLink(msgspec.Struct, frozen=True, array_like=True):
         return "WantedLink(…)"
 
 
-class Kept(msgspec.Struct, frozen=True, array_like=True):
-    """A link as its patient's pages read it, and the sealed secrets of it: empty once it has ended.
-
-    Args:
-        ticket: the ticket's public key.
-        cost: of the passcode; its digest is empty.
-    """
-
-    label: str
-    labels: tuple[str, ...]
-    classes: tuple[str, ...]
-    is_only: bool
-    made_at_s: int
-    ticket: bytes
-    cost: Password
-    secrets: bytes
-
-    def __repr__(self) -> str:
-        """Hide all of it."""
-        return "Kept(…)"
-
-
-class LinkSecrets(msgspec.Struct, frozen=True, array_like=True):
-    """What opens a link.
-
-    Args:
-        key: under which its files are encrypted; ticket: the seed of the ticket's key.
-        seed, certificate: as whom it is opened: a certificate of this link alone.
-        tree: the ticket's rules, encoded.
-    """
-
-    key: bytes
-    ticket: bytes
-    seed: bytes
-    certificate: CommittedFields
-    tree: bytes
-
-    def __repr__(self) -> str:
-        """Hide all of it."""
-        return "LinkSecrets(…)"
-
-
 class Use(msgspec.Struct, frozen=True, array_like=True):
     """Somebody opened a link, or was refused; `recipient` is what they said of themself."""
 
@@ -181,12 +140,17 @@ class Link:
 
 @dataclass(frozen=True)
 class MadeLink:
-    """What the patient's link says, and nobody here knows any more: secret of the address, key of the files."""
+    """What the patient's link says, and nobody here knows any more: secret of the address, key of the files.
+
+    Args:
+        custodians: whose records it is about.
+    """
 
     name: bytes
     secret: bytes = field(repr=False)
     key: bytes = field(repr=False)
     until_s: int
+    custodians: tuple[str, ...]
 
 
 KEPT: Final = row_decoder(Kept)
@@ -217,41 +181,55 @@ class HealthLinks:
         tree, until_s = tree_of(wanted, node.organisation), node.clock() + wanted.lasts_s
         uses_max = OPENINGS_MAX
         issue_by_custodian(node, Pseudonym(pseudonym), tree, key=ticket, uses_max=uses_max, expires_at_s=until_s)  # 3
-        return self._keep(Pseudonym(pseudonym), wanted, ticket, tree, until_s)
+        return self._keep(wanted, [LinkTicket(node.organisation, pseudonym, ticket.seed)], tree, until_s)
 
-    def to_sign(self, login: Login, pseudonym: bytes, wanted: WantedLink, *, audience: str) -> NewTicket:
-        """Return what the patient's own device is asked to sign for a link.
+    def to_sign(
+        self, login: Login, of: Sequence[tuple[str, bytes]], wanted: WantedLink, *, audience: str
+    ) -> list[NewTicket]:
+        """Return what the patient's own device is asked to sign for a link: a ticket for each relationship.
 
         Args:
+            of: custodians and the patient's pseudonyms there, this organisation first.
             audience: where the link is; a ticket for there is good at no other server.
 
         Raises:
             Refused: as `make`.
         """
         require_patient(login)
-        self.require_fit(pseudonym, wanted)
+        self.require_fit(of[0][1], wanted)
         types = (*wanted.classes, "Patient") if wanted.is_only else ("*",)
-        return NewTicket(
-            self._node.organisation,
-            Pseudonym(pseudonym),
-            tree_of(wanted, self._node.organisation, purpose=Purpose.PATRQT),
-            audience,
-            tuple(Resources(each, ("read", "search")) for each in types),
-            OPENINGS_MAX,
-            self._node.clock() + wanted.lasts_s,
-        )
+        resources = tuple(Resources(each, ("read", "search")) for each in types)
+        tree = tree_of(wanted, self._node.organisation, purpose=Purpose.PATRQT)
+        until_s = self._node.clock() + wanted.lasts_s
+        return [
+            NewTicket(OrganisationId(custodian), Pseudonym(theirs), tree, audience, resources, OPENINGS_MAX, until_s)
+            for custodian, theirs in of
+        ]
 
-    def take(self, login: Login, pseudonym: bytes, wanted: WantedLink, signed: Signed) -> MadeLink:
-        """Put a link in force whose ticket the patient's own device signed. Raises as `make`."""
+    def take(
+        self, login: Login, pseudonym: bytes, wanted: WantedLink, signed: Sequence[Signed], *, peers: Peers
+    ) -> MadeLink:
+        """Put a link in force whose tickets the patient's own device signed, the one here first.
+
+        Each custodian gets its own ticket with the rules; of whom does not take it the link has no records.
+
+        Raises:
+            Refused, NotNow: as `make`, for the ticket here.
+        """
         require_patient(login)
         self.require_fit(pseudonym, wanted)
-        message = signed.message
-        if not isinstance(message, tickets.IssueTicket) or message.pseudonym != pseudonym:
+        mine = signed[0].message
+        if not isinstance(mine, tickets.IssueTicket) or mine.pseudonym != pseudonym:
             raise Refused(Refusal.CHOICE_UNFIT, "expected a ticket of this patient: make the link once more")
+        take_ticket(self._node, signed[0].raw, mine, signed[0].residual)
+        taken = [LinkTicket(self._node.organisation, pseudonym, read_bearer(signed[0].bearer).key.seed)]
+        for each in signed[1:]:
+            bearer = read_bearer(each.bearer)
+            custodian = self._custodian(bearer.pseudonym)
+            if _delivered(peers, custodian, each):
+                taken.append(LinkTicket(custodian, bearer.pseudonym, bearer.key.seed))
         tree = tree_of(wanted, self._node.organisation, purpose=Purpose.PATRQT)
-        take_ticket(self._node, signed.raw, message, signed.residual)
-        key = read_bearer(signed.bearer).key
-        return self._keep(message.pseudonym, wanted, key, tree, message.expires_at_s)
+        return self._keep(wanted, taken, tree, mine.expires_at_s)
 
     def of(self, pseudonym: bytes) -> list[Link]:
         """Return a patient's links, the newest first. Raises NotNow."""
@@ -267,8 +245,12 @@ class HealthLinks:
                 links.append(Link(row.link, kept, state, row.until_s, row.tries_left, theirs))
         return sorted(links, key=lambda each: (-each.kept.made_at_s, each.name))
 
-    def stop(self, login: Login, pseudonym: bytes, name: bytes) -> None:
+    def stop(self, login: Login, pseudonym: bytes, name: bytes) -> list[EndTicket]:
         """End one of a patient's links; whatever becomes of the ledger's answer, nobody opens it here any more.
+
+        Returns:
+            What the patient's own device may sign as well: the ends of the tickets at other custodians. Their keys
+            are destroyed, so that nobody can use them.
 
         Raises:
             Refused: PERSON_UNFIT, NOT_YOURS. NotNow: the ledger is away; the same once more revokes the ticket.
@@ -278,11 +260,26 @@ class HealthLinks:
         if found is None:
             raise Refused(Refusal.NOT_YOURS, "expected a link of this patient: it was forgotten, or never was")
         self.end(name, found.kept, Ended.STOPPED)
-        ticket = PublicKey(found.kept.ticket)
         with self._node.engine.snapshot() as reader:
-            is_in_force = tickets.is_in_force(reader, ticket, time_s=self._node.clock())
-        if is_in_force:
-            revoke_by_custodian(self._node, Pseudonym(pseudonym), ticket)
+            now_s = self._node.clock()
+            theirs = [
+                each for each in found.kept.tickets if tickets.is_in_force(reader, PublicKey(each.ticket), time_s=now_s)
+            ]
+        here = self._node.organisation
+        for each in theirs:
+            if each.custodian == here:
+                revoke_by_custodian(self._node, Pseudonym(each.pseudonym), PublicKey(each.ticket))
+        return [
+            EndTicket(OrganisationId(each.custodian), Pseudonym(each.pseudonym), PublicKey(each.ticket))
+            for each in theirs
+            if each.custodian != here
+        ]
+
+    def take_ends(self, signed: Sequence[Signed], *, peers: Peers) -> None:
+        """Give other custodians the ends of their tickets; of one that does not answer nobody can use the ticket."""
+        for each in signed:
+            if isinstance(each.message, tickets.RevokeTicket):
+                _delivered(peers, self._custodian(each.message.pseudonym), each)
 
     def end(self, name: bytes, kept: Kept, how: Ended) -> None:
         """End a link here and destroy what opens it, durably; one that has ended before stays as it ended."""
@@ -325,37 +322,37 @@ class HealthLinks:
         if sum(each.state is LinkState.OPEN for each in self.of(pseudonym)) >= LINKS_MAX:
             raise Refused(Refusal.TOO_MANY, f"expected at most {LINKS_MAX} links at one time: stop one first")
 
-    def _keep(
-        self, pseudonym: Pseudonym, wanted: WantedLink, ticket: SigningKey, tree: Provision, until_s: int
-    ) -> MadeLink:
+    def _custodian(self, pseudonym: bytes) -> OrganisationId:
+        with self._node.engine.snapshot() as reader:
+            return patients.require_relationship(reader, Pseudonym(pseudonym)).custodian
+
+    def _keep(self, wanted: WantedLink, taken: Sequence[LinkTicket], tree: Provision, until_s: int) -> MadeLink:
         """Draw the rest of a link's secrets, certify as whom it is opened, and keep it as far as it is kept."""
         person = certify_person(
             self._node, name=wanted.label, role=ROLE, registration="", role_class=RoleClass.ADMINISTRATIVE
         )
-        opens = LinkSecrets(new_key(), ticket.seed, person.key.seed, person.certificate, encode_tree(tree))
-        made = MadeLink(secrets.token_bytes(16), new_key(), opens.key, until_s)
-        self._insert(made, pseudonym, wanted, opens, PublicKey(ticket.public))
+        opens = LinkSecrets(new_key(), tuple(taken), person.key.seed, person.certificate, encode_tree(tree))
+        custodians = tuple(each.custodian for each in taken)
+        made = MadeLink(secrets.token_bytes(16), new_key(), opens.key, until_s, custodians)
+        self._insert(made, wanted, opens)
         return made
 
-    def _insert(
-        self, made: MadeLink, pseudonym: Pseudonym, wanted: WantedLink, opens: LinkSecrets, ticket: PublicKey
-    ) -> None:
+    def _insert(self, made: MadeLink, wanted: WantedLink, opens: LinkSecrets) -> None:
         cost, now_s = new_cost(), self._node.clock()
-        key = secrets_key(made.secret, wanted.passcode, cost)
         kept = Kept(
             label=wanted.label,
             labels=wanted.labels,
             classes=wanted.classes,
             is_only=wanted.is_only,
             made_at_s=now_s,
-            ticket=ticket,
+            tickets=tuple(KeptTicket(each.custodian, each.pseudonym, each.key.public) for each in opens.tickets),
             cost=cost,
-            secrets=encrypt(key, encode(opens), associated(made.name)),
+            secrets=seal(opens, link=made.name, secret=made.secret, passcode=wanted.passcode, cost=cost),
         )
         row = {
             "link": made.name,
             "lookup": self.lookup(made.secret),
-            "pseudonym": pseudonym,
+            "pseudonym": opens.tickets[0].pseudonym,
             "tries_left": wanted.tries,
             "ended": Ended.NOT_YET,
             "until_s": made.until_s,
@@ -381,7 +378,7 @@ class HealthLinks:
         return found
 
     def _state(self, reader: Reader, kept: Kept, ended: Ended, until_s: int) -> LinkState:
-        ticket, now_s = PublicKey(kept.ticket), self._node.clock()
+        ticket, now_s = PublicKey(kept.tickets[0].ticket), self._node.clock()
         row = tickets.TICKETS.get(reader, ticket)
         if ended is Ended.GUESSED:
             return LinkState.GUESSED
@@ -422,15 +419,14 @@ def tree_of(wanted: WantedLink, organisation: OrganisationId, *, purpose: Purpos
     return tree
 
 
-def secrets_key(secret: bytes, passcode: str, cost: Password) -> bytes:
-    """Return the key of a link's secrets: of the secret of its address and what its passcode costs to make."""
-    both = secret + stretched(unicodedata.normalize("NFC", passcode), cost)
-    return hkdf(both, salt=b"", info=_KEY, length=32)
-
-
-def associated(name: bytes) -> bytes:
-    """Return what a link's secrets are bound to."""
-    return _SECRETS + name
+def _delivered(peers: Peers, custodian: OrganisationId, signed: Signed) -> bool:
+    """Give a custodian its ticket with the rules; tell whether it is in force."""
+    try:
+        came = peers.ask(custodian, ChoiceDelivery(signed.raw, signed.residual))
+    except (NotNow, Refused) as error:
+        log.info("health_link.not_taken", custodian=custodian, reason=type(error).__name__)
+        return False
+    return isinstance(came, Done) and came.code == DONE
 
 
 def clean(said: str) -> str:

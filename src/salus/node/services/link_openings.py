@@ -6,6 +6,7 @@ request of its own that spends a use of the ticket, and both are asked again at 
 """
 
 import secrets
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,17 +16,17 @@ import msgspec
 from sqlalchemy import Row, select, update
 
 from salus.clinical.fhir.exact_json import read_exact
-from salus.clinical.fhir.patient_summary import document
+from salus.clinical.fhir.patient_summary import Part, document
+from salus.clinical.fhir.plain import Content
 from salus.clinical.fhir.renaming import instant
 from salus.contracts import provisions
 from salus.contracts.provisions import Effect, Request, RoleClass, Verb, day_of, decode_tree
 from salus.contracts.record_metadata import record_of
 from salus.crypto.jwe import write_jwe
-from salus.crypto.sealing import SealBroken, decrypt
+from salus.crypto.sealing import SealBroken
 from salus.crypto.signing import SigningKey
-from salus.ledger.encoding import decoder
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import Pseudonym, RecordId
+from salus.ledger.identifiers import OrganisationId, Pseudonym, RecordId
 from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.bearers import BearerKind, Bearers
@@ -33,18 +34,17 @@ from salus.node.errors import Refusal, Refused
 from salus.node.people import HeldSession, held, open_session
 from salus.node.projections.resources import Found
 from salus.node.sealed_rows import SealedRows
+from salus.node.services import ledger_reads
 from salus.node.services.accounts import new_cost
+from salus.node.services.collect import Answered, Asking, Collections
 from salus.node.services.deposit import METADATA
 from salus.node.services.health_links import (
     Ended,
     HealthLinks,
-    Kept,
-    LinkSecrets,
     Use,
-    associated,
     clean,
-    secrets_key,
 )
+from salus.node.services.link_secrets import Kept, LinkSecrets, LinkTicket, unseal
 from salus.node.services.own_chart import COPY_BYTES_MAX
 from salus.node.services.respond import Login, Responder
 from salus.node.services.search import Reach, Search
@@ -60,7 +60,9 @@ FILE_S: Final = 600
 TRIES_FROM_MAX: Final = 60
 TRIES_S: Final = 900
 NO_LINK: Final = "this link was never there, has ended, or was used up: ask whoever gave it to you"
-_SECRETS: Final = decoder(LinkSecrets)
+LOOKS: Final = 25
+LOOK_S: Final = 0.2
+"""So often and so long apart it is looked whether other custodians have answered."""
 
 
 class PasscodeWrong(Exception):
@@ -76,18 +78,21 @@ class Opened(msgspec.Struct, frozen=True, array_like=True):
 
     Args:
         link: its name.
-        key: under which files are encrypted; ticket: the seed of its ticket's key.
-        said: why, for the request; another at each opening, so that each has a permit of its own.
-        tree: the ticket's rules, encoded.
+        key: under which files are encrypted.
+        ticket: that of the relationship here; others: the custodians of the others, as far as they were asked.
+        session: with this organisation; said: why, for the request.
+        tree: the rules of each ticket, encoded.
+        collection: what the other custodians answer.
     """
 
     link: bytes
-    pseudonym: bytes
     key: bytes
-    ticket: bytes
+    ticket: LinkTicket
     session: HeldSession
     said: str
     tree: bytes
+    others: tuple[str, ...]
+    collection: bytes
 
     def __repr__(self) -> str:
         """Hide all of it."""
@@ -96,8 +101,13 @@ class Opened(msgspec.Struct, frozen=True, array_like=True):
     @property
     def login(self) -> Login:
         """As whom the records are asked for."""
-        ticket, (purpose,) = SigningKey.from_seed(self.ticket), decode_tree(self.tree).purposes
-        return Login(self.session.opened, RoleClass.ADMINISTRATIVE, purpose, ticket, self.said)
+        (purpose,) = decode_tree(self.tree).purposes
+        return Login(self.session.opened, RoleClass.ADMINISTRATIVE, purpose, self.ticket.key, self.said)
+
+    @property
+    def pseudonym(self) -> Pseudonym:
+        """The patient's, here."""
+        return Pseudonym(self.ticket.pseudonym)
 
 
 @dataclass(frozen=True)
@@ -112,11 +122,21 @@ class Ask:
 class LinkOpenings:
     """The openings of one node's links; used by any number of threads."""
 
-    def __init__(self, node: Node, rows: SealedRows, responder: Responder, links: HealthLinks, *, base: str) -> None:
+    def __init__(
+        self,
+        node: Node,
+        rows: SealedRows,
+        responder: Responder,
+        links: HealthLinks,
+        collections: Collections,
+        *,
+        base: str,
+    ) -> None:
         self._node = node
         self._rows = rows
         self._responder = responder
         self._links = links
+        self._collections = collections
         self._bearers = Bearers(node, rows)
         self._base = base
 
@@ -139,13 +159,15 @@ class LinkOpenings:
         self._count(ask.address)  # 1
         row = self._reserved(secret)
         kept = self._links.kept(row.link, row.sealed) if row is not None else None
-        key = secrets_key(secret, ask.passcode, kept.cost if kept is not None else new_cost())  # 2
-        if row is None or kept is None:
-            raise _no_link()
+        sealed, cost = (kept.secrets, kept.cost) if kept is not None else (b"", new_cost())
+        name = row.link if row is not None else b""
         try:
-            opens = _SECRETS.decode(decrypt(key, kept.secrets, associated(row.link)))
+            opens = unseal(sealed, link=name, secret=secret, passcode=ask.passcode, cost=cost)  # 2
         except SealBroken:
+            if row is None or kept is None:
+                raise _no_link() from None
             raise PasscodeWrong(self._refuse(row, kept, recipient)) from None  # 3
+        assert row is not None, "what opens a link is of a link"
         self._give_back(row.link)
         return self._asked(row, opens, recipient)  # 4
 
@@ -170,50 +192,89 @@ class LinkOpenings:
         """
         node, login = self._node, opened.login
         try:
-            require_in_force(node, SigningKey.from_seed(opened.ticket))
+            require_in_force(node, opened.ticket.key)
             found = self._within(opened, login)
             shown = show(node, self._responder, login, [newest(each) for each in found])
         except Refused as refused:
             if refused.refusal is Refusal.TOO_MANY:
                 raise
             raise _no_link() from refused
-        title = node.title()
+        mine = [read_exact(shown[each.key].body) for each in found if each.key in shown]
+        parts, silent = self._elsewhere(opened)
         whole = document(
-            [read_exact(shown[each.key].body) for each in found if each.key in shown],
+            [self._part(node.organisation, node.title(), mine), *parts],
+            silent=silent,
             identifier=f"urn:uuid:{uuid.uuid4()}",
             made=instant(node.clock()),
-            title=title,
-            author=title,
-            base=self._base,
         )
         return write_jwe(opened.key, whole, content_type=CONTENT_TYPE)
 
     def _asked(self, row: Row, opens: LinkSecrets, recipient: str) -> Opened:  # type: ignore[type-arg]
-        node = self._node
-        now_s = node.clock()
-        signer = SigningKey.from_seed(opens.seed)
-        session = open_session(
-            signer, opens.certificate, custodian=node.organisation, from_s=now_s, duration_s=SESSION_S
-        )
-        pseudonym = Pseudonym(row.pseudonym)
+        said = f"Opened with a link. Whoever opened it said that they are: {recipient}"
+        mine, *others = opens.tickets
         opened = Opened(
             link=row.link,
-            pseudonym=pseudonym,
             key=opens.key,
-            ticket=opens.ticket,
-            session=held(session, node.organisation, pseudonym),
-            said=f"Opened with a link. Whoever opened it said that they are: {recipient}",
+            ticket=mine,
+            session=self._session(opens, mine),
+            said=said,
             tree=opens.tree,
+            others=tuple(each.custodian for each in others),
+            collection=b"",
         )
         try:
-            require_in_force(node, SigningKey.from_seed(opens.ticket))
+            require_in_force(self._node, mine.key)
             keys = [each.key for each in self._within(opened, opened.login)]
-            self._responder.allowed(opened.login, pseudonym, Verb.READ, keys)
+            self._responder.allowed(opened.login, opened.pseudonym, Verb.READ, keys)
         except Refused as refused:
-            self._links.note(row.link, pseudonym, Use(recipient, is_refused=True))
+            self._links.note(row.link, opened.pseudonym, Use(recipient, is_refused=True))
             raise _no_link() from refused
-        self._links.note(row.link, pseudonym, Use(recipient, is_refused=False))
-        return opened
+        self._links.note(row.link, opened.pseudonym, Use(recipient, is_refused=False))
+        if not others:
+            return opened
+        asking = [
+            Asking(
+                session=self._session(opens, each),
+                role_class=RoleClass.ADMINISTRATIVE,
+                purpose=opened.login.purpose,
+                pseudonym=each.pseudonym,
+                justification=said,
+                ticket=each.key,
+            )
+            for each in others
+        ]
+        return msgspec.structs.replace(opened, collection=self._collections.begin(asking, about=opened.pseudonym))
+
+    def _session(self, opens: LinkSecrets, ticket: LinkTicket) -> HeldSession:
+        """Open a session with the custodian of a ticket: another key with each (P7)."""
+        signer, custodian = SigningKey.from_seed(opens.seed), OrganisationId(ticket.custodian)
+        now_s = self._node.clock()
+        session = open_session(signer, opens.certificate, custodian=custodian, from_s=now_s, duration_s=SESSION_S)
+        return held(session, custodian, Pseudonym(ticket.pseudonym))
+
+    def _elsewhere(self, opened: Opened) -> tuple[list[Part], list[str]]:
+        """Return what the other custodians have, of those who answer in time, and the names of those who do not."""
+        if not opened.others:
+            return [], []
+        names = {each.organisation: each.name for each in ledger_reads.members(self._node)}
+        came = self._collections.look(opened.collection)
+        for _ in range(LOOKS):
+            if all(each.state is not Answered.ASKING for each in came.values()):
+                break
+            time.sleep(LOOK_S)
+            came = self._collections.look(opened.collection)
+        parts, silent = [], []
+        for code in opened.others:
+            found, name = came.get(OrganisationId(code)), names.get(OrganisationId(code), code)
+            if found is None or found.state is not Answered.CAME or found.is_cut:
+                silent.append(name)
+            records = [] if found is None else [read_exact(each) for each in found.records]
+            if records:
+                parts.append(self._part(code, name, records))
+        return parts, silent
+
+    def _part(self, code: str, name: str, records: Sequence[Content]) -> Part:
+        return Part(name, code, f"{self._base}/{code}", records)
 
     def _within(self, opened: Opened, login: Login) -> Sequence[Found]:
         """Return the records that a link is about: the rules of its ticket, put to each (DESIGN §5.1).

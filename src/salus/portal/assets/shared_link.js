@@ -1,6 +1,8 @@
 // Opens a link that a patient gave out (SMART Health Links), in the browser: the key stands behind the `#`, which no
 // browser sends to anybody, so it is read here and used here. Asks this page's own origin and nobody else.
 
+// What is said elsewhere on the page: the person, and the bytes of letters.
+const HIDDEN = new Set(["Patient", "Binary"]);
 const PREFIX = "#shlink:/";
 const NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number";
 const EMBEDDED_MAX = 16_000_000;
@@ -118,16 +120,19 @@ function entry(resource) {
 }
 
 // The files of letters: text is shown, whatever else is saved.
-function files(resource, all) {
+function files({ address, resource }, at) {
   const found = [];
   for (const { attachment } of resource.content ?? []) {
-    const kept = attachment.url ? all.get(attachment.url) : attachment;
+    const kept = attachment.url ? at.get(`${base(address)}/${attachment.url}`) : attachment;
     if (!kept?.data) continue;
     const type = (kept.contentType ?? attachment.contentType ?? "").split(";")[0];
     found.push(type === "text/plain" ? element("pre", utf8(bytes(kept.data)), "app-letter") : saved(kept.data, type));
   }
   return found;
 }
+
+// Under which an organisation's records stand; at its end is the organisation's code.
+const base = (address) => address.split("/").slice(0, -2).join("/");
 
 function saved(data, type) {
   const link = element("a", words.save);
@@ -138,34 +143,46 @@ function saved(data, type) {
 
 function render(bundle) {
   const at = new Map(bundle.entry.map((each) => [each.fullUrl, each.resource]));
-  const binaries = new Map([...at.values()].filter((each) => each.resourceType === "Binary").map((each) => [`Binary/${each.id}`, each]));
   const composition = bundle.entry[0].resource;
-  const patient = at.get(composition.subject.reference);
   const record = page.querySelector("[data-record]");
+  record.replaceChildren(about(at.get(composition.subject.reference)), origin(composition));
+  const names = new Map(composition.author.map((each) => [each.identifier.value, each.display]));
+  for (const section of composition.section) {
+    const title = sections[section.code.coding[0].code] ?? section.title;
+    record.append(element("h2", title, "nhsuk-heading-m"));
+    const list = element("ul", "", "nhsuk-list nhsuk-list--border");
+    for (const { reference: address } of section.entry ?? []) {
+      const resource = at.get(address);
+      if (HIDDEN.has(resource.resourceType)) continue;
+      const item = entry(resource);
+      if (names.size > 1) item.append(document.createElement("br"), names.get(base(address).split("/").at(-1)));
+      for (const each of files({ address, resource }, at)) item.append(document.createElement("br"), each);
+      list.append(item);
+    }
+    const missing = (section.author ?? []).map((each) => words.silent.replace("%(organisation)s", each.display));
+    if (list.children.length) record.append(list);
+    else for (const each of missing.length ? missing : [words.nothing]) record.append(element("p", each));
+  }
+  const file = page.querySelector("[data-save]");
+  file.href = URL.createObjectURL(new Blob([JSON.stringify(bundle)], { type: "application/octet-stream" }));
+}
+
+// Whose record it is.
+function about(patient) {
   const name = patient?.name?.[0];
   const whole = name?.text ?? [...(name?.prefix ?? []), ...(name?.given ?? []), name?.family].filter(Boolean).join(" ");
   const number = patient?.identifier?.find((each) => each.system === NHS_NUMBER)?.value;
-  const about = [
+  const said = [
     whole,
     patient?.birthDate && `${words.born} ${day(patient.birthDate)}`,
     number && `${words.number} ${number.replace(/^(\d{3})(\d{3})(\d{4})$/, "$1 $2 $3")}`,
   ];
-  record.replaceChildren(element("p", about.filter(Boolean).join(", "), "nhsuk-lede-text"));
-  record.append(element("p", words.from.replace("%(organisation)s", composition.title).replace("%(when)s", day(composition.date))));
-  for (const section of composition.section) {
-    const kinds = (section.entry ?? []).map((each) => at.get(each.reference)).filter((each) => each.resourceType !== "Binary");
-    record.append(element("h2", sections[section.code.coding[0].code] ?? section.title, "nhsuk-heading-m"));
-    if (!kinds.length) record.append(element("p", words.nothing));
-    const list = element("ul", "", "nhsuk-list nhsuk-list--border");
-    for (const resource of kinds) {
-      const item = entry(resource);
-      for (const each of files(resource, binaries)) item.append(document.createElement("br"), each);
-      list.append(item);
-    }
-    if (kinds.length) record.append(list);
-  }
-  const file = page.querySelector("[data-save]");
-  file.href = URL.createObjectURL(new Blob([JSON.stringify(bundle)], { type: "application/octet-stream" }));
+  return element("p", said.filter(Boolean).join(", "), "nhsuk-lede-text");
+}
+
+function origin(composition) {
+  const from = composition.author.map((each) => each.display).join(", ");
+  return element("p", words.from.replace("%(organisation)s", from).replace("%(when)s", day(composition.date)));
 }
 
 function fault(field, text) {

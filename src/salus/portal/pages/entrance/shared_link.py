@@ -4,7 +4,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from salus.clinical.fhir.patient_summary import OTHERS, SECTIONS
+from salus.clinical.fhir.patient_summary import OTHERS, SECTIONS, SILENT
 from salus.portal.call import Call, Page, Person
 from salus.portal.shared_link import VIEWER
 
@@ -20,6 +20,7 @@ _WORDS: Final = {
     "number": _("NHS number"),
     "nothing": _("Nothing is in this link. Ask the person whether there is something."),
     "save": _("Save this letter"),
+    "silent": _("%(organisation)s did not answer. Its records are missing here."),
     "unnamed": _("Without a name"),
     "passcode_missing": _("Enter the passcode"),
     "passcode_wrong": _("That passcode is wrong. Tries left: %(count)s"),
@@ -33,6 +34,7 @@ _TITLES: Final = (
     _("Test results"),
     _("Operations and procedures"),
     _("Other records"),
+    _("Did not answer"),
 )
 """What the sections of the document are called in English, for translation."""
 
@@ -44,7 +46,7 @@ def show(call: Call) -> Response:
         "pages/entrance/shared_link.html",
         title=words("Open a shared record"),
         said={name: words(text) for name, text in _WORDS.items()},
-        sections={each.code: words(each.title) for each in (*SECTIONS, OTHERS)},
+        sections={each.code: words(each.title) for each in (*SECTIONS, OTHERS, SILENT)},
     )
 
 

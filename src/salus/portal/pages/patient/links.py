@@ -9,10 +9,9 @@ from starlette.responses import Response
 
 from salus.node.services.health_links import Link, LinkState
 from salus.portal.call import Call, Page, Person
+from salus.portal.pages.patient.links_signing import ADDRESS, MADE, links_of, sign_link_stopped
 from salus.portal.pages.patient.links_words import openings_of, shown_of, state_of
 
-MADE, ADDRESS = "link-made", "link-address"
-"""By which answers a session knows the link that was just made, and its address."""
 _LINK: Final = re.compile(r"[0-9a-f]{32}")
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 
@@ -27,6 +26,7 @@ class LinkRow:
     shows: str = field(repr=False)
     state: str
     openings: str
+    of: str
     is_open: bool
 
 
@@ -41,7 +41,7 @@ class UseRow:
 
 def show(call: Call) -> Response:
     """The links, those that work first."""
-    rows = [_row(call, each, number) for number, each in enumerate(_links(call), start=1)]
+    rows = [_row(call, each, number) for number, each in enumerate(links_of(call), start=1)]
     return call.page(
         "pages/patient/links.html",
         title=call.words("Share by link"),
@@ -87,27 +87,15 @@ def ask_to_stop(call: Call) -> Response:
 def stop(call: Call) -> Response:
     """Stop it."""
     name = call.form.get("link", "")
-    is_mine = _LINK.fullmatch(name) and any(each.name.hex() == name for each in _links(call))
+    is_mine = _LINK.fullmatch(name) and any(each.name.hex() == name for each in links_of(call))
     if not is_mine:
         return call.go("/links", notice=call.words("That link was gone before. Nothing was changed"))
-    call.portal.links.stop(call.login, call.owner.pseudonym, bytes.fromhex(name))
-    when = call.words.moment(call.portal.node.clock())
-    said = call.words("Your link has ended. Since %(when)s it opens nothing") % {"when": when}
-    return call.go("/links", notice=said, answers=())
-
-
-def place_of(call: Call, name: bytes) -> str:
-    """Return the address of a link's page."""
-    numbers = {each.name: number for number, each in enumerate(_links(call), start=1)}
-    return f"/links/link?which={numbers[name]}"
-
-
-def _links(call: Call) -> list[Link]:
-    return call.portal.links.of(call.owner.pseudonym)
+    ends = call.portal.links.stop(call.login, call.owner.pseudonym, bytes.fromhex(name))
+    return sign_link_stopped(call, ends)
 
 
 def _asked(call: Call) -> tuple[int, Link] | None:
-    which, links = call.query.get("which", ""), _links(call)
+    which, links = call.query.get("which", ""), links_of(call)
     if not _NUMBER.fullmatch(which) or int(which) > len(links):
         return None
     return int(which), links[int(which) - 1]
@@ -122,6 +110,7 @@ def _row(call: Call, link: Link, number: int) -> LinkRow:
         shows=shown_of(words, link.kept),
         state=state_of(words, link),
         openings=openings_of(words, link),
+        of=words.listed(call.portal.name_of(each.custodian) for each in link.kept.tickets),
         is_open=link.state is LinkState.OPEN,
     )
 

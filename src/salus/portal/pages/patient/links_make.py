@@ -11,8 +11,8 @@ from salus.node.services import health_links
 from salus.node.services.health_links import WantedLink
 from salus.portal.call import Call, Error, Page, Person
 from salus.portal.pages.patient.choice_sentences import CLASSES, LABELS
+from salus.portal.pages.patient.links_signing import sign_link
 from salus.portal.pages.patient.links_words import shows
-from salus.portal.pages.patient.signing import sign_link
 
 WHAT, KINDS, UNTIL, NAME = "link-what", "link-kinds", "link-until", "link-name"
 HOUR_S: Final = 3_600

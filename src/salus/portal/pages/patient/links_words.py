@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from salus.node.services.health_links import Kept, Link, LinkState
+from salus.node.services.health_links import Link, LinkState
+from salus.node.services.link_secrets import Kept
 from salus.portal.pages.patient.choice_sentences import kinds
 from salus.portal.words import Words
 

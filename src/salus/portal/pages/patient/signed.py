@@ -7,7 +7,15 @@ from starlette.responses import Response
 
 from salus.node.services.signer_answers import Declined
 from salus.portal.call import Call, Page, Person
-from salus.portal.pages.patient import acting_devices, helpers_signing, opening, recovery, recovery_lost, signing
+from salus.portal.pages.patient import (
+    acting_devices,
+    helpers_signing,
+    links_signing,
+    opening,
+    recovery,
+    recovery_lost,
+    signing,
+)
 from salus.portal.pages.patient.signing import Ending
 
 ENDINGS: Final[Mapping[str, Ending]] = {
@@ -15,6 +23,7 @@ ENDINGS: Final[Mapping[str, Ending]] = {
     **opening.ENDINGS,
     **acting_devices.ENDINGS,
     **helpers_signing.ENDINGS,
+    **links_signing.ENDINGS,
     **recovery.ENDINGS,
     **recovery_lost.ENDINGS,
 }

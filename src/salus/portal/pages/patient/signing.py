@@ -8,22 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-import msgspec
 from starlette.responses import Response
 
 from salus.node.acting import Delegate
 from salus.node.errors import Refusal, Refused
 from salus.node.services import challenges, looks, patient_helpers, sharing, signer_choices
-from salus.node.services.health_links import MadeLink, WantedLink
 from salus.node.services.sharing import Wanted
 from salus.node.services.signer_answers import Answered, Part, Signed
 from salus.node.services.signer_devices import Device
 from salus.node.services.signer_requests import Item, Kind, SigningRequest
 from salus.node.services.signings import Collected
 from salus.portal.call import Call
-from salus.portal.pages.patient.links import ADDRESS, MADE, place_of
 from salus.portal.rendering import go
-from salus.portal.shared_link import VIEWER, encoded, link_text
 
 T = TypeVar("T", bound=Part)
 
@@ -134,16 +130,6 @@ def sign_challenge(call: Call, permit: bytes, said: str) -> Response:
     return _challenge_sent(call)
 
 
-def sign_link(call: Call, wanted: WantedLink) -> Response:
-    """Give out a link. Raises Refused and NotNow, as `HealthLinks.make`."""
-    links, pseudonym = call.portal.links, call.owner.pseudonym
-    if signs_alone(call):
-        audience = f"{call.portal.settings.origin}{VIEWER}"
-        item = links.to_sign(call.login, pseudonym, wanted, audience=audience)
-        return to_signer(call, Kind.ISSUE_TICKET, [item], ending="link", known=msgspec.msgpack.encode(wanted))
-    return _link_made(call, wanted, links.make(call.login, pseudonym, wanted))
-
-
 def _choice_filed(call: Call, collected: Collected) -> Response:
     (signed,) = part_of(collected, Signed)
     signer_choices.take(call.portal.node, call.owner.pseudonym, signed)
@@ -160,22 +146,6 @@ def _challenge_filed(call: Call, collected: Collected) -> Response:
     (signed,) = part_of(collected, Signed)
     challenges.take_signed(call.portal.node, signed.raw, signed.residual, only=call.owner.pseudonym)
     return _challenge_sent(call)
-
-
-def _link_signed(call: Call, collected: Collected) -> Response:
-    (signed,) = part_of(collected, Signed)
-    wanted = msgspec.msgpack.decode(collected.known, type=WantedLink)
-    made = call.portal.links.take(call.login, call.owner.pseudonym, wanted, signed)
-    return _link_made(call, wanted, made)
-
-
-def _link_made(call: Call, wanted: WantedLink, made: MadeLink) -> Response:
-    """Show the code of a link: for as long as this session answers nothing else, since it is kept nowhere."""
-    viewer = f"{call.portal.settings.origin}{VIEWER}"
-    url = f"{viewer}/{encoded(made.secret)}"
-    text = link_text(url=url, key=made.key, label=wanted.label, until_s=made.until_s)
-    answers = ((MADE, made.name.hex()), (ADDRESS, f"{viewer}#{text}"))
-    return call.go(place_of(call, made.name), notice=call.words("Your link is made"), answers=answers)
 
 
 def _choice_made(call: Call) -> Response:
@@ -200,5 +170,4 @@ ENDINGS: Final[Mapping[str, Ending]] = {
     "choice": Ending("/sharing/check", _choice_filed),
     "withdrawal": Ending("/sharing", _choice_withdrawn),
     "challenge": Ending("/looked", _challenge_filed),
-    "link": Ending("/links/make", _link_signed),
 }

@@ -35,9 +35,9 @@ def _(english: str) -> str:
 
 
 REASONS: Final = {
-    "person": _("You did not say yes on your device. Nothing has changed."),
+    "person": _("You did not say yes on your device."),
     "unable": _("This browser cannot do it. You can try another browser, or another device."),
-    "request": _("Something went wrong on this website. Nothing has changed. Tell the people who run it."),
+    "request": _("Something went wrong on this website. Tell the people who run it."),
     "wallet": _("That was not the passkey for this. Try again, and choose the one that you made for this website."),
 }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from salus.clinical.fhir.resources import parse
 from salus.clinical.uk_time import uk_datetime
@@ -14,6 +15,7 @@ from salus.contracts import consent
 from salus.contracts.provisions import Verb
 from salus.contracts.residuals import Relation
 from salus.ledger.identifiers import Pseudonym
+from salus.node import schema
 from salus.node.acting import Delegate
 from salus.node.assemble import Node
 from salus.node.bearers import Bearers
@@ -205,6 +207,8 @@ def test_an_erasure_takes_helpers_along(home: Home) -> None:
     assert home.helpers.helped_by(home.ben) == []
     assert home.helpers.invited(code) is None
     assert home.accounts.of_patient(home.ann) == []
+    with home.node.vault.database.reading() as connection:
+        assert connection.execute(select(schema.helped)).all() == []
 
 
 def test_the_last_second_of_a_day_is_the_uks() -> None:

@@ -19,9 +19,11 @@ from salus.node.exchange import (
     Answer,
     Ask,
     ChoiceDelivery,
+    DeviceAsk,
     Done,
     ErasureAsk,
     HistoryAsk,
+    KeepShareAsk,
     MatchAsk,
     NotNowAnswer,
     PartAccept,
@@ -30,7 +32,7 @@ from salus.node.exchange import (
     SignedMatchAsk,
     StreamAsk,
 )
-from salus.node.services import audit, choices, match, release, statements, tickets
+from salus.node.services import audit, choices, match, recovery_shares, release, statements, tickets
 from salus.vault.errors import Damaged, NoSuchRecord, Unavailable
 
 
@@ -76,10 +78,8 @@ def plainly() -> Iterator[None]:
 
 
 def _dispatch(node: Node, sender: OrganisationId, ask: Ask) -> Answer:
-    if isinstance(ask, ChoiceDelivery):
-        return _take_choice(node, ask)
-    if isinstance(ask, HistoryAsk):
-        return audit.answer_history(node, ask)
+    if isinstance(ask, DeviceAsk):
+        return _of_device(node, ask)
     if not sender:
         raise Refused(Refusal.SENDER_UNKNOWN, "expected a member's signature: only members ask for records")
     if isinstance(ask, SignedMatchAsk):
@@ -93,6 +93,14 @@ def _dispatch(node: Node, sender: OrganisationId, ask: Ask) -> Answer:
     if isinstance(ask, ErasureAsk):
         return statements.answer_erasure(node, sender, ask)
     raise Refused(Refusal.MESSAGE_UNFIT, "expected a message that is answered, came one that is streamed")
+
+
+def _of_device(node: Node, ask: DeviceAsk) -> Answer:
+    if isinstance(ask, ChoiceDelivery):
+        return _take_choice(node, ask)
+    if isinstance(ask, HistoryAsk):
+        return audit.answer_history(node, ask)
+    return recovery_shares.keep(node, ask) if isinstance(ask, KeepShareAsk) else recovery_shares.give(node, ask)
 
 
 def _take_choice(node: Node, ask: ChoiceDelivery) -> Done:

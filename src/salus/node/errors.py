@@ -43,6 +43,7 @@ class Refusal(IntEnum):
     NOT_YOURS = 31
     FORM_UNFIT = 32
     DELEGATE_UNFIT = 33
+    SHARE_UNFIT = 34
 
 
 class Refused(Exception):

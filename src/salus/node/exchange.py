@@ -22,6 +22,7 @@ from salus.ledger.identifiers import (
     SignatureField,
 )
 from salus.ledger.receipts import Statement
+from salus.ledger.recovery_shares import AskedShare, KeptShare
 
 INLINE_BYTES_MAX = 1 << 20
 """Sealed records up to this many bytes together travel inside the offer; larger ones in their own stream."""
@@ -179,8 +180,31 @@ class ErasureAnswer(ExchangeMessage, frozen=True, array_like=True, tag=16):
     signed: SignedStatement
 
 
-Ask = MatchAsk | PartAsk | StreamAsk | PartAccept | ChoiceDelivery | HistoryAsk | SignedMatchAsk | ErasureAsk
-Answer = MatchAnswer | PartOffer | Slots | HistoryAnswer | Done | RefusedAnswer | NotNowAnswer | ErasureAnswer
+class KeepShareAsk(ExchangeMessage, frozen=True, array_like=True, tag=17):
+    """Keep this for a recovery: signed by the pseudonym's key, which the patient holds."""
+
+    kept: KeptShare
+    signature: SignatureField
+
+
+class GiveShareAsk(ExchangeMessage, frozen=True, array_like=True, tag=18):
+    """Give me what you keep: signed by the key that a FinishRecovery put in the lost one's place."""
+
+    asked: AskedShare
+    signature: SignatureField
+
+
+class ShareAnswer(ExchangeMessage, frozen=True, array_like=True, tag=19):
+    """What was kept, sealed to the ask's own key."""
+
+    sealed: bytes
+
+
+DeviceAsk = ChoiceDelivery | HistoryAsk | KeepShareAsk | GiveShareAsk
+"""What a patient's own device may say, without a member's signature: each is signed by a key of the pseudonym's."""
+Ask = MatchAsk | PartAsk | StreamAsk | PartAccept | DeviceAsk | SignedMatchAsk | ErasureAsk
+NoAnswer = RefusedAnswer | NotNowAnswer
+Answer = MatchAnswer | PartOffer | Slots | HistoryAnswer | Done | ErasureAnswer | ShareAnswer | NoAnswer
 
 
 class Peers(Protocol):

@@ -229,6 +229,16 @@ helped: Final = Table(
 )
 """Who took a delegate's account up: `helper` is a keyed hash of the account in which they sign in."""
 
+recovery_shares: Final = Table(
+    "node_recovery_shares",
+    metadata,
+    Column("lookup", Bytes, primary_key=True),
+    Column("pseudonym", Bytes, nullable=False, index=True),
+    Column("at_s", BigInteger, nullable=False),
+    Column("sealed", Bytes, nullable=False),
+)
+"""What this member keeps for patients' recoveries, by keyed hashes of their pseudonyms; `at_s` is when it was made."""
+
 grants: Final = Table(
     "node_grants",
     metadata,

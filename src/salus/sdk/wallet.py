@@ -147,8 +147,12 @@ def signing_key(wallet: Wallet, of: Relationship) -> SigningKey:
 
 def reading_key(wallet: Wallet, of: Relationship) -> HpkeKey:
     """Return the key to which the custodian seals the relationship's key for its patient."""
-    seed = branch(wallet.seed, "hpke", of.pseudonym.hex(), str(of.key_number))
-    return HpkeKey.from_seed(HpkeSuite.HYBRID, seed)
+    return HpkeKey.from_seed(HpkeSuite.HYBRID, reading_secret(wallet, of))
+
+
+def reading_secret(wallet: Wallet, of: Relationship) -> bytes:
+    """Return the seed of the reading key, 32 bytes: what has to come back after a recovery."""
+    return branch(wallet.seed, "hpke", of.pseudonym.hex(), str(of.key_number))
 
 
 def sign(

@@ -19,7 +19,7 @@ from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import (
     Answer,
     Ask,
-    ChoiceDelivery,
+    DeviceAsk,
     HistoryAsk,
     MatchAsk,
     NotNowAnswer,
@@ -122,7 +122,7 @@ class Desk:
         request = caller.request
         if isinstance(ask, HistoryAsk) and request.key != ask.session.session.session_key:
             raise Refused(Refusal.SESSION_UNFIT, "expected a request signed by the session's own key")
-        if not request.head.sender and not isinstance(ask, ChoiceDelivery | HistoryAsk):
+        if not request.head.sender and not isinstance(ask, DeviceAsk):
             raise Refused(Refusal.SENDER_UNKNOWN, "expected a member's signature: only members ask for records")
         if isinstance(ask, SignedMatchAsk):
             session_key = ask.ask.session.session.session_key.hex()

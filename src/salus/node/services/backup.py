@@ -44,6 +44,8 @@ KEPT: Final = (
     schema.passkeys,
     schema.signing_devices,
     schema.signing_shares,
+    schema.helped,
+    schema.recovery_shares,
     schema.roster_members,
 )
 """The identity map is not among them: it is rebuilt from what is sealed (DESIGN §3)."""

@@ -61,6 +61,8 @@ _OF_A_RELATIONSHIP = (
     schema.accounts,
     schema.sign_ins,
     schema.passkeys,
+    schema.helped,
+    schema.recovery_shares,
     schema.signing_devices,
     schema.signing_shares,
     schema.signings,

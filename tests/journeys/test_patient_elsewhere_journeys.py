@@ -110,3 +110,22 @@ def test_a_download_has_what_both_have(walker: Walker) -> None:
     with zipfile.ZipFile(io.BytesIO(Path(saved.value.path()).read_bytes())) as archive:
         assert ONLY_THERE.encode() in archive.read("record.json")
         assert json.loads(archive.read("manifest.json"))["others"] == [{"name": PLACE, "answer": "came"}]
+
+
+@pytest.mark.covers("GET /looked/{number}", "POST /looked/{number}/ask", "GET /looked/{number}/receipt/{part}")
+def test_a_look_elsewhere_is_asked_for_and_its_proof_saved(walker: Walker, practice: Practice) -> None:
+    page = walker.page
+    signed_in(walker)
+    expect(page.get_by_text("Answered")).to_have_count(2)
+    walker.go("/looked?own=yes&at=RVJ", "Who has looked")
+    page.get_by_role("listitem").filter(has_text=f"That was your record at {PLACE}").get_by_role("link").first.click()
+    walker.look("Details")
+    with practice.being(Manner.IS_DOWN):
+        walker.press("Ask them for the details", "Details")
+        expect(page.get_by_text("Did not answer")).to_be_visible()  # nobody has pressed anything more
+        walker.look("Details")
+    walker.press("Ask them for the details", "Details")
+    expect(page.get_by_text("test results: 20")).to_be_visible()
+    walker.look("Details")
+    href = page.get_by_role("link", name="Save the proof, part 1").get_attribute("href")
+    assert page.evaluate("async href => (await fetch(href)).status", href) == 200

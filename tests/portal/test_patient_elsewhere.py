@@ -10,13 +10,23 @@ import zipfile
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import func, select
 
+from salus.contracts.provisions import Purpose, RoleClass
 from salus.contracts.residuals import SESSION_S_MAX
+from salus.ledger.bundles import HistoryBundle, OpenedReceipt, ReceiptBundle, decode_bundle, encode_bundle
+from salus.ledger.identifiers import Pseudonym
 from salus.node import schema
+from salus.node.errors import Refused
+from salus.node.exchange import HistoryAsk
+from salus.node.people import certify_person, open_session
 from salus.node.projections.looks import Wanted
-from salus.node.services import looks
+from salus.node.services import audit, looks, looks_elsewhere
+from salus.node.services.own_care import open_for_own_staff
 from salus.node.services.own_elsewhere import Elsewhere
+from salus.node.services.request import Denied, Wish
+from salus.testing.world import PRACTICE
 from tests.portal.patient_charts import MACHINE_WORDS, somebody_else
 from tests.portal.portal_world import Browser, Hospital, portal
 from tests.portal.second_custodian import REFUSED, WITHHELD, Manner, OwnDevice, Practice
@@ -207,6 +217,70 @@ def test_who_has_looked_covers_every_custodian(here: Hospital, device: OwnDevice
     assert browser.post(link, {"words": "Not me"}, page="/looked").status_code == 404
     assert here.signed_in("other").get(link).status_code == 404
     assert device.wallet.relationships[1].pseudonym not in _stored_looks(here)
+
+
+@pytest.mark.promise("R5")
+def test_what_was_given_elsewhere_is_asked_for_and_proved(here: Hospital, practice: Practice) -> None:
+    _practice_doctor_reads(here)
+    browser = here.signed_in("eleanor")
+    link = _doctors_look(browser)
+    page = browser.get(link).text
+    assert "Not known here" in page
+    with practice.being(Manner.IS_DOWN):
+        assert browser.post(f"{link}/ask", {}, page=link).status_code == 303
+        assert DOWN in _settled(browser, link)
+    assert browser.post(f"{link}/ask", {}, page=link).headers["location"] == link
+    page = _settled(browser, link)
+    assert "Dr Pym (GP) at Harrowmere Medical Centre" in page
+    assert "Seen for the cough" in page
+    assert "test results: 20" in page
+    assert not MACHINE_WORDS.findall(TAG.sub(" ", page))
+    came = browser.get(re.findall(r'href="(/looked/\d+/receipt/\d+)"', page)[0])
+    assert isinstance(decode_bundle(came.content), ReceiptBundle)
+    assert here.signed_in("other").get(f"{link}/receipt/1").status_code == 404
+    assert here.signed_in("other").post(f"{link}/ask", {}, page="/looked").headers["location"].startswith("/looked/")
+
+
+@pytest.mark.parametrize("what", ["no file", "another's signature", "another field"])
+def test_a_history_that_does_not_hold_tells_nothing(here: Hospital, device: OwnDevice, what: str) -> None:
+    _practice_doctor_reads(here)
+    sessions = device.sessions(from_s=here.node.clock())[1:]
+    history = audit.answer_history(
+        here.made.practice, HistoryAsk(Pseudonym(sessions[0].pseudonym), sessions[0].certified)
+    ).bundle
+    found = looks.Looks(here.node, here.patient, sessions)
+    wanted = Wanted(requester="A81001")
+    (line, *_) = found.lines(found.groups(wanted, hours=12))
+    assert dict(looks_elsewhere.opened(here.node, line.look, history).released)["Observation"] == 20
+    bundle = decode_bundle(history)
+    assert isinstance(bundle, HistoryBundle)
+    altered = [_altered(each, what) for each in bundle.receipts]
+    file = b"no file" if what == "no file" else encode_bundle(replace(bundle, receipts=tuple(altered)))
+    with pytest.raises(Refused, match="history" if what == "no file" else "does not hold"):
+        looks_elsewhere.opened(here.node, line.look, file)
+
+
+def _altered(opened: OpenedReceipt, what: str) -> OpenedReceipt:
+    if what == "another's signature":
+        return replace(opened, receipt=replace(opened.receipt, custodian=bytes(64)))
+    first, *rest = opened.fields
+    return replace(opened, fields=(replace(first, value=rest[0].value), *rest))
+
+
+def _doctors_look(browser: Browser) -> str:
+    page = browser.get("/looked?at=A81001").text
+    return str(re.findall(r'href="(/looked/\d+)"', page)[0])
+
+
+def _practice_doctor_reads(here: Hospital) -> None:
+    assert here.joined is not None
+    node, there = here.made.practice, Pseudonym(here.joined[1].wallet.relationships[1].pseudonym)
+    person = certify_person(node, name="Dr Pym", role="GP", registration="GMC 9", role_class=RoleClass.CLINICAL)
+    session = open_session(person.key, person.certificate, custodian=PRACTICE, from_s=node.clock())
+    wish = Wish(there, PRACTICE, RoleClass.CLINICAL, Purpose.TREAT, justification="Seen for the cough")
+    opened = open_for_own_staff(node, session, wish)
+    assert not isinstance(opened, Denied)
+    assert list(opened)
 
 
 def test_a_session_that_does_not_stand_shows_no_looks(here: Hospital, device: OwnDevice) -> None:

@@ -170,6 +170,12 @@ def node_peers(node: Node, *, tls: ssl.SSLContext | None = None) -> HttpPeers:
     return HttpPeers(directory, sender=node.organisation, key=node.signing(KeyUse.HTTP), tls=tls)
 
 
+def device_peers(node: Node, key: SigningKey) -> HttpPeers:
+    """Return what a patient's session reaches custodians by, from this node, as a device of theirs does."""
+    directory = LedgerDirectory(node.chain, node.engine, node.clock)
+    return HttpPeers(directory, sender=OrganisationId(""), key=key)
+
+
 def _persistently(organisation: OrganisationId, attempt: Callable[[], T], *, until_s: float) -> T:
     """Try again when nothing, or only a part, came back."""
     for pause_s in (*PAUSES_S, None):

@@ -61,7 +61,7 @@ class PortalState(msgspec.Struct, frozen=True, array_like=True):
         notice: what the next page says at its top; once.
         answers: what was answered so far on the pages of one question each.
         patient: whom a clinician has open: one, or none; found: whom they may open, in the order shown.
-        collected: what a patient's other custodians were asked; empty where nobody was.
+        collected, histories: what a patient's other custodians were asked; empty where nobody was.
         helping: the patient for whom somebody acts: one, or none; `held` is then the delegate's session alone.
     """
 
@@ -82,6 +82,7 @@ class PortalState(msgspec.Struct, frozen=True, array_like=True):
     patient: tuple[OpenPatient, ...] = ()
     found: tuple[OpenPatient, ...] = ()
     collected: bytes = b""
+    histories: bytes = b""
     helping: tuple[Helping, ...] = ()
     launching: tuple[Begun, ...] = ()
     launched: tuple[LaunchedPatient, ...] = ()

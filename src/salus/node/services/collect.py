@@ -8,6 +8,7 @@ box, at the end of the look, and with an erasure (P3, P5).
 import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
@@ -23,9 +24,10 @@ from salus.ledger.identifiers import OrganisationId, Pseudonym
 from salus.node import schema
 from salus.node.answer import plainly
 from salus.node.assemble import Node
-from salus.node.errors import NotNow, Refused
-from salus.node.exchange import Peers
-from salus.node.people import HeldSession
+from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.exchange import HistoryAnswer, HistoryAsk, Peers
+from salus.node.http_peers import device_peers
+from salus.node.people import HeldSession, OpenSession
 from salus.node.sealed_rows import SealedRows, row_decoder
 from salus.node.services import ledger_reads
 from salus.node.services.match import match
@@ -98,6 +100,7 @@ class Asking:
         pseudonym: of the person there; empty where it is to be found by number and date of birth.
         born: YYYY-MM-DD.
         ticket: the key of a ticket that is shown, if there is one.
+        is_history: whether a patient asks for the file of their history there, and for no record.
     """
 
     session: HeldSession = field(repr=False)
@@ -109,6 +112,7 @@ class Asking:
     justification: str = field(default="", repr=False)
     duration_s: int = DURATION_S
     ticket: SigningKey | None = field(default=None, repr=False)
+    is_history: bool = False
 
     @property
     def custodian(self) -> OrganisationId:
@@ -210,6 +214,9 @@ class Collections:
         """
         now_s, session = self._node.clock(), asked.session.opened
         pseudonym = Pseudonym(asked.pseudonym)
+        if asked.is_history:
+            file = _history(self._node, asked.custodian, session, pseudonym)
+            return Collected(Answered.CAME, now_s, 0, (file,) if len(file) <= BYTES_MAX else (), len(file) > BYTES_MAX)
         if not pseudonym and asked.number is not None:  # 1
             found = match(self._node, self._peers, asked.custodian, session, asked.number, date_of_birth=asked.born)
             pseudonym = found or pseudonym
@@ -261,3 +268,12 @@ class Collections:
     def _opened(self, collection: bytes, custodian: str, sealed: bytes) -> Collected:
         found: Collected = self._rows.open(_TABLE, collection + custodian.encode(), sealed, _COLLECTED.decode)
         return found
+
+
+def _history(node: Node, custodian: OrganisationId, session: OpenSession, pseudonym: Pseudonym) -> bytes:
+    """What a custodian gives out to the session's own key alone (L5). Raises Refused, NotNow."""
+    with closing(device_peers(node, session.key)) as peers:
+        answer = peers.ask(custodian, HistoryAsk(pseudonym, session.certified))
+    if not isinstance(answer, HistoryAnswer):
+        raise Refused(Refusal.MESSAGE_UNFIT, "expected a history")
+    return answer.bundle

@@ -17,6 +17,7 @@ from salus.contracts import residuals
 from salus.contracts.access import DenialReason
 from salus.contracts.gathering import read_trail
 from salus.contracts.provisions import Purpose, RoleClass, Verb
+from salus.contracts.residuals import RequestResidual
 from salus.ledger.encoding import decoder, encode
 from salus.ledger.entries import entry_hash
 from salus.ledger.fields import CommittedFields
@@ -61,7 +62,7 @@ class Look(msgspec.Struct, frozen=True):
         role_class, purpose, verb, reason: in lower case, as `clinical`, `treat`, `read`, `nothing_permits`.
         reason: why it was refused; empty for one that was not.
         person: the same for all looks of one person; empty where it is not known who that is.
-        held_by: the organisation whose records were asked for, if that is another.
+        custodian, held_by: the organisation whose records were asked for, its code and its name, if that is another.
     """
 
     number: int
@@ -77,6 +78,7 @@ class Look(msgspec.Struct, frozen=True):
     permit: bytes
     person: bytes = b""
     is_helper: bool = False
+    custodian: str = ""
     held_by: str = ""
 
     def __repr__(self) -> str:
@@ -197,8 +199,7 @@ class Looks:
         here = projection.rows_of(self._node, self._pseudonym, numbers)
         found = {each.number: self._look(each) for each in here}
         for custodian, rows in self._elsewhere.items():
-            name = self._names.get(custodian, custodian)
-            found |= {each.number: self._look(each, held_by=name) for each in rows if each.number in numbers}
+            found |= {each.number: self._look(each, custodian) for each in rows if each.number in numbers}
         return found
 
     def _persons(self, looks: Iterable[Look]) -> dict[bytes, Person]:
@@ -209,7 +210,7 @@ class Looks:
         named = {each.person: _person(found) for each, found in zip(of_staff, kept, strict=True) if found is not None}
         return named | {name: self._helper(each) for name, each in one.items() if each.is_helper}
 
-    def _look(self, row: LookRow, *, held_by: str = "") -> Look:
+    def _look(self, row: LookRow, custodian: str = "") -> Look:
         is_officer = row.kind == LookKind.OFFICER
         return Look(
             number=row.number,
@@ -225,7 +226,8 @@ class Looks:
             permit=b"" if is_officer else row.name,
             person=row.person or b"",
             is_helper=bool(row.is_helper),
-            held_by=held_by,
+            custodian=custodian,
+            held_by=self._names.get(custodian, custodian),
         )
 
     def _helper(self, look: Look) -> Person:
@@ -236,10 +238,14 @@ class Looks:
         return Person(name, is_helper=True)
 
 
-def _person(kept: bytes) -> Person:
-    residual = residuals.request_residual(_RESIDUAL.decode(kept))
+def person_of(residual: RequestResidual) -> Person:
+    """Return who a request was by. Raises EncodingInvalid, and IndexError where no certificate is in it."""
     person = residuals.person_certificate(residual.certificate)
     return Person(person.name, person.role, residual.justification)
+
+
+def _person(kept: bytes) -> Person:
+    return person_of(residuals.request_residual(_RESIDUAL.decode(kept)))
 
 
 def keep_up(node: Node) -> None:

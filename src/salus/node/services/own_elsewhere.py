@@ -33,6 +33,7 @@ class Elsewhere:
         sessions: one with each of them.
         about: the patient's pseudonym here, so that an erasure takes the answers along.
         collection: what they were asked before, or empty.
+        is_history: whether they are asked for the file of the patient's history there, and not for records.
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class Elsewhere:
         *,
         about: bytes,
         collection: bytes,
+        is_history: bool = False,
     ) -> None:
         self._collections = collections
         self._sessions = sessions
         self._about = about
+        self._is_history = is_history
         self._now_s = node.clock()
         self._names = {each.organisation: each.name for each in ledger_reads.members(node)} if sessions else {}
         self._came = collections.look(collection, about=about) if sessions and collection else {}
@@ -55,7 +58,7 @@ class Elsewhere:
     def begin(self) -> bytes:
         """Ask all of them unless they were asked, and the time box is not over; return the collection's name."""
         if self._sessions and not self._came:
-            wanted = [_asking(each) for each in self._sessions]
+            wanted = [self._asking(each) for each in self._sessions]
             self.collection = self._collections.begin(wanted, about=self._about)
             self._came = self._collections.look(self.collection)
         return self.collection
@@ -63,7 +66,7 @@ class Elsewhere:
     def again(self, place: int) -> None:
         """Ask one of them once more, by its place; nobody for a place that none has."""
         if 0 <= place < len(self._sessions) and self._came:
-            self._collections.again(self.collection, _asking(self._sessions[place]))
+            self._collections.again(self.collection, self._asking(self._sessions[place]))
 
     def answers(self) -> list[Answer]:
         """Return what each has answered so far; who shows no record is as who has none."""
@@ -82,6 +85,20 @@ class Elsewhere:
             found += [held_elsewhere(body, organisation=name, custodian=each.custodian) for body in bodies]
         return [each for each in found if each is not None]
 
+    def history_of(self, custodian: str) -> bytes:
+        """Return the file of the patient's history at one of them; empty where it has not come."""
+        came = self._came.get(OrganisationId(custodian))
+        return came.records[0] if self._is_history and came is not None and came.records else b""
+
+    def _asking(self, session: HeldSession) -> Asking:
+        return Asking(
+            session=session,
+            role_class=RoleClass.PATIENT_SIDE,
+            purpose=Purpose.PATRQT,
+            pseudonym=session.pseudonym,
+            is_history=self._is_history,
+        )
+
     def _state(self, came: Collected) -> Answered:
         has_nothing = came.state is Answered.CAME and not came.records and not came.is_cut
         return Answered.NOTHING_THERE if has_nothing else came.state_at(self._now_s)
@@ -92,7 +109,3 @@ class Elsewhere:
     def _custodian(self, session: HeldSession) -> Custodian:
         code = OrganisationId(session.custodian)
         return Custodian(code, self._names.get(code, code))
-
-
-def _asking(session: HeldSession) -> Asking:
-    return Asking(session, RoleClass.PATIENT_SIDE, Purpose.PATRQT, pseudonym=session.pseudonym)

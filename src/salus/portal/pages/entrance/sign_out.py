@@ -13,7 +13,7 @@ def answer(call: Call) -> Response:
     if call.form.get("everywhere"):
         call.portal.sessions.end_all(call.signed_in.account)
     state = call.signed_in.state
-    for collection in (state.collected, *(each.collection for each in state.patient)):
+    for collection in (state.collected, state.histories, *(each.collection for each in state.patient)):
         call.portal.collections.drop(collection)
     response = go("/signed-out")
     call.portal.sessions.end(response, call.signed_in)

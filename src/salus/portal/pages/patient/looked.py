@@ -5,11 +5,14 @@ from typing import Final
 
 from starlette.responses import Response
 
-from salus.node.services import looks, own_history
+from salus.node.services import looks, looks_elsewhere, own_history
 from salus.node.services.looks import Line, Look, Looks, Opened
+from salus.node.services.own_elsewhere import Elsewhere
+from salus.node.services.own_history import ReceiptName
 from salus.portal import files
 from salus.portal.call import Call, Error, Page, Person
 from salus.portal.pages.patient.choice_sentences import CLASSES
+from salus.portal.pages.patient.gathered import AGAIN
 from salus.portal.pages.patient.looked_filter import filter_of, organisations_of, people_of
 from salus.portal.pages.patient.paging import PAGE_ENTRIES, number_of, pages
 from salus.portal.pages.patient.signing import sign_challenge
@@ -114,6 +117,7 @@ def show_one(call: Call, *errors: Error) -> Response:
         withheld=opened.withheld_count,
         receipts=[f"/looked/{look.number}/receipt/{each.part}" for each in opened.receipts],
         held_by=look.held_by,
+        answer=_answer(call, look),
         can_question=_may_question(look),
         entered=call.form.get("words", ""),
     )
@@ -133,10 +137,44 @@ def receipt(call: Call) -> Response:
     """The file that proves it, to be checked by anybody."""
     opened, part = _opened(call), _number(call.path["part"])
     name = next((each for each in (opened.receipts if opened else ()) if each.part == part), None)
-    if name is None:
+    if opened is None or name is None:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
-    content = own_history.receipt_file(call.portal.node, call.login, call.owner.pseudonym, name)
-    return files.saved(content, name="receipt.salus")
+    return files.saved(_file(call, opened.look, name), name="receipt.salus")
+
+
+def ask(call: Call) -> Response:
+    """Ask the patient's other organisations for what only they know of looks."""
+    others = histories(call)
+    collection = others.begin()
+    for each in others.answers():
+        if each.state in AGAIN:
+            others.again(each.place)
+    call.portal.sessions.change(call.signed_in, histories=collection)
+    return call.go(f"/looked/{_number(call.path['number'])}")
+
+
+def histories(call: Call) -> Elsewhere:
+    """Return the other custodians of whoever is signed in, for their histories."""
+    portal, state, about = call.portal, call.signed_in.state, call.owner.pseudonym
+    asked, of = state.histories, state.held[1:]
+    return Elsewhere(portal.node, portal.collections, of, about=about, collection=asked, is_history=True)
+
+
+def _answer(call: Call, look: Look) -> str:
+    """How far it has come with the organisation that knows what was given: the page has words for each."""
+    others = histories(call)
+    found = [each for each in others.answers() if each.custodian.organisation == look.custodian]
+    if any(each.is_cut for each in found):
+        return "refused"
+    return found[0].state.name.lower() if found else ""
+
+
+def _file(call: Call, look: Look, name: ReceiptName) -> bytes:
+    if not look.custodian:
+        return own_history.receipt_file(call.portal.node, call.login, call.owner.pseudonym, name)
+    found = looks_elsewhere.receipt_file(look, histories(call).history_of(look.custodian), name.part)
+    assert found is not None, "the look was opened with it"
+    return found
 
 
 def _may_question(look: Look) -> bool:
@@ -151,7 +189,11 @@ def _looks(call: Call) -> Looks | None:
 
 def _opened(call: Call) -> Opened | None:
     found = _looks(call)
-    return None if found is None else found.open(_number(call.path["number"]))
+    opened = None if found is None else found.open(_number(call.path["number"]))
+    if opened is None or not opened.look.custodian:
+        return opened
+    history = histories(call).history_of(opened.look.custodian)
+    return looks_elsewhere.opened(call.portal.node, opened.look, history) if history else opened
 
 
 def _number(text: str) -> int:
@@ -198,4 +240,5 @@ PAGES: Final = (
     Page("/looked", Person.PATIENT, show, listed="Who has looked"),
     Page("/looked/{number}", Person.PATIENT, show_one, question),
     Page("/looked/{number}/receipt/{part}", Person.PATIENT, receipt),
+    Page("/looked/{number}/ask", Person.PATIENT, None, ask),
 )

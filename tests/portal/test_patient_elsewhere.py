@@ -30,6 +30,7 @@ from salus.testing.world import PRACTICE
 from tests.portal.patient_charts import MACHINE_WORDS, somebody_else
 from tests.portal.portal_world import Browser, Hospital, portal
 from tests.portal.second_custodian import REFUSED, WITHHELD, Manner, OwnDevice, Practice
+from tests.portal.test_markup import faults
 
 HREF = re.compile(r'href="(/record[^"#]*)"')
 TAG = re.compile(r"<[^>]*>")
@@ -292,3 +293,26 @@ def test_a_session_that_does_not_stand_shows_no_looks(here: Hospital, device: Ow
 def _stored_looks(here: Hospital) -> list[bytes]:
     with here.node.vault.database.reading() as connection:
         return list(connection.scalars(select(schema.looks.c.pseudonym).distinct()).all())
+
+
+@pytest.mark.services
+@pytest.mark.promise("U4")
+def test_the_markup_of_each_state_is_valid(here: Hospital, practice: Practice) -> None:
+    browser, pages = here.signed_in("eleanor"), {}
+    with practice.being(Manner.WAITS):
+        pages["asking"] = browser.get("/record").text
+        pages["part of it"] = browser.get("/record/answers?seen=9&at=/record").text
+    _settled(browser)
+    link = _doctors_look(browser)
+    pages["not asked"] = browser.get(link).text
+    with practice.being(Manner.IS_DOWN):
+        browser.post(f"{link}/ask", {}, page=link)
+        pages["silent look"] = _settled(browser, link)
+        second = here.signed_in("eleanor")
+        pages["silent"] = _settled(second, "/record/medicines")
+    browser.post(f"{link}/ask", {}, page=link)
+    pages["came"] = _settled(browser, link)
+    pages["narrowed"] = browser.get("/looked?own=yes&from-day=40").text
+    part = pages.pop("part of it")
+    pages["part of it"] = f'<!DOCTYPE html><html lang="en"><head><title>Part</title></head><body>{part}</body></html>'
+    assert faults(pages) == []

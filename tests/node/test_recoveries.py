@@ -147,7 +147,8 @@ def test_why_is_kept_for_what_the_ledger_took_and_for_nothing_else(home: Home) -
 
 def test_what_is_of_somebody_elsewhere_or_something_else_is_not_taken(home: Home) -> None:
     elsewhere = home.signed(FinishRecovery, MASTER, of=Pseudonym(secrets.token_bytes(16)))
-    other_words = Signed(elsewhere.message, elsewhere.raw, reason("other", bytes(32)))
+    of_ann = home.signed(FinishRecovery, MASTER)
+    other_words = Signed(of_ann.message, of_ann.raw, reason("other", bytes(32)))
     cancelled = home.signed(CancelRecovery, OWN)
     for signed in (elsewhere, other_words, cancelled):
         assert refusal_of(recoveries.take, home.node, signed)[0] is Refusal.CHOICE_UNFIT

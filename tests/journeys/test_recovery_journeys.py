@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from salus.contracts.patients import Holder, KeyKind
 from salus.node.services import recoveries
 from salus.sdk import guardians
 from tests.journeys.journey_world import Served, served
@@ -62,6 +64,30 @@ def choose_guardians(ann: Person) -> list[str]:
     return words
 
 
+def let_help(ann: Person, at: Served) -> None:
+    """Let somebody help, and stop it, both signed by one's own device."""
+    walker, page = ann.walker, ann.walker.page
+    walker.go("/helpers", "Who helps you")
+    walker.press("Let somebody help", "Who is to help you?")
+    page.get_by_label("Their name").fill("Ben Moss")
+    page.get_by_label("My carer").check()
+    walker.press("Continue", "What may they do?")
+    page.get_by_label("See everything in my record").check()
+    walker.press("Continue", "For how long?")
+    walker.press("Continue", "Check what you have said")
+    code = page.locator(".app-code").inner_text()
+    page.get_by_role("button", name="Let them help").click()
+    page.get_by_label("Type the code").fill(code)
+    ann.approve("Let somebody or something act for you", "Give them this code")
+    (key,) = relationship(at).keys
+    assert (key.kind, key.appointed_by) == (KeyKind.DELEGATE, Holder.PATIENT)
+    walker.follow("I have written it down", "Who helps you")
+    page.get_by_role("link", name=re.compile("^Stop this help")).click()
+    walker.look("Stop this help?")
+    ann.sign_by("Yes, stop it", "Stop a device or a helper", "Who helps you")
+    assert relationship(at).keys == ()
+
+
 def begin(thief: Person, words: list[str]) -> None:
     """Begin to replace the device with one's own, on the way on which everybody comes to it."""
     walker, page = thief.walker, thief.walker.page
@@ -98,6 +124,7 @@ def test_guardians_are_chosen_and_a_thief_is_seen_and_stopped(ann: Person, at: S
     words = choose_guardians(ann)
     master = guardians.recovery_key(guardians.combine(words[1:]), at.here.patient)
     assert relationship(at).recovery_key == master.public
+    let_help(ann, at)
 
     with person(browser, at) as thief:
         begin(thief, words[:2])

@@ -1,6 +1,7 @@
 """Helpers: taken up by a code, each within the patient's terms, and no longer than these last; attacks on all of it."""
 
 import datetime
+import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,10 +12,13 @@ from sqlalchemy import select
 
 from salus.clinical.fhir.resources import parse
 from salus.clinical.uk_time import uk_datetime
-from salus.contracts import consent
+from salus.contracts import consent, residuals
+from salus.contracts.patients import Actor, AddKey, KeyKind
 from salus.contracts.provisions import Verb
 from salus.contracts.residuals import Relation
-from salus.ledger.identifiers import Pseudonym
+from salus.crypto.signing import SigningKey
+from salus.ledger import transactions
+from salus.ledger.identifiers import Pseudonym, PublicKey
 from salus.node import schema
 from salus.node.acting import Delegate
 from salus.node.assemble import Node
@@ -28,9 +32,10 @@ from salus.node.services.enrol import enrol
 from salus.node.services.patient_helpers import CODE_S, Help, Helpers
 from salus.node.services.respond import Login, Responder
 from salus.node.services.sharing import Wanted
+from salus.node.services.signer_answers import HalfSigned
 from salus.testing.clock import FakeClock
 from salus.testing.population.numbers import kept_nhs_number
-from salus.testing.world import HOSPITAL, world
+from salus.testing.world import CHAIN, HOSPITAL, world
 
 DAY_S = 86_400
 BORN = datetime.date(2012, 2, 29)
@@ -124,6 +129,29 @@ def test_what_a_helper_decides_is_by_their_name(home: Home) -> None:
     assert refusal_of(patient_helpers.withdraw, home.node, reader, choice.choice) is Refusal.DELEGATE_UNFIT
     patient_helpers.withdraw(home.node, sharer, choice.choice)
     assert home.choices() == []
+
+
+def test_one_whom_the_patients_own_device_let_act_acts_as_a_delegate(home: Home) -> None:
+    own, key, name = SigningKey.generate(), SigningKey.generate(), Pseudonym(secrets.token_bytes(16))
+    enrol(home.node, kept_nhs_number(3), "1970-01-01", key=own, pseudonym=name)
+    item = home.helpers.to_let_act(name, ALL, key)
+    assert item.terms is not None
+    residual = residuals.commit_delegate("let act by the patient", item.terms, secret=bytes(32))
+    message = AddKey(name, item.key, KeyKind.DELEGATE, 0, residual.root())
+    signers, until_s = (PublicKey(own.public), item.key), home.node.clock() + 60
+    body = transactions.unsigned([message], chain=CHAIN, signers=signers, expires_at_s=until_s, nonce=bytes(16))
+    half = HalfSigned(message, body, signers, transactions.sign_body(body, own), residual)
+    with pytest.raises(Refused):
+        home.helpers.take_signed(half, SigningKey.generate(), patient="Cat")
+    assert home.accounts.of_patient(name) == []
+    cat = home.helpers.take_up(home.helpers.take_signed(half, key, patient="Cat"), home.ben).account
+    assert isinstance(cat.acts_as, Delegate)
+    patient_helpers.file(home.node, cat.acts_as, HIDDEN)
+    with home.node.engine.snapshot() as reader:
+        (choice,) = consent.choices(reader, name).choices
+        assert choice.actor is Actor.DELEGATE
+        assert delegations.signer_name(home.node, reader, name, choice.commitment) == "Ben Moss"
+    patient_helpers.withdraw(home.node, cat.acts_as, choice.choice)
 
 
 @pytest.mark.promise("R3")

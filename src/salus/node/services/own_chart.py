@@ -28,8 +28,8 @@ from salus.node.services.respond import Login, Responder
 from salus.node.services.search import Reach, Search
 from salus.node.services.show import newest, show
 
-COUNTED_MAX: Final = 100
-"""So many of one list are counted exactly; of more it is said that there are more."""
+COUNTED_MAX: Final = 50
+"""So many of one list are counted exactly; of more it is said that there are more. Each is judged."""
 COPY_BYTES_MAX: Final = 64_000_000
 """Of a copy of everything, which is put together in memory."""
 NAME_DIGITS: Final = 12
@@ -91,7 +91,11 @@ class OwnChart:
 
     def overview(self, lists: Mapping[str, Types], newest_count: int) -> dict[str, Listed]:
         """Return of each list the newest few, which leave one receipt, and how many it has."""
-        found = {name: [self._candidates(*each, first=COUNTED_MAX + 1) for each in lists[name]] for name in lists}
+        here = {*self._search.types_of(self._pseudonym, ())}
+        found = {
+            name: [self._candidates(*each, first=COUNTED_MAX + 1) for each in types if each[0] in here]
+            for name, types in lists.items()
+        }
         allowed = self._allowed([each for rows in found.values() for one in rows for each in one])
         shown = {name: [[each for each in one if each.key in allowed] for one in rows] for name, rows in found.items()}
         first = {name: [each for one in rows for each in one[:newest_count]] for name, rows in shown.items()}

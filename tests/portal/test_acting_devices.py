@@ -22,7 +22,7 @@ from salus.node.errors import Refused
 from salus.node.sealed_rows import SealedRows
 from salus.node.services import device_keys
 from salus.node.services.signer_answers import HalfSigned, NewBlob
-from salus.node.services.signer_devices import DeviceKey
+from salus.node.services.signer_devices import BEGUN_MAX, DeviceKey
 from salus.node.services.signer_requests import to_text
 from salus.portal.sessions import COOKIE, PortalState
 from salus.sdk.wallet import Wallet, signing_key
@@ -135,6 +135,15 @@ def test_the_first_device_is_neither_removed_nor_made_again(here: Hospital, brow
         came = browser.post("/acting-devices", {"do": do, "device": device.id.hex()})
         assert (came.status_code, "This has changed since you opened the page" in came.text) == (403, True), do
     assert here.portal.devices.of(here.accounts["eleanor"]) == [device]
+
+
+def test_as_many_devices_are_begun_as_anybody_has(here: Hospital) -> None:
+    account = here.portal.accounts.add_patient(here.patient, name="Somebody with many")
+    made = [here.portal.devices.begin(account, here.patient) for _ in range(BEGUN_MAX)]
+    assert len({each.id for each in made} | {each.share for each in made}) == 2 * BEGUN_MAX
+    with pytest.raises(Refused, match="at most 16 devices"):
+        here.portal.devices.begin(account, here.patient)
+    assert here.portal.devices.of(account) == []
 
 
 def test_nobody_elses_device_is_there(here: Hospital) -> None:

@@ -1,9 +1,8 @@
 """The node's own tables beside the vault's: where things are, never what they say.
 
-Index entries with their paths, the batches that wait for the ledger, and the identity map. No row of these holds a
-name, a number or the content of a record; the identity map's key is a keyed hash, and the map is never backed up
-(DESIGN §3). The search index (`resources`, `tokens`, `texts`, `ranges`) holds words and dates of records and is as
-precious as they are: it is made from them again, never backed up, and goes with an erasure.
+Index entries with their paths, batches that wait for the ledger, and the identity map. No row of these holds a name, a
+number or a record's content; the map's key is a keyed hash, and it is never backed up (DESIGN §3). The search index
+(`resources`, `tokens`, `texts`, `ranges`) holds words and dates of records: never backed up, gone with an erasure.
 """
 
 from typing import Final

@@ -26,6 +26,8 @@ from salus.node.services.signer_answers import HalfSigned, NewBlob
 from salus.node.services.signer_requests import REQUEST_S, DeviceKept
 
 DEVICES_MAX: Final = 16
+BEGUN_MAX: Final = 128
+"""Devices of one account together with those that are being made."""
 SHARE_BYTES: Final = 32
 _TABLE: Final = "signing-device"
 _SHARE: Final = "signing-share"
@@ -129,10 +131,13 @@ class SignerDevices:
         Raises:
             Refused: TOO_MANY.
         """
-        if len(self.of(account)) >= DEVICES_MAX:
-            raise Refused(Refusal.TOO_MANY, f"expected at most {DEVICES_MAX} devices: remove one first")
-        new, now_s = DeviceKept(secrets.token_bytes(16), secrets.token_bytes(SHARE_BYTES)), self._node.clock()
-        lookup, table = self._rows.lookup(_TABLE, new.id), schema.signing_shares
+        table, now_s = schema.signing_shares, self._node.clock()
+        with self._node.vault.database.reading() as connection:
+            begun = connection.scalars(select(table.c.until_s).where(table.c.account == account)).all()
+        if begun.count(schema.NEVER_S) >= DEVICES_MAX or sum(each >= now_s for each in begun) >= BEGUN_MAX:
+            raise Refused(Refusal.TOO_MANY, f"expected at most {DEVICES_MAX} devices: remove one, or wait 10 minutes")
+        new = DeviceKept(secrets.token_bytes(16), secrets.token_bytes(SHARE_BYTES))
+        lookup = self._rows.lookup(_TABLE, new.id)
         row = {
             "device": lookup,
             "account": account,

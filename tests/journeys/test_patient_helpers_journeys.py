@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.apps.browser import DESKTOP
 from tests.journeys.journey_world import Served, Walker
@@ -26,6 +26,12 @@ def let_help(walker: Walker, doing: str) -> str:
     walker.press("Continue", "Check what you have said")
     walker.press("Let them help", "Give them this code")
     return page.locator(".app-code").inner_text()
+
+
+def go_on(page: Page, button: str = "Continue") -> None:
+    """Press a button that leads to a page which another journey has looked at."""
+    with page.expect_navigation():
+        page.get_by_role("button", name=button, exact=True).click()
 
 
 def start(walker: Walker, code: str, name: str) -> None:
@@ -82,25 +88,24 @@ def test_a_helper_takes_up_a_code_decides_and_is_stopped(walker: Walker, browser
 def test_somebody_who_signs_in_here_already_helps_with_some_kinds(walker: Walker, browser: Browser, at: Served) -> None:
     page = walker.page
     walker.sign_in("eleanor", "/helpers", "Who helps you")
-    walker.press("Let somebody help", "Who is to help you?")
+    go_on(page, "Let somebody help")
     page.get_by_label("Their name").fill("Anita Rao")
     page.get_by_label("Somebody else I trust").check()
-    walker.press("Continue", "What may they do?")
+    go_on(page)
     page.get_by_label("See some kinds of things only").check()
     walker.press("Continue", "What may they see?")
     page.get_by_label("Allergies").check()
-    walker.press("Continue", "For how long?")
+    go_on(page)
     for part, value in (("Day", "1"), ("Month", "3"), ("Year", "2030")):
         page.get_by_label(part, exact=True).fill(value)
-    walker.press("Continue", "Check what you have said")
-    walker.press("Let them help", "Give them this code")
+    go_on(page)
+    go_on(page, "Let them help")
     code = page.locator(".app-code").inner_text()
     with browser.new_context(ignore_https_errors=True, viewport=DESKTOP) as context:
         rao = Walker(context, at)
         rao.sign_in("rao", "/helping", "People you help")
         rao.press("Enter a code", "Enter your code")
         rao.page.get_by_label("Code").fill(code.lower())
-        rao.press("Continue", "People you help")
-        rao.press("Help now Eleanor Moss", "Your record")
+        go_on(rao.page)
+        go_on(rao.page, "Help now Eleanor Moss")
         expect(rao.page.get_by_text("Penicillin")).to_be_visible()
-        rao.press("Stop helping", "People you help")

@@ -13,6 +13,7 @@ from salus.contracts.patients import Holder, KeyKind
 from salus.node.services import recoveries
 from salus.sdk import guardians
 from tests.journeys.journey_world import Served, served
+from tests.journeys.test_patient_helpers_journeys import go_on
 from tests.journeys.test_signer_journeys import APPROVE, Person, person, relationship
 
 pytestmark = [pytest.mark.services, pytest.mark.promise("U3")]
@@ -67,13 +68,12 @@ def choose_guardians(ann: Person) -> list[str]:
 def let_help(ann: Person, at: Served) -> None:
     """Let somebody help, and stop it, both signed by one's own device."""
     walker, page = ann.walker, ann.walker.page
-    walker.go("/helpers", "Who helps you")
-    walker.press("Let somebody help", "Who is to help you?")
+    page.goto(f"{at.origin}/helpers/who")
     page.get_by_label("Their name").fill("Ben Moss")
     page.get_by_label("My carer").check()
-    walker.press("Continue", "What may they do?")
+    go_on(page)
     page.get_by_label("See everything in my record").check()
-    walker.press("Continue", "For how long?")
+    go_on(page)
     walker.press("Continue", "Check what you have said")
     code = page.locator(".app-code").inner_text()
     page.get_by_role("button", name="Let them help").click()
@@ -83,7 +83,6 @@ def let_help(ann: Person, at: Served) -> None:
     assert (key.kind, key.appointed_by) == (KeyKind.DELEGATE, Holder.PATIENT)
     walker.follow("I have written it down", "Who helps you")
     page.get_by_role("link", name=re.compile("^Stop this help")).click()
-    walker.look("Stop this help?")
     ann.sign_by("Yes, stop it", "Stop a device or a helper", "Who helps you")
     assert relationship(at).keys == ()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,12 +82,12 @@ def test_a_link_that_the_patients_own_device_signed_opens_by_the_patients_right(
 
 def test_a_ticket_of_another_patient_makes_no_link(own: Hospital) -> None:
     desk = Desk(own)
-    of = [(HOSPITAL, own.patient)]
-    (item,) = desk.links.to_sign(desk.login(), of, WANTED, audience="https://portal.example/link")
-    signed = signed_for(desk, item)
-    other = dataclasses.replace(signed, message=msgspec.structs.replace(signed.message, pseudonym=bytes(16)))
+    (item,) = desk.links.to_sign(
+        desk.login(), [(HOSPITAL, own.patient)], WANTED, audience="https://portal.example/link"
+    )
+    signed, somebody = signed_for(desk, item), bytes(16)
     with pytest.raises(Refused) as refused:
-        desk.links.take(desk.login(), own.patient, WANTED, [other], peers=own.portal.peers)
+        desk.links.take(desk.login(), somebody, WANTED, [signed], peers=own.portal.peers)
     assert refused.value.refusal is Refusal.CHOICE_UNFIT
 
 

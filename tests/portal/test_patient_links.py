@@ -44,12 +44,13 @@ def answered(here: Hospital, name: str = "eleanor", *, label: str = "Dr Jones") 
     return browser
 
 
-def made(here: Hospital, name: str = "eleanor", *, label: str = "Dr Jones") -> tuple[Browser, str]:
-    """The browser in which somebody has made a link, and the page with its code."""
+def made(here: Hospital, name: str = "eleanor", *, label: str = "Dr Jones") -> tuple[Browser, str, str]:
+    """The browser in which somebody has made a link, the page with its code, and the link's number."""
     browser = answered(here, name, label=label)
     came = browser.post("/links/make", {"passcode": PASSCODE, "tries": "5"})
     assert came.status_code == 303
-    return browser, browser.get(came.headers["location"]).text
+    place = came.headers["location"]
+    return browser, browser.get(place).text, place.partition("=")[2]
 
 
 def states(here: Hospital, name: str = "eleanor") -> list[LinkState]:
@@ -59,38 +60,47 @@ def states(here: Hospital, name: str = "eleanor") -> list[LinkState]:
 
 
 def test_the_code_is_shown_in_the_session_that_made_it_and_nowhere_else(here: Hospital) -> None:
-    browser, page = made(here)
+    browser, page, which = made(here)
     (address,) = map(html.unescape, ADDRESS.findall(page))
     assert address.startswith(f"{here.portal.settings.origin}/link#shlink:/")
     assert "data:image/svg+xml" in page
-    assert ADDRESS.findall(browser.get("/links/link?which=1").text) == [html.escape(address)]
-    elsewhere = here.signed_in("eleanor").get("/links/link?which=1").text
+    assert ADDRESS.findall(browser.get(f"/links/link?which={which}").text) == [html.escape(address)]
+    elsewhere = here.signed_in("eleanor").get(f"/links/link?which={which}").text
     assert "Dr Jones" in elsewhere
     assert "shlink" not in elsewhere
-    browser.post("/sharing/direction", {"direction": "more"})
     assert PASSCODE not in page + elsewhere
 
 
+def test_a_links_page_has_the_code_of_no_other_link(here: Hospital) -> None:
+    browser, _, _ = made(here, label="The first")
+    for page, fields in (("what", {"link-what": "all"}), ("until", {"link-until": "day"}), ("name", {"label": "B"})):
+        browser.post(f"/links/{page}", fields)
+    browser.post("/links/make", {"passcode": PASSCODE, "tries": "5"})
+    pages = [browser.get(f"/links/link?which={number}").text for number in range(1, len(states(here)) + 1)]
+    assert [len(ADDRESS.findall(each)) for each in pages if ">B<" in each] == [1]
+    assert not any("shlink" in each for each in pages if "The first" in each)
+
+
 def test_a_stopped_link_has_no_code_any_more(here: Hospital) -> None:
-    browser, _ = made(here)
-    (name,) = NAME.findall(browser.get("/links/stop?which=1").text)
-    assert browser.post("/links/stop", {"link": name}, page="/links/stop?which=1").status_code == 303
-    page = browser.get("/links/link?which=1").text
+    browser, _, which = made(here)
+    (name,) = NAME.findall(browser.get(f"/links/stop?which={which}").text)
+    assert browser.post("/links/stop", {"link": name}, page=f"/links/stop?which={which}").status_code == 303
+    page = browser.get(f"/links/link?which={which}").text
     assert "You stopped it" in page
     assert "shlink" not in page
-    assert browser.get("/links/stop?which=1").status_code == 404
-    assert states(here)[0] is LinkState.STOPPED
+    assert browser.get(f"/links/stop?which={which}").status_code == 404
+    assert states(here)[int(which) - 1] is LinkState.STOPPED
 
 
 def test_nobody_stops_anothers_link(here: Hospital) -> None:
-    browser, _ = made(here)
-    (name,) = NAME.findall(browser.get("/links/stop?which=1").text)
-    other, _ = made(here, "other", label="Mine")
-    came = other.post("/links/stop", {"link": name}, page="/links/stop?which=1")
+    browser, _, which = made(here)
+    (name,) = NAME.findall(browser.get(f"/links/stop?which={which}").text)
+    other, _, others = made(here, "other", label="Mine")
+    came = other.post("/links/stop", {"link": name}, page=f"/links/stop?which={others}")
     assert came.status_code == 303
     assert "Nothing was changed" in other.get("/links").text
     assert "Dr Jones" not in other.get("/links").text
-    assert states(here)[0] is LinkState.OPEN
+    assert states(here)[int(which) - 1] is LinkState.OPEN
 
 
 WHICH = ["", "0", "-1", "2", "99999", "x", "1'--", "\u0661"]
@@ -98,22 +108,22 @@ WHICH = ["", "0", "-1", "2", "99999", "x", "1'--", "\u0661"]
 
 @pytest.mark.parametrize("which", WHICH)
 def test_a_link_that_is_not_in_the_list_is_not_there(here: Hospital, which: str) -> None:
-    browser, _ = made(here, "other", label="Mine") if not states(here, "other") else (here.signed_in("other"), "")
+    browser = here.signed_in("other") if states(here, "other") else made(here, "other", label="Mine")[0]
     for page in ("link", "stop"):
         assert browser.get(f"/links/{page}?which={which}").status_code == 404
 
 
 @pytest.mark.parametrize("name", ["", "x", "00" * 16, "../" * 8])
 def test_what_names_no_link_stops_none(here: Hospital, name: str) -> None:
-    browser, _ = made(here)
+    browser, _, which = made(here)
     before = states(here)
-    assert browser.post("/links/stop", {"link": name}, page="/links/stop?which=1").status_code == 303
+    assert browser.post("/links/stop", {"link": name}, page=f"/links/stop?which={which}").status_code == 303
     assert states(here) == before
 
 
 def test_a_name_with_a_script_is_words(here: Hospital) -> None:
-    browser, page = made(here, label=EVIL)
-    for each in (page, browser.get("/links").text, browser.get("/links/stop?which=1").text):
+    browser, page, which = made(here, label=EVIL)
+    for each in (page, browser.get("/links").text, browser.get(f"/links/stop?which={which}").text):
         assert SCRIPT not in each
         assert html.escape(EVIL) in each.replace("&#34;", "&quot;")
 
@@ -161,8 +171,8 @@ def test_answers_that_do_not_go_together_make_no_link(here: Hospital, what: str)
 def test_pages_are_valid_html_and_say_nothing_for_machines(here: Hospital) -> None:
     browser = answered(here)
     pages = {"/links/make": browser.get("/links/make").text}
-    browser, pages["/links/link"] = made(here)
-    for path in ("/links", "/links/what", "/links/kinds", "/links/name", "/links/stop?which=1", "/link"):
+    browser, pages["/links/link"], which = made(here)
+    for path in ("/links", "/links/what", "/links/kinds", "/links/name", f"/links/stop?which={which}", "/link"):
         pages[path] = browser.get(path).text
     assert faults(pages) == []
     for path, page in pages.items():

@@ -32,7 +32,6 @@ from salus.contracts.ticket_bearers import Resources, read_bearer
 from salus.crypto.derive import ticket_key
 from salus.crypto.sealing import new_key
 from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
-from salus.ledger.outcomes import DONE
 from salus.ledger.state import Reader
 from salus.node import schema
 from salus.node.assemble import Node
@@ -426,7 +425,7 @@ def _delivered(peers: Peers, custodian: OrganisationId, signed: Signed) -> bool:
     except (NotNow, Refused) as error:
         log.info("health_link.not_taken", custodian=custodian, reason=type(error).__name__)
         return False
-    return isinstance(came, Done) and came.code == DONE
+    return isinstance(came, Done)
 
 
 def clean(said: str) -> str:

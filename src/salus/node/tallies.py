@@ -28,6 +28,7 @@ class Tally(IntEnum):
     CONTRIBUTION = 9
     LINK = 10
     MAIL_CODE = 11
+    QUIET_WORD = 12
 
 
 class Counted(Enum):

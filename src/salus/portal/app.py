@@ -24,7 +24,7 @@ from salus.node.exchange import Peers
 from salus.node.listen_settings import Launcher, SignInProvider
 from salus.node.pool import Pool
 from salus.node.sealed_rows import SealedRows
-from salus.node.services import ledger_reads
+from salus.node.services import ledger_reads, quiet
 from salus.node.services.accounts import Account, AccountId, Accounts
 from salus.node.services.collect import Collections
 from salus.node.services.health_links import HealthLinks
@@ -33,6 +33,7 @@ from salus.node.services.link_openings import LinkOpenings
 from salus.node.services.outside_sign_in import Fetch, OutsideSignIn, fetch
 from salus.node.services.passkeys import Passkeys
 from salus.node.services.patient_helpers import Helpers
+from salus.node.services.quiet import Hidden
 from salus.node.services.respond import Responder
 from salus.node.services.signer_devices import SignerDevices
 from salus.node.services.signings import Signings
@@ -161,6 +162,19 @@ class Portal:
         found = (each.name for each in ledger_reads.members(self.node) if each.organisation == organisation)
         return next(found, organisation)
 
+    def hidden(self, pseudonym: bytes) -> Hidden:
+        """Return what a patient's pages do not show."""
+        return quiet.hidden_of(self.node, self._rows, pseudonym)
+
+    def hide(self, pseudonym: bytes, word: str, hidden: Hidden) -> None:
+        """Hide something on a patient's pages; see `quiet.hide`."""
+        sets = {"areas": sorted(hidden.areas), "types": sorted(hidden.types), "records": sorted(hidden.records)}
+        quiet.hide(self.node, self._rows, pseudonym, word, **sets)
+
+    def enter_word(self, pseudonym: bytes, word: str) -> None:
+        """Show again what is hidden by a word; see `quiet.enter`."""
+        quiet.enter(self.node, self._rows, pseudonym, word)
+
     def reference(self, kind: str, name: bytes) -> str:
         """Return a few letters by which people call something that has a name for machines only."""
         return base64.b32encode(self._rows.lookup("reference", kind, name)).decode()[:REFERENCE_LENGTH]
@@ -168,7 +182,7 @@ class Portal:
     def navigation(self, call: Call) -> list[dict[str, object]]:
         """Return the menu of whoever is here."""
         mine = [each for each in PAGES if each.listed and each.person is call.person]
-        listed = [each for each in mine if not self._is_beyond(call, each)]
+        listed = [each for each in mine if not (self._is_beyond(call, each) or call.hidden.hides_page(each.path))]
         return [
             {"href": each.path, "text": call.words(each.listed), "current": call.location.startswith(each.path)}
             for each in listed
@@ -245,7 +259,8 @@ class Portal:
             return None
         if call.account is None:
             return self._to_sign_in(http, call.session)
-        if page.person not in (Person.SIGNED_IN, call.person) or self._is_beyond(call, page):
+        is_hidden = page.person is Person.PATIENT and call.hidden.hides_page(page.path)
+        if page.person not in (Person.SIGNED_IN, call.person) or self._is_beyond(call, page) or is_hidden:
             return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
         if page.person is Person.PATIENT and page.needs_session and not call.signed_in.state.held:
             return call.go(OPENING, next=http.url.path if http.method == "GET" else "")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from starlette.requests import Request
@@ -16,7 +17,8 @@ from starlette.responses import Response
 from salus.node.acting import Delegate
 from salus.node.services import recoveries
 from salus.node.services.accounts import Account, Capacity
-from salus.node.services.notices import unread_count
+from salus.node.services.notices import PatientNoticeKind, unread_count
+from salus.node.services.quiet import NOTHING, Hidden
 from salus.node.services.respond import Login
 from salus.portal.open_patients import AboutPatient, about
 from salus.portal.rendering import go, rendered
@@ -50,6 +52,22 @@ HOMES: Final = {
     Person.OPERATOR: "/network",
     Person.HELPER: "/helping",
 }
+
+
+NOTICES: Final = "/notices"
+_LOOKED, _SHARING, _DEVICES = "/looked", "/sharing", "/devices"
+NOTICE_PATHS: Final = {
+    PatientNoticeKind.EMERGENCY: _LOOKED,
+    PatientNoticeKind.LINK: _LOOKED,
+    PatientNoticeKind.CHOICE_MADE: _SHARING,
+    PatientNoticeKind.CHOICE_STOPPED: _SHARING,
+    PatientNoticeKind.CHALLENGED: _LOOKED,
+    PatientNoticeKind.REVIEWED: _LOOKED,
+    PatientNoticeKind.DEVICE_ADDED: _DEVICES,
+    PatientNoticeKind.DEVICE_REMOVED: _DEVICES,
+    PatientNoticeKind.RECOVERY: _DEVICES,
+}
+"""Which page says more about each notice."""
 
 
 def person_of(account: Account) -> Person:
@@ -113,6 +131,12 @@ class Call:
     def helped(self) -> str:
         """What the patient is called for whom somebody else acts; empty for whoever acts for themself."""
         return self.account.acts_as.patient if self.account and isinstance(self.account.acts_as, Delegate) else ""
+
+    @cached_property
+    def hidden(self) -> Hidden:
+        """What is hidden on the pages of the patient, whoever reads them."""
+        owner = self.account
+        return NOTHING if owner is None or not owner.pseudonym else self.portal.hidden(owner.pseudonym)
 
     @property
     def login(self) -> Login:
@@ -187,11 +211,16 @@ class Call:
         ready_at_s = recoveries.standing(self.portal.node, self.owner.pseudonym).ready_at_s
         return self.words.moment(ready_at_s) if ready_at_s else ""
 
+    @property
+    def unseen_notices(self) -> tuple[PatientNoticeKind, ...]:
+        """Kinds of notices that would tell of a page that is hidden."""
+        return tuple(kind for kind, path in NOTICE_PATHS.items() if self.hidden.hides_page(path))
+
     def _bell(self) -> str:
         """What a patient's bell says."""
-        if self.person is not Person.PATIENT or self.helped:
+        if self.person is not Person.PATIENT or self.helped or self.hidden.hides_page(NOTICES):
             return ""
-        count = unread_count(self.portal.node, self.owner.pseudonym)
+        count = unread_count(self.portal.node, self.owner.pseudonym, without=self.unseen_notices)
         return self.words("Notices (%(count)s new)") % {"count": count} if count else self.words("Notices")
 
     def _taken_notice(self) -> str:

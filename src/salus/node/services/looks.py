@@ -35,7 +35,9 @@ from salus.node.projections.looks import Group, LookKind, LookRow, Wanted
 from salus.node.services import challenges, delegations, derived, ledger_reads, officers
 from salus.node.services.deposit import placed_entries
 from salus.node.services.identify import check_patient_session
+from salus.node.services.own_chart import record_name
 from salus.node.services.own_history import ReceiptName
+from salus.node.services.quiet import NOTHING, Hidden
 from salus.node.services.release import part_fields
 from salus.node.services.respond import Login, Responder
 
@@ -170,24 +172,25 @@ class Looks:
         codes = {*projection.requesters_of(self._node, self._pseudonym), *there}
         return {each: self._names.get(each, each) for each in codes}
 
-    def open(self, number: int) -> Opened | None:
-        """Return a look with what was given; None where there is no such."""
+    def open(self, number: int, *, hidden: Hidden = NOTHING) -> Opened | None:
+        """Return a look with what was given, but for what is hidden; None where there is no such."""
         look = self._looks([number]).get(number)
         if look is None:
             return None
         self._node.custodian_journal.refresh()
         parts = list(part_fields(self._node, PermitId(look.permit))) if look.permit else []
         fields = [each for _, part in parts for each in part]
-        types = self._types()
+        types = self._types(hidden)
         given = Counter(types[each.entry] for each in fields if isinstance(each, ReleasedField) and each.entry in types)
         withheld = sum(isinstance(each, WithheldField) for each in fields)
         names = tuple(ReceiptName(look.permit.hex(), part) for part, _ in parts)
         person = self._persons([look]).get(look.person, Person())
         return Opened(look, person, tuple(sorted(given.items())), withheld, names)
 
-    def _types(self) -> dict[bytes, str]:
+    def _types(self, hidden: Hidden) -> dict[bytes, str]:
         placed = placed_entries(self._node, self._pseudonym)
-        named = resources.names_of(self._node, {each.entry.record for each in placed})
+        every = resources.names_of(self._node, {each.entry.record for each in placed})
+        named = {record: name for record, name in every.items() if not self._is_hidden(hidden, name)}
         return {
             bytes(entry_hash(each.entry)): named[each.entry.record].partition("/")[0]
             for each in placed
@@ -209,6 +212,11 @@ class Looks:
         kept = documents.find_many(self._node.vault, [(Kind.REQUEST, each.permit) for each in of_staff])
         named = {each.person: _person(found) for each, found in zip(of_staff, kept, strict=True) if found is not None}
         return named | {name: self._helper(each) for name, each in one.items() if each.is_helper}
+
+    def _is_hidden(self, hidden: Hidden, name: str) -> bool:
+        type_name, _, logical_id = name.partition("/")
+        own = record_name(self._node, self._pseudonym, "", type_name, logical_id)
+        return hidden.has_records and hidden.hides(type_name, own)
 
     def _look(self, row: LookRow, custodian: str = "") -> Look:
         is_officer = row.kind == LookKind.OFFICER

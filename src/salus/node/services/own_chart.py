@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from salus.clinical.fhir.circumstances import attachments_of
 from salus.clinical.fhir.dates import last_s
 from salus.clinical.fhir.elements import text
 from salus.clinical.fhir.plain import Content, codes_of, date_of
@@ -24,6 +25,7 @@ from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
 from salus.node.projections import resources
 from salus.node.projections.resources import Found
+from salus.node.services.quiet import NOTHING, Hidden
 from salus.node.services.respond import Login, Responder
 from salus.node.services.search import Reach, Search
 from salus.node.services.show import newest, show
@@ -61,6 +63,11 @@ class Held:
         """The FHIR type."""
         return text(self.content, "resourceType") or ""
 
+    @property
+    def logical_id(self) -> str:
+        """The id within the type; empty for none."""
+        return text(self.content, "id") or ""
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -75,17 +82,24 @@ class OwnChart:
     """One patient's chart, for one request. Each method raises Refused and NotNow as `show`.
 
     Args:
-        others: what other custodians answered.
+        others: what other custodians answered; hidden: what is as if it were not here.
     """
 
     def __init__(
-        self, node: Node, responder: Responder, login: Login, pseudonym: bytes, others: Sequence[Held] = ()
+        self,
+        node: Node,
+        responder: Responder,
+        login: Login,
+        pseudonym: bytes,
+        others: Sequence[Held] = (),
+        hidden: Hidden = NOTHING,
     ) -> None:
         self._node = node
         self._responder = responder
         self._login = login
         self._pseudonym = Pseudonym(pseudonym)
-        self._others = others
+        self._hidden = hidden
+        self._others = [each for each in others if not self._is_hidden(each.custodian, each.type, each.logical_id)]
         reach = Reach(pseudonym, lambda _type: True, lambda _type: ())
         self._search = Search(node, responder, login, reach)
 
@@ -122,7 +136,7 @@ class OwnChart:
 
     def name_of(self, held: Held) -> str:
         """Return how addresses of this patient name a record: digits that mean nothing to anybody else."""
-        return self._name(held.custodian, held.type, text(held.content, "id") or "")
+        return self._name(held.custodian, held.type, held.logical_id)
 
     def letter(self, name: str) -> Held | None:
         """Return a letter by the name that addresses have for it; None where there is no such."""
@@ -149,19 +163,26 @@ class OwnChart:
         Raises:
             Refused: TOO_MANY above COPY_BYTES_MAX; or as `show`. NotNow: as `show`.
         """
-        found = [each for each in self._search.chart(self._pseudonym, (), ()) if each.pseudonym == self._pseudonym]
+        found = [each for each in self._search.chart(self._pseudonym, (), ()) if self._is_shown(each)]
         sizes = [each.size_bytes for each in self._node.vault.record_many([each.key for each in found])]
         if sum(sizes) > COPY_BYTES_MAX:
             words = f"expected at most {COPY_BYTES_MAX // 1_000_000} MB: ask the organisation for a copy"
             raise Refused(Refusal.TOO_MANY, words)
         shown = show(self._node, self._responder, self._login, [newest(each) for each in found], Verb.EXPORT)
         bodies = [shown[each.key].body for each in found if each.key in shown]
-        return [*(Held(_READER.decode(each), each, self._node.title()) for each in bodies), *self._others]
+        held = [*(Held(_READER.decode(each), each, self._node.title()) for each in bodies), *self._others]
+        return _without_loose_files(held) if self._hidden.has_records else held
 
     def _name(self, custodian: str, type_name: str, logical_id: str) -> str:
-        said = encode(("own record", self._pseudonym, custodian, type_name, logical_id))
-        number = int.from_bytes(hmac.digest(self._node.keys.lookup, said, "sha256")[:8])
-        return str(number % 10**NAME_DIGITS).zfill(NAME_DIGITS)
+        return record_name(self._node, self._pseudonym, custodian, type_name, logical_id)
+
+    def _is_shown(self, found: Found) -> bool:
+        return found.pseudonym == self._pseudonym and not self._is_hidden("", found.type, found.logical_id)
+
+    def _is_hidden(self, custodian: str, type_name: str, logical_id: str) -> bool:
+        if not self._hidden.has_records:
+            return False
+        return self._hidden.hides(type_name, self._name(custodian, type_name, logical_id))
 
     def _of_types(self, types: Types) -> list[Held]:
         """What others answered of some types."""
@@ -172,9 +193,11 @@ class OwnChart:
         self, type_name: str, parameter: str, *more: tuple[str, str], first: int | None = None
     ) -> list[Found]:
         """The newest of a type that are this patient's, or all of them; nothing is decided about them yet."""
+        if first is not None and self._hidden.has_records:
+            return self._candidates(type_name, parameter, *more)[:first]
         query = parse_query(type_name, [*more, ("_sort", f"-{parameter}")], is_strict=True)
         found = self._search.candidates(query, first=first)
-        own = [each for each in found if each.pseudonym == self._pseudonym]
+        own = [each for each in found if self._is_shown(each)]
         has_all = first is None or len(found) < first or len(own) == first
         return own if has_all else self._candidates(type_name, parameter, *more)[:first]
 
@@ -206,6 +229,27 @@ class OwnChart:
         shown = show(self._node, self._responder, self._login, [newest(each) for each in listed])
         bodies = {each: shown[each.key].body for each in listed if each.key in shown}
         return {each: Held(_READER.decode(body), body, organisation) for each, body in bodies.items()}
+
+
+def record_name(node: Node, pseudonym: bytes, custodian: str, type_name: str, logical_id: str) -> str:
+    """Return how a patient's pages name a record: digits that mean nothing to anybody else.
+
+    Args:
+        custodian: the organisation's code; empty for this one.
+    """
+    said = encode(("own record", pseudonym, custodian, type_name, logical_id))
+    number = int.from_bytes(hmac.digest(node.keys.lookup, said, "sha256")[:8])
+    return str(number % 10**NAME_DIGITS).zfill(NAME_DIGITS)
+
+
+def _without_loose_files(held: Sequence[Held]) -> list[Held]:
+    """Leave out files of which no record that is left says that they are its own."""
+    named = {(each.custodian, one.reference) for each in held for one in attachments_of(each.content)}
+
+    def is_named(file: Held) -> bool:
+        return (file.custodian, f"Binary/{file.logical_id}") in named
+
+    return [each for each in held if each.type != "Binary" or is_named(each)]
 
 
 def held_elsewhere(body: bytes, *, organisation: str, custodian: str) -> Held | None:

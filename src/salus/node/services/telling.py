@@ -2,7 +2,7 @@
 
 Promises: whoever is told learns that something has changed and where to sign in; what was not taken is tried again,
 later and later, and at last not at all; after a crash it is sent once more rather than never. No address is logged.
-Several notices at one time are told once.
+Several notices at one time are told once. While a patient hides anything, nothing is told.
 """
 
 import hmac
@@ -151,14 +151,14 @@ class Telling:
         now = self._change(pseudonym, tried)
         is_confirmed = bool(before.pending and now.confirmed and not now.pending)
         if is_confirmed and before.confirmed != now.confirmed:
-            self._mail(before.confirmed, self._text(before.language))
+            self._say_goodbye(before)
         return is_confirmed
 
     def stop_mail(self, pseudonym: bytes) -> None:
         """Send a patient no mail any more; the address hears of that."""
         before = self.wishes(pseudonym)
         self._change(pseudonym, lambda was: msgspec.structs.replace(was, mail=()))
-        self._mail(before.confirmed, self._text(before.language))
+        self._say_goodbye(before)
 
     def begin_push(self, pseudonym: bytes, way: PushWay, *, language: str) -> None:
         """Tell a browser from now on; of too many the oldest is forgotten.
@@ -222,7 +222,7 @@ class Telling:
     def _tell(self, pseudonym: Pseudonym) -> int:
         wanted = self.wishes(pseudonym)
         text = self._text(wanted.language)
-        came = {each: self._by(each, wanted, text) for each in wanted.waiting}
+        came = {each: self._by(each, wanted, text) for each in wanted.waiting if each in _ways(wanted)}
         tries = wanted.tries + 1
         late = tuple(each for each, status in came.items() if status is None) if tries < TRIES_MAX else ()
         gone = {each for each, status in came.items() if status is False}
@@ -242,6 +242,10 @@ class Telling:
         for status in came.values():
             log.info("telling.told", outcome={True: "taken", False: "gone", None: "later"}[status])
         return sum(status is True for status in came.values())
+
+    def _say_goodbye(self, before: Wishes) -> None:
+        if MAIL in _ways(before):
+            self._mail(before.confirmed, self._text(before.language))
 
     def _by(self, way: bytes, wanted: Wishes, text: Text) -> bool | None:
         """Tell by one way: True where it was taken, False where there is nobody any more, None for later."""
@@ -300,6 +304,8 @@ def push_name(way: PushWay) -> bytes:
 
 
 def _ways(wanted: Wishes) -> tuple[bytes, ...]:
+    if wanted.hidden:
+        return ()
     mail = (MAIL,) if wanted.confirmed else ()
     return (*mail, *map(push_name, wanted.pushes))
 

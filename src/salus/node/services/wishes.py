@@ -1,4 +1,4 @@
-"""Wishes: what a patient wants of the portal: by which ways they are told that something happened, and when.
+"""Wishes: what a patient wants of the portal: by which ways they are told that something happened, and what pages hide.
 
 Promises: addresses are sealed, and go with an erasure (P3, P5); two who change something at one moment undo nothing of
 each other.
@@ -47,6 +47,24 @@ class PushWay(msgspec.Struct, frozen=True, array_like=True):
         return "PushWay(…)"
 
 
+class HiddenSet(msgspec.Struct, frozen=True, array_like=True):
+    """What pages do not show until somebody enters a word.
+
+    Args:
+        word: as scrypt leaves it, with the patient's own salt.
+        areas: of the portal, as the beginnings of addresses; types: of FHIR; records: names of own records.
+    """
+
+    word: bytes
+    areas: tuple[str, ...]
+    types: tuple[str, ...]
+    records: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Hide all of it."""
+        return "HiddenSet(…)"
+
+
 class Wishes(msgspec.Struct, frozen=True, array_like=True):
     """What a patient wants.
 
@@ -56,6 +74,7 @@ class Wishes(msgspec.Struct, frozen=True, array_like=True):
         mail: an address, or none; pushes: browsers.
         number: how often there was something to tell.
         waiting: ways by which that was not told yet; tries: how often that failed.
+        hidden: what is hidden; while anything is, nothing is told outside of the portal.
     """
 
     language: str = "en"
@@ -65,6 +84,7 @@ class Wishes(msgspec.Struct, frozen=True, array_like=True):
     number: int = 0
     waiting: tuple[bytes, ...] = ()
     tries: int = 0
+    hidden: tuple[HiddenSet, ...] = ()
 
     @property
     def confirmed(self) -> str:

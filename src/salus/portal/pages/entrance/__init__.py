@@ -8,6 +8,7 @@ from salus.portal.pages.entrance import (
     first,
     language,
     launch,
+    leave,
     passkey,
     shared_link,
     sign_in,
@@ -24,5 +25,6 @@ PAGES: Final[tuple[Page, ...]] = (
     *sign_out.PAGES,
     *devices.PAGES,
     language.PAGE,
+    *leave.PAGES,
     shared_link.PAGE,
 )

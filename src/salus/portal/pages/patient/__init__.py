@@ -18,6 +18,7 @@ from salus.portal.pages.patient import (
     notices,
     notices_ways,
     opening,
+    quiet,
     record,
     recovery,
     recovery_lost,
@@ -51,4 +52,5 @@ PAGES: Final[tuple[Page, ...]] = (
     *add_reading.PAGES,
     *notices.PAGES,
     *notices_ways.PAGES,
+    *quiet.PAGES,
 )

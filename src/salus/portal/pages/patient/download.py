@@ -80,7 +80,7 @@ def _archive(call: Call, found: Gathered, held: Sequence[Held], now_s: int) -> b
     contents = {
         "record.json": _bundle(held, now_s),
         "record.pdf": _paper(call, found, held),
-        "history.salus": own_history.history_file(call.portal.node, call.login, call.owner.pseudonym),
+        **_history(call),
         **_letters(held),
     }
     listed = [
@@ -94,6 +94,13 @@ def _archive(call: Call, found: Gathered, held: Sequence[Held], now_s: int) -> b
         for name, content in contents.items():
             archive.writestr(name, content)
     return file.getvalue()
+
+
+def _history(call: Call) -> Mapping[str, bytes]:
+    """Who looked, with its proofs; nothing while records are hidden, or who looked is: it names them all."""
+    if call.hidden.has_records or call.hidden.hides_page("/looked"):
+        return {}
+    return {"history.salus": own_history.history_file(call.portal.node, call.login, call.owner.pseudonym)}
 
 
 def _names(call: Call, found: Gathered) -> str:

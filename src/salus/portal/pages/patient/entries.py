@@ -73,7 +73,7 @@ def own_chart(call: Call, others: Sequence[Held] = ()) -> OwnChart:
     Args:
         others: what other custodians answered.
     """
-    return OwnChart(call.portal.node, call.portal.responder, call.login, call.owner.pseudonym, others)
+    return OwnChart(call.portal.node, call.portal.responder, call.login, call.owner.pseudonym, others, call.hidden)
 
 
 def entry(words: Words, held: Held, chart: OwnChart) -> Entry:

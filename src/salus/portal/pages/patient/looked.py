@@ -115,7 +115,7 @@ def show_one(call: Call, *errors: Error) -> Response:
         why=opened.person.justification,
         given=[f"{words(CLASSES.get(kind, kind))}: {count}" for kind, count in opened.released],
         withheld=opened.withheld_count,
-        receipts=[f"/looked/{look.number}/receipt/{each.part}" for each in opened.receipts],
+        receipts=[f"/looked/{look.number}/receipt/{each.part}" for each in _receipts(call, opened)],
         held_by=look.held_by,
         answer=_answer(call, look),
         can_question=_may_question(look),
@@ -136,7 +136,7 @@ def question(call: Call) -> Response:
 def receipt(call: Call) -> Response:
     """The file that proves it, to be checked by anybody."""
     opened, part = _opened(call), _number(call.path["part"])
-    name = next((each for each in (opened.receipts if opened else ()) if each.part == part), None)
+    name = next((each for each in (_receipts(call, opened) if opened else ()) if each.part == part), None)
     if opened is None or name is None:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
     return files.saved(_file(call, opened.look, name), name="receipt.salus")
@@ -182,6 +182,11 @@ def _may_question(look: Look) -> bool:
     return not look.is_patient and bool(look.permit) and not look.held_by
 
 
+def _receipts(call: Call, opened: Opened) -> tuple[ReceiptName, ...]:
+    """The receipts of a look; none while records are hidden, since a receipt names all that it is of."""
+    return () if call.hidden.has_records else opened.receipts
+
+
 def _looks(call: Call) -> Looks | None:
     portal, elsewhere = call.portal, call.signed_in.state.held[1:]
     return looks.looks(portal.node, portal.responder, call.login, call.owner.pseudonym, elsewhere)
@@ -189,8 +194,8 @@ def _looks(call: Call) -> Looks | None:
 
 def _opened(call: Call) -> Opened | None:
     found = _looks(call)
-    opened = None if found is None else found.open(_number(call.path["number"]))
-    if opened is None or not opened.look.custodian:
+    opened = None if found is None else found.open(_number(call.path["number"]), hidden=call.hidden)
+    if opened is None or not opened.look.custodian or call.hidden.has_records:
         return opened
     history = histories(call).history_of(opened.look.custodian)
     return looks_elsewhere.opened(call.portal.node, opened.look, history) if history else opened

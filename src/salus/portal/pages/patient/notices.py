@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from salus.node.services import notices
 from salus.node.services.notices import PatientNotice, PatientNoticeKind
-from salus.portal.call import Call, Page, Person
+from salus.portal.call import NOTICE_PATHS, Call, Page, Person
 from salus.portal.pages.patient.paging import PAGE_ENTRIES, number_of, pages
 
 
@@ -18,10 +18,9 @@ def _(english: str) -> str:
 
 @dataclass(frozen=True)
 class Said:
-    """What a kind of notice says, and the page that says more; `group` is what a patient chooses by."""
+    """What a kind of notice says; `group` is what a patient chooses by."""
 
     words: str
-    href: str
     group: str
 
 
@@ -33,16 +32,16 @@ GROUPS: Final = {
 }
 """What patients may ask not to be told of outside of the portal."""
 KINDS: Final = {
-    PatientNoticeKind.EMERGENCY: Said(_("Your record was opened by somebody in an emergency"), "/looked", "looked"),
-    PatientNoticeKind.LINK: Said(_("Somebody opened your record with a link that you gave out"), "/looked", "looked"),
-    PatientNoticeKind.CHOICE_MADE: Said(_("A choice about who can see your record began"), "/sharing", "sharing"),
-    PatientNoticeKind.CHOICE_STOPPED: Said(_("A choice about who can see your record ended"), "/sharing", "sharing"),
-    PatientNoticeKind.CHALLENGED: Said(_("The privacy officer got your question"), "/looked", "questions"),
-    PatientNoticeKind.REVIEWED: Said(_("An emergency was checked by the privacy officer"), "/looked", "questions"),
-    PatientNoticeKind.DEVICE_ADDED: Said(_("A device that can act for you was added"), "/devices", "devices"),
-    PatientNoticeKind.DEVICE_REMOVED: Said(_("A device that could act for you was taken away"), "/devices", "devices"),
+    PatientNoticeKind.EMERGENCY: Said(_("Your record was opened by somebody in an emergency"), "looked"),
+    PatientNoticeKind.LINK: Said(_("Somebody opened your record with a link that you gave out"), "looked"),
+    PatientNoticeKind.CHOICE_MADE: Said(_("A choice about who can see your record began"), "sharing"),
+    PatientNoticeKind.CHOICE_STOPPED: Said(_("A choice about who can see your record ended"), "sharing"),
+    PatientNoticeKind.CHALLENGED: Said(_("The privacy officer got your question"), "questions"),
+    PatientNoticeKind.REVIEWED: Said(_("An emergency was checked by the privacy officer"), "questions"),
+    PatientNoticeKind.DEVICE_ADDED: Said(_("A device that can act for you was added"), "devices"),
+    PatientNoticeKind.DEVICE_REMOVED: Said(_("A device that could act for you was taken away"), "devices"),
     PatientNoticeKind.RECOVERY: Said(
-        _("Somebody asked to replace your device, or that has ended. If it was not you, act now"), "/devices", ""
+        _("Somebody asked to replace your device, or that has ended. If it was not you, act now"), ""
     ),
 }
 
@@ -61,7 +60,7 @@ def show(call: Call) -> Response:
     """The list."""
     number, node = number_of(call), call.portal.node
     start = (number - 1) * PAGE_ENTRIES
-    found = notices.newest(node, call.owner.pseudonym, start=start, count=PAGE_ENTRIES + 1)
+    found = notices.newest(node, call.owner.pseudonym, start=start, count=PAGE_ENTRIES + 1, without=call.unseen_notices)
     return call.page(
         "pages/patient/notices.html",
         title=call.words("Notices"),
@@ -73,13 +72,13 @@ def show(call: Call) -> Response:
 
 def answer(call: Call) -> Response:
     """They are read."""
-    notices.mark_read(call.portal.node, call.owner.pseudonym)
+    notices.mark_read(call.portal.node, call.owner.pseudonym, without=call.unseen_notices)
     return call.go("/notices", notice=call.words("All notices are marked as read"))
 
 
 def _row(call: Call, notice: PatientNotice) -> NoticeRow:
-    said = KINDS[notice.kind]
-    return NoticeRow(call.words(said.words), call.words.moment(notice.at_s), said.href, not notice.is_read)
+    words, kind = call.words, notice.kind
+    return NoticeRow(words(KINDS[kind].words), words.moment(notice.at_s), NOTICE_PATHS[kind], not notice.is_read)
 
 
 PAGES: Final = (Page("/notices", Person.PATIENT, show, answer),)

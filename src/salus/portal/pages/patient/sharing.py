@@ -9,6 +9,7 @@ from typing import Final
 from starlette.responses import Response
 
 from salus.node.services import sharing
+from salus.node.services.own_chart import record_name
 from salus.node.services.sharing import InForce, Seen
 from salus.portal.call import Call, Page, Person
 from salus.portal.pages.patient.choice_sentences import made, sentence
@@ -96,7 +97,12 @@ def by_kind(call: Call, seen: Iterable[Seen]) -> list[KindSeen]:
     """Count what would be seen and what would not, by kind; kinds of which there is nothing are left out."""
     counts: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
     for each in seen:
-        counts[each.is_seen][each.name.partition("/")[0]] += 1
+        type_name, _, logical_id = each.name.partition("/")
+        if call.hidden.has_records:
+            name = record_name(call.portal.node, call.owner.pseudonym, "", type_name, logical_id)
+            if call.hidden.hides(type_name, name):
+                continue
+        counts[each.is_seen][type_name] += 1
     rows = []
     for kind in KINDS:
         seen_count, hidden_count = (sum(counts[side][name] for name, _ in kind.types) for side in (True, False))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import structlog
 from playwright.sync_api import Browser, Request, expect
 
 from salus.contracts import consent, patients
@@ -96,6 +97,13 @@ def ann(browser: Browser, at: Served, request: pytest.FixtureRequest) -> Iterato
     assert covered <= at.reached, f"the journey never came to {sorted(covered - at.reached)}"
 
 
+@pytest.fixture
+def logged() -> Iterator[list[object]]:
+    """What is logged, by every thread."""
+    with structlog.testing.capture_logs() as lines:
+        yield lines
+
+
 def relationship(at: Served) -> patients.Relationship:
     """What the ledger says of the patient at the hospital."""
     with at.here.node.engine.snapshot() as reader:
@@ -143,7 +151,9 @@ def test_what_one_browser_asked_another_does_not_collect(ann: Person, at: Served
     "GET /opening",
     "POST /opening",
 )
-def test_a_patient_takes_over_and_decides_with_their_own_devices(ann: Person, at: Served, browser: Browser) -> None:
+def test_a_patient_takes_over_and_decides_with_their_own_devices(
+    ann: Person, at: Served, browser: Browser, logged: list[object]
+) -> None:
     walker, page = ann.walker, ann.walker.page
     set_up(ann)
     ann.approve("Set up this device", "Devices that act for you")
@@ -180,7 +190,7 @@ def test_a_patient_takes_over_and_decides_with_their_own_devices(ann: Person, at
         ann.sign_by("Remove Tablet", "Stop a device or a helper", "Devices that act for you")
         assert relationship(at).keys == ()
         tablet.walker.go("/record", "Sign in")
-    assert not leaked(ann, tablet)
+    assert not leaked(at, ann, tablet, logged=logged)
 
 
 def set_up(who: Person, name: str = "My phone") -> None:
@@ -228,8 +238,12 @@ def choices(at: Served) -> list[consent.Choice]:
         return list(consent.choices(reader, at.here.patient).choices)
 
 
-def leaked(*people: Person) -> list[str]:
-    """Requests in which what a passkey yielded stands in any form."""
-    forms = {form for who in people for prf in who.prf for form in (prf.hex(), text(prf), str(list(prf)))}
-    assert forms, "the passkeys yielded something"
-    return [each[:80] for who in people for each in who.sent if any(form in each for form in forms)]
+def leaked(at: Served, *people: Person, logged: list[object]) -> list[str]:
+    """Requests and log lines in which a passkey's secret or a device's share stands in any form."""
+    account, devices = at.here.accounts["eleanor"], at.here.portal.devices
+    shares = [each.share for each in devices.kept(account, tuple(each.id for each in devices.of(account)))]
+    secrets = [*shares, *(prf for who in people for prf in who.prf)]
+    assert len(secrets) > 2, "a share, and what each passkey yielded"
+    forms = {form for each in secrets for form in (each.hex(), text(each), str(list(each)), str(each))}
+    said = [*(each for who in people for each in who.sent), *map(repr, logged)]
+    return [each[:80] for each in said if any(form in each for form in forms)]

@@ -71,11 +71,11 @@ def test_a_helper_takes_up_a_code_decides_and_is_stopped(walker: Walker, browser
     with browser.new_context(ignore_https_errors=True, viewport=DESKTOP) as context:
         ben = Walker(context, at)
         start(ben, code, "ben.moss")
-        ben.press("Help now Eleanor Moss", "Your record")
+        ben.press("Help now Eleanor Moss", "The record of Eleanor Moss")
         expect(ben.page.get_by_text("You are helping Eleanor Moss")).to_be_visible()
         ben.follow("Who can see your record", "Who can see your record")
         ben.press("Stop helping", "People you help")
-        ben.press("Help now Eleanor Moss", "Your record")
+        ben.press("Help now Eleanor Moss", "The record of Eleanor Moss")
         walker.page.get_by_role("link", name=re.compile("^Stop this help")).first.click()
         walker.look("Stop this help?")
         expect(walker.page.get_by_text(SAID)).to_be_visible()

@@ -62,7 +62,7 @@ def _row(call: Call, found: Found) -> HelpedRow:
     name = call.portal.reference("helping", found.id)
     try:
         call.portal.accounts.hold(found.account)
-        seen = kinds_seen(words, call.portal.accounts.band_of(acts_as).classes)
+        seen = kinds_seen(words, call.portal.accounts.band_of(acts_as).classes, is_own=False)
     except Refused:
         return HelpedRow(name, acts_as.patient, "")
     return HelpedRow(name, acts_as.patient, words("You may see %(what)s.") % {"what": seen})

@@ -53,7 +53,12 @@ def state(words: Words, row: HelperRow) -> str:
     return words("Last day: %(day)s.") % {"day": words.date(row.until)} if row.until else words("Until you stop it.")
 
 
-def kinds_seen(words: Words, classes: tuple[str, ...]) -> str:
-    """Return kinds of records as people call them; all of them where none is named."""
+def kinds_seen(words: Words, classes: tuple[str, ...], *, is_own: bool = True) -> str:
+    """Return kinds of records as people call them; all of them where none is named.
+
+    Args:
+        is_own: whether it is said to the patient, and not to who helps them.
+    """
     named = kinds(words, (), [each for each in classes if each in CLASSES])
-    return words.listed(named) if named else words("everything in your record")
+    everything = words("everything in your record") if is_own else words("everything in their record")
+    return words.listed(named) if named else everything

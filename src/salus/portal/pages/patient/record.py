@@ -33,7 +33,9 @@ def show(call: Call) -> Response:
     cards = [_card(call, each, listed[each.address], found.chart) for each in KINDS]
     return call.page(
         "pages/patient/record.html",
-        title=call.words("Your record"),
+        title=call.words("The record of %(name)s") % {"name": call.helped}
+        if call.helped
+        else call.words("Your record"),
         cards=[each for each in cards if each.newest],
         empty=[each for each in cards if not each.newest],
         answers=found.answers,

@@ -87,7 +87,7 @@ def look(node: Node) -> None:
         )
         session = open_session(person.key, person.certificate, custodian=node.organisation, from_s=node.clock())
         _ask(node, session, pseudonym, count=LOOKS // PEOPLE)
-    looks.keep_up(node)
+        looks.keep_up(node)
 
 
 def _ask(node: Node, session: OpenSession, pseudonym: Pseudonym, *, count: int) -> None:

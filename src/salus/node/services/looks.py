@@ -41,9 +41,11 @@ from salus.node.services.quiet import NOTHING, Hidden
 from salus.node.services.release import part_fields
 from salus.node.services.respond import Login, Responder
 
-OPENED_MAX: Final = 500
-"""Of so many, the newest, it is found out at one time who they were: each costs a document."""
-PERSONS_MAX: Final = 100
+OPENED_MAX: Final = 200
+"""Of so many, the newest, it is found out when a page is opened who they were: each costs a document."""
+LEARNT_MAX: Final = 2_000
+"""Of so many of all patients by one round of upkeep."""
+PERSONS_MAX: Final = 40
 """So many people are named in a filter, those who looked last."""
 LEARNT_S: Final = 60
 """As long as this after a permit upkeep looks for its request, which is kept when somebody asks under it."""
@@ -260,7 +262,7 @@ def keep_up(node: Node) -> None:
     """Fold what the ledger has that is new, and find out who it was, so that a list opens at once; for upkeep."""
     while not projection.follow(node):
         pass
-    unknown = projection.unknown(node, since_s=node.clock() - LEARNT_S, most=OPENED_MAX)
+    unknown = projection.unknown(node, since_s=node.clock() - LEARNT_S, most=LEARNT_MAX)
     projection.learn(node, _learnt(node, unknown))
 
 

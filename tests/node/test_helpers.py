@@ -15,7 +15,6 @@ from salus.clinical.uk_time import uk_datetime
 from salus.contracts import consent, residuals
 from salus.contracts.patients import Actor, AddKey, KeyKind
 from salus.contracts.provisions import Verb
-from salus.contracts.residuals import Relation
 from salus.crypto.signing import SigningKey
 from salus.ledger import transactions
 from salus.ledger.identifiers import Pseudonym, PublicKey
@@ -41,7 +40,7 @@ DAY_S = 86_400
 BORN = datetime.date(2012, 2, 29)
 OBSERVATION = b'{"resourceType":"Observation","id":"o","status":"final","subject":{"reference":"Patient/ann"}}'
 FLAG = b'{"resourceType":"Flag","id":"f","status":"active","subject":{"reference":"Patient/ann"}}'
-ALL = Help("Ben Moss", Relation.OTHER, may_share=True)
+ALL = Help("Ben Moss", "other", may_share=True)
 READER = replace(ALL, may_share=False)
 RESULTS = replace(READER, classes=("Observation",))
 HIDDEN = Wanted(is_permit=False)
@@ -181,7 +180,7 @@ def test_one_whose_last_day_is_over_acts_no_more(home: Home) -> None:
 
 @pytest.mark.promise("R3")
 def test_a_parent_loses_access_when_the_child_reaches_the_age(home: Home) -> None:
-    parent = home.helped(Help("Mary Moss", Relation.PARENT, may_share=True, until_age=16))
+    parent = home.helped(Help("Mary Moss", "parent", may_share=True, until_age=16))
     held = home.accounts.hold(parent)
     assert home.reads(parent) == [FLAG, OBSERVATION]
     (row,) = home.helpers.of(home.ann)
@@ -198,7 +197,7 @@ def test_a_parent_loses_access_when_the_child_reaches_the_age(home: Home) -> Non
 
 
 def test_a_parent_without_an_age_is_nobodys_helper(home: Home) -> None:
-    assert refusal_of(home.add, Help("Mary", Relation.PARENT, may_share=True)) is Refusal.DELEGATE_UNFIT
+    assert refusal_of(home.add, Help("Mary", "parent", may_share=True)) is Refusal.DELEGATE_UNFIT
     assert home.helpers.of(home.ann) == []
 
 

@@ -5,7 +5,6 @@ What they see on these pages, the terms say, at each record (`delegations`); who
 
 from typing import Final
 
-from salus.contracts.residuals import Ability
 from salus.node.acting import Delegate
 from salus.node.services.accounts import Account, Accounts
 
@@ -45,5 +44,5 @@ def may_open(accounts: Accounts, account: Account, path: str) -> bool:
     """
     assert isinstance(account.acts_as, Delegate), "asked of those who help"
     if path in DECIDED:
-        return Ability.SHARE in accounts.band_of(account.acts_as).abilities
+        return accounts.may_share(account.acts_as)
     return path in SEEN

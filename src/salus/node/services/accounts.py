@@ -24,7 +24,7 @@ from sqlalchemy.exc import IntegrityError
 from salus.contracts import membership, patients, records
 from salus.contracts.patients import Relationship
 from salus.contracts.provisions import Purpose, RoleClass
-from salus.contracts.residuals import Band, CertifiedSession, PersonCertificate
+from salus.contracts.residuals import Ability, Band, CertifiedSession, PersonCertificate
 from salus.crypto.signing import SigningKey
 from salus.ledger.identifiers import CertificateId, OrganisationId, Pseudonym, PublicKey
 from salus.ledger.state import Reader
@@ -408,6 +408,10 @@ class Accounts:
             relationship = self._require_patient(reader, footing.pseudonym)
             if footing.key not in patients.acting_keys(relationship, time_s=now_s):
                 raise Refused(Refusal.SESSION_UNFIT, "the key that certified the session acts no more: sign in anew")
+
+    def may_share(self, delegate: Delegate) -> bool:
+        """Tell whether a delegate may decide for the patient at this moment. Raises Refused: DELEGATE_UNFIT."""
+        return Ability.SHARE in self.band_of(delegate).abilities
 
     def _require_staff(self, reader: Reader, staff: Staff) -> PersonCertificate:
         here, now_s = self._node.organisation, self._node.clock()

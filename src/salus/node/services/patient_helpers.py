@@ -38,13 +38,13 @@ from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.members import read_time_s
 from salus.node.sealed_rows import SealedRows
-from salus.node.services import choices, delegations
+from salus.node.services import choices, delegations, device_keys
 from salus.node.services.accounts import Account, AccountId, Accounts, Found
 from salus.node.services.delegates import Life, lives
 from salus.node.services.enrol import custodian_held_key, date_of_birth
 from salus.node.services.respond import Login
 from salus.node.services.sharing import Wanted, tree_of
-from salus.node.services.signer_answers import HalfSigned
+from salus.node.services.signer_answers import HalfSigned, Signed
 from salus.node.services.signer_requests import LetAct, StopActing
 
 CODE_S: Final = 7 * 86_400
@@ -61,12 +61,13 @@ class Help:
     """What a patient lets somebody do.
 
     Args:
+        relation: `parent`, `carer`, `attorney` or `other`.
         classes: FHIR types of what may be seen; none for all of it.
         until: the last day, in the UK; None for no end. until_age: until the patient reaches an age; 0 for none.
     """
 
     name: str = field(repr=False)
-    relation: Relation
+    relation: str
     may_share: bool
     classes: tuple[str, ...] = field(default=(), repr=False)
     until: date | None = None
@@ -185,7 +186,13 @@ class Helpers:
         name = "" if row.help is None else row.help.name
         return StopActing(self._node.organisation, pseudonym, PublicKey(row.key), name)
 
-    def forget(self, pseudonym: Pseudonym, key: bytes) -> None:
+    def stop_signed(self, signed: Signed) -> None:
+        """Let somebody act no more, by what the patient's own device signed. Raises as `device_keys.take`."""
+        assert isinstance(signed.message, RemoveKey), "what was asked for"
+        device_keys.take(self._node, signed)
+        self._forget(signed.message.pseudonym, signed.message.key)
+
+    def _forget(self, pseudonym: Pseudonym, key: bytes) -> None:
         """Forget the account of a delegate whose key was taken away."""
         for each in self._accounts.of_patient(pseudonym):
             if _is_delegate(each) and _key_of(each) == key:
@@ -203,7 +210,7 @@ class Helpers:
         why = residuals.reason("removed at the custodian", new_key())
         documents.keep(self._node.vault, self._node.chain, pseudonym, Kind.REASON, why.root(), encode(why))
         self._node.submit_signed((RemoveKey(pseudonym, PublicKey(key), why.root()),), (held,))
-        self.forget(pseudonym, key)
+        self._forget(pseudonym, key)
 
     def invited(self, code: str) -> Found | None:
         """Return the account that a code is for, without using it; None where it opens nothing."""
@@ -268,9 +275,9 @@ class Helpers:
         return self._rows.lookup("helper", helper)
 
 
-def code_of(pseudonym: Pseudonym, key: PublicKey) -> str:
+def code_of(pseudonym: Pseudonym, key: SigningKey) -> str:
     """Return the code by which the signer page makes sure that this key is meant (docs/spec/signer.md, Code)."""
-    letters = base64.b32encode(tagged(CODE_TAG, pseudonym, key)[:10]).decode()
+    letters = base64.b32encode(tagged(CODE_TAG, pseudonym, key.public)[:10]).decode()
     return " ".join(letters[start : start + 4] for start in range(0, len(letters), 4))
 
 
@@ -317,7 +324,9 @@ def end_of(day: date) -> int:
 
 def _terms(wanted: Help) -> DelegateTerms:
     abilities = (Ability.READ, Ability.SHARE) if wanted.may_share else (Ability.READ,)
-    return DelegateTerms(in_nfc(wanted.name), wanted.relation, (Band(wanted.until_age, abilities, wanted.classes),))
+    return DelegateTerms(
+        in_nfc(wanted.name), Relation[wanted.relation.upper()], (Band(wanted.until_age, abilities, wanted.classes),)
+    )
 
 
 def _ends_at_s(wanted: Help) -> int:
@@ -334,7 +343,7 @@ def _committed(words: str, terms: DelegateTerms) -> CommittedFields:
 def _help(terms: DelegateTerms) -> Help:
     last = terms.bands[-1]
     may_share = any(Ability.SHARE in each.abilities for each in terms.bands)
-    return Help(terms.name, terms.relation, may_share, terms.bands[0].classes, until_age=last.until_age)
+    return Help(terms.name, terms.relation.name.lower(), may_share, terms.bands[0].classes, until_age=last.until_age)
 
 
 def _last_day(node: Node, pseudonym: Pseudonym, terms: DelegateTerms) -> list[date]:

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from salus.contracts.residuals import Relation
 from salus.node.services.patient_helpers import Help, HelperRow
 from salus.portal.pages.patient.choice_sentences import CLASSES, kinds
 from salus.portal.words import Words
@@ -14,16 +13,16 @@ def _(english: str) -> str:
 
 
 RELATIONS: Final = {
-    Relation.PARENT: _("My mother, my father or who brings me up"),
-    Relation.CARER: _("My carer"),
-    Relation.ATTORNEY: _("Somebody to whom I gave power of attorney"),
-    Relation.OTHER: _("Somebody else I trust"),
+    "parent": _("My mother, my father or who brings me up"),
+    "carer": _("My carer"),
+    "attorney": _("Somebody to whom I gave power of attorney"),
+    "other": _("Somebody else I trust"),
 }
 _WHO: Final = {
-    Relation.PARENT: _("%(name)s, who brings you up,"),
-    Relation.CARER: _("%(name)s, your carer,"),
-    Relation.ATTORNEY: _("%(name)s, to whom you gave power of attorney,"),
-    Relation.OTHER: _("%(name)s"),
+    "parent": _("%(name)s, who brings you up,"),
+    "carer": _("%(name)s, your carer,"),
+    "attorney": _("%(name)s, to whom you gave power of attorney,"),
+    "other": _("%(name)s"),
 }
 GOES_WITH: Final = {"DocumentReference": ("Binary",)}
 """What is part of a record of another class: a letter's file."""

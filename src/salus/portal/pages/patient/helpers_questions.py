@@ -8,7 +8,6 @@ from typing import Final
 from starlette.responses import Response
 
 from salus.clinical.uk_time import uk_datetime
-from salus.contracts.residuals import Relation
 from salus.node.services.patient_helpers import Help
 from salus.portal.call import Call, Error, Page, Person
 from salus.portal.pages.patient.choice_sentences import CLASSES
@@ -18,7 +17,7 @@ from salus.portal.pages.patient.sharing_questions import DAY_PARTS, day_of
 
 NAME, RELATION, DOING, KINDS_CHOSEN, UNTIL = "helper", "relation", "doing", "helper-kinds", "helper-until"
 NAME_LENGTH_MAX: Final = 120
-_RELATIONS: Final = {each.name.lower(): each for each in RELATIONS}
+PARENT: Final = "parent"
 _NAME: Final = re.compile(r"[^\W_]+(?:[ .,&'/-]+[^\W_]+)*\.?")
 GROUP: Final = 4
 """A code is written in groups of so many letters."""
@@ -36,8 +35,7 @@ def show_who(call: Call, *errors: Error) -> Response:
         errors=errors,
         entered=kept.get(NAME, ""),
         relations=[
-            {"value": name, "text": words(RELATIONS[each]), "checked": name == chosen}
-            for name, each in _relations(call).items()
+            {"value": each, "text": words(RELATIONS[each]), "checked": each == chosen} for each in _relations(call)
         ],
     )
 
@@ -99,7 +97,7 @@ def show_until(call: Call, *errors: Error) -> Response:
     """Until when: a day, or for who brings somebody up an age."""
     words, answers = call.words, _answers(call)
     back = "/helpers/kinds" if answers.get(DOING) == "some" else "/helpers/doing"
-    if answers.get(RELATION) == Relation.PARENT.name.lower():
+    if answers.get(RELATION) == PARENT:
         options = [
             {"value": str(age), "text": words("Until I am %(age)s years old") % {"age": age}}
             for age in call.portal.helpers.ages_ahead(call.owner.pseudonym)
@@ -117,7 +115,7 @@ def show_until(call: Call, *errors: Error) -> Response:
 def answer_until(call: Call) -> Response:
     """An end, or none."""
     words = call.words
-    if _answers(call).get(RELATION) == Relation.PARENT.name.lower():
+    if _answers(call).get(RELATION) == PARENT:
         age = call.form.get(UNTIL, "")
         if age not in map(str, call.portal.helpers.ages_ahead(call.owner.pseudonym)):
             return show_until(call, Error(UNTIL, words("Choose an age")))
@@ -166,10 +164,10 @@ def show_code(call: Call) -> Response:
     )
 
 
-def _relations(call: Call) -> dict[str, Relation]:
+def _relations(call: Call) -> list[str]:
     """What a helper can be to the patient: nobody brings up who is grown up."""
     is_child = bool(call.portal.helpers.ages_ahead(call.owner.pseudonym))
-    return {name: each for name, each in _RELATIONS.items() if is_child or each is not Relation.PARENT}
+    return [each for each in RELATIONS if is_child or each != PARENT]
 
 
 def _question(
@@ -211,8 +209,8 @@ def _wanted(answers: Mapping[str, str]) -> Help | None:
     chosen = answers.get(KINDS_CHOSEN, "").split("\n") if answers[DOING] == "some" else []
     if answers[DOING] == "some" and not any(chosen):
         return None
-    relation, until = _RELATIONS[answers[RELATION]], answers[UNTIL]
-    is_parent = relation is Relation.PARENT
+    relation, until = answers[RELATION], answers[UNTIL]
+    is_parent = relation == PARENT
     if is_parent != until.isdigit():  # asked before who they are was changed
         return None
     return Help(

@@ -5,10 +5,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from salus.contracts.patients import RemoveKey
 from salus.crypto.signing import SigningKey
-from salus.ledger.identifiers import PublicKey
-from salus.node.services import device_keys
 from salus.node.services.patient_helpers import Help, HelperRow, code_of
 from salus.node.services.signer_answers import HalfSigned, Signed
 from salus.node.services.signer_requests import Kind
@@ -48,7 +45,7 @@ def typed_code(call: Call) -> str:
     key = key_of(call)
     if KEY not in answers:
         call.portal.sessions.change(call.signed_in, answers=(*answers.items(), (KEY, key.seed.hex())))
-    return code_of(call.owner.pseudonym, PublicKey(key.public))
+    return code_of(call.owner.pseudonym, key)
 
 
 def key_of(call: Call) -> SigningKey:
@@ -65,9 +62,7 @@ def _added(call: Call, collected: Collected) -> Response:
 
 def _removed(call: Call, collected: Collected) -> Response:
     (signed,) = part_of(collected, Signed)
-    assert isinstance(signed.message, RemoveKey), "what was asked for"
-    device_keys.take(call.portal.node, signed)
-    call.portal.helpers.forget(call.owner.pseudonym, signed.message.key)
+    call.portal.helpers.stop_signed(signed)
     return _ended(call)
 
 

@@ -17,7 +17,15 @@ from salus.node.config import (
     network_toml,
     node_toml,
 )
-from salus.node.listen_settings import FhirListen, Launcher, Listen, PortalListen, SignInProvider
+from salus.node.listen_settings import (
+    FhirListen,
+    Launcher,
+    Listen,
+    MailRelay,
+    PortalListen,
+    PushSender,
+    SignInProvider,
+)
 
 SETTINGS = NodeSettings(
     organisation="RA1",
@@ -82,7 +90,12 @@ def test_a_portal_is_written_as_it_is_read(tmp_path: Path) -> None:
     outside = SignInProvider("cis2", "CIS2", "https://is", "me", "https://is/a", "https://is/t", "https://is/k")
     launcher = Launcher(**msgspec.structs.asdict(outside) | {"scope": "launch"}, fhir="https://is/r")
     portal = PortalListen(
-        "https://records.rvj.example", service_name="Our records", providers=(outside,), launchers=(launcher,)
+        "https://records.rvj.example",
+        service_name="Our records",
+        providers=(outside,),
+        launchers=(launcher,),
+        mail=MailRelay("smtp.rvj.example", "no-reply@rvj.example", name="portal", secret="/etc/mail.password"),
+        push=PushSender("mailto:it@rvj.example", key="/etc/push.key"),
     )
     text = node_toml(msgspec.structs.replace(SETTINGS, fhir=fhir, portal=portal))
     assert config.read_node(written(tmp_path / "ra1", text)).portal == portal
@@ -98,6 +111,11 @@ def test_a_portal_is_written_as_it_is_read(tmp_path: Path) -> None:
         ("https://f.example/R4", PortalListen("https://"), "expected origin = https"),
         ("https://f.example/R4", PortalListen("https://r.example/"), "without a path"),
         ("https://f.example/R4", PortalListen("https://r.example", host="10.0.0.1"), "expected certificate and key"),
+        (
+            "https://f.example/R4",
+            PortalListen("https://r.example", mail=MailRelay("smtp.example", "a@b.example", starttls=False)),
+            "expected starttls",
+        ),
     ],
 )
 def test_a_portal_that_cannot_be_served_is_refused(

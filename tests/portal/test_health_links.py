@@ -23,8 +23,10 @@ from salus.node.services import erase, health_links, sharing
 from salus.node.services.accounts import SCRYPT_P, SCRYPT_R, Password, stretched
 from salus.node.services.health_links import LinkState, MadeLink, WantedLink
 from salus.node.services.link_openings import Ask, PasscodeWrong
+from salus.node.services.patient_helpers import Help
 from salus.node.services.sharing import Wanted
 from salus.node.services.tickets import revoke_by_custodian
+from salus.testing.world import HOSPITAL
 from tests.node.test_own_care import OldHeaders
 from tests.portal.links_world import FROM, PASSCODE, WANTED, Desk
 from tests.portal.patient_charts import add, sodium, somebody_else
@@ -283,6 +285,30 @@ def test_nobody_else_gives_out_or_stops_a_link(desk: Desk, name: str) -> None:
         with pytest.raises(Refused) as refused:
             act()
         assert refused.value.refusal is Refusal.PERSON_UNFIT
+
+
+def test_who_asks_is_the_patient_whose_links_they_are(desk: Desk) -> None:
+    """Also where a page of ours would name the wrong one."""
+    made = desk.make()
+    for act in (
+        lambda: desk.links.make(desk.login("other"), desk.here.patient, WANTED),
+        lambda: desk.links.to_sign(desk.login("other"), [(HOSPITAL, desk.here.patient)], WANTED, audience="x"),
+        lambda: desk.links.stop(desk.login("other"), desk.here.patient, made.name),
+    ):
+        with pytest.raises(Refused) as refused:
+            act()
+        assert refused.value.refusal is Refusal.SESSION_UNFIT
+
+
+def test_who_helps_a_patient_gives_out_no_link(desk: Desk) -> None:
+    """Also one who may decide who sees the record: the link would outlive the help."""
+    helpers, accounts = desk.here.portal.helpers, desk.here.portal.accounts
+    code = helpers.add(desk.login(), desk.here.patient, Help("Ben", "other", may_share=True), patient="Eleanor")
+    acting = helpers.take_up(code, accounts.add_helper(name="Ben")).account
+    login = accounts.login_of(acting, accounts.hold(acting)[0])
+    with pytest.raises(Refused) as refused:
+        desk.links.make(login, desk.here.patient, WANTED)
+    assert refused.value.refusal is Refusal.PERSON_UNFIT
 
 
 def test_another_patients_link_is_none_of_theirs(desk: Desk) -> None:

@@ -80,15 +80,15 @@ def test_a_link_that_the_patients_own_device_signed_opens_by_the_patients_right(
     assert desk.refused(made.secret) is Refusal.NOT_YOURS
 
 
-def test_a_ticket_of_another_patient_makes_no_link(own: Hospital) -> None:
+def test_a_ticket_of_another_relationship_makes_no_link_here(own: Hospital) -> None:
     desk = Desk(own)
-    (item,) = desk.links.to_sign(
-        desk.login(), [(HOSPITAL, own.patient)], WANTED, audience="https://portal.example/link"
-    )
-    signed, somebody = signed_for(desk, item), bytes(16)
-    with pytest.raises(Refused) as refused:
-        desk.links.take(desk.login(), somebody, WANTED, [signed], peers=own.portal.peers)
-    assert refused.value.refusal is Refusal.CHOICE_UNFIT
+    assert own.joined is not None
+    there = next(each for each in own.joined[1].wallet.relationships if each.custodian == PRACTICE)
+    of = [(HOSPITAL, own.patient), (PRACTICE, there.pseudonym)]
+    items = desk.links.to_sign(desk.login(), of, WANTED, audience="https://portal.example/link")
+    signed = signed_for(desk, items[1])
+    with pytest.raises(Refused, match="make the link once more"):
+        desk.links.take(desk.login(), own.patient, WANTED, [signed], peers=own.portal.peers)
 
 
 def organisations(resources: list[dict[str, Any]]) -> list[str]:

@@ -39,7 +39,7 @@ from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import ChoiceDelivery, Done, Peers
 from salus.node.people import certify_person
 from salus.node.sealed_rows import SealedRows, row_decoder
-from salus.node.services import derived, sharing
+from salus.node.services import delegations, derived, sharing
 from salus.node.services.accounts import new_cost
 from salus.node.services.link_secrets import Kept, KeptTicket, LinkSecrets, LinkTicket, seal
 from salus.node.services.respond import Login
@@ -171,10 +171,11 @@ class HealthLinks:
         3. The ledger has the ticket before the link is there.
 
         Raises:
-            Refused: PERSON_UNFIT for anybody but the patient, CHOICE_UNFIT, TOO_MANY; or what the ledger says.
+            Refused: PERSON_UNFIT, SESSION_UNFIT for anybody but the patient, CHOICE_UNFIT, TOO_MANY; or what the ledger
+                says.
             NotNow: the ledger is away.
         """
-        require_patient(login)
+        self._require_patient(login, pseudonym)
         self.require_fit(pseudonym, wanted)  # 1
         node, ticket = self._node, ticket_key(new_key())  # 2
         tree, until_s = tree_of(wanted, node.organisation), node.clock() + wanted.lasts_s
@@ -194,7 +195,7 @@ class HealthLinks:
         Raises:
             Refused: as `make`.
         """
-        require_patient(login)
+        self._require_patient(login, of[0][1])
         self.require_fit(of[0][1], wanted)
         types = (*wanted.classes, "Patient") if wanted.is_only else ("*",)
         resources = tuple(Resources(each, ("read", "search")) for each in types)
@@ -215,7 +216,7 @@ class HealthLinks:
         Raises:
             Refused, NotNow: as `make`, for the ticket here.
         """
-        require_patient(login)
+        self._require_patient(login, pseudonym)
         self.require_fit(pseudonym, wanted)
         mine = signed[0].message
         if not isinstance(mine, tickets.IssueTicket) or mine.pseudonym != pseudonym:
@@ -252,9 +253,10 @@ class HealthLinks:
             are destroyed, so that nobody can use them.
 
         Raises:
-            Refused: PERSON_UNFIT, NOT_YOURS. NotNow: the ledger is away; the same once more revokes the ticket.
+            Refused: PERSON_UNFIT, SESSION_UNFIT, NOT_YOURS.
+            NotNow: the ledger is away; the same once more revokes the ticket.
         """
-        require_patient(login)
+        self._require_patient(login, pseudonym)
         found = next((each for each in self.of(pseudonym) if each.name == name), None)
         if found is None:
             raise Refused(Refusal.NOT_YOURS, "expected a link of this patient: it was forgotten, or never was")
@@ -309,6 +311,12 @@ class HealthLinks:
         """Return what is known of a link, of its row."""
         found: Kept = self._rows.open(_TABLE, name, sealed, KEPT.decode)
         return found
+
+    def _require_patient(self, login: Login, pseudonym: bytes) -> None:
+        """Raise Refused (PERSON_UNFIT, SESSION_UNFIT) for anybody but the patient; a helper gives out no link."""
+        if not derived.is_patient(login) or login.ticket is not None:
+            raise Refused(Refusal.PERSON_UNFIT, "expected the patient: a link is theirs to give out")
+        delegations.require_own(self._node, Pseudonym(pseudonym), login.session)
 
     def require_fit(self, pseudonym: bytes, wanted: WantedLink) -> None:
         """Raise Refused (CHOICE_UNFIT, TOO_MANY) for a link that cannot be made."""
@@ -386,12 +394,6 @@ class HealthLinks:
         if ended is Ended.STOPPED or row is None or not tickets.is_in_force(reader, ticket, time_s=now_s):
             return LinkState.STOPPED
         return LinkState.SPENT if row.used >= row.uses_max else LinkState.OPEN
-
-
-def require_patient(login: Login) -> None:
-    """Raise Refused (PERSON_UNFIT) for anybody but the patient."""
-    if not derived.is_patient(login) or login.ticket is not None:
-        raise Refused(Refusal.PERSON_UNFIT, "expected the patient: a link is theirs to give out")
 
 
 def tree_of(wanted: WantedLink, organisation: OrganisationId, *, purpose: Purpose = Purpose.TREAT) -> Provision:

@@ -13,6 +13,7 @@ from salus.portal.call import Call, Error, Page, Person
 from salus.portal.pages.patient.choice_sentences import CLASSES, LABELS
 from salus.portal.pages.patient.links_signing import sign_link
 from salus.portal.pages.patient.links_words import shows
+from salus.portal.pages.patient.signing import signs_alone
 
 WHAT, KINDS, UNTIL, NAME = "link-what", "link-kinds", "link-until", "link-name"
 HOUR_S: Final = 3_600
@@ -149,6 +150,7 @@ def show_make(call: Call, *errors: Error) -> Response:
         label=answers[NAME],
         shows=shows(words, labels=labels, classes=classes, is_only=answers[WHAT] == "only"),
         lasts=words(_LASTS[answers[UNTIL]]),
+        is_assisted=not signs_alone(call),
         passcode=call.form.get("passcode", f"{secrets.randbelow(SUGGESTED):08}"),
         tries=[{"value": each, "text": each, "checked": each == call.form.get("tries", TRIES[1])} for each in TRIES],
     )

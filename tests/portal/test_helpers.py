@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import unescape
 
 import pytest
 
@@ -147,6 +148,21 @@ def test_all_other_pages_of_a_patient_are_not_there_for_a_helper(here: Hospital)
                 assert browser.get(path).status_code == 404, path
             if page.answer is not None:
                 assert browser.post(path, {}, page="/helping").status_code == 404, path
+
+
+def test_no_page_that_a_helper_may_open_leads_to_one_that_they_may_not(here: Hospital) -> None:
+    browser = helping(here, "pat", "share")
+    waiting, seen = ["/record"], set()
+    while waiting:
+        path = waiting.pop()
+        seen.add(path)
+        came = browser.get(path)
+        assert came.status_code == 200, path
+        links = {unescape(each) for each in re.findall(r'<a [^>]*href="(/[^"]*)"', came.text)}
+        waiting += sorted(
+            each for each in links - seen - set(waiting) if not each.startswith(("/assets/", "/language/"))
+        )
+    assert {"/sharing", "/helping", "/devices"} <= seen
 
 
 @pytest.mark.promise("R3")

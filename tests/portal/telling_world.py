@@ -27,6 +27,7 @@ from salus.node.services.enrol import custodian_held_key
 from salus.node.services.telling import PushService
 from tests.api.fhir.receiver import Receiver, receiver
 from tests.api.fhir.served import self_signed
+from tests.portal.links_world import Desk
 from tests.portal.mail_server import NAME, PASSWORD, MailServer, mail_server
 from tests.portal.patient_charts import somebody_else
 from tests.portal.portal_world import Browser, Hospital, emergency, portal
@@ -110,6 +111,15 @@ def chosen(here: Hospital) -> None:
 
 def challenged(here: Hospital) -> None:
     send_by_custodian(here.node, here.patient, emergency(here).permit, "who was that?")
+
+
+def link_opened(here: Hospital) -> None:
+    """Twice within a moment, which is one notice."""
+    desk = Desk(here)
+    made = desk.make()
+    for _ in range(2):
+        desk.read(made)
+    desk.links.stop(desk.login(), here.patient, made.name)
 
 
 def device(here: Hospital) -> None:

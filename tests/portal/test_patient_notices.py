@@ -20,6 +20,7 @@ from tests.portal.telling_world import (
     challenged,
     chosen,
     device,
+    link_opened,
     quiet,
 )
 
@@ -29,6 +30,7 @@ HAPPENED: list[tuple[Callable[[Hospital], object], list[PatientNoticeKind]]] = [
     (emergency, [PatientNoticeKind.EMERGENCY]),
     (chosen, [PatientNoticeKind.CHOICE_STOPPED, PatientNoticeKind.CHOICE_MADE]),
     (challenged, [PatientNoticeKind.CHALLENGED, PatientNoticeKind.EMERGENCY]),
+    (link_opened, [PatientNoticeKind.LINK]),
     (device, [PatientNoticeKind.DEVICE_REMOVED, PatientNoticeKind.DEVICE_ADDED]),
 ]
 

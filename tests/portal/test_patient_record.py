@@ -85,7 +85,11 @@ def _walked(here: Hospital, name: str) -> dict[str, str]:
 
 def test_the_first_page_has_each_kind_with_its_count_and_the_newest(here: Hospital) -> None:
     page = here.signed_in("eleanor").get("/record").text
-    for said in ('Test results</a> <span class="app-kind__count">(More than 50)', "Penicillin", "Amoxicillin 250mg capsules"):
+    for said in (
+        'Test results</a> <span class="app-kind__count">(More than 50)',
+        "Penicillin",
+        "Amoxicillin 250mg capsules",
+    ):
         assert said in page
     assert "Amlodipine" not in page  # the practice has it, not this hospital
     assert "Nothing written down here" in page

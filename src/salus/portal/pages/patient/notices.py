@@ -28,7 +28,7 @@ GROUPS: Final = {
     "looked": _("Somebody opened your record in an emergency, or with a link of yours"),
     "sharing": _("A choice of yours began or ended"),
     "questions": _("Something that you asked about is looked at"),
-    "devices": _("A device was added or taken away"),
+    "devices": _("A device or a person was added or taken away"),
 }
 """What patients may ask not to be told of outside of the portal."""
 KINDS: Final = {
@@ -38,8 +38,8 @@ KINDS: Final = {
     PatientNoticeKind.CHOICE_STOPPED: Said(_("A choice about who can see your record ended"), "sharing"),
     PatientNoticeKind.CHALLENGED: Said(_("The privacy officer got your question"), "questions"),
     PatientNoticeKind.REVIEWED: Said(_("An emergency was checked by the privacy officer"), "questions"),
-    PatientNoticeKind.DEVICE_ADDED: Said(_("A device that can act for you was added"), "devices"),
-    PatientNoticeKind.DEVICE_REMOVED: Said(_("A device that could act for you was taken away"), "devices"),
+    PatientNoticeKind.DEVICE_ADDED: Said(_("A device or a person that can act for you was added"), "devices"),
+    PatientNoticeKind.DEVICE_REMOVED: Said(_("A device or a person that could act for you was taken away"), "devices"),
     PatientNoticeKind.RECOVERY: Said(
         _("Somebody asked to replace your device, or that has ended. If it was not you, act now"), ""
     ),

@@ -15,7 +15,7 @@ from salus.portal.line_chart import LineChart, Point, draw
 from salus.portal.pages.patient.entries import Entry, entry, is_code, part_name, parts_of, unit_of
 from salus.portal.pages.patient.gathered import gathered
 
-RESULTS_MAX: Final = 100
+RESULTS_MAX: Final = 60
 
 
 @dataclass(frozen=True)

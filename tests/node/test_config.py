@@ -109,6 +109,8 @@ def test_a_portal_is_written_as_it_is_read(tmp_path: Path) -> None:
         ("https://f.example/R4", PortalListen("http://localhost.example"), "expected origin = https"),
         ("https://f.example/R4", PortalListen("http://localhost:8", host="10.0.0.1"), "expected origin = https"),
         ("https://f.example/R4", PortalListen("https://"), "expected origin = https"),
+        ("https://f.example/R4", PortalListen("http://localhost:8", signer="http://k.example"), "expected signer = "),
+        ("https://f.example/R4", PortalListen("https://r.example", signer="http://k.localhost"), "expected signer = "),
         ("https://f.example/R4", PortalListen("https://r.example/"), "without a path"),
         ("https://f.example/R4", PortalListen("https://r.example", host="10.0.0.1"), "expected certificate and key"),
         (
@@ -136,6 +138,12 @@ def test_launchers_are_told_apart_by_name_and_by_address(tmp_path: Path, changed
     text = node_toml(msgspec.structs.replace(SETTINGS, fhir=FhirListen("https://f.example/R4"), portal=portal))
     with pytest.raises(SettingsUnfit, match="another name and another fhir"):
         config.read_node(written(tmp_path / "ra1", text))
+
+
+def test_a_portal_on_ones_own_machine_has_its_signer_there(tmp_path: Path) -> None:
+    portal = PortalListen("http://localhost:8", signer="http://keys.localhost:9")
+    with_both = msgspec.structs.replace(SETTINGS, fhir=FhirListen("https://f.example/R4"), portal=portal)
+    assert config.read_node(written(tmp_path / "ra1", node_toml(with_both))).portal == portal
 
 
 def test_other_databases_and_stores(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Self
 from sqlalchemy import select
 
 from salus.cli.demonstration_places import four_validators, one_ledger
-from salus.cli.demonstration_portal import let_in, prepare
+from salus.cli.demonstration_portal import DemoPortal, let_in, prepare
 from salus.cli.output import Facts, progress
 from salus.clinical.fhir import FhirRejected
 from salus.contracts.membership import KeyUse
@@ -53,7 +53,7 @@ class Demonstration:
         self._keep = keep
         self._make = four_validators if on_network else one_ledger
         self._stays = stays
-        self._portal_at = ""
+        self._portal: DemoPortal | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -64,6 +64,8 @@ class Demonstration:
                 stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
             self.log = self.folder / "log"
             self.setting = self._make(self.folder, stack, self.log, self._prepare)
+            if self._portal is not None:
+                stack.enter_context(self._portal.signing())
             self._hospital, self._practice = (
                 stack.enter_context(open_node(folder, engine=engine)) for folder, engine in self.setting.nodes.values()
             )
@@ -100,13 +102,16 @@ class Demonstration:
         }
 
     def where_to_look(self) -> list[str]:
-        """Let people in to the portal; return what to try while the nodes run."""
+        """Let people in to the portal, which the nodes that go on have; return what to try while they run."""
+        assert self._portal is not None, "the nodes were to go on"
         network, (hospital, _) = self.setting.folder, self.setting.nodes[self._hospital.organisation]
         person = story_patient(self._seed)
         patient = f"--nhs-number {person.nhs_number.digits} --born {person.birth_date}"
-        portal = let_in(self._hospital, self._portal_at, self._told, people(self._seed, self._people))
+        password, names = let_in(self._hospital, self._told, people(self._seed, self._people))
         return [
-            *portal.lines(),
+            "",
+            f"The hospital's portal: {self._portal.origin}, for each of these with the password {password}",
+            *names,
             "",
             "The nodes go on until Ctrl-C. In another terminal:",
             f"  salus status {network}",
@@ -120,7 +125,7 @@ class Demonstration:
 
     def _prepare(self, hospital: Path, trust: Path) -> None:
         if self._stays:
-            self._portal_at = prepare(hospital, trust=trust)
+            self._portal = prepare(hospital, trust=trust)
 
     def _load(self) -> dict[str, int]:
         """Load each custodian's file into its node, several charts at once; return how many each has."""

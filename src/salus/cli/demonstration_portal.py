@@ -1,14 +1,18 @@
 """The demo's portal: at the hospital, for five of the invented people, who sign in by a password of this demo.
 
-It answers on `http://localhost`, which browsers treat as they treat TLS, passkeys included.
+It answers on `http://localhost`, which browsers treat as they treat TLS, passkeys included; the page in which patients'
+keys open is at another name of this machine.
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from salus.cli.demonstration_places import free_ports
+from salus.api.exchange.serve import listen, uvicorn_config
+from salus.api.fhir.serve import running
+from salus.cli.demonstration_places import CHAIN, free_ports
 from salus.contracts.provisions import RoleClass
 from salus.contracts.residuals import SESSION_S_MAX
 from salus.node import config
@@ -17,6 +21,8 @@ from salus.node.listen_settings import FhirListen, PortalListen
 from salus.node.people import certify_person
 from salus.node.services import enrol
 from salus.node.services.accounts import AccountId, Accounts
+from salus.portal.signer import signer_page
+from salus.portal.signer.app import signer_app
 from salus.sdk.wallet import open_session
 from salus.testing.population import HOSPITAL, PRACTICE, SyntheticPerson
 from salus.testing.story import Stage
@@ -27,38 +33,48 @@ TITLES = {RoleClass.CLINICAL: "Consultant", RoleClass.OFFICER: "Caldicott guardi
 
 @dataclass(frozen=True)
 class DemoPortal:
-    """Where people find it, and how those who were let in sign in."""
+    """Where people find it, and the page in which patients' keys open."""
 
     origin: str
-    password: str
-    names: tuple[tuple[str, str], ...]
+    port: int
+    signer: str
+    signer_port: int
 
-    def lines(self) -> list[str]:
-        """Return what to tell whoever watches."""
-        rows = [f"  {name:<10} {who}" for name, who in self.names]
-        return ["", f"The hospital's portal: {self.origin}, for each of these with the password {self.password}", *rows]
+    @contextmanager
+    def signing(self) -> Iterator[None]:
+        """Serve the page in which keys open until the block ends."""
+        page = signer_app(signer_page(portal=self.origin, chain=CHAIN))
+        with listen("127.0.0.1", self.signer_port) as listener:
+            config = uvicorn_config(page, date_header=True, certificate="", key="")
+            with running(config, listener, name="signer"):
+                yield
 
 
-def prepare(node: Path, *, trust: Path) -> str:
-    """Let a node serve a portal, and FHIR beside it, from its next start on; return the portal's address."""
-    fhir_port, port = free_ports(2)
+def prepare(node: Path, *, trust: Path) -> DemoPortal:
+    """Let a node serve a portal, and FHIR beside it, from its next start on; return the portal."""
+    fhir_port, port, signer_port = free_ports(3)
+    made = DemoPortal(f"http://localhost:{port}", port, f"http://keys.localhost:{signer_port}", signer_port)
     fhir = FhirListen(f"https://localhost:{fhir_port}/FHIR/R4", port=fhir_port)
-    origin = f"http://localhost:{port}"
-    portal = PortalListen(origin, port=port, service_name="My health record", trust=str(trust))
-    config.change_node(node, fhir=fhir, portal=portal)
-    return origin
+    config.change_node(
+        node, fhir=fhir, portal=PortalListen(made.origin, port=port, signer=made.signer, trust=str(trust))
+    )
+    return made
 
 
-def let_in(node: Node, origin: str, stage: Stage, everybody: Iterable[SyntheticPerson]) -> DemoPortal:
-    """Make the accounts: the patient's of the story, for whom her own wallet certifies a session, and four more."""
+def let_in(node: Node, stage: Stage, everybody: Iterable[SyntheticPerson]) -> tuple[str, list[str]]:
+    """Make the accounts: the patient's of the story, for whom her own wallet certifies a session, and four more.
+
+    Returns:
+        The password of all of them, and a line for each.
+    """
     assert stage.wallet is not None, "the story began with a wallet"
     told, mine = stage.person, stage.at(node)
     accounts, password = Accounts.of(node), secrets.token_urlsafe(PASSWORD_BYTES)
-    names = []
+    lines = []
 
     def add(name: str, who: str, account: AccountId) -> None:
         accounts.set_password(account, signs_in_as=name, password=password)
-        names.append((name, who))
+        lines.append(f"  {name:<10} {who}")
 
     own = accounts.add_patient(mine.pseudonym, name=full_name(told))
     accounts.bring_session(own, *open_session(stage.wallet, mine, time_s=node.clock(), duration_s=SESSION_S_MAX))
@@ -76,7 +92,7 @@ def let_in(node: Node, origin: str, stage: Stage, everybody: Iterable[SyntheticP
         person = certify_person(node, name=who, role=role, registration="invented", role_class=role_class)
         add(name, f"{who}, {role}", accounts.add_staff(person, role_class, name=who))
     add("operator", "who keeps the hospital's node running", accounts.add_operator(name="Operator"))
-    return DemoPortal(origin, password, tuple(names))
+    return password, lines
 
 
 def _known(person: SyntheticPerson, told: SyntheticPerson) -> tuple[bool, int]:

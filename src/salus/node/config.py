@@ -251,8 +251,9 @@ def _checked_portal(folder: Path, node: NodeSettings) -> PortalListen | None:
 
 def _is_apart(signer: str, origin: str) -> bool:
     """Tell whether this is an origin at another name than the portal's: cookies and passkeys go by names."""
-    parts = urlsplit(signer)
-    return signer == f"https://{parts.netloc}" and parts.hostname not in ("", None, urlsplit(origin).hostname)
+    parts, scheme = urlsplit(signer), urlsplit(origin).scheme
+    is_fit = signer == f"{scheme}://{parts.netloc}" and parts.hostname not in ("", None, urlsplit(origin).hostname)
+    return is_fit and (scheme == "https" or str(parts.hostname).endswith(".localhost"))
 
 
 def _checked_mail(folder: Path, mail: MailRelay | None) -> MailRelay | None:

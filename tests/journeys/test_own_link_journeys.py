@@ -11,9 +11,9 @@ from salus.contracts.provisions import Purpose
 from tests.apps.browser import DESKTOP
 from tests.journeys.journey_world import Served, Walker
 from tests.journeys.test_link_journeys import PASSCODE, answer_all, open_with, visit
-from tests.journeys.test_signer_journeys import Person, ann, at, leaked
+from tests.journeys.test_signer_journeys import Person, ann, at, leaked, logged
 
-__all__ = ["ann", "at"]
+__all__ = ["ann", "at", "logged"]
 pytestmark = pytest.mark.services
 
 
@@ -22,7 +22,9 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("salus.node.services.accounts.SCRYPT_N", 1 << 10)
 
 
-def test_a_patients_own_device_signs_the_ticket_of_a_link(ann: Person, at: Served, browser: Browser) -> None:
+def test_a_patients_own_device_signs_the_ticket_of_a_link(
+    ann: Person, at: Served, browser: Browser, logged: list[object]
+) -> None:
     walker, page = ann.walker, ann.walker.page
     walker.sign_in("eleanor", "/acting-devices", "Devices that act for you")
     page.get_by_label("What do you call this device?").fill("My phone")
@@ -49,4 +51,5 @@ def test_a_patients_own_device_signs_the_ticket_of_a_link(ann: Person, at: Serve
         visit(recipient, address, "Open a shared record")
         open_with(recipient, PASSCODE)
         recipient.look("This link does not work")
-    assert not leaked(ann)
+    assert not leaked(at, ann, logged=logged)
+    assert address.partition("#")[2] not in repr(logged)

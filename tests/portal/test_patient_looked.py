@@ -16,9 +16,10 @@ from salus.node.services.respond import Login
 from salus.node.services.search import Reach, Search
 from salus.node.services.sharing import Wanted
 from salus.node.services.show import newest, show
+from salus.portal.verifier.links import receipt_link
 from salus.portal.words import LONDON
 from tests.portal.patient_charts import EVIL, MACHINE_WORDS, SCRIPT, somebody_else
-from tests.portal.portal_world import Hospital, portal, staff
+from tests.portal.portal_world import ORIGIN, Hospital, portal, staff
 
 TAG = re.compile(r"<[^>]*>")
 DETAILS = re.compile(r'href="(/looked/\d+)"')
@@ -89,14 +90,15 @@ def test_the_proof_of_a_look_is_a_file_that_can_be_checked(here: Hospital) -> No
     browser = here.signed_in("eleanor")
     anchor(here.node)
     (link, *_others) = (
-        link
-        for each in _links(here)
-        for link in re.findall(r'href="(/looked/\d+/receipt/\d+)"', browser.get(each).text)
+        link for each in _links(here) for link in re.findall(r'href="(/looked/\d+/check/\d+)"', browser.get(each).text)
     )
-    came = browser.get(link)
+    page, file = browser.get(link).text, link.replace("check", "receipt")
+    assert f'href="{file}"' in page
+    came = browser.get(file)
     assert came.headers["content-disposition"] == 'attachment; filename="receipt.salus"'
     assert isinstance(decode_bundle(came.content), ReceiptBundle)
-    assert browser.get(f"{link}9").status_code == 404
+    assert receipt_link(f"{ORIGIN}/check/", came.content) in page
+    assert [browser.get(f"{each}9").status_code for each in (link, file)] == [404, 404]
 
 
 def test_what_does_not_look_right_goes_to_the_officer(here: Hospital) -> None:
@@ -109,7 +111,7 @@ def test_what_does_not_look_right_goes_to_the_officer(here: Hospital) -> None:
 def test_nothing_of_another_person_is_reached(here: Hospital) -> None:
     """IDOR: the number of somebody else's look, and their receipt."""
     other, link = here.signed_in("other"), _links(here)[0]
-    for path in (link, f"{link}/receipt/1", "/looked/x", "/looked/-1", "/looked/999999999999999"):
+    for path in (link, f"{link}/check/1", f"{link}/receipt/1", "/looked/x", "/looked/-1", "/looked/999999999999999"):
         assert other.get(path).status_code == 404
     assert other.post(link, {"words": "mine"}, page="/looked").status_code == 404
     assert here.signed_in("rao").get("/looked").status_code == 404

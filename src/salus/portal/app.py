@@ -48,6 +48,7 @@ from salus.portal.shared_link import VIEWER, shared_link_routes
 from salus.portal.signing import signing_routes
 from salus.portal.telling import telling_of
 from salus.portal.uploads import Upload, read_form
+from salus.portal.verifier.links import VERIFIER
 from salus.portal.verifier.routes import verifier_routes
 from salus.portal.words import words_of
 
@@ -57,7 +58,6 @@ KEPT_S: Final = 31_536_000
 SIGN_IN: Final = "/sign-in"
 HELPING: Final = "/helping"
 OPENING: Final = "/opening"
-VERIFIER: Final = "/check/"
 REFERENCE_LENGTH: Final = 6
 STRANGER: Final = PortalState("")
 

@@ -7,6 +7,8 @@ import math
 import zlib
 from typing import Final
 
+VERIFIER: Final = "/check/"
+"""Where a portal has the page."""
 CHUNK_BYTES: Final = 7
 CHUNK_DIGITS: Final = 17
 _QR_BITS_MAX: Final = 23_648

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+import segno
 from starlette.responses import Response
 
 from salus.node.services import looks, looks_elsewhere, own_history
@@ -16,6 +17,7 @@ from salus.portal.pages.patient.gathered import AGAIN
 from salus.portal.pages.patient.looked_filter import filter_of, organisations_of, people_of
 from salus.portal.pages.patient.paging import PAGE_ENTRIES, number_of, pages
 from salus.portal.pages.patient.signing import sign_challenge
+from salus.portal.verifier.links import VERIFIER, fits_qr, receipt_link
 from salus.portal.words import Words
 
 WORDS_MAX: Final = 2000
@@ -115,7 +117,7 @@ def show_one(call: Call, *errors: Error) -> Response:
         why=opened.person.justification,
         given=[f"{words(CLASSES.get(kind, kind))}: {count}" for kind, count in opened.released],
         withheld=opened.withheld_count,
-        receipts=[f"/looked/{look.number}/receipt/{each.part}" for each in _receipts(call, opened)],
+        proofs=[f"/looked/{look.number}/check/{each.part}" for each in _receipts(call, opened)],
         held_by=look.held_by,
         answer=_answer(call, look),
         can_question=_may_question(look),
@@ -133,13 +135,28 @@ def question(call: Call) -> Response:
     return sign_challenge(call, opened.look.permit, said)
 
 
+def check(call: Call) -> Response:
+    """The proof of it, ready to be checked: behind the `#` of a link, which goes to no server, and as a file."""
+    proof, number, part = _proof(call), _number(call.path["number"]), _number(call.path["part"])
+    if proof is None:
+        return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
+    link = receipt_link(f"{call.portal.settings.origin}{VERIFIER}", proof)
+    return call.page(
+        "pages/patient/look_check.html",
+        title=call.words("Check this yourself"),
+        back=f"/looked/{number}",
+        link=link,
+        code=segno.make(link, error="l").svg_data_uri(scale=4, border=4) if fits_qr(link) else "",
+        file=f"/looked/{number}/receipt/{part}",
+    )
+
+
 def receipt(call: Call) -> Response:
     """The file that proves it, to be checked by anybody."""
-    opened, part = _opened(call), _number(call.path["part"])
-    name = next((each for each in (_receipts(call, opened) if opened else ()) if each.part == part), None)
-    if opened is None or name is None:
+    proof = _proof(call)
+    if proof is None:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
-    return files.saved(_file(call, opened.look, name), name="receipt.salus")
+    return files.saved(proof, name="receipt.salus")
 
 
 def ask(call: Call) -> Response:
@@ -180,6 +197,13 @@ def _file(call: Call, look: Look, name: ReceiptName) -> bytes:
 def _may_question(look: Look) -> bool:
     """Whether this organisation's officer can answer for it."""
     return not look.is_patient and bool(look.permit) and not look.held_by
+
+
+def _proof(call: Call) -> bytes | None:
+    """The file of the receipt that is asked for; None where there is none."""
+    opened, part = _opened(call), _number(call.path["part"])
+    name = next((each for each in (_receipts(call, opened) if opened else ()) if each.part == part), None)
+    return None if opened is None or name is None else _file(call, opened.look, name)
 
 
 def _receipts(call: Call, opened: Opened) -> tuple[ReceiptName, ...]:
@@ -244,6 +268,7 @@ def _named(words: Words, look: Look, person: looks.Person) -> str:
 PAGES: Final = (
     Page("/looked", Person.PATIENT, show, listed="Who has looked"),
     Page("/looked/{number}", Person.PATIENT, show_one, question),
+    Page("/looked/{number}/check/{part}", Person.PATIENT, check),
     Page("/looked/{number}/receipt/{part}", Person.PATIENT, receipt),
     Page("/looked/{number}/ask", Person.PATIENT, None, ask),
 )

@@ -136,8 +136,7 @@ class Walker:
     """Somebody at a browser, who looks at each page that they come to.
 
     Each look asks of the page what every page must be: no violation that axe knows (WCAG 2.2 AA), a title of its own,
-    nothing that only machines understand (U1), no request to anybody else, whole at 320 pixels, in dark and in forced
-    colours.
+    nothing that only machines understand (U1), no request to anybody else, whole at 320 pixels.
     """
 
     def __init__(self, context: BrowserContext, served: Served, *, shots: Path | None = None) -> None:

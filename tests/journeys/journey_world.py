@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -31,6 +32,11 @@ HOST, SIGNER = "portal.localhost", "signer.localhost"
 AXE = Path(__file__).parents[1] / "apps" / "node_modules" / "axe-core" / "axe.min.js"
 # Without `region`: the service manual has the back link above `main`, on its own.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+CONTRAST = {"type": "rule", "values": ["color-contrast"]}
+COLOURS: Sequence[Any] = (
+    {"color_scheme": "dark", "forced_colors": "none"},
+    {"color_scheme": "light", "forced_colors": "active"},
+)
 FIND = """rules =>
     axe.run(document, {runOnly: rules, rules: {region: {enabled: false}}, resultTypes: ["violations"]}).then(found =>
         found.violations.map(each => each.id + ": " + each.nodes.map(node => node.html).join(" ")))"""
@@ -51,6 +57,7 @@ class Served:
     origin: str
     signer: str = ""
     reached: set[str] = field(default_factory=set)
+    coloured: set[str] = field(default_factory=set)
 
 
 class Recorded:
@@ -182,16 +189,23 @@ class Walker:
         """
         expect(self.page.get_by_role("heading", level=1)).to_have_text(heading)
         self._shoot(heading)
-        found = [*self._violations(), *self._too_wide(), *self.elsewhere, *self.complaints]
+        found = [*self._violations(heading), *self._too_wide(), *self.elsewhere, *self.complaints]
         if not shows_receipt:
             words = MACHINE_WORDS.findall(self.page.locator("body").inner_text())
             found += [f"words of machines: {each}" for each in words]
         assert not found, f"{self.page.url}: {found}"
 
-    def _violations(self) -> list[str]:
+    def _violations(self, heading: str) -> list[str]:
+        """What axe finds; of contrast, in dark and in forced colours as well, once for a heading (WCAG 1.4.3)."""
         self.page.evaluate(AXE.read_text())
-        seen = self.page.evaluate(FIND, RULES)
-        return list(seen)
+        seen = list(self.page.evaluate(FIND, RULES))
+        if heading not in self.served.coloured:
+            self.served.coloured.add(heading)
+            for colours in COLOURS:
+                self.page.emulate_media(**colours)
+                seen += [f"{colours}: {each}" for each in self.page.evaluate(FIND, CONTRAST)]
+            self.page.emulate_media(color_scheme="light", forced_colors="none")
+        return seen
 
     def _too_wide(self) -> list[str]:
         """Whether one has to scroll sideways at 320 pixels (WCAG 1.4.10)."""

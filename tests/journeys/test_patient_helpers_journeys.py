@@ -93,7 +93,7 @@ def test_somebody_who_signs_in_here_already_helps_with_some_kinds(walker: Walker
     page.get_by_label("Somebody else I trust").check()
     go_on(page)
     page.get_by_label("See some kinds of things only").check()
-    walker.press("Continue", "What may they see?")
+    walker.press("Continue", "Which records may they see?")
     page.get_by_label("Allergies").check()
     go_on(page)
     for part, value in (("Day", "1"), ("Month", "3"), ("Year", "2030")):

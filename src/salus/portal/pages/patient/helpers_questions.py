@@ -79,7 +79,7 @@ def show_kinds(call: Call, *errors: Error) -> Response:
     words = call.words
     options = [{"value": code, "text": _capital(words(name))} for code, name in CLASSES.items()]
     chosen = set(_answers(call).get(KINDS_CHOSEN, "").split("\n"))
-    title = words("What may they see?")
+    title = words("Which records may they see?")
     return _question(
         call, KINDS_CHOSEN, "/helpers/kinds", title, options, chosen, "/helpers/doing", errors, several=True
     )

@@ -143,7 +143,8 @@ class Walker:
     """Somebody at a browser, who looks at each page that they come to.
 
     Each look asks of the page what every page must be: no violation that axe knows (WCAG 2.2 AA), a title of its own,
-    nothing that only machines understand (U1), no request to anybody else, whole at 320 pixels.
+    nothing that only machines understand (U1), no request to anybody else, whole at 320 pixels,
+    contrast that is enough in dark and in forced colours too.
     """
 
     def __init__(self, context: BrowserContext, served: Served, *, shots: Path | None = None) -> None:

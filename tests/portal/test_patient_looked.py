@@ -16,8 +16,9 @@ from salus.node.services.respond import Login
 from salus.node.services.search import Reach, Search
 from salus.node.services.sharing import Wanted
 from salus.node.services.show import newest, show
+from salus.portal.pages.patient.looked import given
 from salus.portal.verifier.links import receipt_link
-from salus.portal.words import LONDON
+from salus.portal.words import LONDON, Words
 from tests.portal.patient_charts import EVIL, MACHINE_WORDS, SCRIPT, somebody_else
 from tests.portal.portal_world import ORIGIN, Hospital, portal, staff
 
@@ -82,6 +83,9 @@ def test_a_look_says_what_was_given_and_why(here: Hospital) -> None:
     pages = [here.signed_in("eleanor").get(each).text for each in _links(here)]
     (page,) = [each for each in pages if "For the clinic" in each]
     assert "test results: 8" in page
+    assert given(Words("en"), [("Observation", 2), ("Patient", 1), ("Flag", 1), ("Basic", 3)]) == [
+        *("test results: 2", "who you are: 1", "other records: 4")
+    ]
     assert "Nothing." in next(each for each in pages if "refused" in each)
 
 

@@ -10,7 +10,8 @@ const SAFE_ADDRESS = /^\/link\/[A-Za-z0-9_-]{43}$/;
 const page = document.querySelector("[data-shared-link]");
 const words = JSON.parse(page.dataset.words);
 const sections = JSON.parse(page.dataset.sections);
-const locale = document.documentElement.lang === "cy" ? "cy" : "en-GB";
+// Browsers that have no Welsh take the English of these islands, not their own.
+const locale = document.documentElement.lang === "cy" ? ["cy", "en-GB"] : "en-GB";
 
 const bytes = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (each) => each.charCodeAt(0));
 const utf8 = (array) => new TextDecoder("utf-8", { fatal: true }).decode(array);

@@ -1,5 +1,7 @@
 """Who has looked: one line for what somebody did in half a day, each opened to what was given, and to its proof."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -115,7 +117,7 @@ def show_one(call: Call, *errors: Error) -> Response:
         errors=errors,
         row=_row_of(words, look, who=_named(words, look, opened.person), count=1),
         why=opened.person.justification,
-        given=[f"{words(CLASSES.get(kind, kind))}: {count}" for kind, count in opened.released],
+        given=given(words, opened.released),
         withheld=opened.withheld_count,
         proofs=[f"/looked/{look.number}/check/{each.part}" for each in _receipts(call, opened)],
         held_by=look.held_by,
@@ -133,6 +135,14 @@ def question(call: Call) -> Response:
     if not said or len(said) > WORDS_MAX:
         return show_one(call, Error("words", call.words("Say in a few words what does not look right")))
     return sign_challenge(call, opened.look.permit, said)
+
+
+def given(words: Words, released: Iterable[tuple[str, int]]) -> list[str]:
+    """How many records of each kind were given out, in words; kinds that have no name of their own are one."""
+    counts: Counter[str] = Counter()
+    for kind, count in released:
+        counts[{**CLASSES, "Patient": _("who you are")}.get(kind, _("other records"))] += count
+    return [f"{words(name)}: {count}" for name, count in counts.items()]
 
 
 def check(call: Call) -> Response:

@@ -13,6 +13,7 @@ from salus.portal.call import Call, Error, Page, Person
 from salus.portal.pages.patient.choice_sentences import CLASSES
 from salus.portal.pages.patient.helper_sentences import GOES_WITH, RELATIONS, sentence
 from salus.portal.pages.patient.helpers_signing import sign_helper, typed_code
+from salus.portal.pages.patient.questions import answers_of, ask, ask_day, capital, keep
 from salus.portal.pages.patient.sharing_questions import DAY_PARTS, day_of
 
 NAME, RELATION, DOING, KINDS_CHOSEN, UNTIL = "helper", "relation", "doing", "helper-kinds", "helper-until"
@@ -25,7 +26,7 @@ GROUP: Final = 4
 
 def show_who(call: Call, *errors: Error) -> Response:
     """Who it is."""
-    kept = {**_answers(call), **call.form}
+    kept = {**answers_of(call), **call.form}
     chosen = kept.get(RELATION, "")
     words = call.words
     return call.page(
@@ -50,20 +51,19 @@ def answer_who(call: Call) -> Response:
         errors.append(Error(RELATION, words("Choose who they are")))
     if errors:
         return show_who(call, *errors)
-    return _kept(call, {NAME: name, RELATION: relation}, "/helpers/doing")
+    return keep(call, {NAME: name, RELATION: relation}, "/helpers/doing")
 
 
 def show_doing(call: Call, *errors: Error) -> Response:
     """What they may do."""
-    words, chosen = call.words, _answers(call).get(DOING, "")
+    words, chosen = call.words, answers_of(call).get(DOING, "")
     options = [
         {"value": "see", "text": words("See everything in my record")},
         {"value": "share", "text": words("See everything, and decide for me who else sees it")},
         {"value": "some", "text": words("See some kinds of things only")},
     ]
-    return _question(
-        call, DOING, "/helpers/doing", words("What may they do?"), options, {chosen}, "/helpers/who", errors
-    )
+    title = words("What may they do?")
+    return ask(call, *errors, name=DOING, title=title, options=options, chosen=[chosen], back="/helpers/who")
 
 
 def answer_doing(call: Call) -> Response:
@@ -71,17 +71,24 @@ def answer_doing(call: Call) -> Response:
     doing = call.form.get(DOING, "")
     if doing not in ("see", "share", "some"):
         return show_doing(call, Error(DOING, call.words("Choose what they may do")))
-    return _kept(call, {DOING: doing}, "/helpers/kinds" if doing == "some" else "/helpers/until")
+    return keep(call, {DOING: doing}, "/helpers/kinds" if doing == "some" else "/helpers/until")
 
 
 def show_kinds(call: Call, *errors: Error) -> Response:
     """Which kinds of records they may see."""
     words = call.words
-    options = [{"value": code, "text": _capital(words(name))} for code, name in CLASSES.items()]
-    chosen = set(_answers(call).get(KINDS_CHOSEN, "").split("\n"))
+    options = [{"value": code, "text": capital(words(name))} for code, name in CLASSES.items()]
+    chosen = set(answers_of(call).get(KINDS_CHOSEN, "").split("\n"))
     title = words("Which records may they see?")
-    return _question(
-        call, KINDS_CHOSEN, "/helpers/kinds", title, options, chosen, "/helpers/doing", errors, several=True
+    return ask(
+        call,
+        *errors,
+        name=KINDS_CHOSEN,
+        title=title,
+        options=options,
+        chosen=chosen,
+        back="/helpers/doing",
+        takes_several=True,
     )
 
 
@@ -90,47 +97,42 @@ def answer_kinds(call: Call) -> Response:
     given = [each for each in call.form.get(KINDS_CHOSEN, "").split("\n") if each]
     if not given or not set(given) <= CLASSES.keys():
         return show_kinds(call, Error(KINDS_CHOSEN, call.words("Choose one kind or more")))
-    return _kept(call, {KINDS_CHOSEN: "\n".join(given)}, "/helpers/until")
+    return keep(call, {KINDS_CHOSEN: "\n".join(given)}, "/helpers/until")
 
 
 def show_until(call: Call, *errors: Error) -> Response:
     """Until when: a day, or for who brings somebody up an age."""
-    words, answers = call.words, _answers(call)
+    words, answers = call.words, answers_of(call)
     back = "/helpers/kinds" if answers.get(DOING) == "some" else "/helpers/doing"
     if answers.get(RELATION) == PARENT:
         options = [
             {"value": str(age), "text": words("Until I am %(age)s years old") % {"age": age}}
             for age in call.portal.helpers.ages_ahead(call.owner.pseudonym)
         ]
-        return _question(call, UNTIL, "/helpers/until", words("For how long?"), options, set(), back, errors)
-    return call.page(
-        "pages/patient/helpers_until.html",
-        title=words("For how long?"),
-        back=back,
-        errors=errors,
-        entered=call.form,
-    )
+        return ask(call, *errors, name=UNTIL, title=words("For how long?"), options=options, chosen=(), back=back)
+    hint = words("Enter their last day, for example 27 3 2030. Leave it empty if they help until you stop it.")
+    return ask_day(call, *errors, title=words("For how long?"), hint=hint, back=back)
 
 
 def answer_until(call: Call) -> Response:
     """An end, or none."""
     words = call.words
-    if _answers(call).get(RELATION) == PARENT:
+    if answers_of(call).get(RELATION) == PARENT:
         age = call.form.get(UNTIL, "")
         if age not in map(str, call.portal.helpers.ages_ahead(call.owner.pseudonym)):
             return show_until(call, Error(UNTIL, words("Choose an age")))
-        return _kept(call, {UNTIL: age}, "/helpers/check")
+        return keep(call, {UNTIL: age}, "/helpers/check")
     if not any(call.form.get(f"day-{each}", "").strip() for each in DAY_PARTS):
-        return _kept(call, {UNTIL: ""}, "/helpers/check")
+        return keep(call, {UNTIL: ""}, "/helpers/check")
     day = day_of(call.form)
     if day is None or day < uk_datetime(call.portal.node.clock()).date():
         return show_until(call, Error("day", words("Enter a day that is still to come, such as 27 3 2030")))
-    return _kept(call, {UNTIL: day.isoformat()}, "/helpers/check")
+    return keep(call, {UNTIL: day.isoformat()}, "/helpers/check")
 
 
 def show_check(call: Call) -> Response:
     """The answers as a sentence."""
-    wanted = _wanted(_answers(call))
+    wanted = _wanted(answers_of(call))
     if wanted is None:
         return call.go("/helpers/who")
     return call.page(
@@ -144,7 +146,7 @@ def show_check(call: Call) -> Response:
 
 def answer_check(call: Call) -> Response:
     """Let them."""
-    wanted = _wanted(_answers(call))
+    wanted = _wanted(answers_of(call))
     if wanted is None:
         return call.go("/helpers/who")
     return sign_helper(call, wanted)
@@ -152,7 +154,7 @@ def answer_check(call: Call) -> Response:
 
 def show_code(call: Call) -> Response:
     """The code, once."""
-    code = _answers(call).get("code", "")
+    code = answers_of(call).get("code", "")
     if not code:
         return call.go("/helpers")
     call.portal.sessions.change(call.signed_in, answers=())
@@ -168,38 +170,6 @@ def _relations(call: Call) -> list[str]:
     """What a helper can be to the patient: nobody brings up who is grown up."""
     is_child = bool(call.portal.helpers.ages_ahead(call.owner.pseudonym))
     return [each for each in RELATIONS if is_child or each != PARENT]
-
-
-def _question(
-    call: Call,
-    name: str,
-    action: str,
-    title: str,
-    options: list[dict[str, str]],
-    chosen: set[str],
-    back: str,
-    errors: tuple[Error, ...],
-    *,
-    several: bool = False,
-) -> Response:
-    return call.page(
-        "pages/patient/helpers_question.html",
-        title=title,
-        back=back,
-        errors=errors,
-        name=name,
-        action=action,
-        takes_several=several,
-        options=[{**each, "checked": each["value"] in chosen} for each in options],
-    )
-
-
-def _answers(call: Call) -> dict[str, str]:
-    return dict(call.signed_in.state.answers)
-
-
-def _kept(call: Call, given: Mapping[str, str], leads_to: str) -> Response:
-    return call.go(leads_to, answers=tuple({**_answers(call), **given}.items()))
 
 
 def _wanted(answers: Mapping[str, str]) -> Help | None:
@@ -221,10 +191,6 @@ def _wanted(answers: Mapping[str, str]) -> Help | None:
         until=datetime.date.fromisoformat(until) if until and not is_parent else None,
         until_age=int(until) if is_parent else 0,
     )
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 PAGES: Final = (

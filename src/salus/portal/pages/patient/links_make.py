@@ -1,8 +1,7 @@
 """Make a link: one question a page, and at the end its passcode, which the patient tells whoever the link is for."""
 
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.responses import Response
@@ -13,6 +12,7 @@ from salus.portal.call import Call, Error, Page, Person
 from salus.portal.pages.patient.choice_sentences import CLASSES, LABELS
 from salus.portal.pages.patient.links_signing import sign_link
 from salus.portal.pages.patient.links_words import shows
+from salus.portal.pages.patient.questions import Question, answers_of, capital, keep, page_of
 from salus.portal.pages.patient.signing import signs_alone
 
 WHAT, KINDS, UNTIL, NAME = "link-what", "link-kinds", "link-until", "link-name"
@@ -44,20 +44,6 @@ _LASTS: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Question:
-    """One page with something to choose; `address` is its own, under `/links/`."""
-
-    address: str
-    name: str
-    title: str
-    options: Callable[[Call], list[dict[str, str]]]
-    missing: str
-    back: Callable[[Mapping[str, str]], str]
-    next: Callable[[Mapping[str, str]], str]
-    takes_several: bool = False
-
-
 def _what(call: Call) -> list[dict[str, str]]:
     words = call.words
     return [
@@ -71,7 +57,7 @@ def _kinds(call: Call) -> list[dict[str, str]]:
     words = call.words
     about = words("What is about %(matter)s")
     labels = [{"value": code, "text": about % {"matter": words(name)}} for code, name in LABELS.items()]
-    classes = [{"value": code, "text": _capital(words(name))} for code, name in CLASSES.items()]
+    classes = [{"value": code, "text": capital(words(name))} for code, name in CLASSES.items()]
     return classes if answers_of(call).get(WHAT) == "only" else [*labels, *classes]
 
 
@@ -81,7 +67,7 @@ def _until(call: Call) -> list[dict[str, str]]:
 
 QUESTIONS: Final = (
     Question(
-        "what",
+        "/links/what",
         WHAT,
         _("What may they see?"),
         _what,
@@ -90,7 +76,7 @@ QUESTIONS: Final = (
         lambda answers: "/links/until" if answers[WHAT] == "all" else "/links/kinds",
     ),
     Question(
-        "kinds",
+        "/links/kinds",
         KINDS,
         _("Which kinds of records?"),
         _kinds,
@@ -100,7 +86,7 @@ QUESTIONS: Final = (
         takes_several=True,
     ),
     Question(
-        "until",
+        "/links/until",
         UNTIL,
         _("How long is the link to work?"),
         _until,
@@ -109,11 +95,6 @@ QUESTIONS: Final = (
         lambda _answers: "/links/name",
     ),
 )
-
-
-def answers_of(call: Call) -> dict[str, str]:
-    """Return what was answered so far."""
-    return dict(call.signed_in.state.answers)
 
 
 def show_name(call: Call, *errors: Error) -> Response:
@@ -133,7 +114,7 @@ def answer_name(call: Call) -> Response:
     label = health_links.clean(call.form.get("label", ""))
     if not 1 <= len(label) <= health_links.LABEL_MAX:
         return show_name(call, Error("label", call.words("Enter a name for the link, of 80 letters or fewer")))
-    return _kept(call, NAME, label, "/links/make")
+    return keep(call, {NAME: label}, "/links/make")
 
 
 def show_make(call: Call, *errors: Error) -> Response:
@@ -178,36 +159,6 @@ def answer_make(call: Call) -> Response:
     return sign_link(call, wanted)
 
 
-def _page(question: Question) -> Page:
-    def show(call: Call, *errors: Error) -> Response:
-        answers = answers_of(call)
-        chosen = answers.get(question.name, "").split("\n")
-        return call.page(
-            "pages/patient/sharing_question.html",
-            title=call.words(question.title),
-            back=question.back(answers),
-            errors=errors,
-            name=question.name,
-            takes_several=question.takes_several,
-            options=[{**each, "checked": each["value"] in chosen} for each in question.options(call)],
-        )
-
-    def answer(call: Call) -> Response:
-        given = [each for each in call.form.get(question.name, "").split("\n") if each]
-        known = {each["value"] for each in question.options(call)}
-        if not given or not set(given) <= known or (len(given) > 1 and not question.takes_several):
-            return show(call, Error(question.name, call.words(question.missing)))
-        value = "\n".join(given)
-        return _kept(call, question.name, value, question.next({question.name: value}))
-
-    return Page(f"/links/{question.address}", Person.PATIENT, show, answer)
-
-
-def _kept(call: Call, name: str, value: str, leads_to: str) -> Response:
-    answers = answers_of(call) | {name: value}
-    return call.go(leads_to, answers=tuple(answers.items()))
-
-
 def _are_whole(answers: Mapping[str, str]) -> bool:
     """Tell whether there is an answer to each question; kinds that were chosen for another "what" are none."""
     if not {WHAT, UNTIL, NAME} <= answers.keys():
@@ -221,12 +172,8 @@ def _chosen(answers: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...
     return tuple(each for each in chosen if each in LABELS), tuple(each for each in chosen if each in CLASSES)
 
 
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
-
-
 PAGES: Final = (
-    *(_page(each) for each in QUESTIONS),
+    *(page_of(each) for each in QUESTIONS),
     Page("/links/name", Person.PATIENT, show_name, answer_name),
     Page("/links/make", Person.PATIENT, show_make, answer_make),
 )

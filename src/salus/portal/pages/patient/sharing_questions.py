@@ -1,8 +1,7 @@
 """Make a choice: one question a page, then the answers as a sentence to check, with what it would hide and change."""
 
 import datetime
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.responses import Response
@@ -15,6 +14,7 @@ from salus.portal.call import Call, Error, Page, Person
 from salus.portal.pages.patient.choice_sentences import CLASSES, LABELS, sentence
 from salus.portal.pages.patient.entries import own_chart
 from salus.portal.pages.patient.kinds import ALLERGIES, MEDICINES
+from salus.portal.pages.patient.questions import Question, answers_of, ask_day, capital, keep, page_of
 from salus.portal.pages.patient.sharing import by_kind
 from salus.portal.pages.patient.signing import sign_choice
 
@@ -27,19 +27,6 @@ ANTICOAGULANTS: Final = (
     *("heparin", "enoxaparin", "dalteparin", "tinzaparin", "fondaparinux"),
 )
 """BNF 2.8.2, medicines that stop blood clotting: whoever does not know of them can do harm."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """One page: what it asks, what can be answered, and where it leads."""
-
-    name: str
-    title: str
-    options: Callable[[Call], list[dict[str, str]]]
-    missing: str
-    back: str
-    next: Callable[[Mapping[str, str]], str]
-    takes_several: bool = False
 
 
 def _(english: str) -> str:
@@ -77,49 +64,48 @@ def _kinds(call: Call) -> list[dict[str, str]]:
     words = call.words
     about = words("What is about %(matter)s")
     labels = [{"value": code, "text": about % {"matter": words(name)}} for code, name in LABELS.items()]
-    return [*labels, *({"value": code, "text": _capital(words(name))} for code, name in CLASSES.items())]
+    return [*labels, *({"value": code, "text": capital(words(name))} for code, name in CLASSES.items())]
 
 
 QUESTIONS: Final = (
     Question(
+        "/sharing/direction",
         DIRECTION,
         _("What do you want to do?"),
         _direction,
         _("Choose what you want to do"),
-        "/sharing",
+        lambda _answers: "/sharing",
         lambda _answers: "/sharing/who",
     ),
     Question(
+        "/sharing/who",
         WHO,
         _("Who is it about?"),
         _who,
         _("Choose who it is about"),
-        "/sharing/direction",
+        lambda _answers: "/sharing/direction",
         lambda _answers: "/sharing/what",
     ),
     Question(
+        "/sharing/what",
         WHAT,
         _("What is it about?"),
         _what,
         _("Choose what it is about"),
-        "/sharing/who",
+        lambda _answers: "/sharing/who",
         lambda answers: "/sharing/until" if answers.get(WHAT) == "all" else "/sharing/kinds",
     ),
     Question(
+        "/sharing/kinds",
         KINDS_CHOSEN,
         _("Which kinds?"),
         _kinds,
         _("Choose one kind or more"),
-        "/sharing/what",
+        lambda _answers: "/sharing/what",
         lambda _answers: "/sharing/until",
         takes_several=True,
     ),
 )
-
-
-def answers_of(call: Call) -> dict[str, str]:
-    """Return what was answered so far."""
-    return dict(call.signed_in.state.answers)
 
 
 def show_check(call: Call) -> Response:
@@ -150,53 +136,25 @@ def answer_check(call: Call) -> Response:
 
 def show_until(call: Call, *errors: Error) -> Response:
     """Until when."""
-    return call.page(
-        "pages/patient/sharing_until.html",
-        title=call.words("Until when?"),
+    words = call.words
+    return ask_day(
+        call,
+        *errors,
+        title=words("Until when?"),
+        hint=words("Enter the last day, for example 27 3 2030. Leave it empty if your choice holds until you stop it."),
         back="/sharing/kinds" if answers_of(call).get(WHAT) != "all" else "/sharing/what",
-        errors=errors,
-        entered=call.form,
     )
 
 
 def answer_until(call: Call) -> Response:
     """An end, or none."""
     if not any(call.form.get(f"day-{each}", "").strip() for each in DAY_PARTS):
-        return _kept(call, UNTIL, "", "/sharing/check")
+        return keep(call, {UNTIL: ""}, "/sharing/check")
     day = day_of(call.form)
     today = datetime.datetime.fromtimestamp(call.portal.node.clock(), datetime.UTC).date()
     if day is None or day < today:
         return show_until(call, Error("day", call.words("Enter a day that is still to come, such as 27 3 2030")))
-    return _kept(call, UNTIL, day.isoformat(), "/sharing/check")
-
-
-def _page(question: Question) -> Page:
-    def show(call: Call, *errors: Error) -> Response:
-        chosen = answers_of(call).get(question.name, "").split("\n")
-        return call.page(
-            "pages/patient/sharing_question.html",
-            title=call.words(question.title),
-            back=question.back,
-            errors=errors,
-            name=question.name,
-            takes_several=question.takes_several,
-            options=[{**each, "checked": each["value"] in chosen} for each in question.options(call)],
-        )
-
-    def answer(call: Call) -> Response:
-        given = [each for each in call.form.get(question.name, "").split("\n") if each]
-        known = {each["value"] for each in question.options(call)}
-        if not given or not set(given) <= known or (len(given) > 1 and not question.takes_several):
-            return show(call, Error(question.name, call.words(question.missing)))
-        value = "\n".join(given)
-        return _kept(call, question.name, value, question.next({question.name: value}))
-
-    return Page(f"/sharing/{question.name}", Person.PATIENT, show, answer)
-
-
-def _kept(call: Call, name: str, value: str, leads_to: str) -> Response:
-    answers = answers_of(call) | {name: value}
-    return call.go(leads_to, answers=tuple(answers.items()))
+    return keep(call, {UNTIL: day.isoformat()}, "/sharing/check")
 
 
 def _wanted(answers: Mapping[str, str]) -> Wanted | None:
@@ -261,12 +219,8 @@ def day_of(form: Mapping[str, str]) -> datetime.date | None:
         return None
 
 
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
-
-
 PAGES: Final = (
-    *(_page(each) for each in QUESTIONS),
+    *(page_of(each) for each in QUESTIONS),
     Page("/sharing/until", Person.PATIENT, show_until, answer_until),
     Page("/sharing/check", Person.PATIENT, show_check, answer_check),
 )

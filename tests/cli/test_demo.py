@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +90,11 @@ def first_page(origin: str, name: str, password: str) -> str:
 def running_demo(folder: Path, *options: str) -> Iterator[list[str]]:
     """Start the demo, wait until the story is told, yield what it said; then stop it as Ctrl-C does."""
     command = [sys.executable, "-m", "salus.cli", "demo", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(folder)) as process:
-        assert process.stdout is not None
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, **pipes, text=True, env=environment(folder)) as process:  # type: ignore[call-overload]
         try:
-            told = [*iter(process.stdout.readline, "The nodes go on until Ctrl-C. In another terminal:\n")]
+            told = [*takewhile(lambda line: not line.startswith("The nodes go on until"), process.stdout)]
+            assert process.poll() is None, "".join(told)
             yield told
         finally:
             process.send_signal(signal.SIGINT)

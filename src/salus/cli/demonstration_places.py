@@ -31,6 +31,8 @@ CHAIN = "salus-demo"
 BACK_WITHIN_S = 60.0
 LOOK_AGAIN_S = 0.05
 PORT, NODE_PORT = 26_656, 8_301
+PORTS = range(20_000, 32_000)
+"""Below those that Linux gives to connections (`net.ipv4.ip_local_port_range`)."""
 KINDS = {"mental health trust": "hospital"}
 
 Prepare = Callable[[Path, Path], None]
@@ -162,12 +164,15 @@ class _Killed:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on now."""
+    """Return ports that nobody listens on now, and that no connection gets by itself before somebody does."""
+    found: list[int] = []
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        while len(found) < count:
+            port = PORTS[secrets.randbelow(len(PORTS))]
+            with suppress(OSError):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                found.append(port)
+    return found
 
 
 def _make(folder: Path, custodian: Custodian, host: str) -> MemberFolder:

@@ -56,11 +56,12 @@ CHUNKS = {
     ),
     "encoding": Chunk(
         under(LEDGER, "encoding.py identifiers.py outcomes.py transactions.py entries.py fields.py receipts.py "
-              "erasure_statements.py"),
+              "erasure_statements.py recovery_shares.py"),
         (*tests_of("ledger", "encoding_self_test encoding_text"), *tests_of("contracts", "transactions")),
         (*tests_of("ledger", "receipt_views identifiers erasure_statements proofs bundles"),
          *tests_of("contracts", "scenarios machine"),
-         *tests_of("sdk", "receipt_check receipt_false receipt_kinds"), "tests/crypto/test_merkle.py"),
+         *tests_of("sdk", "receipt_check receipt_false receipt_kinds"), *tests_of("attacks", "recovery_shares"),
+         "tests/crypto/test_merkle.py"),
     ),
     "machine": Chunk(
         under(LEDGER, "machine.py contract.py state.py readers.py"),

@@ -72,7 +72,7 @@ def test_nothing_is_begun_after_close() -> None:
 def test_what_a_node_does_by_itself_and_how_often() -> None:
     every_s = {task.name: task.every_s for task in TASKS}
     care = {"anchor", "mark_committed", "redrive", "tombstones", "renew_root", "sweep"}
-    assert every_s.keys() == care | {"collected", "jobs", "members", "sweep_subscriptions"}
+    assert every_s.keys() == care | {"collected", "jobs", "looks", "members", "sweep_subscriptions"}
     assert every_s["anchor"] <= 5
     assert max(every_s["redrive"], every_s["tombstones"], every_s["renew_root"]) <= 60
     assert {task.name for task in ASKING_TASKS} == {"statements"}, "what waits for others is in a thread of its own"

@@ -54,8 +54,9 @@ def test_the_demo_ends_well_on_four_validators_of_which_one_is_killed() -> None:
 
 
 @pytest.mark.services
-def test_the_nodes_go_on_with_a_portal_for_those_who_are_named(tmp_path: Path) -> None:
-    with running_demo(tmp_path, "--people", "6") as lines:
+def test_the_nodes_go_on_with_a_portal_for_those_who_are_named() -> None:
+    place = Path(tempfile.mkdtemp(prefix="salus-"))  # its path leaves room for the names of sockets
+    with running_demo(place, "--people", "6") as lines:
         told = "".join(lines)
         found = re.search(r"portal: (\S+), for each of these with the password (\S+)$", told, re.MULTILINE)
         assert found is not None, told
@@ -65,7 +66,7 @@ def test_the_nodes_go_on_with_a_portal_for_those_who_are_named(tmp_path: Path) -
     assert [each.partition(" - ")[0] for each in titles] == [
         *("Your record", "Your record", "Find a patient", "Emergencies to review", "The network")
     ]
-    assert list(tmp_path.iterdir()) == []
+    place.rmdir()
 
 
 def first_page(origin: str, name: str, password: str) -> str:

@@ -38,7 +38,7 @@ def setting() -> Iterator[Setting]:
     place = Path(tempfile.mkdtemp(prefix="salus-"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, place, ignore_errors=True)
-        yield four_validators(place, stack, place / "log")
+        yield four_validators(place, stack, place / "log", lambda _node, _trust: None)
 
 
 @pytest.mark.services

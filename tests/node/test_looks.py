@@ -75,7 +75,7 @@ def test_the_fold_has_every_look_and_takes_each_once(made: World) -> None:
     got = projection.rows_of(node, patient, [each.number for each in want])
     assert sorted(got, key=lambda each: each.number) == want
     assert [each.reason != 0 for each in want] == [False, True, False]
-    assert [each.is_emergency for each in want] == [False, False, True]
+    assert [each.broke_glass for each in want] == [False, False, True]
     assert _kept(made.practice, patient) == 0
     assert projection.follow(made.practice)
     assert _kept(made.practice, patient) == 0  # it is no patient of theirs
@@ -149,7 +149,7 @@ def _row(chance: random.Random, number: int) -> LookRow:
         purpose=Purpose.PATRQT if is_patient else chance.choice([Purpose.TREAT, Purpose.BTG]),
         verb=Verb.READ,
         reason=chance.choice([0, 0, 10]),
-        is_emergency=chance.choice([0, 0, 1]),
+        broke_glass=chance.choice([0, 0, 1]),
         name=bytes([number % 256]),
         person=chance.choice([None, b"", b"a" * 16, b"b" * 16]),
         is_helper=int(is_patient and chance.random() < 0.5),

@@ -82,7 +82,7 @@ looks: Final = Table(
     Column("purpose", Integer, nullable=False),
     Column("verb", Integer, nullable=False),
     Column("reason", Integer, nullable=False),
-    Column("is_emergency", Integer, nullable=False),
+    Column("broke_glass", Integer, nullable=False),
     Column("name", Bytes, nullable=False),
     Column("person", Bytes),
     Column("is_helper", Integer, nullable=False),

@@ -72,7 +72,7 @@ class LookRow(msgspec.Struct, frozen=True):
     purpose: int
     verb: int
     reason: int
-    is_emergency: int
+    broke_glass: int
     name: bytes
     person: bytes | None = None
     is_helper: int = 0
@@ -113,7 +113,7 @@ class Wanted:
             (
                 self.with_own or not row.is_own,
                 not self.is_refused or row.reason,
-                not self.is_emergency or row.is_emergency,
+                not self.is_emergency or row.broke_glass,
                 not self.person or row.person == self.person,
                 not self.requester or row.requester == self.requester,
                 row.at_s >= self.from_s,
@@ -132,7 +132,7 @@ class Wanted:
         asked = [
             (not self.with_own, ~is_own),
             (self.is_refused, _COLUMNS.reason != 0),
-            (self.is_emergency, _COLUMNS.is_emergency != 0),
+            (self.is_emergency, _COLUMNS.broke_glass != 0),
             (self.person, _COLUMNS.person == self.person),
             (self.requester, _COLUMNS.requester == self.requester),
             (self.until_s, _COLUMNS.at_s < self.until_s),
@@ -242,10 +242,10 @@ def row_of(event: Event) -> LookRow | None:
     said = event.outcome
     match said:
         case AccessPermitted():
-            is_emergency = said.purpose is Purpose.BTG or said.basis is Basis.EMERGENCY
-            return _asked(event, said, reason=0, is_emergency=is_emergency, person=None)
+            broke_glass = said.purpose is Purpose.BTG or said.basis is Basis.EMERGENCY
+            return _asked(event, said, reason=0, broke_glass=broke_glass, person=None)
         case AccessDenied():
-            return _asked(event, said, reason=said.reason, is_emergency=said.purpose is Purpose.BTG, person=b"")
+            return _asked(event, said, reason=said.reason, broke_glass=said.purpose is Purpose.BTG, person=b"")
         case ReleasesCommitted() if not said.permit:
             kind, at_s = LookKind.NOTED, event.leaf.time_s
             return LookRow(said.pseudonym, event.index, at_s, kind, "", 0, 0, Verb.READ, 0, 0, said.root)
@@ -253,7 +253,7 @@ def row_of(event: Event) -> LookRow | None:
 
 
 def _asked(
-    event: Event, said: AccessPermitted | AccessDenied, *, reason: int, is_emergency: bool, person: bytes | None
+    event: Event, said: AccessPermitted | AccessDenied, *, reason: int, broke_glass: bool, person: bytes | None
 ) -> LookRow:
     return LookRow(
         pseudonym=said.pseudonym,
@@ -265,7 +265,7 @@ def _asked(
         purpose=said.purpose,
         verb=said.verb,
         reason=reason,
-        is_emergency=is_emergency,
+        broke_glass=broke_glass,
         name=permit_of(event.leaf),
         person=person,
     )

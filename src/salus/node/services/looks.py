@@ -230,7 +230,7 @@ class Looks:
             purpose=_NAMES[Purpose][row.purpose],
             verb=_NAMES[Verb][row.verb],
             is_patient=row.is_own,
-            is_emergency=bool(row.is_emergency),
+            is_emergency=bool(row.broke_glass),
             is_officer=is_officer,
             reason=_NAMES[DenialReason][row.reason],
             permit=b"" if is_officer else row.name,

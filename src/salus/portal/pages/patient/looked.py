@@ -150,13 +150,14 @@ def check(call: Call) -> Response:
     proof, number, part = _proof(call), _number(call.path["number"]), _number(call.path["part"])
     if proof is None:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
-    link = receipt_link(f"{call.portal.settings.origin}{VERIFIER}", proof)
+    link = receipt_link(VERIFIER, proof)
+    address = f"{call.portal.settings.origin}{link}"
     return call.page(
         "pages/patient/look_check.html",
         title=call.words("Check this yourself"),
         back=f"/looked/{number}",
         link=link,
-        code=segno.make(link, error="l").svg_data_uri(scale=4, border=4) if fits_qr(link) else "",
+        code=segno.make(address, error="l").svg_data_uri(scale=4, border=4) if fits_qr(address) else "",
         file=f"/looked/{number}/receipt/{part}",
     )
 

@@ -230,8 +230,10 @@ def test_what_was_given_elsewhere_is_asked_for_and_proved(here: Hospital, practi
     with practice.being(Manner.IS_DOWN):
         assert browser.post(f"{link}/ask", {}, page=link).status_code == 303
         assert DOWN in _settled(browser, link)
-    assert browser.post(f"{link}/ask", {}, page=link).headers["location"] == link
-    page = _settled(browser, link)
+    for _ in range(3):  # a busy machine may answer late, and is then asked once more, as a person would
+        assert browser.post(f"{link}/ask", {}, page=link).headers["location"] == link
+        if DOWN not in (page := _settled(browser, link)):
+            break
     assert "Dr Pym (GP) at Harrowmere Medical Centre" in page
     assert "Seen for the cough" in page
     assert "test results: 20" in page

@@ -52,6 +52,7 @@ ROLES: Final = {
     "officer": _("The privacy officer"),
     "system": _("A computer system"),
 }
+GIVEN: Final = {**CLASSES, "Patient": _("who you are")}
 VERBS: Final = {
     "read": _("asked to read your record"),
     "search": _("searched in your record"),
@@ -82,6 +83,20 @@ class LookRow:
     colour: str
 
 
+@dataclass(frozen=True)
+class _OneLook:
+    """A look, and what is known of it at one moment: what comes while a page is made is on the next one.
+
+    Args:
+        answer: how far it has come with the organisation that knows what was given: the page has words for each.
+        history: the file that this organisation gave; empty where it has not come, or this one knows.
+    """
+
+    opened: Opened
+    answer: str = ""
+    history: bytes = field(default=b"", repr=False)
+
+
 def show(call: Call) -> Response:
     """The list, grouped and filtered; its pages stay as they are while more comes."""
     found, asked, number = _looks(call), filter_of(call), number_of(call)
@@ -106,10 +121,10 @@ def show(call: Call) -> Response:
 
 def show_one(call: Call, *errors: Error) -> Response:
     """One of them, with what was given."""
-    opened = _opened(call)
-    if opened is None:
+    one = _opened(call)
+    if one is None:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
-    words, look = call.words, opened.look
+    words, opened, look = call.words, one.opened, one.opened.look
     return call.page(
         "pages/patient/look.html",
         title=words("Details"),
@@ -121,7 +136,7 @@ def show_one(call: Call, *errors: Error) -> Response:
         withheld=opened.withheld_count,
         proofs=[f"/looked/{look.number}/check/{each.part}" for each in _receipts(call, opened)],
         held_by=look.held_by,
-        answer=_answer(call, look),
+        answer=one.answer,
         can_question=_may_question(look),
         entered=call.form.get("words", ""),
     )
@@ -129,19 +144,19 @@ def show_one(call: Call, *errors: Error) -> Response:
 
 def question(call: Call) -> Response:
     """Tell the privacy officer that it does not look right."""
-    opened, said = _opened(call), call.form.get("words", "").strip()
-    if opened is None or not _may_question(opened.look):
+    one, said = _opened(call), call.form.get("words", "").strip()
+    if one is None or not _may_question(one.opened.look):
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
     if not said or len(said) > WORDS_MAX:
         return show_one(call, Error("words", call.words("Say in a few words what does not look right")))
-    return sign_challenge(call, opened.look.permit, said)
+    return sign_challenge(call, one.opened.look.permit, said)
 
 
 def given(words: Words, released: Iterable[tuple[str, int]]) -> list[str]:
     """How many records of each kind were given out, in words; kinds that have no name of their own are one."""
     counts: Counter[str] = Counter()
     for kind, count in released:
-        counts[{**CLASSES, "Patient": _("who you are")}.get(kind, _("other records"))] += count
+        counts[GIVEN.get(kind, _("other records"))] += count
     return [f"{words(name)}: {count}" for name, count in counts.items()]
 
 
@@ -188,21 +203,11 @@ def histories(call: Call) -> Elsewhere:
     return Elsewhere(portal.node, portal.collections, of, about=about, collection=asked, is_history=True)
 
 
-def _answer(call: Call, look: Look) -> str:
-    """How far it has come with the organisation that knows what was given: the page has words for each."""
-    others = histories(call)
-    found = [each for each in others.answers() if each.custodian.organisation == look.custodian]
+def _answer(others: Elsewhere, custodian: str) -> str:
+    found = [each for each in others.answers() if each.custodian.organisation == custodian]
     if any(each.is_cut for each in found):
         return "refused"
     return found[0].state.name.lower() if found else ""
-
-
-def _file(call: Call, look: Look, name: ReceiptName) -> bytes:
-    if not look.custodian:
-        return own_history.receipt_file(call.portal.node, call.login, call.owner.pseudonym, name)
-    found = looks_elsewhere.receipt_file(look, histories(call).history_of(look.custodian), name.part)
-    assert found is not None, "the look was opened with it"
-    return found
 
 
 def _may_question(look: Look) -> bool:
@@ -212,9 +217,13 @@ def _may_question(look: Look) -> bool:
 
 def _proof(call: Call) -> bytes | None:
     """The file of the receipt that is asked for; None where there is none."""
-    opened, part = _opened(call), _number(call.path["part"])
-    name = next((each for each in (_receipts(call, opened) if opened else ()) if each.part == part), None)
-    return None if opened is None or name is None else _file(call, opened.look, name)
+    one, part = _opened(call), _number(call.path["part"])
+    name = next((each for each in (_receipts(call, one.opened) if one else ()) if each.part == part), None)
+    if one is None or name is None:
+        return None
+    if one.opened.look.custodian:
+        return looks_elsewhere.receipt_file(one.opened.look, one.history, name.part)
+    return own_history.receipt_file(call.portal.node, call.login, call.owner.pseudonym, name)
 
 
 def _receipts(call: Call, opened: Opened) -> tuple[ReceiptName, ...]:
@@ -227,13 +236,16 @@ def _looks(call: Call) -> Looks | None:
     return looks.looks(portal.node, portal.responder, call.login, call.owner.pseudonym, elsewhere)
 
 
-def _opened(call: Call) -> Opened | None:
+def _opened(call: Call) -> _OneLook | None:
     found = _looks(call)
     opened = None if found is None else found.open(_number(call.path["number"]), hidden=call.hidden)
-    if opened is None or not opened.look.custodian or call.hidden.has_records:
-        return opened
-    history = histories(call).history_of(opened.look.custodian)
-    return looks_elsewhere.opened(call.portal.node, opened.look, history) if history else opened
+    if opened is None or not opened.look.custodian:
+        return None if opened is None else _OneLook(opened)
+    others, custodian = histories(call), opened.look.custodian
+    history = b"" if call.hidden.has_records else others.history_of(custodian)
+    if history:
+        opened = looks_elsewhere.opened(call.portal.node, opened.look, history)
+    return _OneLook(opened, _answer(others, custodian), history)
 
 
 def _number(text: str) -> int:

@@ -11,7 +11,7 @@ from salus.ledger.identifiers import Pseudonym
 from salus.node import schema
 from salus.node.services import notices
 from salus.node.services.erase import erase
-from salus.node.services.notices import PatientNoticeKind
+from salus.node.services.notices import PatientNotice, PatientNoticeKind
 from salus.portal.pages.patient.notices import GROUPS, KINDS
 from tests.portal.portal_world import Hospital, emergency
 from tests.portal.telling_world import (
@@ -41,7 +41,7 @@ def test_what_is_on_the_ledger_is_a_notice_of_the_patient_alone(
 ) -> None:
     here = quiet.here
     happens(here)
-    notices.follow(here.node)
+    followed(here)
     found = notices.newest(here.node, here.patient, start=0, count=50)
     assert [each.kind for each in found] == kinds
     browser = here.signed_in("eleanor")
@@ -50,6 +50,13 @@ def test_what_is_on_the_ledger_is_a_notice_of_the_patient_alone(
     assert f"Notices ({len(kinds)} new)" in page
     assert "There are no notices" in here.signed_in("other").get("/notices").text
     assert "Notices" not in here.signed_in("rao").get("/patients").text
+
+
+def followed(here: Hospital) -> list[PatientNotice]:
+    """What is new on the ledger, as upkeep takes it in."""
+    heard: list[PatientNotice] = []
+    notices.follow(here.node, lambda _, notice: heard.append(notice))
+    return heard
 
 
 def test_every_kind_has_its_words_and_its_group() -> None:
@@ -63,16 +70,16 @@ def test_what_was_seen_is_not_seen_again_by_another_worker(quiet: Around) -> Non
     chosen(here)
     with here.node.vault.database.reading() as connection:
         before = connection.scalar(select(schema.cursors.c.position).where(schema.cursors.c.name == notices.CURSOR))
-    assert len(notices.follow(here.node)) == 2
+    assert len(followed(here)) == 2
     with here.node.vault.database.writing() as connection:  # as one who read the same leaves at the same moment
         this = schema.cursors.c.name == notices.CURSOR
         connection.execute(update(schema.cursors).where(this).values(position=before))
-    assert notices.follow(here.node) == []
+    assert followed(here) == []
 
 
 def test_notices_are_marked_as_read_by_a_form(quiet: Around) -> None:
     chosen(quiet.here)
-    notices.follow(quiet.here.node)
+    followed(quiet.here)
     browser = quiet.here.signed_in("eleanor")
     assert "Notices (2 new)" in browser.get("/notices").text
     assert "Notices (2 new)" in browser.get("/notices").text  # to look is not to say

@@ -208,6 +208,19 @@ def test_after_a_crash_it_is_sent_rather_once_more_than_never(quiet: Around, mon
     assert quiet.mail.next()["subject"] == SUBJECT
 
 
+def test_a_crash_between_a_notice_and_that_it_is_to_be_told_leaves_neither(
+    quiet: Around, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confirmed(quiet)
+    chosen(quiet.here)
+    with monkeypatch.context() as patch:
+        patch.setattr(telling, "change", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            quiet.here.portal.telling.follow()
+    quiet.tell()
+    assert quiet.mail.next()["subject"] == SUBJECT
+
+
 def test_a_mail_server_that_cannot_be_trusted_gets_nothing(quiet: Around, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outgoing_mail, "TIMEOUT_S", 1.0)
     portal_mailer = quiet.here.portal.telling.mailer

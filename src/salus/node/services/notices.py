@@ -4,7 +4,7 @@ Promises: nothing of it is called by whoever does something: what is on the ledg
 after a crash; a notice says a kind and a time, and nothing of a record.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -81,9 +81,12 @@ class PatientNotice:
     is_read: bool = False
 
 
-def follow(node: Node) -> list[PatientNotice]:
-    """Take in what the ledger has that was not seen yet; return what is new, once, whoever else follows."""
-    found: list[PatientNotice] = []
+Hear = Callable[[Connection, PatientNotice], object]
+"""What is done for a notice in the transaction that takes it in: both are, or neither."""
+
+
+def follow(node: Node, hear: Hear) -> None:
+    """Take in what the ledger has that was not seen yet; what is new is heard of once, whoever else follows."""
     while True:
         with node.engine.snapshot() as reader:
             meta = read_meta(reader)
@@ -101,10 +104,12 @@ def follow(node: Node) -> list[PatientNotice]:
                     happened.append((index, PatientNotice(kind, leaf.time_s, outcome.pseudonym)))
         if end > start:
             with node.vault.database.writing() as connection:
-                found += [each for index, each in happened if _take_in(connection, index, each)]
+                for index, each in happened:
+                    if _take_in(connection, index, each):
+                        hear(connection, each)
                 cursors.move(connection, CURSOR, end)
         if end == meta.log_size:
-            return found
+            return
 
 
 def newest(

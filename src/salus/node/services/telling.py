@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import structlog
+from sqlalchemy import Connection
 
 from salus.crypto.hashing import sha256
 from salus.crypto.web_push import PushKey, PushUnfit, recipient, seal
@@ -24,6 +25,7 @@ from salus.node.hooks import HookAway, Hooks, HookUnfit
 from salus.node.outgoing_mail import MailAway, Mailer, is_address
 from salus.node.sealed_rows import SealedRows
 from salus.node.services import notices
+from salus.node.services.notices import PatientNotice
 from salus.node.services.wishes import (
     NEVER_S,
     Change,
@@ -202,15 +204,7 @@ class Telling:
 
     def follow(self) -> None:
         """Read what is new on the ledger, and note who is to be told of it."""
-        for each in notices.follow(self._node):
-            wanted = self.wishes(each.pseudonym)
-            ways = _ways(wanted)
-            if ways and each.kind not in wanted.unwanted:
-                self._change(
-                    each.pseudonym,
-                    lambda was: msgspec.structs.replace(was, number=was.number + 1, waiting=_ways(was), tries=0),
-                    due=lambda _: self._node.clock(),
-                )
+        notices.follow(self._node, self._hear)
 
     def tell(self) -> int:
         """Tell those who are due; return how many messages were taken."""
@@ -218,6 +212,19 @@ class Telling:
         for pseudonym in lease_due(self._node, limit=AT_ONCE, until_s=self._node.clock() + LEASE_S):
             taken += self._tell(pseudonym)
         return taken
+
+    def _hear(self, connection: Connection, notice: PatientNotice) -> None:
+        wanted = self.wishes(notice.pseudonym)
+        if not _ways(wanted) or notice.kind in wanted.unwanted:
+            return
+        change(
+            self._node,
+            self._rows,
+            notice.pseudonym,
+            lambda was: msgspec.structs.replace(was, number=was.number + 1, waiting=_ways(was), tries=0),
+            due=lambda _: self._node.clock(),
+            within=connection,
+        )
 
     def _tell(self, pseudonym: Pseudonym) -> int:
         wanted = self.wishes(pseudonym)

@@ -5,10 +5,11 @@ each other.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Final
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from salus.ledger.identifiers import Pseudonym
 from salus.node import schema
@@ -113,14 +114,23 @@ def wishes_of(node: Node, rows: SealedRows, pseudonym: bytes) -> Wishes:
     return Wishes() if sealed is None else _opened(rows, pseudonym, sealed)
 
 
-def change(node: Node, rows: SealedRows, pseudonym: bytes, to: Change, *, due: Due | None = None) -> Wishes:
+def change(
+    node: Node,
+    rows: SealedRows,
+    pseudonym: bytes,
+    to: Change,
+    *,
+    due: Due | None = None,
+    within: Connection | None = None,
+) -> Wishes:
     """Change what a patient wants, beside what others change at this moment; return what it is then.
 
     Args:
         due: None leaves it.
+        within: a transaction of the caller's; None begins one.
     """
     rows.lookup(_TABLE, pseudonym)  # may be the first thing that needs the secret, and makes it
-    with node.vault.database.writing() as connection:
+    with nullcontext(within) if within is not None else node.vault.database.writing() as connection:
         this = _COLUMNS.pseudonym == pseudonym
         row = connection.execute(select(schema.wishes).where(this).with_for_update()).one_or_none()
         changed = to(Wishes() if row is None else _opened(rows, pseudonym, row.sealed))

@@ -6,23 +6,15 @@ from typing import Final
 from starlette.responses import Response
 
 from salus.node.services.collect import Answered
+from salus.portal.answered import AGAIN, COLOURS
 from salus.portal.call import Call, Page, Person
 from salus.portal.open_patients import OpenPatient
 from salus.portal.pages.clinician.sections import KINDS, section, sections, warnings
 from salus.portal.pages.clinician.viewing import Answer, View, answers_of, ask_again, go_to, opened, view
 from salus.portal.words import Words
 
-COLOURS: Final = {
-    Answered.ASKING: "blue",
-    Answered.CAME: "green",
-    Answered.NOTHING_THERE: "grey",
-    Answered.DENIED: "orange",
-    Answered.REFUSED: "orange",
-    Answered.SILENT: "red",
-}
 NEWEST: Final = 100
 """How many results and letters the first view opens."""
-AGAIN: Final = frozenset({Answered.REFUSED, Answered.SILENT})
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,12 @@ from starlette.responses import Response
 from salus.node.services.collect import Answered
 from salus.node.services.own_chart import OwnChart
 from salus.node.services.own_elsewhere import Answer, Elsewhere
+from salus.portal.answered import AGAIN, COLOURS
 from salus.portal.call import Call, Page, Person
 from salus.portal.pages.patient.entries import own_chart
 from salus.portal.words import Words
 
 HOME: Final = "/record"
-COLOURS: Final = {
-    Answered.ASKING: "blue",
-    Answered.CAME: "green",
-    Answered.NOTHING_THERE: "grey",
-    Answered.DENIED: "orange",
-    Answered.REFUSED: "orange",
-    Answered.SILENT: "red",
-}
-AGAIN: Final = frozenset({Answered.REFUSED, Answered.SILENT})
 PLACE_LENGTH_MAX: Final = 3
 _OURS: Final = re.compile(r"/record(?:/[a-z0-9-]{1,32}){0,2}(?:\?page=[0-9]{1,4})?", re.ASCII)
 

@@ -13,9 +13,9 @@ from salus.node.services.looks import Line, Look, Looks, Opened
 from salus.node.services.own_elsewhere import Elsewhere
 from salus.node.services.own_history import ReceiptName
 from salus.portal import files
+from salus.portal.answered import AGAIN
 from salus.portal.call import Call, Error, Page, Person
 from salus.portal.pages.patient.choice_sentences import CLASSES
-from salus.portal.pages.patient.gathered import AGAIN
 from salus.portal.pages.patient.looked_filter import filter_of, organisations_of, people_of
 from salus.portal.pages.patient.paging import PAGE_ENTRIES, number_of, pages
 from salus.portal.pages.patient.signing import sign_challenge

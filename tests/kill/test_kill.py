@@ -55,17 +55,21 @@ def seed() -> int:
 
 
 def test_twenty_kills(tmp_path: Path, seed: int) -> None:
-    kill_many(tmp_path, seed, kills=20)
+    kill_many(tmp_path, seed, kills=20, least=1)  # as chance has it, few of one kind come between so few kills
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("quarter", range(4))
 def test_a_thousand_kills(tmp_path: Path, seed: int, quarter: int) -> None:
-    kill_many(tmp_path, seed + 1000 * quarter, kills=250)
+    kill_many(tmp_path, seed + 1000 * quarter, kills=250, least=250 // 4)
 
 
-def kill_many(tmp_path: Path, seed: int, *, kills: int) -> None:
-    """Kill so many times over several networks; say on the way how far it is and what was done."""
+def kill_many(tmp_path: Path, seed: int, *, kills: int, least: int) -> None:
+    """Kill so many times over several networks; say on the way how far it is and what was done.
+
+    Args:
+        least: so much of each kind has to have been done, or nothing was tried by it.
+    """
     done: Counter[str] = Counter()
     progress = Progress(f"kills, seed {seed}")
     with Nursery() as nursery:
@@ -76,7 +80,7 @@ def kill_many(tmp_path: Path, seed: int, *, kills: int) -> None:
             told = ", ".join(f"{count} {name}" for name, count in sorted(done.items()))
             progress.tell(told, now=number == kills // KILLS_PER_NETWORK - 1)
     assert done["kills"] == kills
-    assert min(done[kind] for kind in ("transactions", "deposits", "offers", "slots", "opened")) >= kills / 5, done
+    assert min(done[kind] for kind in ("transactions", "deposits", "offers", "slots", "opened")) >= least, done
 
 
 class KilledNetwork:

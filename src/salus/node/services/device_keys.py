@@ -121,25 +121,15 @@ def keys_of(items: Sequence[Item], made: Sequence[KeyMade]) -> tuple[DeviceKey, 
 
 
 def take_over_with(node: Node, devices: SignerDevices, account: AccountId, half: HalfSigned, new: NewBlob) -> None:
-    """Hand a relationship to a patient whose device signed for it.
-
-    1. Keep the new wallet, and beside it the one before, until the ledger has said yes or no.
-    2. Hand over; the old wallet comes back if the ledger says no.
+    """Hand a relationship to a patient whose device signed for it; the old wallet comes back if the ledger says no.
 
     Raises:
         Refused: NOT_YOURS; or as `take_over.take_over_signed`.
         NotNow: the ledger is away; both wallets stay.
     """
-    before = devices.find(account, new.device)
     key = DeviceKey(node.organisation, half.message.pseudonym, half.message.key)
-    after = msgspec.structs.replace(before, blob=new.blob, before=before.blob, keys=(*before.keys, key))
-    devices.change(account, after)  # 1
-    try:
-        take_over.take_over_signed(node, half)  # 2
-    except Refused:
-        devices.change(account, before)
-        raise
-    devices.change(account, msgspec.structs.replace(after, before=b""))
+    with devices.trying(account, new, key):
+        take_over.take_over_signed(node, half)
 
 
 def offer(

@@ -6,8 +6,6 @@ guardian's words never come here.
 
 from dataclasses import dataclass, replace
 
-import msgspec
-
 from salus.contracts import patients
 from salus.contracts.patients import ChangeRecoveryKey, FinishRecovery, Holder, StartRecovery
 from salus.ledger.encoding import encode
@@ -90,27 +88,16 @@ def to_end(node: Node, pseudonym: Pseudonym) -> EndRecovery:
 
 
 def begin(node: Node, devices: SignerDevices, account: AccountId, signed: Signed, new: NewBlob) -> None:
-    """Begin a recovery by what a new device and guardians signed.
-
-    1. Keep the new wallet, and beside it the one before, until the ledger has said yes or no.
-    2. Submit; the old wallet comes back if the ledger says no.
+    """Begin a recovery by what a new device and guardians signed; its old wallet comes back if the ledger says no.
 
     Raises:
         Refused: NOT_YOURS, CHOICE_UNFIT, or what the ledger says.
         NotNow: the ledger is away; both wallets stay.
     """
     assert isinstance(signed.message, StartRecovery), "what was asked for"
-    before = devices.find(account, new.device)
     key = DeviceKey(node.organisation, signed.message.pseudonym, signed.message.key)
-    others = tuple(each for each in before.keys if each.pseudonym != key.pseudonym)
-    after = msgspec.structs.replace(before, blob=new.blob, before=before.blob, keys=(*others, key))
-    devices.change(account, after)  # 1
-    try:
-        take(node, signed)  # 2
-    except Refused:
-        devices.change(account, before)
-        raise
-    devices.change(account, msgspec.structs.replace(after, before=b""))
+    with devices.trying(account, new, key):
+        take(node, signed)
 
 
 def take(node: Node, signed: Signed) -> None:

@@ -5,6 +5,8 @@ passkey (docs/spec/signer.md). Whether a device's key acts, the ledger says and 
 """
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -183,6 +185,23 @@ class SignerDevices:
         own = (table.c.device == lookup) & (table.c.account == account)
         with self._node.vault.database.writing() as connection:
             connection.execute(update(table).where(own).values(sealed=self._rows.seal(_TABLE, lookup, device)))
+
+    @contextmanager
+    def trying(self, account: AccountId, new: NewBlob, key: DeviceKey) -> Iterator[None]:
+        """Keep a device's new wallet, with one key more, and beside it the one before, until the block ends.
+
+        If the block raises Refused the old one is back; whatever else it raises, both stay. Raises Refused: NOT_YOURS.
+        """
+        before = self.find(account, new.device)
+        others = tuple(each for each in before.keys if each.pseudonym != key.pseudonym)
+        after = msgspec.structs.replace(before, blob=new.blob, before=before.blob, keys=(*others, key))
+        self.change(account, after)
+        try:
+            yield
+        except Refused:
+            self.change(account, before)
+            raise
+        self.change(account, msgspec.structs.replace(after, before=b""))
 
     def forget(self, account: AccountId, device: bytes) -> None:
         """Forget one of an account's devices, wallet and share; another's, or none, is left as it is."""

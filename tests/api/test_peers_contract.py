@@ -25,7 +25,7 @@ from salus.node.documents import Kind
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import (
     Ask,
-    ChoiceDelivery,
+    Delivery,
     Done,
     ErasureAnswer,
     ErasureAsk,
@@ -151,7 +151,7 @@ REFUSED: dict[str, tuple[Ask, Refusal]] = {
     "a stream, asked for as an answer": (StreamAsk(NO_PERMIT, 1, 0), Refusal.MESSAGE_UNFIT),
     "slots of a part that was never offered": (PartAccept(NO_PERMIT, 1, bytes(64)), Refusal.PERMIT_DEAD),
     "a part without a permit": (PartAsk(NO_PERMIT, 1, 1, CommittedFields(bytes(32), ()), b""), Refusal.PERMIT_DEAD),
-    "a choice that is no transaction": (ChoiceDelivery(b"?", CommittedFields(bytes(32), ())), Refusal.CHOICE_UNFIT),
+    "a choice that is no transaction": (Delivery(b"?", CommittedFields(bytes(32), ())), Refusal.CHOICE_UNFIT),
 }
 
 
@@ -242,14 +242,14 @@ def test_a_patients_own_device_withdraws_a_choice(
     enrol.enrol(hospital, number, BORN, key=key, pseudonym=of.pseudonym)
     deposit.deposit(hospital, of.pseudonym, [parse(b'{"resourceType":"Observation","id":"o1"}')])
     filed = wallet.sign_choice(mine, of, TO_THE_PRACTICE, time_s=now_s)
-    assert device.ask(HOSPITAL, ChoiceDelivery(filed.raw, filed.residual)) == Done(0)
+    assert device.ask(HOSPITAL, Delivery(filed.raw, filed.residual)) == Done(0)
     mine = wallet.keep_choice(mine, of, filed, time_s=now_s)
     permit, unused = (granted(served, session, of.pseudonym) for _ in range(2))
     assert len(list(receive.receive(practice, peers, permit))) == 1
     of = wallet.relationship(mine, chain=hospital.chain, custodian=HOSPITAL)
     withdrawn = wallet.sign_withdrawal(mine, of, filed.message.choice, time_s=now_s)
     for _ in range(2):
-        assert device.ask(HOSPITAL, ChoiceDelivery(withdrawn.raw, withdrawn.residual)) == Done(0)
+        assert device.ask(HOSPITAL, Delivery(withdrawn.raw, withdrawn.residual)) == Done(0)
     for each in (permit, unused):
         with pytest.raises(Refused) as refused:
             list(receive.receive(practice, peers, each))
@@ -271,7 +271,7 @@ def test_a_patients_own_device_delivers_a_choice(device: Peers, served: Served) 
     raw = transactions.sign(
         (filed,), chain=hospital.chain, keys=(patient,), expires_at_s=hospital.clock() + 60, nonce=os.urandom(16)
     )
-    assert device.ask(HOSPITAL, ChoiceDelivery(raw, residual)) == Done(0)
-    assert device.ask(HOSPITAL, ChoiceDelivery(raw, residual)) == Done(0)
+    assert device.ask(HOSPITAL, Delivery(raw, residual)) == Done(0)
+    assert device.ask(HOSPITAL, Delivery(raw, residual)) == Done(0)
     with hospital.engine.snapshot() as reader:
         assert [each.commitment for each in consent.choices(reader, mine).choices] == [residual.root()]

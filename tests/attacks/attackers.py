@@ -29,7 +29,7 @@ from salus.ledger.outcomes import TransactionResult
 from salus.ledger.transactions import Message
 from salus.node.answer import answer
 from salus.node.assemble import Node
-from salus.node.exchange import ChoiceDelivery, Done, MatchAsk, PartAsk, Peers
+from salus.node.exchange import Delivery, Done, MatchAsk, PartAsk, Peers
 from salus.node.people import OpenSession, Person, certify_person, open_session
 from salus.node.services.deposit import deposit
 from salus.node.services.enrol import enrol
@@ -135,7 +135,7 @@ def choice_by(on: Scene, key: SigningKey, tree: Provision, *, choice: bytes = b"
 
 def deliver(on: Scene, raw: bytes, residual: CommittedFields) -> None:
     """Hand a choice with its rules to the hospital, as a patient's device does."""
-    came = answer(on.hospital, OrganisationId(""), ChoiceDelivery(raw, residual))
+    came = answer(on.hospital, OrganisationId(""), Delivery(raw, residual))
     assert isinstance(came, Done), came
 
 

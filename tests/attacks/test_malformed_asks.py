@@ -9,18 +9,28 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from salus.contracts.consent import FileConsent, WithdrawConsent
+from salus.contracts.patients import (
+    AddKey,
+    CancelRecovery,
+    ChangeRecoveryKey,
+    FinishRecovery,
+    KeyKind,
+    RemoveKey,
+    StartRecovery,
+    TakeOverKey,
+)
 from salus.contracts.provisions import gate
 from salus.contracts.record_metadata import Facts
 from salus.contracts.residuals import CertifiedSession, Session, person_certificate, reason
 from salus.crypto.signing import SigningKey
 from salus.ledger.encoding import EncodingInvalid, decoder, encode
 from salus.ledger.fields import CommittedFields, commit_fields
-from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym, PublicKey
+from salus.ledger.identifiers import Digest, OrganisationId, PermitId, Pseudonym, PublicKey
 from salus.node.answer import answer, answer_stream
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import (
     Ask,
-    ChoiceDelivery,
+    Delivery,
     HistoryAsk,
     MatchAsk,
     NotNowAnswer,
@@ -74,9 +84,9 @@ def odd_asks(on: Scene) -> Iterator[Ask]:
         yield SignedMatchAsk(MatchAsk(ANN.digits, BORN, SESSION, fields), 0, bytes(16), bytes(64))
         yield PartAsk(granted.permit, granted.height, 1, fields, b"")
         yield PartAsk(granted.permit, granted.height, 1, fields, granted.reader_key.public)
-        yield ChoiceDelivery(raw, fields)
+        yield Delivery(raw, fields)
     for bad in (b"", b"\xc1", raw[:-1], raw + b"\0", encode((b"", ()))):
-        yield ChoiceDelivery(bad, residual)
+        yield Delivery(bad, residual)
     yield HistoryAsk(unknown, SESSION)
     yield HistoryAsk(on.pseudonym, SESSION)
     yield PartAsk(PermitId(b""), 0, 1, granted.residual, b"")
@@ -146,11 +156,11 @@ def test_a_stranger_fills_a_node_with_choices_of_nobody(on: Scene) -> None:
         _, residual = choice_by(on, stranger, TO_THE_PRACTICE)
         message = FileConsent(pseudonym, secrets.token_bytes(16), gate(TO_THE_PRACTICE), residual.root(), 0)
         for raw in (sign(on, [message], [stranger]), forged(on, message)):
-            came = answer(on.hospital, NOBODY, ChoiceDelivery(raw, residual))
+            came = answer(on.hospital, NOBODY, Delivery(raw, residual))
             assert isinstance(came, RefusedAnswer)
             assert came.refusal is Refusal.CHOICE_UNFIT
     elsewhere, residual = choice_by(on, on.key, TO_THE_PRACTICE)
-    came = answer(on.practice, NOBODY, ChoiceDelivery(elsewhere, residual))
+    came = answer(on.practice, NOBODY, Delivery(elsewhere, residual))
     assert isinstance(came, RefusedAnswer)
     assert on.hospital.vault.relationships() == held
     assert len(on.hospital.vault.records(on.pseudonym)) == records
@@ -173,15 +183,44 @@ def test_a_stranger_withdraws_what_is_not_theirs(on: Scene) -> None:
         (on.hospital, sign(on, [unknown], [on.key]), why, Refusal.LEDGER_REJECTED),
         (on.practice, mine, why, Refusal.CHOICE_UNFIT),
     ):
-        came = answer(node, NOBODY, ChoiceDelivery(raw, residual))
+        came = answer(node, NOBODY, Delivery(raw, residual))
         assert isinstance(came, RefusedAnswer)
         assert came.refusal is refusal
     odd = commit_fields(["x" * 3000], secret=bytes(32))
     raw = sign(on, [WithdrawConsent(on.pseudonym, on.choice, odd.root(), 0)], [on.key])
-    came = answer(on.hospital, NOBODY, ChoiceDelivery(raw, odd))
+    came = answer(on.hospital, NOBODY, Delivery(raw, odd))
     assert isinstance(came, RefusedAnswer)
     assert choices(on) == before
     assert on.hospital.vault.records(on.pseudonym) == held
+
+
+@pytest.mark.promise("U3")
+def test_a_stranger_changes_who_acts_for_a_patient(on: Scene) -> None:
+    """Keys and recovery need a key that acts, or a recovery key, whoever brings it; nothing refused is kept."""
+    held, records = tree_root(on), on.hospital.vault.records(on.pseudonym)
+    stranger, why = SigningKey.generate(), reason("because", bytes(32))
+    own, key = PublicKey(on.key.public), PublicKey(stranger.public)
+    added = AddKey(on.pseudonym, key, KeyKind.DEVICE, 0, why.root())
+    guardians = ChangeRecoveryKey(on.pseudonym, key, Digest(b""), why.root())
+    odd = commit_fields(["why", "no terms"], secret=bytes(32))
+    untermed = AddKey(on.pseudonym, key, KeyKind.DEVICE, 0, odd.root())
+    for message, keys, residual, refusal in (
+        (added, [stranger], why, Refusal.CHOICE_UNFIT),
+        (added, [on.key, stranger], reason("otherwise", bytes(32)), Refusal.CHOICE_UNFIT),
+        (untermed, [on.key, stranger], odd, Refusal.DELEGATE_UNFIT),
+        (RemoveKey(on.pseudonym, own, why.root()), [stranger], why, Refusal.CHOICE_UNFIT),
+        (CancelRecovery(on.pseudonym, why.root()), [stranger], why, Refusal.CHOICE_UNFIT),
+        (guardians, [stranger], why, Refusal.LEDGER_REJECTED),
+        (StartRecovery(on.pseudonym, key, why.root()), [stranger], why, Refusal.LEDGER_REJECTED),
+        (FinishRecovery(on.pseudonym, why.root()), [stranger], why, Refusal.LEDGER_REJECTED),
+        (TakeOverKey(on.pseudonym, key, Digest(b""), why.root()), [on.key, stranger], why, Refusal.CHOICE_UNFIT),
+    ):
+        for node in (on.hospital, on.practice):
+            came = answer(node, NOBODY, Delivery(sign(on, [message], keys), residual))
+            assert isinstance(came, RefusedAnswer), message
+            assert came.refusal is refusal or node is on.practice, message
+    assert on.hospital.vault.records(on.pseudonym) == records
+    assert tree_root(on) == held, "nothing that rights depend on has changed"
 
 
 def forged(on: Scene, message: FileConsent | WithdrawConsent) -> bytes:

@@ -24,7 +24,7 @@ from salus.ledger.outcomes import DENIED, DONE
 from salus.node.answer import answer, answer_stream
 from salus.node.errors import Refusal, Refused
 from salus.node.exchange import (
-    ChoiceDelivery,
+    Delivery,
     Done,
     MatchAnswer,
     PartAccept,
@@ -205,10 +205,10 @@ def test_a_choice_whose_rules_the_custodian_does_not_hold(on: Scene) -> None:
         on.opened(granted)
     assert refused.value.refusal is Refusal.RULES_MISSING
     other = choice_by(on, on.key, msgspec.structs.replace(TO_THE_PRACTICE, organisations=()))[1]
-    wrong = answer(on.hospital, OrganisationId(""), ChoiceDelivery(raw, other))
+    wrong = answer(on.hospital, OrganisationId(""), Delivery(raw, other))
     assert isinstance(wrong, RefusedAnswer)
     assert wrong.refusal is Refusal.CHOICE_UNFIT
-    assert isinstance(answer(on.hospital, OrganisationId(""), ChoiceDelivery(raw, residual)), Done)
+    assert isinstance(answer(on.hospital, OrganisationId(""), Delivery(raw, residual)), Done)
     assert sorted(on.opened(granted)) == sorted(CHART)
 
 
@@ -220,7 +220,7 @@ def test_a_gate_that_is_wider_than_its_rules(on: Scene) -> None:
     narrow = choice_by(on, on.key, TO_THE_PRACTICE)[1]
     lying = sign(on, [msgspec.structs.replace(message, commitment=narrow.root())], [on.key])
     root = tree_root(on)
-    came = answer(on.hospital, OrganisationId(""), ChoiceDelivery(lying, narrow))
+    came = answer(on.hospital, OrganisationId(""), Delivery(lying, narrow))
     assert isinstance(came, RefusedAnswer)
     assert came.refusal is Refusal.CHOICE_UNFIT
     assert tree_root(on) == root
@@ -238,7 +238,7 @@ def test_a_deny_that_no_record_can_meet(on: Scene) -> None:
     raw, _ = choice_by(on, on.key, TO_THE_PRACTICE)
     message = msgspec.structs.replace(on.hospital.decode(raw).messages[0], gate=gate(tree), commitment=residual.root())
     root = tree_root(on)
-    came = answer(on.hospital, OrganisationId(""), ChoiceDelivery(sign(on, [message], [on.key]), residual))
+    came = answer(on.hospital, OrganisationId(""), Delivery(sign(on, [message], [on.key]), residual))
     assert isinstance(came, RefusedAnswer)
     assert came.refusal is Refusal.CHOICE_UNFIT
     assert "expected security labels of the form system|code" in came.words

@@ -20,7 +20,7 @@ from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.sealed_rows import SealedRows
-from salus.node.services import device_keys, recoveries
+from salus.node.services import deliver, recoveries
 from salus.node.services.accounts import AccountId
 from salus.node.services.enrol import enrol
 from salus.node.services.recoveries import Standing
@@ -59,10 +59,7 @@ class Home:
 
     def choose(self, *, has_second: bool = False) -> None:
         second = Digest(SECOND.public) if has_second else Digest(b"")
-        recoveries.take(
-            self.node,
-            self.signed(lambda of, why: ChangeRecoveryKey(of, PublicKey(MASTER.public), second, why), OWN),
-        )
+        take(self.node, self.signed(lambda of, why: ChangeRecoveryKey(of, PublicKey(MASTER.public), second, why), OWN))
 
     def start(self, *keys: SigningKey, account: AccountId = ACCOUNT) -> None:
         signed = self.signed(lambda of, why: StartRecovery(of, PublicKey(NEW.public), why), *(keys or (MASTER, NEW)))
@@ -70,7 +67,7 @@ class Home:
         recoveries.begin(self.node, self.devices, account, signed, new)
 
     def finish(self) -> None:
-        recoveries.take(self.node, self.signed(FinishRecovery, MASTER))
+        take(self.node, self.signed(FinishRecovery, MASTER))
 
     def blob(self) -> bytes:
         return self.devices.find(ACCOUNT, self.device).blob
@@ -86,6 +83,10 @@ def home(tmp_path: Path) -> Iterator[Home]:
         node = made.open_node(HOSPITAL, clock=lambda: clock.wall_ns() // 10**9)
         pseudonym = secrets.token_bytes(16)
         yield Home(node, clock, enrol(node, kept_nhs_number(1), "1980-02-29", key=OWN, pseudonym=pseudonym))
+
+
+def take(node: Node, signed: Signed) -> None:
+    deliver.take(node, signed.raw, signed.residual)
 
 
 def refusal_of(act: object, *arguments: object, **named: object) -> tuple[Refusal, int]:
@@ -115,7 +116,7 @@ def test_how_things_stand_from_guardians_to_the_new_device(home: Home) -> None:
 def test_one_that_was_cancelled_leaves_the_second_circle(home: Home) -> None:
     home.choose(has_second=True)
     home.start()
-    device_keys.take(home.node, home.signed(CancelRecovery, OWN))
+    take(home.node, home.signed(CancelRecovery, OWN))
     assert home.standing() == Standing(holds_key=True, has_guardians=True, has_second=True, is_spent=True)
     assert refusal_of(home.start) == (Refusal.LEDGER_REJECTED, patients.Rejection.RECOVERY_SPENT)
 
@@ -138,9 +139,9 @@ def test_why_is_kept_for_what_the_ledger_took_and_for_nothing_else(home: Home) -
             home.choose()
         signed = home.signed(lambda of, why: StartRecovery(of, PublicKey(NEW.public), why), master, NEW)
         if is_taken:
-            recoveries.take(home.node, signed)
+            take(home.node, signed)
         else:
-            assert refusal_of(recoveries.take, home.node, signed)[0] is Refusal.LEDGER_REJECTED
+            assert refusal_of(take, home.node, signed)[0] is Refusal.LEDGER_REJECTED
         kept = documents.find(home.node.vault, Kind.REASON, signed.residual.root())
         assert (kept is not None) is is_taken
 
@@ -149,9 +150,8 @@ def test_what_is_of_somebody_elsewhere_or_something_else_is_not_taken(home: Home
     elsewhere = home.signed(FinishRecovery, MASTER, of=Pseudonym(secrets.token_bytes(16)))
     of_ann = home.signed(FinishRecovery, MASTER)
     other_words = Signed(of_ann.message, of_ann.raw, reason("other", bytes(32)))
-    cancelled = home.signed(CancelRecovery, OWN)
-    for signed in (elsewhere, other_words, cancelled):
-        assert refusal_of(recoveries.take, home.node, signed)[0] is Refusal.CHOICE_UNFIT
+    for signed in (elsewhere, other_words):
+        assert refusal_of(take, home.node, signed)[0] is Refusal.CHOICE_UNFIT
 
 
 def test_in_assisted_mode_there_are_no_guardians(home: Home) -> None:

@@ -27,7 +27,7 @@ from salus.node import documents
 from salus.node.answer import answer
 from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
-from salus.node.exchange import Answer, ChoiceDelivery, Done, RefusedAnswer
+from salus.node.exchange import Answer, Delivery, Done, RefusedAnswer
 from salus.node.founding import trust_root
 from salus.node.people import OpenSession, Person, certify_person, open_session
 from salus.node.services import audit, choices, judge
@@ -95,7 +95,7 @@ def narrowed(on: Scene, ticket: SigningKey, narrower: SigningKey, tree: Provisio
 
 
 def deliver(on: Scene, raw: bytes, residual: CommittedFields) -> Answer:
-    return answer(on.hospital, NOBODY, ChoiceDelivery(raw, residual))
+    return answer(on.hospital, NOBODY, Delivery(raw, residual))
 
 
 def issued(on: Scene, tree: Provision = TO_THE_OUTSIDER, *, uses_max: int = 5, lasts_s: int = 600) -> SigningKey:
@@ -356,7 +356,7 @@ def test_a_ticket_that_does_not_fit_is_not_taken(on: Scene) -> None:
         message = on.hospital.decode(raw).messages[0]
         assert isinstance(message, IssueTicket | AttenuateTicket)
         assert documents.find(on.hospital.vault, Kind.TICKET, message.commitment) is None
-    elsewhere = answer(on.practice, NOBODY, ChoiceDelivery(*ticket_by(on, SigningKey.generate(), NO_DIAGNOSES)))
+    elsewhere = answer(on.practice, NOBODY, Delivery(*ticket_by(on, SigningKey.generate(), NO_DIAGNOSES)))
     assert isinstance(elsewhere, RefusedAnswer)
     assert "records that are kept here" in elsewhere.words
 

@@ -8,17 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from salus.contracts import membership
-from salus.contracts.tickets import AttenuateTicket, IssueTicket, RevokeTicket
 from salus.engines.base import Unavailable as LedgerUnavailable
 from salus.ledger.contract import Rejected
 from salus.ledger.identifiers import OrganisationId
-from salus.ledger.transactions import NotATransaction
 from salus.node.assemble import Node
 from salus.node.errors import Busy, NotNow, Refusal, Refused
 from salus.node.exchange import (
     Answer,
     Ask,
-    ChoiceDelivery,
+    Delivery,
     DeviceAsk,
     Done,
     ErasureAsk,
@@ -32,7 +30,7 @@ from salus.node.exchange import (
     SignedMatchAsk,
     StreamAsk,
 )
-from salus.node.services import audit, choices, match, recovery_shares, release, statements, tickets
+from salus.node.services import audit, deliver, match, recovery_shares, release, statements
 from salus.vault.errors import Damaged, NoSuchRecord, Unavailable
 
 
@@ -96,21 +94,8 @@ def _dispatch(node: Node, sender: OrganisationId, ask: Ask) -> Answer:
 
 
 def _of_device(node: Node, ask: DeviceAsk) -> Answer:
-    if isinstance(ask, ChoiceDelivery):
-        return _take_choice(node, ask)
+    if isinstance(ask, Delivery):
+        return Done(deliver.take(node, ask.raw, ask.residual).code)
     if isinstance(ask, HistoryAsk):
         return audit.answer_history(node, ask)
     return recovery_shares.keep(node, ask) if isinstance(ask, KeepShareAsk) else recovery_shares.give(node, ask)
-
-
-def _take_choice(node: Node, ask: ChoiceDelivery) -> Done:
-    try:
-        transaction = node.decode(ask.raw)
-    except NotATransaction as error:
-        raise Refused(Refusal.CHOICE_UNFIT, str(error)) from error
-    message = transaction.messages[0]
-    if len(transaction.messages) == 1 and isinstance(message, IssueTicket | AttenuateTicket):
-        return Done(tickets.take_ticket(node, ask.raw, message, ask.residual).code)
-    if len(transaction.messages) == 1 and isinstance(message, RevokeTicket):
-        return Done(tickets.take_revocation(node, ask.raw, message, ask.residual).code)
-    return Done(choices.take_signed(node, ask.raw, ask.residual).result.code)

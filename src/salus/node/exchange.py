@@ -113,8 +113,8 @@ class Slots(ExchangeMessage, frozen=True, array_like=True, tag=7):
     metadata: tuple[CommittedFields, ...]
 
 
-class ChoiceDelivery(ExchangeMessage, frozen=True, array_like=True, tag=8):
-    """A choice or a ticket, signed by whoever gives it, with its rules; or a choice's withdrawal, with its reason."""
+class Delivery(ExchangeMessage, frozen=True, array_like=True, tag=8):
+    """What a patient's own device signed about a relationship here, and what opens its commitment: rules or a reason."""
 
     raw: bytes
     residual: CommittedFields
@@ -200,7 +200,7 @@ class ShareAnswer(ExchangeMessage, frozen=True, array_like=True, tag=19):
     sealed: bytes
 
 
-DeviceAsk = ChoiceDelivery | HistoryAsk | KeepShareAsk | GiveShareAsk
+DeviceAsk = Delivery | HistoryAsk | KeepShareAsk | GiveShareAsk
 """What a patient's own device may say, without a member's signature: each is signed by a key of the pseudonym's."""
 Ask = MatchAsk | PartAsk | StreamAsk | PartAccept | DeviceAsk | SignedMatchAsk | ErasureAsk
 NoAnswer = RefusedAnswer | NotNowAnswer

@@ -31,7 +31,7 @@ from salus.ledger.identifiers import Pseudonym, PublicKey
 from salus.ledger.outcomes import DONE
 from salus.node.answer import answer
 from salus.node.assemble import Node
-from salus.node.exchange import ChoiceDelivery, Done
+from salus.node.exchange import Delivery, Done
 from salus.node.founding import trust_root
 from salus.node.people import Person, certify_person
 from salus.node.projections import resources as projection
@@ -101,7 +101,7 @@ class Clinic:
     def ticket(self, tree: Provision = TO_THE_SERVICE, **changes: Any) -> SignedTicket:
         """A ticket in force, whose rules the hospital holds."""
         signed = self.signed(tree, **changes)
-        assert answer(self.node, "", ChoiceDelivery(signed.raw, signed.residual)) == Done(DONE)
+        assert answer(self.node, "", Delivery(signed.raw, signed.residual)) == Done(DONE)
         return signed
 
     def exchange(self, bearer: str, service: Service | None = None, **changes: str) -> Any:
@@ -314,7 +314,7 @@ def test_a_revoked_ticket_ends_its_token_in_mid_session(here: Clinic, by: str) -
     assert here.ids(token) == ["laboratory", "plain"]
     if by == "the patient":
         revoked = wallet.sign_revocation(here.mine, here.ann, signed.message.ticket, time_s=here.node.clock())
-        assert answer(here.node, "", ChoiceDelivery(revoked.raw, revoked.residual)) == Done(DONE)
+        assert answer(here.node, "", Delivery(revoked.raw, revoked.residual)) == Done(DONE)
     else:
         revoke_by_custodian(here.node, here.ann.pseudonym, signed.message.ticket)
     assert here.get(token, "/Observation").status_code == 401

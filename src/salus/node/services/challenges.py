@@ -19,7 +19,7 @@ from salus.ledger.encoding import decoder, encode, in_nfc
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import PermitId, Pseudonym
 from salus.ledger.machine import read_leaf
-from salus.ledger.outcomes import decode_leaf
+from salus.ledger.outcomes import TransactionResult, decode_leaf
 from salus.ledger.transactions import NotATransaction
 from salus.node import documents, tallies
 from salus.node.assemble import Node
@@ -114,7 +114,7 @@ def to_sign(node: Node, pseudonym: Pseudonym, permit: bytes, words: str) -> NewC
     return NewChallenge(node.organisation, pseudonym, PermitId(permit), said)
 
 
-def take_signed(node: Node, raw: bytes, residual: CommittedFields, *, only: Pseudonym) -> None:
+def take_signed(node: Node, raw: bytes, residual: CommittedFields, *, only: Pseudonym) -> TransactionResult:
     """Take a challenge that the patient's device signed.
 
     1. It is one challenge, of this patient, signed by a key that acts for them, of a request about them; the words
@@ -138,7 +138,7 @@ def take_signed(node: Node, raw: bytes, residual: CommittedFields, *, only: Pseu
             deliveries.require_reason_behind(message.commitment, residual)
             _require_about_request(node, message.pseudonym, message.permit)
             _keep(node, message, residual)  # 2
-            node.submit_raw(raw)
+            return node.submit_raw(raw)
         case _:
             raise Refused(Refusal.CHOICE_UNFIT, "expected one Challenge, of the patient who is named")
 

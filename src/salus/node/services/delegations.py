@@ -49,7 +49,7 @@ def take_key(node: Node, raw: bytes, residual: CommittedFields) -> TransactionRe
     message = _added(node, raw)
     deliveries.require_acting(node, raw, message.pseudonym)  # 1
     deliveries.require_opens(message.commitment, residual)  # 2
-    _read(residual)
+    read_terms(residual)
     documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, encode(residual))  # 3
     return node.submit_raw(raw)  # 4
 
@@ -158,7 +158,15 @@ def terms_of(node: Node, reader: Reader, pseudonym: Pseudonym, key: PublicKey) -
     residual: CommittedFields = _FIELDS.decode(kept)
     if residual.root() != commitment:
         raise Refused(Refusal.DELEGATE_UNFIT, "the terms held here do not open the commitment: deliver them again")
-    return _read(residual)
+    return read_terms(residual)
+
+
+def read_terms(residual: CommittedFields) -> DelegateTerms | None:
+    """Return what a residual says of how far a key may act; None for a reason alone. Raises Refused: DELEGATE_UNFIT."""
+    try:
+        return residuals.delegate_terms(residual)
+    except (EncodingInvalid, ResidualInvalid) as error:
+        raise Refused(Refusal.DELEGATE_UNFIT, f"the terms are not well formed: {error}") from error
 
 
 def birthday(born: date, *, age: int) -> date:
@@ -181,13 +189,6 @@ def _added(node: Node, raw: bytes) -> AddKey:
         case (AddKey(kind=KeyKind.DELEGATE) as message,):
             return message
     raise Refused(Refusal.DELEGATE_UNFIT, "expected one AddKey of a delegate")
-
-
-def _read(residual: CommittedFields) -> DelegateTerms | None:
-    try:
-        return residuals.delegate_terms(residual)
-    except (EncodingInvalid, ResidualInvalid) as error:
-        raise Refused(Refusal.DELEGATE_UNFIT, f"the terms are not well formed: {error}") from error
 
 
 def _commitment(reader: Reader, pseudonym: Pseudonym, key: PublicKey) -> Digest | None:

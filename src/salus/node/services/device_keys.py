@@ -13,17 +13,17 @@ from salus.contracts.patients import AddKey, CancelRecovery, KeyKind, RemoveKey
 from salus.crypto.signing import SigningKey
 from salus.ledger.encoding import encode
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import Digest, OrganisationId, Pseudonym, PublicKey
+from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
+from salus.ledger.outcomes import TransactionResult
 from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
-from salus.node.errors import Refusal, Refused
 from salus.node.people import NOBODY, HeldSession
-from salus.node.services import deliveries, take_over
+from salus.node.services import delegations, deliveries, take_over
 from salus.node.services.accounts import AccountId
 from salus.node.services.enrol import custodian_held_key
 from salus.node.services.identify import check_patient_session
-from salus.node.services.signer_answers import HalfSigned, KeyAccepted, KeyMade, NewBlob, SessionSigned, Signed, join
+from salus.node.services.signer_answers import HalfSigned, KeyAccepted, KeyMade, NewBlob, SessionSigned, join
 from salus.node.services.signer_devices import Device, DeviceKey, Offer, SignerDevices
 from salus.node.services.signer_requests import (
     AcceptKey,
@@ -174,18 +174,21 @@ def let_act(node: Node, half: HalfSigned, accepted: KeyAccepted) -> None:
         Refused: CHOICE_UNFIT, or what the ledger says.
         NotNow: the ledger is away.
     """
-    _take(node, join(half, accepted), half.message.pseudonym, half.message.commitment, half.residual)
+    assert isinstance(half.message, AddKey), "what lets a device act adds its key"
+    take(node, join(half, accepted), half.message, half.residual)
 
 
-def take(node: Node, signed: Signed) -> None:
-    """Take away a key, or cancel a recovery, as a device of the patient's signed it. Raises as `let_act`."""
-    if not isinstance(signed.message, RemoveKey | CancelRecovery):
-        raise Refused(Refusal.CHOICE_UNFIT, "expected what takes a key away, or cancels a recovery")
-    _take(node, signed.raw, signed.message.pseudonym, signed.message.commitment, signed.residual)
+def take(
+    node: Node, raw: bytes, message: AddKey | RemoveKey | CancelRecovery, residual: CommittedFields
+) -> TransactionResult:
+    """Let a key act or take it away, or cancel a recovery, as a device of the patient's signed it.
 
-
-def _take(node: Node, raw: bytes, pseudonym: Pseudonym, commitment: Digest, residual: CommittedFields) -> None:
-    deliveries.require_acting(node, raw, pseudonym)
-    deliveries.require_opens(commitment, residual)
-    documents.keep(node.vault, node.chain, pseudonym, Kind.REASON, commitment, encode(residual))
-    node.submit_raw(raw)
+    Raises:
+        Refused: CHOICE_UNFIT: no key that acts for the patient here signed it; DELEGATE_UNFIT; or what the ledger says.
+        NotNow: the ledger is away.
+    """
+    deliveries.require_acting(node, raw, message.pseudonym)
+    deliveries.require_opens(message.commitment, residual)
+    delegations.read_terms(residual)
+    documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, encode(residual))
+    return node.submit_raw(raw)

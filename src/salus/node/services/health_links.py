@@ -36,7 +36,7 @@ from salus.ledger.state import Reader
 from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.errors import NotNow, Refusal, Refused
-from salus.node.exchange import ChoiceDelivery, Done, Peers
+from salus.node.exchange import Delivery, Done, Peers
 from salus.node.people import certify_person
 from salus.node.sealed_rows import SealedRows, row_decoder
 from salus.node.services import delegations, derived, sharing
@@ -423,7 +423,7 @@ def tree_of(wanted: WantedLink, organisation: OrganisationId, *, purpose: Purpos
 def _delivered(peers: Peers, custodian: OrganisationId, signed: Signed) -> bool:
     """Give a custodian its ticket with the rules; tell whether it is in force."""
     try:
-        came = peers.ask(custodian, ChoiceDelivery(signed.raw, signed.residual))
+        came = peers.ask(custodian, Delivery(signed.raw, signed.residual))
     except (NotNow, Refused) as error:
         log.info("health_link.not_taken", custodian=custodian, reason=type(error).__name__)
         return False

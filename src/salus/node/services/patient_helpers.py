@@ -189,7 +189,7 @@ class Helpers:
     def stop_signed(self, signed: Signed) -> None:
         """Let somebody act no more, by what the patient's own device signed. Raises as `device_keys.take`."""
         assert isinstance(signed.message, RemoveKey), "what was asked for"
-        device_keys.take(self._node, signed)
+        device_keys.take(self._node, signed.raw, signed.message, signed.residual)
         self._forget(signed.message.pseudonym, signed.message.key)
 
     def _forget(self, pseudonym: Pseudonym, key: bytes) -> None:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from salus.contracts import patients
 from salus.contracts.patients import ChangeRecoveryKey, FinishRecovery, Holder, StartRecovery
 from salus.ledger.encoding import encode
+from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Pseudonym
+from salus.ledger.outcomes import TransactionResult
 from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
-from salus.node.errors import Refusal, Refused
 from salus.node.members import read_time_s
 from salus.node.services import deliveries
 from salus.node.services.accounts import AccountId
@@ -97,22 +98,21 @@ def begin(node: Node, devices: SignerDevices, account: AccountId, signed: Signed
     assert isinstance(signed.message, StartRecovery), "what was asked for"
     key = DeviceKey(node.organisation, signed.message.pseudonym, signed.message.key)
     with devices.trying(account, new, key):
-        take(node, signed)
+        take(node, signed.raw, signed.message, signed.residual)
 
 
-def take(node: Node, signed: Signed) -> None:
+def take(
+    node: Node, raw: bytes, message: ChangeRecoveryKey | StartRecovery | FinishRecovery, residual: CommittedFields
+) -> TransactionResult:
     """Submit what was signed about recovery, and keep why: nobody fills the vault with what the ledger does not take.
 
     Raises:
         Refused: CHOICE_UNFIT, or what the ledger says.
         NotNow: the ledger is away.
     """
-    message = signed.message
-    if not isinstance(message, ChangeRecoveryKey | StartRecovery | FinishRecovery):
-        raise Refused(Refusal.CHOICE_UNFIT, "expected guardians, or the begin or end of a recovery")
     with node.engine.snapshot() as reader:
         deliveries.relationship_here(node, reader, message.pseudonym)
-    deliveries.require_reason_behind(message.commitment, signed.residual)
-    node.submit_raw(signed.raw)
-    kept = encode(signed.residual)
-    documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, kept)
+    deliveries.require_reason_behind(message.commitment, residual)
+    result = node.submit_raw(raw)
+    documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, encode(residual))
+    return result

@@ -18,7 +18,15 @@ from salus.node.services.signer_devices import Device
 from salus.node.services.signer_requests import Kind
 from salus.node.services.signings import Collected
 from salus.portal.call import Call, Error, Page, Person
-from salus.portal.pages.patient.signing import Ending, ask_signer, part_of, request_of, signs_alone, to_signer
+from salus.portal.pages.patient.signing import (
+    Ending,
+    ask_signer,
+    deliver_signed,
+    part_of,
+    request_of,
+    signs_alone,
+    to_signer,
+)
 
 HERE: Final = "/acting-devices"
 _NAME: Final = re.compile(r"[^\W_][^\W_ .,&'/-]*(?:[ .,&'/-]+[^\W_]+)*")
@@ -151,7 +159,7 @@ def _accepted(call: Call, collected: Collected) -> Response:
 def _removed(call: Call, collected: Collected) -> Response:
     """Stop a device, and forget it."""
     for signed in part_of(collected, Signed):
-        device_keys.take(call.portal.node, signed)
+        deliver_signed(call, signed)
     call.portal.devices.forget(call.signed_in.account, collected.known)
     return call.go(HERE, notice=call.words("That device is removed"))
 

@@ -6,14 +6,14 @@ from typing import Final
 
 from starlette.responses import Response
 
-from salus.node.services import device_keys, recoveries
+from salus.node.services import recoveries
 from salus.node.services.recoveries import Standing
 from salus.node.services.signer_answers import Signed
 from salus.node.services.signer_devices import Device
 from salus.node.services.signer_requests import Kind, StopRecovery
 from salus.node.services.signings import Collected
 from salus.portal.call import Call, Error, Page, Person
-from salus.portal.pages.patient.signing import Ending, part_of, to_signer
+from salus.portal.pages.patient.signing import Ending, deliver_signed, part_of, to_signer
 
 HERE: Final = "/recovery"
 GUARDIANS_MIN: Final = 3
@@ -114,13 +114,13 @@ def _may_choose(now: Standing) -> bool:
 
 def _chosen(call: Call, collected: Collected) -> Response:
     (signed,) = part_of(collected, Signed)
-    recoveries.take(call.portal.node, signed)
+    deliver_signed(call, signed)
     return call.go(HERE, notice=call.words("These people can now help you back in. Give each of them their page"))
 
 
 def _cancelled(call: Call, collected: Collected) -> Response:
     (signed,) = part_of(collected, Signed)
-    device_keys.take(call.portal.node, signed)
+    deliver_signed(call, signed)
     return call.go(HERE, notice=call.words("Nobody replaces your device. It was stopped"))
 
 

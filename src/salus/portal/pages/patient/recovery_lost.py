@@ -15,7 +15,7 @@ from salus.node.services.signer_requests import Kind
 from salus.node.services.signings import Collected
 from salus.portal.call import Call, Page, Person
 from salus.portal.pages.patient.recovery import standing
-from salus.portal.pages.patient.signing import Ending, part_of, to_signer
+from salus.portal.pages.patient.signing import Ending, deliver_signed, part_of, to_signer
 
 HERE: Final = "/recovery/lost"
 _ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -81,7 +81,7 @@ def _begun(call: Call, collected: Collected) -> Response:
 
 def _finished(call: Call, collected: Collected) -> Response:
     (signed,) = part_of(collected, Signed)
-    recoveries.take(call.portal.node, signed)
+    deliver_signed(call, signed)
     said = call.words("This device now acts for you, and the lost one no longer does")
     return call.go("/acting-devices", notice=said, held=())
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from salus.node.acting import Delegate
 from salus.node.errors import Refusal, Refused
-from salus.node.services import challenges, looks, patient_helpers, sharing, signer_choices
+from salus.node.services import challenges, deliver, looks, patient_helpers, sharing, signer_choices
 from salus.node.services.sharing import Wanted
 from salus.node.services.signer_answers import Answered, Part, Signed
 from salus.node.services.signer_devices import Device
@@ -88,6 +88,12 @@ def part_of(collected: Collected, kind: type[T]) -> tuple[T, ...]:
     return parts
 
 
+def deliver_signed(call: Call, signed: Signed) -> None:
+    """Give what was signed to the custodian that it is about. Raises Refused and NotNow, as `deliver.deliver`."""
+    portal = call.portal
+    deliver.deliver(portal.node, portal.peers, signed.message.pseudonym, signed.raw, signed.residual)
+
+
 def signs_alone(call: Call) -> bool:
     """Tell whether the patient's own device signs, and this organisation does not."""
     return sharing.holds_key(call.portal.node, call.owner.pseudonym)
@@ -144,7 +150,7 @@ def _choice_withdrawn(call: Call, collected: Collected) -> Response:
 
 def _challenge_filed(call: Call, collected: Collected) -> Response:
     (signed,) = part_of(collected, Signed)
-    challenges.take_signed(call.portal.node, signed.raw, signed.residual, only=call.owner.pseudonym)
+    deliver_signed(call, signed)
     return _challenge_sent(call)
 
 

@@ -1,0 +1,65 @@
+"""Deliver: what a patient's own device signed goes to the custodian that it is about, wherever it was signed.
+
+Promises: a custodian takes it by what signatures and ledger say, whoever brings it, and keeps nothing that it does not
+take (`deliveries`); the same once more has one outcome.
+"""
+
+from salus.contracts import patients
+from salus.contracts.access import Challenge
+from salus.contracts.consent import FileConsent, WithdrawConsent
+from salus.contracts.patients import AddKey, CancelRecovery, ChangeRecoveryKey, FinishRecovery, RemoveKey, StartRecovery
+from salus.contracts.tickets import AttenuateTicket, IssueTicket, RevokeTicket
+from salus.ledger.fields import CommittedFields
+from salus.ledger.identifiers import Pseudonym
+from salus.ledger.outcomes import TransactionResult
+from salus.ledger.transactions import NotATransaction
+from salus.node.assemble import Node
+from salus.node.errors import Refusal, Refused
+from salus.node.exchange import Delivery, Done, Peers
+from salus.node.services import challenges, choices, device_keys, recoveries, tickets
+
+
+def deliver(node: Node, peers: Peers, pseudonym: Pseudonym, raw: bytes, residual: CommittedFields) -> None:
+    """Give what a device signed to the custodian of the relationship that it is about: this one, or another.
+
+    Raises:
+        Refused: PATIENT_UNKNOWN: the ledger has no such relationship; or what that custodian says.
+        NotNow: ledger or custodian is away; send the same again.
+    """
+    with node.engine.snapshot() as reader:
+        found = patients.relationship_of(reader, pseudonym)
+    if found is None:
+        raise Refused(Refusal.PATIENT_UNKNOWN, "expected a relationship that the ledger has: open your record again")
+    if found.custodian == node.organisation:
+        take(node, raw, residual)
+        return
+    came = peers.ask(found.custodian, Delivery(raw, residual))
+    assert isinstance(came, Done), "a delivery is answered with its outcome"
+
+
+def take(node: Node, raw: bytes, residual: CommittedFields) -> TransactionResult:
+    """Take what a device signed about a relationship here.
+
+    Raises:
+        Refused: CHOICE_UNFIT: nothing that a patient's device signs alone, not this custodian's patient, or not signed
+            by who may; or what the ledger says.
+        NotNow: the ledger is away.
+    """
+    try:
+        messages = node.decode(raw).messages
+    except NotATransaction as error:
+        raise Refused(Refusal.CHOICE_UNFIT, str(error)) from error
+    match messages:
+        case (FileConsent() | WithdrawConsent(),):
+            return choices.take_signed(node, raw, residual).result
+        case (IssueTicket() | AttenuateTicket() as message,):
+            return tickets.take_ticket(node, raw, message, residual)
+        case (RevokeTicket() as message,):
+            return tickets.take_revocation(node, raw, message, residual)
+        case (AddKey() | RemoveKey() | CancelRecovery() as message,):
+            return device_keys.take(node, raw, message, residual)
+        case (ChangeRecoveryKey() | StartRecovery() | FinishRecovery() as message,):
+            return recoveries.take(node, raw, message, residual)
+        case (Challenge() as message,):
+            return challenges.take_signed(node, raw, residual, only=message.pseudonym)
+    raise Refused(Refusal.CHOICE_UNFIT, "expected one message that a patient's device signs: send each alone")

@@ -114,7 +114,7 @@ class Slots(ExchangeMessage, frozen=True, array_like=True, tag=7):
 
 
 class Delivery(ExchangeMessage, frozen=True, array_like=True, tag=8):
-    """What a patient's own device signed about a relationship here, and what opens its commitment: rules or a reason."""
+    """What a patient's own device signed about a relationship here, and what opens its commitment: rules, a reason."""
 
     raw: bytes
     residual: CommittedFields

@@ -24,6 +24,7 @@ from salus.api.fhir.serve import running
 from salus.node.listen_settings import SignInProvider
 from salus.portal.signer import signer_page
 from salus.portal.signer.app import signer_app
+from salus.testing.clock import ForwardClock
 from salus.testing.world import CHAIN
 from tests.apps.browser import TIMEOUT_MS
 from tests.portal.portal_world import PASSWORD, Hospital, portal
@@ -59,8 +60,16 @@ class Served:
     here: Hospital
     origin: str
     signer: str = ""
+    clock: ForwardClock | None = None
     reached: set[str] = field(default_factory=set)
     coloured: set[str] = field(default_factory=set)
+
+    def later(self, seconds: int, *walkers: Walker) -> None:
+        """Let time pass for ledger and nodes, and in these browsers; TLS and cookies keep the machine's time."""
+        assert self.clock is not None, "served with a clock that can be set"
+        self.clock.advance(seconds)
+        for each in walkers:
+            each.page.clock.set_fixed_time(self.clock.now_s())
 
 
 class Recorded:
@@ -85,11 +94,13 @@ def served(
     providers: Sequence[SignInProvider] = (),
     is_joined: bool = False,
     has_signer: bool = False,
+    clock: ForwardClock | None = None,
     **settings: object,
 ) -> Iterator[Served]:
     """Serve the portal on loopback until the block ends.
 
     Args:
+        clock: of ledger and nodes, which a journey sets forward with `later`; None for the machine's.
         is_joined: whether the practice is a second custodian that is reached over HTTP; see `portal`.
         has_signer: whether the signer page is served as well, at a name of its own.
         settings: more of `PortalSettings`.
@@ -100,9 +111,17 @@ def served(
         certificate, key = certified(folder)
         signer = stack.enter_context(signer_at(origin, certificate, key)) if has_signer else ""
         here = stack.enter_context(
-            portal(folder, origin=origin, providers=providers, is_joined=is_joined, signer=signer, **settings)
+            portal(
+                folder,
+                origin=origin,
+                providers=providers,
+                is_joined=is_joined,
+                clock=clock,
+                signer=signer,
+                **settings,
+            )
         )
-        made = Served(here, origin, signer)
+        made = Served(here, origin, signer, clock)
         app = Recorded(here.portal.app(), made.reached)
         config = uvicorn_config(app, date_header=True, certificate=str(certificate), key=str(key))  # type: ignore[arg-type]
         stack.enter_context(running(config, listener, name="portal"))
@@ -154,6 +173,8 @@ class Walker:
         self.served = served
         self.page: Page = context.new_page()
         self.page.set_default_timeout(TIMEOUT_MS)
+        if served.clock:
+            self.page.clock.set_fixed_time(served.clock.now_s())
         self.allowed: tuple[str, ...] = (served.origin, *filter(None, [served.signer]), *NOWHERE)
         self.elsewhere: list[str] = []
         self.complaints: list[str] = []

@@ -48,6 +48,11 @@ def with_own_key(ann: Person) -> None:
 
 def choose_guardians(ann: Person) -> list[str]:
     """Choose three, of whom two are needed; return their words."""
+    return choose_circles(ann)[0]
+
+
+def choose_circles(ann: Person) -> tuple[list[str], list[str]]:
+    """Choose three, of whom two are needed, and all of them the second time; return their words of each time."""
     walker, page = ann.walker, ann.walker.page
     walker.go("/recovery/guardians", "Open your record")
     ann.sign_by("Open with my device", "Open your records", "Choose people you trust")
@@ -58,11 +63,11 @@ def choose_guardians(ann: Person) -> list[str]:
     expect(page.get_by_role("heading", level=1)).to_have_text("Choose who can help you back in")
     page.get_by_role("button", name=APPROVE).click()
     expect(page.locator(".sheet")).to_have_count(3)
-    sheets = [each.locator("ol").first for each in page.locator(".sheet").all()]
-    words = [" ".join(each.locator("li").all_inner_texts()) for each in sheets]
+    sheets = [each.locator("ol").all() for each in page.locator(".sheet").all()]
+    first, second = ([" ".join(each[time].locator("li").all_inner_texts()) for each in sheets] for time in (0, 1))
     page.get_by_role("button", name="I have all the pages on paper").click()
     walker.look("People who can help you back in")
-    return words
+    return first, second
 
 
 def let_help(ann: Person, at: Served) -> None:

@@ -30,6 +30,7 @@ from salus.portal.app import Portal
 from salus.portal.sessions import COOKIE, PortalSession, PortalState
 from salus.portal.settings import PortalSettings
 from salus.testing import population
+from salus.testing.clock import ForwardClock
 from salus.testing.population import story_patient
 from salus.testing.world import HOSPITAL, PRACTICE, World, world
 from tests.portal.second_custodian import OwnDevice, Practice, own_device, practice_on
@@ -113,19 +114,30 @@ def portal(
     origin: str = ORIGIN,
     providers: Sequence[SignInProvider] = (),
     is_joined: bool = False,
+    clock: ForwardClock | None = None,
     **settings: object,
 ) -> Iterator[Hospital]:
     """Start it: Eleanor has records at both; `eleanor`, `rao`, `officer` and `operator` can sign in.
 
     Args:
         is_joined: whether the practice is another computer's, reached over HTTP; then Eleanor's device holds her keys.
+        clock: of the ledger and of both nodes; None for the machine's.
     """
     with ExitStack() as stack:
         listener = stack.enter_context(listen("127.0.0.1", 0))
         endpoints = {PRACTICE: f"http://127.0.0.1:{listener.getsockname()[1]}"} if is_joined else {}
         made = stack.enter_context(
-            world(folder, organisations=(HOSPITAL, PRACTICE), has_index=True, names=NAMES, endpoints=endpoints)
+            world(
+                folder,
+                organisations=(HOSPITAL, PRACTICE),
+                has_index=True,
+                names=NAMES,
+                endpoints=endpoints,
+                clock=clock,
+            )
         )
+        for each in (HOSPITAL, PRACTICE) if clock else ():
+            made.open_node(each, clock=clock.now_s)
         pseudonym, there = load(made, folder)
         node = made.hospital
         peers = stack.enter_context(closing(node_peers(node))) if is_joined else made.peers(HOSPITAL)

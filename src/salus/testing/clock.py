@@ -61,3 +61,7 @@ class ForwardClock(SystemClock):
     def advance(self, seconds: float) -> None:
         """Let time pass on both clocks."""
         self._forward_ns += round(seconds * SECOND_NS)
+
+    def now_s(self) -> int:
+        """Seconds since 1970: what a node takes for its clock."""
+        return self.wall_ns() // SECOND_NS

@@ -29,8 +29,10 @@ from salus.node.exchange import (
     RefusedAnswer,
     SignedMatchAsk,
     StreamAsk,
+    TakeOverAsk,
+    TakeOverSigned,
 )
-from salus.node.services import audit, deliver, match, recovery_shares, release, statements
+from salus.node.services import audit, deliver, match, recovery_shares, release, statements, take_over_codes
 from salus.vault.errors import Damaged, NoSuchRecord, Unavailable
 
 
@@ -90,6 +92,10 @@ def _dispatch(node: Node, sender: OrganisationId, ask: Ask) -> Answer:
         return release.accept_part(node, sender, ask)
     if isinstance(ask, ErasureAsk):
         return statements.answer_erasure(node, sender, ask)
+    if isinstance(ask, TakeOverAsk):
+        return take_over_codes.answer_ask(node, sender, ask)
+    if isinstance(ask, TakeOverSigned):
+        return take_over_codes.answer_signed(node, sender, ask)
     raise Refused(Refusal.MESSAGE_UNFIT, "expected a message that is answered, came one that is streamed")
 
 

@@ -37,6 +37,7 @@ class BearerKind(IntEnum):
     PORTAL = 9
     HELPER = 11
     LINK_FILE = 12
+    TAKE_OVER = 13
 
 
 V = TypeVar("V", bound=msgspec.Struct)

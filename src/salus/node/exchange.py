@@ -200,11 +200,38 @@ class ShareAnswer(ExchangeMessage, frozen=True, array_like=True, tag=19):
     sealed: bytes
 
 
+TakeOverCode = Annotated[str, Meta(max_length=32)]
+
+
+class TakeOverAsk(ExchangeMessage, frozen=True, array_like=True, tag=20):
+    """What may be taken over with this code, which you gave your patient? Asked by the member where their device is."""
+
+    code: TakeOverCode
+
+
+class TakeOverOffer(ExchangeMessage, frozen=True, array_like=True, tag=21):
+    """The relationship and its present key; both empty for *nothing*, whatever the reason."""
+
+    pseudonym: Annotated[bytes, Meta(max_length=16)]
+    key: Annotated[bytes, Meta(max_length=32)]
+
+
+class TakeOverSigned(ExchangeMessage, frozen=True, array_like=True, tag=22):
+    """Sign after the patient's device: a body of one TakeOverKey, the device's signature, what opens the commitment."""
+
+    code: TakeOverCode
+    body: bytes
+    signature: SignatureField
+    residual: CommittedFields
+
+
 DeviceAsk = Delivery | HistoryAsk | KeepShareAsk | GiveShareAsk
 """What a patient's own device may say, without a member's signature: each is signed by a key of the pseudonym's."""
-Ask = MatchAsk | PartAsk | StreamAsk | PartAccept | DeviceAsk | SignedMatchAsk | ErasureAsk
+Ask = (
+    MatchAsk | PartAsk | StreamAsk | PartAccept | DeviceAsk | SignedMatchAsk | ErasureAsk | TakeOverAsk | TakeOverSigned
+)
 NoAnswer = RefusedAnswer | NotNowAnswer
-Answer = MatchAnswer | PartOffer | Slots | HistoryAnswer | Done | ErasureAnswer | ShareAnswer | NoAnswer
+Answer = MatchAnswer | PartOffer | Slots | HistoryAnswer | Done | ErasureAnswer | ShareAnswer | TakeOverOffer | NoAnswer
 
 
 class Peers(Protocol):

@@ -29,6 +29,8 @@ class Tally(IntEnum):
     LINK = 10
     MAIL_CODE = 11
     QUIET_WORD = 12
+    TAKE_OVER_CODE = 13
+    TAKE_OVER_TRY = 14
 
 
 class Counted(Enum):
@@ -71,3 +73,11 @@ def count(node: Node, tally: Tally, *, who: bytes, what: bytes, now_s: int, with
     except IntegrityError as error:
         raise NotNow("another worker counts the same at this moment: ask again") from error
     return Counted.NEW
+
+
+def has_room(node: Node, tally: Tally, *, who: bytes, now_s: int, within_s: int, most: int) -> bool:
+    """Tell whether one thing more of somebody would be counted, and count nothing. Args as `count`."""
+    columns = schema.tallies.c
+    live = (columns.tally == tally) & (columns.who == who) & (columns.at_s > now_s - within_s)
+    with node.vault.database.reading() as connection:
+        return (connection.scalar(select(func.count()).where(live)) or 0) < most

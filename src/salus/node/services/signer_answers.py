@@ -8,7 +8,8 @@ Whether the key that signed acts for the pseudonym, the ledger decides, and `ide
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -68,6 +69,7 @@ from salus.node.services.signer_requests import (
     StopActing,
     StopRecovery,
     WithdrawChoice,
+    to_text,
 )
 
 ANSWER_BYTES_MAX: Final = 524_288
@@ -79,15 +81,8 @@ _MESSAGES: Final = message_decoder(CONTRACTS)
 _BODY: Final = decoder(Body)
 _SESSION: Final = decoder(CertifiedSession)
 _RESIDUAL: Final = decoder(CommittedFields)
-_SHAPELESS: Final = (
-    msgspec.DecodeError,
-    binascii.Error,
-    BearerUnfit,
-    EncodingInvalid,
-    NotATransaction,
-    ProvisionInvalid,
-    ResidualInvalid,
-)
+_NO_BYTES: Final = (msgspec.DecodeError, binascii.Error, EncodingInvalid, NotATransaction)
+_SHAPELESS: Final = (*_NO_BYTES, BearerUnfit, ProvisionInvalid, ResidualInvalid)
 _UNFIT: Final = "the answer is not to what was asked: begin again"
 
 Text = Annotated[str, Meta(max_length=131_072)]
@@ -198,7 +193,7 @@ def read_answer(request: SigningRequest, raw: bytes) -> Answered | Declined:
         Refused: MESSAGE_UNFIT for an answer to something else; SIGNATURE_UNFIT where a signature does not hold.
     """
     _need(len(raw) <= ANSWER_BYTES_MAX)
-    try:
+    with _plainly():
         declined = b'"refused"' in raw[:64]
         if declined:
             said = msgspec.json.decode(raw, type=_Declined)
@@ -208,17 +203,17 @@ def read_answer(request: SigningRequest, raw: bytes) -> Answered | Declined:
         _need(answer.format == 1 and len(answer.items) == len(request.items))
         pairs = zip(request.items, answer.items, strict=True)
         return Answered(_blob(request, answer.device), tuple(_part(request, item, said) for item, said in pairs))
-    except (
-        msgspec.DecodeError,
-        binascii.Error,
-        EncodingInvalid,
-        NotATransaction,
-        ResidualInvalid,
-        BearerUnfit,
-    ) as error:
-        raise Refused(Refusal.MESSAGE_UNFIT, _UNFIT) from error
-    except SignatureInvalid as error:
-        raise Refused(Refusal.SIGNATURE_UNFIT, "expected a signature of the key that the answer names") from error
+
+
+def read_take_over(request: SigningRequest, *, body: bytes, signature: bytes, residual: CommittedFields) -> HalfSigned:
+    """Return what a device signed elsewhere for such a request, checked alike. Raises as `read_answer`."""
+    (item,) = request.items
+    assert isinstance(item, BeginTakeOver), "asked for something else"
+    with _plainly():
+        key = _body(request, body).signers[-1]
+        said = {"pseudonym": item.pseudonym, "key": key, "body": body, "signature": signature}
+        texts = {name: to_text(each) for name, each in (said | {"residual": encode(residual)}).items()}
+        return _taken_over(request, item, texts)
 
 
 def co_sign(half: HalfSigned, key: SigningKey) -> bytes:
@@ -234,6 +229,16 @@ def join(half: HalfSigned, accepted: KeyAccepted) -> bytes:
     """Return the transaction of a body that one device signed to let another act, and that one to accept it."""
     assert half.body == accepted.body, "two devices signed different bodies"
     return transactions.assemble(half.body, [half.signature, accepted.signature])
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    try:
+        yield
+    except _SHAPELESS as error:
+        raise Refused(Refusal.MESSAGE_UNFIT, _UNFIT) from error
+    except SignatureInvalid as error:
+        raise Refused(Refusal.SIGNATURE_UNFIT, "expected a signature of the key that the answer names") from error
 
 
 def _blob(request: SigningRequest, device: _Device | None) -> NewBlob | None:
@@ -268,7 +273,7 @@ def _enrolled(request: SigningRequest, item: BeginEnrolment, said: Mapping[str, 
 def _taken_over(request: SigningRequest, item: BeginTakeOver, said: Mapping[str, str]) -> HalfSigned:
     pseudonym, key, *rest = _members(said, "pseudonym", "key", "body", "signature", "residual")
     half = _half(request, rest, signers=(item.key, PublicKey(key)), signed_by=1)
-    _need(pseudonym == item.pseudonym)
+    _need(pseudonym == item.pseudonym and key != item.key)
     message = TakeOverKey(item.pseudonym, PublicKey(key), Digest(b""), half.root())
     return half.of(message, why="taken over by the patient")
 

@@ -1,0 +1,232 @@
+"""Take-over codes: a custodian gives its patient a code, and by it their device at another member takes the key over.
+
+The custodian believes no other member about who somebody is: whoever has the code is its patient, and it gave the code
+to whoever was signed in here, or was checked at its desk. Promises: a code stands for one
+relationship, works once and for a week, and a newer one ends it; it is used up only by what the ledger took; what a
+member asks with a wrong one is counted, and answered like anything else that opens nothing.
+"""
+
+import secrets
+from typing import Final
+
+import msgspec
+
+from salus.contracts import membership, patients
+from salus.contracts.evidence import decode_outcome
+from salus.contracts.patients import Holder, KeyTakenOver
+from salus.crypto.hashing import sha256
+from salus.crypto.signing import SigningKey
+from salus.ledger.identifiers import Digest, OrganisationId, Pseudonym, PublicKey
+from salus.ledger.machine import stored_result
+from salus.ledger.outcomes import DONE, decode_leaf
+from salus.node import documents, tallies
+from salus.node.assemble import Node
+from salus.node.bearers import Bearer, BearerKind, Bearers
+from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.exchange import Done, Peers, TakeOverAsk, TakeOverOffer, TakeOverSigned
+from salus.node.members import read_time_s
+from salus.node.sealed_rows import SealedRows
+from salus.node.services.accounts import AccountId
+from salus.node.services.patient_helpers import CODE_LENGTH, CODE_LETTERS, written
+from salus.node.services.signer_answers import HalfSigned, NewBlob, read_take_over
+from salus.node.services.signer_devices import DeviceKey, SignerDevices
+from salus.node.services.signer_requests import BeginTakeOver, Kind, SigningRequest
+from salus.node.services.take_over import take_over_signed
+from salus.node.tallies import Counted, Tally
+
+CODE_S: Final = 7 * 86_400
+"""How long a code is good for."""
+TRIES_S: Final = 3_600
+WRONG_MAX: Final = 1_000
+"""Wrong codes of one member within TRIES_S; one of 78 bits is not guessed by that."""
+TRIES_MAX: Final = 10
+"""Codes that one account tries within TRIES_S, so that nobody uses up what their organisation has."""
+NOTHING: Final = TakeOverOffer(b"", b"")
+_WRONG: Final = "this code is not right, was used before, or is too old: ask for a new one where you got it"
+
+
+class _Code(msgspec.Struct, frozen=True, array_like=True):
+    """What a code is for."""
+
+    pseudonym: bytes
+
+
+# The custodian's side
+
+
+def make(node: Node, pseudonym: Pseudonym) -> str:
+    """Make a code for a patient's device at another member; those made before for the same patient end.
+
+    Raises:
+        Refused: CHOICE_UNFIT: the patient holds the key already.
+    """
+    if _held_by(node, pseudonym) is None:
+        raise Refused(Refusal.CHOICE_UNFIT, "the patient holds this key: let the patient's device sign")
+    bearers, until_s = _bearers(node), node.clock() + CODE_S
+    token = "".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH))
+    code = bearers.issue(
+        BearerKind.TAKE_OVER, _Code(pseudonym), until_s=until_s, grant=pseudonym, pseudonym=pseudonym, token=token
+    )
+    for each in bearers.of(BearerKind.TAKE_OVER, pseudonym, _Code):
+        if each.lookup != bearers.lookup(BearerKind.TAKE_OVER, code):
+            bearers.drop(each.lookup)
+    return code
+
+
+def answer_ask(node: Node, sender: OrganisationId, ask: TakeOverAsk) -> TakeOverOffer:
+    """Say what a code stands for, without using it; nothing where that is nothing that can be taken over.
+
+    Raises:
+        Refused: SENDER_UNKNOWN; TOO_MANY wrong codes of this member.
+    """
+    found = _found(node, sender, ask.code)
+    if found is None or not found.is_first:
+        return NOTHING
+    held = _held_by(node, Pseudonym(found.value.pseudonym))
+    return NOTHING if held is None else TakeOverOffer(found.value.pseudonym, held)
+
+
+def answer_signed(node: Node, sender: OrganisationId, signed: TakeOverSigned) -> Done:
+    """Hand the relationship over for which a code stands; the same once more is done already.
+
+    1. The code is known here; else count it.
+    2. What was signed is one TakeOverKey of its relationship, by the key held here and the device's, and nothing else.
+    3. The ledger takes it, and the key held here is destroyed; then the code is used up.
+
+    Raises:
+        Refused: SENDER_UNKNOWN, TOO_MANY; CHOICE_UNFIT: the code opens nothing; MESSAGE_UNFIT, SIGNATURE_UNFIT: the
+            body is not that; or what the ledger says.
+        NotNow: the ledger is away; the code stays good.
+    """
+    found = _found(node, sender, signed.code)  # 1
+    if found is None:
+        raise Refused(Refusal.CHOICE_UNFIT, _WRONG)
+    pseudonym = Pseudonym(found.value.pseudonym)
+    if not _is_done(node, pseudonym, signed):
+        held = _held_by(node, pseudonym)
+        if held is None or not found.is_first:
+            raise Refused(Refusal.CHOICE_UNFIT, _WRONG)
+        half = _half(node, BeginTakeOver(node.organisation, pseudonym, held), signed)  # 2
+        take_over_signed(node, half)  # 3
+    _bearers(node).take(BearerKind.TAKE_OVER, written(signed.code), _Code)
+    return Done(0)
+
+
+# The side of the member where the device is
+
+
+def could_be(code: str) -> bool:
+    """Tell whether what somebody typed has the form of a code."""
+    plain = written(code)
+    return len(plain) == CODE_LENGTH and set(plain) <= set(CODE_LETTERS)
+
+
+def offered(node: Node, peers: Peers, account: AccountId, custodian: OrganisationId, code: str) -> BeginTakeOver | None:
+    """Ask a custodian what a device may take over with a code; None for a code that opens nothing.
+
+    Raises:
+        Refused: CHOICE_UNFIT: the custodian is this node; TOO_MANY codes of this account; or what the custodian says.
+        NotNow: the custodian is away, or this node's ledger does not have yet what it says.
+    """
+    if custodian == node.organisation:
+        words = "expected another organisation: for this one, use the page of your devices"
+        raise Refused(Refusal.CHOICE_UNFIT, words)
+    if not could_be(code):
+        return None
+    _count_try(node, account)
+    came = peers.ask(custodian, TakeOverAsk(written(code)))
+    assert isinstance(came, TakeOverOffer), "what a code stands for is answered with an offer"
+    if not came.pseudonym:
+        return None
+    item = BeginTakeOver(custodian, Pseudonym(came.pseudonym), PublicKey(came.key))
+    with node.engine.snapshot() as reader:
+        row = patients.relationship_of(reader, item.pseudonym)
+    if row is None or (row.custodian, row.key, row.holder) != (custodian, item.key, Holder.CUSTODIAN):
+        raise NotNow(f"the ledger here does not say of {custodian}'s patient what {custodian} says: try again later")
+    return item
+
+
+def bring(
+    peers: Peers,
+    devices: SignerDevices,
+    account: AccountId,
+    custodian: OrganisationId,
+    code: str,
+    half: HalfSigned,
+    new: NewBlob,
+) -> None:
+    """Give what a device signed to the custodian that gave the code; the old wallet comes back if that says no.
+
+    Raises:
+        Refused: NOT_YOURS; or what the custodian says.
+        NotNow: the custodian or its ledger is away; both wallets stay, and the code is good for as long as it was.
+    """
+    key = DeviceKey(custodian, half.message.pseudonym, half.message.key)
+    with devices.trying(account, new, key):
+        came = peers.ask(custodian, TakeOverSigned(written(code), half.body, half.signature, half.residual))
+        assert isinstance(came, Done), "a take-over is answered with its outcome"
+
+
+def _bearers(node: Node) -> Bearers:
+    return Bearers(node, SealedRows(node.vault, node.chain))
+
+
+def _found(node: Node, sender: OrganisationId, code: str) -> Bearer[_Code] | None:
+    """Return a code that this member may ask for; None for a wrong one, which is counted."""
+    bearers, token, who, now_s = _bearers(node), written(code), sender.encode(), _require_standing(node, sender)
+    found, tally, most = bearers.find(BearerKind.TAKE_OVER, token, _Code), Tally.TAKE_OVER_CODE, WRONG_MAX
+    if found is None:
+        what = bearers.lookup(BearerKind.TAKE_OVER, token)
+        counted = tallies.count(node, tally, who=who, what=what, now_s=now_s, within_s=TRIES_S, most=most)
+        is_allowed = counted is not Counted.TOO_MANY
+    else:
+        is_allowed = tallies.has_room(node, tally, who=who, now_s=now_s, within_s=TRIES_S, most=most)
+    if not is_allowed:
+        raise Refused(Refusal.TOO_MANY, f"expected at most {most} wrong codes in {TRIES_S // 60} minutes: wait")
+    return found
+
+
+def _require_standing(node: Node, sender: OrganisationId) -> int:
+    """Check that a member is in good standing; return the present, Unix seconds."""
+    with node.engine.snapshot() as reader:
+        time_s = read_time_s(reader, node.clock)
+        if membership.is_suspended(membership.require_organisation(reader, sender), time_s=time_s):
+            raise Refused(Refusal.SENDER_UNKNOWN, f"{sender} is suspended: nothing is answered until that ends")
+    return time_s
+
+
+def _held_by(node: Node, pseudonym: Pseudonym) -> PublicKey | None:
+    """The relationship's key, if it is held here; None where there is nothing to take over."""
+    with node.engine.snapshot() as reader:
+        row = patients.relationship_of(reader, pseudonym)
+    seed = documents.find(node.vault, documents.Kind.PSEUDONYM_KEY, pseudonym)
+    if row is None or row.closed_at_s or seed is None:
+        return None
+    held = PublicKey(SigningKey.from_seed(seed).public)
+    return held if held == row.key else None
+
+
+def _is_done(node: Node, pseudonym: Pseudonym, signed: TakeOverSigned) -> bool:
+    """Whether the ledger has what was signed: it came before, and its answer was lost."""
+    with node.engine.snapshot() as reader:
+        result = stored_result(reader, Digest(sha256(signed.body)))
+    if result is None or result.code != DONE:
+        return False
+    outcome = decode_outcome(decode_leaf(result.leaves[0]))
+    return isinstance(outcome, KeyTakenOver) and outcome.pseudonym == pseudonym
+
+
+def _half(node: Node, item: BeginTakeOver, signed: TakeOverSigned) -> HalfSigned:
+    with node.engine.snapshot() as reader:
+        time_s = read_time_s(reader, node.clock)
+    request = SigningRequest(Kind.TAKE_OVER, node.chain, b"", time_s, (), (item,))
+    return read_take_over(request, body=signed.body, signature=signed.signature, residual=signed.residual)
+
+
+def _count_try(node: Node, account: AccountId) -> None:
+    what, now_s = secrets.token_bytes(16), node.clock()
+    counted = tallies.count(
+        node, Tally.TAKE_OVER_TRY, who=account, what=what, now_s=now_s, within_s=TRIES_S, most=TRIES_MAX
+    )
+    if counted is Counted.TOO_MANY:
+        raise Refused(Refusal.TOO_MANY, f"expected at most {TRIES_MAX} codes in {TRIES_S // 60} minutes: wait")

@@ -163,7 +163,11 @@ def test_a_request_that_is_none_spends_no_try(
     assert ask(here, payload["url"], passcode="wrong").json() == {"remainingAttempts": 2}
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"{" * 5000, b'{"recipient":"' + b"x" * 5000 + b'"}'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"\xff", b"{" * 5000, b'{"recipient":"' + b"x" * 5000 + b'"}', b'{"a":' + b"[" * 4000],
+    ids=["nothing", "a list", "no UTF-8", "too large", "a long name", "lists in lists"],
+)
 def test_what_is_no_request_is_refused(here: Hospital, payload: Json, body: bytes) -> None:
     assert client(here).post(payload["url"], content=body).status_code == 400
 

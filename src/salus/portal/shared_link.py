@@ -128,7 +128,7 @@ def _manifest(portal: "Portal", http: Request, body: bytes) -> Response:
     """Open a link, and say where its one file is; the file itself where that is wanted and fits."""
     try:
         ask = msgspec.json.decode(body, type=ManifestAsk)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(Refusal.MESSAGE_UNFIT, "expected recipient and passcode as JSON") from error
     if not ask.passcode:
         raise Refused(Refusal.MESSAGE_UNFIT, "expected a passcode: this link has one")

@@ -2,25 +2,31 @@
 
 They sign in and nothing else: the keys that act on the ledger open on another page, of another origin. Promises: a
 passkey counts for this portal's address only, with the person present and verified; what it was asked is asked once;
-what is kept of one is a keyed hash of its id, and its public key, sealed.
+one whose count of signatures goes back was copied, and opens nothing; an id that nobody has costs as much as one that
+somebody has; what is kept of one is a keyed hash of its id, its public key and that count, sealed.
 """
 
-import binascii
+import hashlib
 from dataclasses import dataclass
 from typing import Annotated, Final
 
 import msgspec
+import structlog
+from cryptography.hazmat.primitives.asymmetric import ec
+from fido2.cose import ES256
 from fido2.server import Fido2Server
 from fido2.utils import websafe_decode, websafe_encode
 from fido2.webauthn import (
+    Aaguid,
     AttestedCredentialData,
+    AuthenticationResponse,
     PublicKeyCredentialRpEntity,
     PublicKeyCredentialUserEntity,
     ResidentKeyRequirement,
     UserVerificationRequirement,
 )
 from msgspec import Meta
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from salus.ledger.identifiers import Pseudonym
@@ -36,6 +42,18 @@ CHALLENGE_BYTES: Final = 32
 TRIES_FROM_MAX: Final = 200
 TRIES_S: Final = 900
 _TABLE: Final = "passkey"
+_NOBODYS: Final = ES256.from_cryptography_key(  # type: ignore[no-untyped-call]  # as fido2 has it
+    ec.derive_private_key(int.from_bytes(hashlib.sha256(b"nobody").digest()), ec.SECP256R1()).public_key()
+)
+"""What an answer of a passkey that nobody has is held against, so that it takes as long."""
+_MALFORMED: Final = (
+    *(ValueError, LookupError, TypeError, AttributeError, AssertionError, RuntimeError),
+    msgspec.ValidationError,
+)
+"""What is said of bytes that are no answer: the library asserts that a registration has a credential, takes every key
+for a map, reads CBOR past its end and as deeply as it is nested, and knows not every algorithm."""
+
+log = structlog.get_logger("salus.passkeys")
 
 
 class Passkey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -45,11 +63,13 @@ class Passkey(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
         name: what its owner calls the device.
         credential: its id and public key, as WebAuthn has them (6.5.2).
         made_s: Unix seconds.
+        sign_count: how often it has signed, as it says itself (6.1.1); 0 of one that does not count.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=80)]
     credential: bytes
     made_s: int
+    sign_count: int = 0
 
     def __repr__(self) -> str:
         """Hide whose it is."""
@@ -109,16 +129,19 @@ class Passkeys:
         if len(self.of(account)) >= PASSKEYS_MAX:
             raise Refused(Refusal.TOO_MANY, f"expected at most {PASSKEYS_MAX} passkeys: remove one first")
         try:
-            made = self._server.register_complete(_asked(challenge), _mapping(answer)).credential_data
-        except (ValueError, KeyError, TypeError) as error:
+            registered = self._server.register_complete(_asked(challenge), _mapping(answer))
+        except _MALFORMED as error:
             raise _unfit() from error
-        assert made is not None, "a registration has its credential"
+        made = registered.credential_data
+        if made is None:
+            raise _unfit()
         lookup = self._rows.lookup(_TABLE, made.credential_id)
+        kept = Passkey(name, bytes(made), self._node.clock(), registered.counter)
         row = {
             "lookup": lookup,
             "account": account,
             "pseudonym": pseudonym,
-            "sealed": self._rows.seal(_TABLE, lookup, Passkey(name, bytes(made), self._node.clock())),
+            "sealed": self._rows.seal(_TABLE, lookup, kept),
         }
         try:
             with self._node.vault.database.writing() as connection:
@@ -136,11 +159,15 @@ class Passkeys:
     def sign_in(self, answer: object, *, challenge: bytes, address: str) -> AccountId:
         """Return whose passkey has signed the challenge.
 
+        1. Count the try; a challenge that was answered before is answered no more.
+        2. Check the signature, of an id that nobody has against a key that nobody has.
+        3. The count of signatures goes on (7.2, step 22).
+
         Raises:
             Refused: SIGN_IN_UNFIT, with the same words whatever was wrong; TOO_MANY from one address.
             NotNow: the try cannot be counted at this moment.
         """
-        from_there = self._rows.lookup("address", address)
+        from_there = self._rows.lookup("address", address)  # 1
         tried = count(
             self._node,
             Tally.SIGN_INS_FROM,
@@ -152,16 +179,11 @@ class Passkeys:
         )
         if tried is Counted.TOO_MANY:
             raise Refused(Refusal.TOO_MANY, f"expected fewer tries in {TRIES_S // 60} minutes: wait")
-        found = self._find(answer)
-        if found is None:
+        if tried is Counted.AGAIN:
             raise _unfit()
-        account, passkey = found
-        try:
-            known = [AttestedCredentialData(passkey.credential)]
-            self._server.authenticate_complete(_asked(challenge), known, _mapping(answer))
-        except (ValueError, KeyError, TypeError) as error:
-            raise _unfit() from error
-        return account
+        kept, signed = self._checked(answer, challenge)  # 2
+        self._go_on(kept[1], signed)  # 3
+        return kept[0]
 
     def remove(self, account: AccountId, lookup: bytes) -> None:
         """Forget one of an account's passkeys; another's, or none, is left as it is."""
@@ -169,15 +191,43 @@ class Passkeys:
         with self._node.vault.database.writing() as connection:
             connection.execute(delete(schema.passkeys).where((columns.lookup == lookup) & (columns.account == account)))
 
-    def _find(self, answer: object) -> tuple[AccountId, Passkey] | None:
+    def _checked(self, answer: object, challenge: bytes) -> tuple[tuple[AccountId, KeptPasskey], int]:
+        """Return whose passkey has signed the challenge, and its count then. Raises Refused: SIGN_IN_UNFIT."""
         try:
-            named = msgspec.convert(answer, _Answer).rawId
-            lookup = self._rows.lookup(_TABLE, websafe_decode(named))
-        except (msgspec.ValidationError, binascii.Error):
-            return None
+            named = websafe_decode(msgspec.convert(answer, _Answer).rawId)
+            kept = self._kept(named)
+            known = AttestedCredentialData.create(Aaguid.NONE, named, _NOBODYS)
+            known = known if kept is None else AttestedCredentialData(kept[1].passkey.credential)
+            self._server.authenticate_complete(_asked(challenge), [known], _mapping(answer))
+            signed = AuthenticationResponse.from_dict(_mapping(answer)).response.authenticator_data.counter
+        except _MALFORMED as error:
+            raise _unfit() from error
+        if kept is None:
+            raise _unfit()
+        return kept, signed
+
+    def _kept(self, credential: bytes) -> tuple[AccountId, KeptPasskey] | None:
+        lookup = self._rows.lookup(_TABLE, credential)
         with self._node.vault.database.reading() as connection:
             row = connection.execute(select(schema.passkeys).where(schema.passkeys.c.lookup == lookup)).one_or_none()
-        return None if row is None else (AccountId(row.account), self._opened(row.lookup, row.sealed))
+        if row is None:
+            return None
+        return AccountId(row.account), KeptPasskey(row.lookup, self._opened(row.lookup, row.sealed))
+
+    def _go_on(self, kept: KeptPasskey, signed: int) -> None:
+        """Keep a passkey's new count. Raises Refused (SIGN_IN_UNFIT): it is not above what came before."""
+        passkey, columns = kept.passkey, schema.passkeys.c
+        if not signed and not passkey.sign_count:
+            return
+        if signed <= passkey.sign_count:
+            log.warning("passkey.count_went_back")
+            raise _unfit()
+        fresh = self._rows.seal(_TABLE, kept.lookup, msgspec.structs.replace(passkey, sign_count=signed))
+        with self._node.vault.database.writing() as connection:
+            row = connection.execute(select(schema.passkeys).where(columns.lookup == kept.lookup)).one_or_none()
+            if row is None or self._opened(row.lookup, row.sealed) != passkey:  # another sign-in came between
+                raise _unfit()
+            connection.execute(update(schema.passkeys).where(columns.lookup == kept.lookup).values(sealed=fresh))
 
     def _opened(self, lookup: bytes, sealed: bytes) -> Passkey:
         found: Passkey = self._rows.open(_TABLE, lookup, sealed, _PASSKEY.decode)

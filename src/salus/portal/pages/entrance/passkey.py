@@ -62,7 +62,7 @@ def _taken(call: Call) -> bytes:
 def _answer(call: Call) -> Any:
     try:
         return msgspec.json.decode(call.form.get("answer", ""))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Refused(Refusal.SIGN_IN_UNFIT, "the browser answered what this page cannot read: try again") from error
 
 

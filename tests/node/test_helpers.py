@@ -126,6 +126,9 @@ def test_what_a_helper_decides_is_by_their_name(home: Home) -> None:
     with home.node.engine.snapshot() as read:
         assert delegations.signer_name(home.node, read, home.ann, choice.commitment) == "Ben Moss"
     assert refusal_of(patient_helpers.withdraw, home.node, reader, choice.choice) is Refusal.DELEGATE_UNFIT
+    patient_helpers.file(home.node, sharer, Wanted(is_permit=True), choice=choice.choice)
+    (changed,) = home.choices()
+    assert (changed.choice, changed.commitment == choice.commitment) == (choice.choice, False)
     patient_helpers.withdraw(home.node, sharer, choice.choice)
     assert home.choices() == []
 

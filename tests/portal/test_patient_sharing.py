@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from salus.contracts import consent
-from salus.contracts.provisions import Purpose, RoleClass, Verb
-from salus.node.services import sharing
+from salus.contracts.gathering import read_trail
+from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass, Verb
+from salus.node.services import choices, sharing
 from salus.node.services.respond import Login
 from salus.node.services.search import Reach, Search
 from salus.node.services.sharing import Wanted
@@ -120,6 +121,134 @@ def test_a_choice_is_withdrawn_in_two_clicks_and_says_since_when(here: Hospital)
     assert _choices(here) == []
     browser.post("/sharing/stop", {"choice": choice}, page="/sharing/direction")
     assert "had ended before" in browser.get("/sharing").text
+
+
+WANTS = [
+    Wanted(is_permit=True),
+    Wanted(is_permit=True, organisation=PRACTICE, labels=("PSY",), until=datetime.date(2027, 3, 1)),
+    Wanted(is_permit=True, labels=("HIV", "PSY"), classes=("Encounter",)),
+    Wanted(is_permit=True, classes=("DocumentReference", "Observation"), is_only=True),
+    Wanted(is_permit=False),
+    Wanted(is_permit=False, organisation=PRACTICE, labels=("HIV",), classes=("Observation",), is_only=True),
+]
+
+
+@pytest.mark.parametrize("wanted", WANTS, ids=str)
+def test_an_answer_is_found_again_in_its_rules(wanted: Wanted) -> None:
+    assert sharing.wanted_of(sharing.tree_of(wanted)) == wanted
+
+
+@pytest.mark.parametrize("wanted", WANTS, ids=str)
+def test_a_choice_that_is_begun_to_be_changed_is_answered_as_it_stands(here: Hospital, wanted: Wanted) -> None:
+    sharing.file(here.node, _login(here, "eleanor"), here.patient, wanted)
+    browser = _begun(here)
+    same = browser.post("/sharing/check", _rules(browser))
+    assert same.headers["location"] == "/sharing"
+    assert "Your choice is as it was" in browser.get("/sharing").text
+    assert _filed(here)[-1] == (_choices(here)[0], "ConsentFiled")
+
+
+@pytest.mark.promise("R3")
+def test_a_choice_is_changed_in_one_step_without_a_time_in_which_neither_holds(here: Hospital) -> None:
+    sharing.file(here.node, _login(here, "eleanor"), here.patient, Wanted(is_permit=True, organisation=PRACTICE))
+    (choice,), before = _choices(here), len(_filed(here))
+    browser = _begun(here)
+    assert re.findall(r'value="(\w+)" [^>]*checked|checked[^>]* value="(\w+)"', browser.get("/sharing/who").text)
+    for page, fields in (("what", {"what": "except"}), ("kinds", {"kinds": ["PSY"]}), ("until", UNTIL)):
+        browser.post(f"/sharing/{page}", fields)
+    page = browser.get("/sharing/check").text
+    said = "Anyone treating you at Harrowmere Medical Centre may see everything"
+    assert re.findall(rf"{said}[^.<]*\.", page) == [f"{said}.", f"{AT_PRACTICE}, until 1 March 2030."]
+    browser.post("/sharing/check", _rules(browser))
+    assert f"{AT_PRACTICE}, until 1 March 2030." in browser.get("/sharing").text
+    assert _filed(here)[before:] == [(choice, "ConsentFiled")]
+    assert _choices(here) == [choice]
+    day = browser.get("/sharing/until").text  # the answers are gone: a new choice begins with none
+    assert 'value="2030"' not in day
+
+
+def test_the_last_day_of_a_choice_is_there_when_it_is_changed(here: Hospital) -> None:
+    sharing.file(here.node, _login(here, "eleanor"), here.patient, WANTS[1])
+    page = _begun(here).get("/sharing/until").text
+    assert re.findall(r'name="day-\w+"[^>]* value="(\d+)"', page) == ["1", "3", "2027"]
+
+
+@pytest.mark.parametrize("when", ["before it is begun", "before it is checked", "before it is made"])
+def test_a_choice_that_has_ended_is_not_changed(here: Hospital, when: str) -> None:
+    sharing.file(here.node, _login(here, "eleanor"), here.patient, Wanted(is_permit=True))
+    (choice,) = _choices(here)
+    browser, fields = here.signed_in("eleanor"), {"choice": choice.hex()}
+    steps = [
+        lambda: browser.post("/sharing/begin", fields, page="/sharing"),
+        lambda: browser.get("/sharing/check"),
+        lambda: browser.post("/sharing/check", {"rules": "00"}, page="/sharing/preview"),
+    ]
+    last = ["before it is begun", "before it is checked", "before it is made"].index(when)
+    for step in steps[:last]:
+        step()
+    sharing.withdraw(here.node, _login(here, "eleanor"), here.patient, choice)
+    assert steps[last]().headers["location"] == "/sharing"
+    assert "had ended before. Nothing was changed" in browser.get("/sharing").text
+    assert _choices(here) == []
+
+
+def test_a_choice_that_was_changed_meanwhile_is_checked_again(here: Hospital) -> None:
+    eleanor = _login(here, "eleanor")
+    sharing.file(here.node, eleanor, here.patient, Wanted(is_permit=True))
+    browser, (choice,) = _begun(here), _choices(here)
+    browser.post("/sharing/who", {"who": PRACTICE})
+    rules = _rules(browser)
+    sharing.file(here.node, eleanor, here.patient, Wanted(is_permit=True, labels=("PSY",)), choice=choice)
+    came = browser.post("/sharing/check", rules, page="/sharing/preview")
+    assert came.headers["location"] == "/sharing/check"
+    assert "Your choice was changed meanwhile" in browser.get("/sharing/check").text
+    assert [each for each, _ in _filed(here)][-2:] == [choice, choice]
+
+
+def test_nobody_elses_choice_is_changed(here: Hospital) -> None:
+    """IDOR: another patient sends the name of Eleanor's choice."""
+    sharing.file(here.node, _login(here, "eleanor"), here.patient, Wanted(is_permit=True))
+    (choice,) = _choices(here)
+    other, before = here.signed_in("other"), _filed(here)
+    for name in (choice.hex(), "0" * 32, "x"):
+        came = other.post("/sharing/begin", {"choice": name}, page="/sharing")
+        assert came.headers["location"] == "/sharing"
+        assert "had ended before" in other.get("/sharing").text
+    assert _filed(here) == before
+
+
+def test_a_choice_that_the_questions_cannot_say_is_only_stopped(here: Hospital) -> None:
+    tree = Provision(type=ProvisionType.PERMIT, purposes=(Purpose.HRESCH,))
+    choice = choices.file_by_custodian(here.node, here.patient, tree)
+    browser = here.signed_in("eleanor")
+    page = browser.get("/sharing").text
+    assert "You can only stop it" in page
+    assert "Change this choice" not in page
+    browser.post("/sharing/begin", {"choice": choice.hex()}, page="/sharing")
+    assert "You can only stop it" in browser.get("/sharing").text
+    assert browser.get("/sharing/check").headers["location"] == "/sharing/direction"
+
+
+def _begun(here: Hospital) -> object:
+    """A browser in which the change of the one choice was begun."""
+    browser = here.signed_in("eleanor")
+    (name,) = CHOICE.findall(browser.get("/sharing").text)
+    assert browser.post("/sharing/begin", {"choice": name}, page="/sharing").headers["location"] == "/sharing/direction"
+    return browser
+
+
+def _rules(browser: object) -> dict[str, str]:
+    """What the form of the page to check says of the choice that is changed."""
+    (rules,) = re.findall(r'name="rules" value="([0-9a-f]+)"', browser.get("/sharing/check").text)
+    return {"rules": rules}
+
+
+def _filed(here: Hospital) -> list[tuple[bytes, str]]:
+    """What has become of Eleanor's choices, oldest first."""
+    with here.node.engine.snapshot() as reader:
+        trail = read_trail(reader, here.patient)
+    kinds = (consent.ConsentFiled, consent.ConsentWithdrawn)
+    return [(each.outcome.choice, type(each.outcome).__name__) for each in trail if isinstance(each.outcome, kinds)]
 
 
 def test_the_preview_is_what_staff_then_sees(here: Hospital) -> None:

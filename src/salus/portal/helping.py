@@ -21,6 +21,7 @@ DECIDED: Final = frozenset(
     {
         "/sharing",
         "/sharing/stop",
+        "/sharing/begin",
         "/sharing/preview",
         "/sharing/direction",
         "/sharing/who",

@@ -281,13 +281,16 @@ def code_of(pseudonym: Pseudonym, key: SigningKey) -> str:
     return " ".join(letters[start : start + 4] for start in range(0, len(letters), 4))
 
 
-def file(node: Node, acts_as: Delegate, wanted: Wanted) -> None:
-    """File a choice for a patient with the delegate's own key. Raises Refused and NotNow, as `choices.take_choice`."""
+def file(node: Node, acts_as: Delegate, wanted: Wanted, *, choice: bytes = b"") -> None:
+    """File a choice for a patient with the delegate's own key; `choice` is the one in whose place it is put.
+
+    Raises Refused and NotNow, as `choices.take_choice`.
+    """
     tree = tree_of(wanted)
     residual = residuals.commit_choice(tree, secret=new_key())
     message = FileConsent(
         pseudonym=Pseudonym(acts_as.pseudonym),
-        choice=secrets.token_bytes(16),
+        choice=choice or secrets.token_bytes(16),
         gate=gate(tree),
         commitment=residual.root(),
         evidence_on_day=_evidence(node, acts_as),

@@ -18,6 +18,7 @@ from salus.contracts.decision import ChoiceRules
 from salus.contracts.provisions import (
     LAST_DAY,
     Provision,
+    ProvisionInvalid,
     ProvisionType,
     Purpose,
     Request,
@@ -82,6 +83,7 @@ class InForce:
     """A choice in force; `rule` is None where its rules are not held here. `actor` is who made it, in lower case.
 
     `helper` is what the patient calls the delegate who signed it; empty where none did, or none is known here.
+    `commitment` is by which the ledger knows its rules, the `tree`.
     """
 
     choice: bytes
@@ -89,6 +91,13 @@ class InForce:
     actor: str
     filed_at_s: int
     helper: str = field(default="", repr=False)
+    commitment: bytes = b""
+    tree: Provision | None = field(default=None, repr=False)
+
+    @property
+    def wanted(self) -> "Wanted | None":
+        """What a patient would have answered to get these rules; None where no answer says them."""
+        return None if self.tree is None else wanted_of(self.tree)
 
 
 @dataclass(frozen=True)
@@ -139,9 +148,17 @@ def in_force(node: Node, responder: Responder, login: Login, pseudonym: bytes) -
             each.actor.name.lower(),
             each.filed_at_s,
             helpers[each.choice],
+            each.commitment,
+            trees.get(each.commitment),
         )
         for each in sorted(current, key=lambda each: -each.filed_at_s)
     ]
+
+
+def is_in_force(node: Node, pseudonym: bytes, choice: bytes) -> bool:
+    """Tell whether a relationship has a choice at this moment, wherever its records are."""
+    with node.engine.snapshot() as reader:
+        return any(each.choice == choice for each in consent.choices(reader, Pseudonym(pseudonym)).choices)
 
 
 def said(node: Node, wanted: Wanted) -> Rule:
@@ -154,15 +171,18 @@ def holds_key(node: Node, pseudonym: bytes) -> bool:
     return documents.find(node.vault, Kind.PSEUDONYM_KEY, pseudonym) is None
 
 
-def file(node: Node, login: Login, pseudonym: bytes, wanted: Wanted) -> None:
+def file(node: Node, login: Login, pseudonym: bytes, wanted: Wanted, *, choice: bytes = b"") -> None:
     """File a choice with the key that this organisation holds, visibly so.
+
+    Args:
+        choice: the one in whose place it is put; empty for a new one.
 
     Raises:
         Refused: PERSON_UNFIT for anybody but the patient, CHOICE_UNFIT; or what the ledger says.
         NotNow: the ledger is away.
     """
     _require_patient(node, login, pseudonym)
-    choices.file_by_custodian(node, Pseudonym(pseudonym), tree_of(wanted))
+    choices.file_by_custodian(node, Pseudonym(pseudonym), tree_of(wanted), choice=choice)
 
 
 def withdraw(node: Node, login: Login, pseudonym: bytes, choice: bytes) -> None:
@@ -203,6 +223,26 @@ def tree_of(wanted: Wanted) -> Provision:
     return root
 
 
+def wanted_of(tree: Provision) -> Wanted | None:
+    """Return the answer that says these rules, and nothing else; None where none does."""
+    is_permit, left_out_of = tree.type is ProvisionType.PERMIT, tree.provisions
+    kinds = left_out_of or (tree,)
+    wanted = Wanted(
+        is_permit=is_permit,
+        organisation=tree.organisations[0] if tree.organisations else "",
+        labels=tuple(each.rpartition("|")[2] for one in kinds for each in one.labels),
+        classes=tuple(each for one in kinds for each in one.classes),
+        is_only=not left_out_of and bool(tree.labels or tree.classes),
+        until=None if tree.valid_to_day == LAST_DAY else EPOCH + datetime.timedelta(days=tree.valid_to_day),
+    )
+    if not set(wanted.labels) <= set(SENSITIVE):
+        return None
+    try:
+        return wanted if tree_of(wanted) == tree else None
+    except ProvisionInvalid:
+        return None
+
+
 def preview(
     node: Node,
     responder: Responder,
@@ -212,6 +252,7 @@ def preview(
     organisation: str,
     role_class: RoleClass = RoleClass.CLINICAL,
     with_choice: Wanted | None = None,
+    instead_of: bytes = b"",
 ) -> list[Seen]:
     """Return which of the patient's records somebody would be let see now, for direct care, not in an emergency.
 
@@ -221,6 +262,7 @@ def preview(
 
     Args:
         organisation: the member's code at which somebody works.
+        instead_of: the commitment of the choice in whose place the one that is not filed yet is put; empty for none.
 
     Raises:
         Refused, NotNow: as `Responder.allowed`.
@@ -235,7 +277,8 @@ def preview(
         patients.require_custodian(reader, patient, node.organisation)
     if with_choice is not None:
         planned = ChoiceRules(Digest(_NOTHING), tree_of(with_choice))
-        rules = msgspec.structs.replace(rules, choices=(*rules.choices, planned))
+        others = tuple(each for each in rules.choices if each.commitment != instead_of)
+        rules = msgspec.structs.replace(rules, choices=(*others, planned))
     asked = Request(OrganisationId(organisation), role_class, Purpose.TREAT, Verb.READ, day_of(now_s))
     question = Question(asked.organisation, asked.role_class, asked.purpose, asked.verb)
     basis = Basis.OWN_STAFF if asked.organisation == node.organisation else Basis.CHOICE

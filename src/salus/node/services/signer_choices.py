@@ -11,14 +11,25 @@ from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.services import choices, sharing
-from salus.node.services.sharing import Wanted
+from salus.node.services.sharing import InForce, Wanted
 from salus.node.services.signer_answers import Signed
-from salus.node.services.signer_requests import FileChoice, WithdrawChoice
+from salus.node.services.signer_requests import EndedChoice, FileChoice, WithdrawChoice
 
 
-def to_file(node: Node, pseudonym: Pseudonym, wanted: Wanted) -> FileChoice:
-    """Return what a device is asked to file. Raises Refused (CHOICE_UNFIT), as `sharing.tree_of`."""
-    return FileChoice(node.organisation, pseudonym, sharing.tree_of(wanted))
+def to_file(node: Node, pseudonym: Pseudonym, wanted: Wanted, *, replaces: InForce | None = None) -> FileChoice:
+    """Return what a device is asked to file.
+
+    Args:
+        replaces: the choice in whose place it is put; its rules are known.
+
+    Raises:
+        Refused: CHOICE_UNFIT, as `sharing.tree_of`.
+    """
+    ended = None
+    if replaces is not None:
+        assert replaces.tree is not None, "what cannot be read is not changed"
+        ended = EndedChoice(replaces.choice, replaces.tree, _voucher(node, replaces.commitment))
+    return FileChoice(node.organisation, pseudonym, sharing.tree_of(wanted), ended)
 
 
 def to_withdraw(node: Node, pseudonym: Pseudonym, choice: bytes) -> WithdrawChoice:
@@ -29,8 +40,7 @@ def to_withdraw(node: Node, pseudonym: Pseudonym, choice: bytes) -> WithdrawChoi
     tree = None if commitment is None else choices.choice_trees(node, [commitment]).get(commitment)
     if commitment is None or tree is None:
         raise Refused(Refusal.RULES_MISSING, "we cannot read this choice: send it again from your own device")
-    voucher = documents.find(node.vault, Kind.VOUCHER, commitment) or b""
-    return WithdrawChoice(node.organisation, pseudonym, choice, tree, voucher)
+    return WithdrawChoice(node.organisation, pseudonym, choice, tree, _voucher(node, commitment))
 
 
 def take(node: Node, pseudonym: Pseudonym, signed: Signed) -> None:
@@ -44,3 +54,7 @@ def take(node: Node, pseudonym: Pseudonym, signed: Signed) -> None:
     if isinstance(signed.message, FileConsent):
         name = signed.message.commitment
         documents.keep(node.vault, node.chain, pseudonym, Kind.VOUCHER, name, signed.voucher)
+
+
+def _voucher(node: Node, commitment: bytes) -> bytes:
+    return documents.find(node.vault, Kind.VOUCHER, commitment) or b""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from starlette.responses import Response
 
@@ -78,10 +79,16 @@ def ask(
     )
 
 
-def ask_day(call: Call, *errors: Error, title: str, hint: str, back: str) -> Response:
-    """Ask for a day, which may be left out; the form has it as `day-day`, `day-month` and `day-year`."""
+def ask_day(call: Call, *errors: Error, title: str, hint: str, back: str, day: date | None = None) -> Response:
+    """Ask for a day, which may be left out; the form has it as `day-day`, `day-month` and `day-year`.
+
+    Args:
+        day: what was chosen before.
+    """
+    known = {} if day is None else {f"day-{each}": str(getattr(day, each)) for each in ("day", "month", "year")}
+    entered = call.form or known
     return call.page(
-        "pages/patient/question_day.html", title=title, hint=hint, back=back, errors=errors, entered=call.form
+        "pages/patient/question_day.html", title=title, hint=hint, back=back, errors=errors, entered=entered
     )
 
 

@@ -14,19 +14,24 @@ from salus.node.services.sharing import InForce, Seen
 from salus.portal.call import Call, Page, Person
 from salus.portal.pages.patient.choice_sentences import made, sentence
 from salus.portal.pages.patient.kinds import KINDS
-from salus.portal.pages.patient.signing import sign_withdrawal
+from salus.portal.pages.patient.signing import had_ended, sign_withdrawal
 
 _CHOICE: Final = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
 class ChoiceRow:
-    """A choice in force, in words; `number` is its place in the list, and `name` how its form names it."""
+    """A choice in force, in words; `number` is its place in the list, and `name` how its form names it.
+
+    Args:
+        can_change: whether the questions can say what it says.
+    """
 
     number: int
     name: str
     sentence: str = field(repr=False)
     made: str
+    can_change: bool
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,14 @@ def ask_to_stop(call: Call) -> Response:
 
 def stop(call: Call) -> Response:
     """Withdraw it."""
-    name = call.form.get("choice", "")
+    choice = choice_named(call, call.form.get("choice", ""))
+    return had_ended(call) if choice is None else sign_withdrawal(call, choice.choice)
+
+
+def choice_named(call: Call, name: str) -> InForce | None:
+    """Return the choice in force that a form names; None where the patient has no such."""
     known = {each.choice.hex(): each for each in _in_force(call) or ()}
-    if not _CHOICE.fullmatch(name) or name not in known:
-        return call.go("/sharing", notice=call.words("That choice had ended before. Nothing was changed"))
-    return sign_withdrawal(call, known[name].choice)
+    return known.get(name) if _CHOICE.fullmatch(name) else None
 
 
 def show_preview(call: Call) -> Response:
@@ -128,6 +136,7 @@ def _row(call: Call, choice: InForce, number: int) -> ChoiceRow:
         choice.choice.hex(),
         said,
         made(words, choice, organisation=call.portal.title, patient=call.helped or call.owner.name),
+        choice.wanted is not None,
     )
 
 

@@ -9,16 +9,18 @@ from starlette.responses import Response
 from salus.clinical.fhir import plain
 from salus.clinical.fhir.elements import text
 from salus.node.services import sharing
-from salus.node.services.sharing import Wanted
+from salus.node.services.sharing import InForce, Wanted
 from salus.portal.call import Call, Error, Page, Person
 from salus.portal.pages.patient.choice_sentences import CLASSES, LABELS, sentence
 from salus.portal.pages.patient.entries import own_chart
 from salus.portal.pages.patient.kinds import ALLERGIES, MEDICINES
 from salus.portal.pages.patient.questions import Question, answers_of, ask_day, capital, keep, page_of
-from salus.portal.pages.patient.sharing import by_kind
-from salus.portal.pages.patient.signing import sign_choice
+from salus.portal.pages.patient.sharing import by_kind, choice_named
+from salus.portal.pages.patient.signing import had_ended, sign_choice, signs_alone
 
 DIRECTION, WHO, WHAT, KINDS_CHOSEN, UNTIL = "direction", "who", "what", "kinds", "until"
+CHANGES: Final = "changes"
+"""Under which it is kept among the answers which choice they are to change."""
 DAY_PARTS: Final = ("year", "month", "day")
 EVERYBODY: Final = "everybody"
 CHECKED_MAX: Final = 200
@@ -108,41 +110,70 @@ QUESTIONS: Final = (
 )
 
 
+def begin(call: Call) -> Response:
+    """Begin to make a choice, or to change one: the questions, answered as it stands."""
+    name = call.form.get("choice", "")
+    if not name:
+        return call.go("/sharing/direction", answers=())
+    choice = choice_named(call, name)
+    if choice is None:
+        return had_ended(call)
+    if choice.wanted is None:
+        return call.go(
+            "/sharing", notice=call.words("The questions here cannot say this choice. You can only stop it.")
+        )
+    return call.go("/sharing/direction", answers=tuple(_answers(choice.wanted, changes=name).items()))
+
+
 def show_check(call: Call) -> Response:
     """The answers as a sentence, what they change, and a warning where they hide what keeps the patient safe."""
-    wanted = _wanted(answers_of(call))
+    answers = answers_of(call)
+    wanted, changes = _wanted(answers), _changed(call, answers)
     if wanted is None:
         return call.go("/sharing/direction")
-    rule = sharing.said(call.portal.node, wanted)
-    seen = _previewed(call, wanted)
+    if answers.get(CHANGES) and changes is None:
+        return had_ended(call)
     return call.page(
         "pages/patient/sharing_check.html",
         title=call.words("Check your choice"),
         back="/sharing/until",
-        sentence=sentence(call.words, rule),
-        warnings=_warnings(call, wanted),
-        rows=by_kind(call, seen),
+        sentence=sentence(call.words, sharing.said(call.portal.node, wanted)),
+        before=sentence(call.words, changes.rule) if changes and changes.rule else "",
+        rules=changes.commitment.hex() if changes else "",
+        warnings=_warnings(call, wanted, changes),
+        rows=by_kind(call, _previewed(call, wanted, instead_of=changes)),
         organisation=call.portal.title,
+        is_assisted=not call.helped and not signs_alone(call),
     )
 
 
 def answer_check(call: Call) -> Response:
-    """File it."""
-    wanted = _wanted(answers_of(call))
+    """File it, in the place of the choice that it changes, if that is still as the page said."""
+    answers = answers_of(call)
+    wanted, changes = _wanted(answers), _changed(call, answers)
     if wanted is None:
         return call.go("/sharing/direction")
-    return sign_choice(call, wanted)
+    if not answers.get(CHANGES):
+        return sign_choice(call, wanted)
+    if changes is None:
+        return had_ended(call)
+    if changes.commitment.hex() != call.form.get("rules", ""):
+        return call.go("/sharing/check", notice=call.words("Your choice was changed meanwhile. Check it again"))
+    if changes.wanted == wanted:
+        return call.go("/sharing", notice=call.words("Your choice is as it was. Nothing was changed"), answers=())
+    return sign_choice(call, wanted, replaces=changes)
 
 
 def show_until(call: Call, *errors: Error) -> Response:
     """Until when."""
-    words = call.words
+    words, until = call.words, answers_of(call).get(UNTIL, "")
     return ask_day(
         call,
         *errors,
         title=words("Until when?"),
         hint=words("Enter the last day, for example 27 3 2030. Leave it empty if your choice holds until you stop it."),
         back="/sharing/kinds" if answers_of(call).get(WHAT) != "all" else "/sharing/what",
+        day=datetime.date.fromisoformat(until) if until else None,
     )
 
 
@@ -176,19 +207,44 @@ def _wanted(answers: Mapping[str, str]) -> Wanted | None:
     )
 
 
-def _previewed(call: Call, wanted: Wanted | None, *, at: str = "") -> list[sharing.Seen]:
+def _answers(wanted: Wanted, *, changes: str) -> dict[str, str]:
+    """The answers that want a choice as it stands, and which choice they are to change."""
+    kinds = (*wanted.labels, *wanted.classes)
+    return {
+        CHANGES: changes,
+        DIRECTION: "more" if wanted.is_permit else "less",
+        WHO: wanted.organisation or EVERYBODY,
+        WHAT: "all" if not kinds else "only" if wanted.is_only else "except",
+        KINDS_CHOSEN: "\n".join(kinds),
+        UNTIL: wanted.until.isoformat() if wanted.until else "",
+    }
+
+
+def _changed(call: Call, answers: Mapping[str, str]) -> InForce | None:
+    """The choice that the answers are to change; None where they make a new one, or it has ended."""
+    return choice_named(call, answers.get(CHANGES, ""))
+
+
+def _previewed(
+    call: Call, wanted: Wanted | None, *, at: str = "", instead_of: InForce | None = None
+) -> list[sharing.Seen]:
     node = call.portal.node
-    organisation = at or (wanted.organisation if wanted else "") or node.organisation
     return sharing.preview(
-        node, call.portal.responder, call.login, call.owner.pseudonym, organisation=organisation, with_choice=wanted
+        node,
+        call.portal.responder,
+        call.login,
+        call.owner.pseudonym,
+        organisation=at or (wanted.organisation if wanted else "") or node.organisation,
+        with_choice=wanted,
+        instead_of=instead_of.commitment if instead_of else b"",
     )
 
 
-def _warnings(call: Call, wanted: Wanted) -> list[str]:
+def _warnings(call: Call, wanted: Wanted, changes: InForce | None) -> list[str]:
     """What clinicians would not know any more that they have to know: compared record by record with now."""
     at = wanted.organisation or call.portal.node.organisation
     now = {each.name for each in _previewed(call, None, at=at) if each.is_seen}
-    then = {each.name for each in _previewed(call, wanted, at=at) if each.is_seen}
+    then = {each.name for each in _previewed(call, wanted, at=at, instead_of=changes) if each.is_seen}
     lost = now - then
     chart, words = own_chart(call), call.words
     allergies = chart.newest_of(ALLERGIES.types, CHECKED_MAX) if _has(lost, ALLERGIES.types) else []
@@ -220,6 +276,7 @@ def day_of(form: Mapping[str, str]) -> datetime.date | None:
 
 
 PAGES: Final = (
+    Page("/sharing/begin", Person.PATIENT, None, begin),
     *(page_of(each) for each in QUESTIONS),
     Page("/sharing/until", Person.PATIENT, show_until, answer_until),
     Page("/sharing/check", Person.PATIENT, show_check, answer_check),

@@ -13,10 +13,10 @@ from starlette.responses import Response
 from salus.node.acting import Delegate
 from salus.node.errors import Refusal, Refused
 from salus.node.services import challenges, deliver, looks, patient_helpers, sharing, signer_choices
-from salus.node.services.sharing import Wanted
+from salus.node.services.sharing import InForce, Wanted
 from salus.node.services.signer_answers import Answered, Part, Signed
 from salus.node.services.signer_devices import Device
-from salus.node.services.signer_requests import Item, Kind, SigningRequest
+from salus.node.services.signer_requests import FileChoice, Item, Kind, SigningRequest
 from salus.node.services.signings import Collected
 from salus.portal.call import Call
 from salus.portal.rendering import go
@@ -99,19 +99,17 @@ def signs_alone(call: Call) -> bool:
     return sharing.holds_key(call.portal.node, call.owner.pseudonym)
 
 
-def sign_choice(call: Call, wanted: Wanted) -> Response:
-    """File a choice. Raises Refused and NotNow, as `sharing.file`."""
+def sign_choice(call: Call, wanted: Wanted, *, replaces: InForce | None = None) -> Response:
+    """File a choice, in the place of another where that is given. Raises Refused and NotNow, as `sharing.file`."""
+    node, pseudonym = call.portal.node, call.owner.pseudonym
+    choice = b"" if replaces is None else replaces.choice
     if isinstance(call.owner.acts_as, Delegate):
-        patient_helpers.file(call.portal.node, call.owner.acts_as, wanted)
+        patient_helpers.file(node, call.owner.acts_as, wanted, choice=choice)
         return _choice_made(call)
     if signs_alone(call):
-        return to_signer(
-            call,
-            Kind.FILE_CONSENT,
-            [signer_choices.to_file(call.portal.node, call.owner.pseudonym, wanted)],
-            ending="choice",
-        )
-    sharing.file(call.portal.node, call.login, call.owner.pseudonym, wanted)
+        item = signer_choices.to_file(node, pseudonym, wanted, replaces=replaces)
+        return to_signer(call, Kind.FILE_CONSENT, [item], ending="choice")
+    sharing.file(node, call.login, pseudonym, wanted, choice=choice)
     return _choice_made(call)
 
 
@@ -137,7 +135,10 @@ def sign_challenge(call: Call, permit: bytes, said: str) -> Response:
 
 
 def _choice_filed(call: Call, collected: Collected) -> Response:
-    (signed,) = part_of(collected, Signed)
+    (signed,), (item,) = part_of(collected, Signed), collected.request.items
+    assert isinstance(item, FileChoice), "what was asked for"
+    if item.replaces is not None and not sharing.is_in_force(call.portal.node, item.pseudonym, item.replaces.choice):
+        return had_ended(call)
     signer_choices.take(call.portal.node, call.owner.pseudonym, signed)
     return _choice_made(call)
 
@@ -152,6 +153,11 @@ def _challenge_filed(call: Call, collected: Collected) -> Response:
     (signed,) = part_of(collected, Signed)
     deliver_signed(call, signed)
     return _challenge_sent(call)
+
+
+def had_ended(call: Call) -> Response:
+    """Say of a choice that was to be stopped or changed that there is none any more."""
+    return call.go("/sharing", notice=call.words("That choice had ended before. Nothing was changed"), answers=())
 
 
 def _choice_made(call: Call) -> Response:

@@ -93,6 +93,7 @@ def served(
     *,
     providers: Sequence[SignInProvider] = (),
     is_joined: bool = False,
+    has_device: bool = True,
     has_signer: bool = False,
     clock: ForwardClock | None = None,
     **settings: object,
@@ -102,6 +103,7 @@ def served(
     Args:
         clock: of ledger and nodes, which a journey sets forward with `later`; None for the machine's.
         is_joined: whether the practice is a second custodian that is reached over HTTP; see `portal`.
+        has_device: False there: both custodians still sign for her.
         has_signer: whether the signer page is served as well, at a name of its own.
         settings: more of `PortalSettings`.
     """
@@ -116,6 +118,7 @@ def served(
                 origin=origin,
                 providers=providers,
                 is_joined=is_joined,
+                has_device=has_device,
                 clock=clock,
                 signer=signer,
                 **settings,

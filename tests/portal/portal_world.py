@@ -49,6 +49,7 @@ class Hospital:
 
     Args:
         joined: where the practice is reached over a network: the practice, and Eleanor's own device.
+        there: Eleanor's pseudonym at the practice.
     """
 
     made: World
@@ -56,6 +57,7 @@ class Hospital:
     patient: Pseudonym
     accounts: dict[str, AccountId] = field(default_factory=dict)
     joined: tuple[Practice, OwnDevice] | None = None
+    there: Pseudonym = field(default=Pseudonym(b""), repr=False)
 
     @property
     def node(self) -> Node:
@@ -74,7 +76,7 @@ class Hospital:
         self.portal.sign_in(response, account, known, None, way="password")
         cookie = SimpleCookie(response.headers["set-cookie"])[COOKIE]
         browser.client.cookies.set(COOKIE, cookie.value, domain=self.portal.settings.host)
-        if self.joined and name == "eleanor":
+        if self.joined and self.joined[1].wallet.relationships and name == "eleanor":
             self.certify()
         return browser
 
@@ -114,6 +116,7 @@ def portal(
     origin: str = ORIGIN,
     providers: Sequence[SignInProvider] = (),
     is_joined: bool = False,
+    has_device: bool = True,
     clock: ForwardClock | None = None,
     **settings: object,
 ) -> Iterator[Hospital]:
@@ -121,6 +124,7 @@ def portal(
 
     Args:
         is_joined: whether the practice is another computer's, reached over HTTP; then Eleanor's device holds her keys.
+        has_device: False there: both custodians still sign for her.
         clock: of the ledger and of both nodes; None for the machine's.
     """
     with ExitStack() as stack:
@@ -143,7 +147,7 @@ def portal(
         peers = stack.enter_context(closing(node_peers(node))) if is_joined else made.peers(HOSPITAL)
         opened = Portal(node, PortalSettings(origin, **settings), peers=peers, providers=providers)
         stack.callback(opened.close)
-        here = Hospital(made, opened, pseudonym)
+        here = Hospital(made, opened, pseudonym, there=there)
         here.accounts["eleanor"] = opened.accounts.add_patient(pseudonym, name="Eleanor Moss")
         here.accounts["rao"] = staff(here, "Dr Anita Rao", "Consultant", RoleClass.CLINICAL)
         here.accounts["officer"] = staff(here, "Jo Guardian", "Caldicott guardian", RoleClass.OFFICER)
@@ -151,9 +155,9 @@ def portal(
         for name, account in here.accounts.items():
             opened.accounts.set_password(account, signs_in_as=name, password=PASSWORD)
         if is_joined:
-            device = own_device(made, {HOSPITAL: pseudonym, PRACTICE: there})
-            mine = device.sessions(from_s=node.clock())[0].opened
-            opened.accounts.bring_session(here.accounts["eleanor"], mine.key, mine.certified)
+            device = own_device(made, {HOSPITAL: pseudonym, PRACTICE: there} if has_device else {})
+            for mine in [each.opened for each in device.sessions(from_s=node.clock())[:1]]:
+                opened.accounts.bring_session(here.accounts["eleanor"], mine.key, mine.certified)
             here.joined = stack.enter_context(practice_on(listener, made)), device
         yield here
 

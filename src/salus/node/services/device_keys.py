@@ -1,15 +1,13 @@
 """Device keys: what a patient's own devices are asked to sign about keys and sessions, and what is done with it.
 
-The ledger decides whether who signed may do it; why is kept before the ledger knows of it (P2). A device is let act in
-two steps, since two devices sign one body: the first device's signature waits with the other one, for five minutes.
+The ledger decides whether who signed may do it; why is kept before the ledger knows of it (P2). How further devices
+come to act, and cease to, is in `device_steps`.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
-from salus.contracts.patients import AddKey, CancelRecovery, KeyKind, RemoveKey
+from salus.contracts.patients import AddKey, CancelRecovery, RemoveKey
 from salus.crypto.signing import SigningKey
 from salus.ledger.encoding import encode
 from salus.ledger.fields import CommittedFields
@@ -23,21 +21,10 @@ from salus.node.services import delegations, deliveries, take_over
 from salus.node.services.accounts import AccountId
 from salus.node.services.enrol import custodian_held_key
 from salus.node.services.identify import check_patient_session
-from salus.node.services.signer_answers import HalfSigned, KeyAccepted, KeyMade, NewBlob, SessionSigned, join
-from salus.node.services.signer_devices import Device, DeviceKey, Offer, SignerDevices
-from salus.node.services.signer_requests import (
-    AcceptKey,
-    BeginTakeOver,
-    CertifySession,
-    Item,
-    LetAct,
-    NewKey,
-    SigningRequest,
-    StopActing,
-)
+from salus.node.services.signer_answers import HalfSigned, KeyMade, NewBlob, SessionSigned
+from salus.node.services.signer_devices import DeviceKey, SignerDevices
+from salus.node.services.signer_requests import BeginTakeOver, CertifySession, Item, NewKey, SigningRequest
 
-OFFER_S: Final = 300
-"""How long a device has to accept: as long as the body that the first one signed is good."""
 SEED_BYTES: Final = 32
 
 
@@ -50,35 +37,6 @@ def to_take_over(node: Node, pseudonym: Pseudonym) -> BeginTakeOver:
     """Return what a device is asked to take over. Raises Refused (CHOICE_UNFIT): the patient holds the key already."""
     present = custodian_held_key(node, pseudonym)
     return BeginTakeOver(node.organisation, pseudonym, PublicKey(present.public))
-
-
-def to_let_act(device: Device) -> tuple[LetAct, ...]:
-    """Return what the first device is asked for another one."""
-    return tuple(
-        LetAct(
-            custodian=OrganisationId(each.custodian),
-            pseudonym=Pseudonym(each.pseudonym),
-            key=PublicKey(each.key),
-            key_kind=KeyKind.DEVICE,
-            expires_at_s=0,
-            name=device.name,
-        )
-        for each in device.keys
-    )
-
-
-def to_accept(device: Device) -> tuple[AcceptKey, ...]:
-    """Return what a device is asked that another one lets act."""
-    return tuple(AcceptKey(OrganisationId(each.custodian), each.body) for each in device.offers)
-
-
-def to_stop(devices: SignerDevices, device: Device) -> tuple[StopActing, ...]:
-    """Return what a device is asked about another one, or about itself."""
-    return tuple(
-        StopActing(OrganisationId(each.custodian), Pseudonym(each.pseudonym), PublicKey(each.key), device.name)
-        for each in device.keys
-        if devices.standing(device, Pseudonym(each.pseudonym)).acts
-    )
 
 
 def to_open(reached: Sequence[DeviceKey], *, from_s: int, until_s: int) -> tuple[tuple[CertifySession, ...], bytes]:
@@ -130,52 +88,6 @@ def take_over_with(node: Node, devices: SignerDevices, account: AccountId, half:
     key = DeviceKey(node.organisation, half.message.pseudonym, half.message.key)
     with devices.trying(account, new, key):
         take_over.take_over_signed(node, half)
-
-
-def offer(
-    node: Node,
-    devices: SignerDevices,
-    account: AccountId,
-    device: bytes,
-    halves: Sequence[HalfSigned],
-    custodians: Sequence[str],
-) -> None:
-    """Keep what the first device signed with the device that it lets act, until that accepts.
-
-    Raises:
-        Refused: NOT_YOURS.
-    """
-    until_s, offers = node.clock() + OFFER_S, []
-    for half, custodian in zip(halves, custodians, strict=True):
-        assert isinstance(half.message, AddKey), "what lets a device act adds its key"
-        offers.append(Offer(custodian, half.message, half.body, half.signers, half.signature, half.residual, until_s))
-    devices.change(account, msgspec.structs.replace(devices.find(account, device), offers=tuple(offers)))
-
-
-def accept(
-    node: Node, devices: SignerDevices, account: AccountId, device: bytes, accepted: Sequence[KeyAccepted]
-) -> None:
-    """Let a device act that has accepted.
-
-    Raises:
-        Refused: NOT_YOURS, CHOICE_UNFIT, or what the ledger says.
-        NotNow: the ledger is away.
-    """
-    found = devices.find(account, device)
-    for one, each in zip(found.offers, accepted, strict=True):
-        let_act(node, one.half, each)
-    devices.change(account, msgspec.structs.replace(found, offers=()))
-
-
-def let_act(node: Node, half: HalfSigned, accepted: KeyAccepted) -> None:
-    """Let a key act that a device of the patient's signed for, and that has accepted.
-
-    Raises:
-        Refused: CHOICE_UNFIT, or what the ledger says.
-        NotNow: the ledger is away.
-    """
-    assert isinstance(half.message, AddKey), "what lets a device act adds its key"
-    take(node, join(half, accepted), half.message, half.residual)
 
 
 def take(

@@ -76,6 +76,7 @@ class Device(msgspec.Struct, frozen=True, array_like=True):
         credential: the passkey's id; blob: the wrapped wallet; before: the one before it, or empty.
         keys: that are in the wallet; they act where the ledger says so.
         offers: by which another device lets it act.
+        is_leaving: whether it was removed, and some custodian has yet to take that.
     """
 
     id: bytes
@@ -86,6 +87,7 @@ class Device(msgspec.Struct, frozen=True, array_like=True):
     before: bytes = b""
     keys: tuple[DeviceKey, ...] = ()
     offers: tuple[Offer, ...] = ()
+    is_leaving: bool = False
 
     def __repr__(self) -> str:
         """Hide all of it."""
@@ -218,16 +220,19 @@ class SignerDevices:
             acting = () if row is None else patients.acting_keys(row, time_s=read_time_s(reader, self._node.clock))
         return Standing(acts=not own.isdisjoint(acting), is_first=row is not None and row.key in own)
 
-    def acting(self, account: AccountId, pseudonym: Pseudonym) -> list[Device]:
-        """Return the devices that act for a relationship at this moment, the oldest first."""
-        return [each for each in self.of(account) if self.standing(each, pseudonym).acts]
+    def acting(self, account: AccountId, *pseudonyms: Pseudonym) -> list[Device]:
+        """Return the devices that act for each of these relationships at this moment, the oldest first."""
+        assert pseudonyms, "every device acts for no relationship"
+        known = self.of(account)
+        return [each for each in known if all(self.standing(each, one).acts for one in pseudonyms)]
 
     def reached(self, account: AccountId, pseudonym: Pseudonym) -> list[DeviceKey]:
-        """Return the relationships in which every device acts that acts here: its first's keys, the one here first."""
-        devices = self.acting(account, pseudonym)
-        keys = devices[0].keys if devices else ()
-        found = [each for each in keys if all(self.standing(one, Pseudonym(each.pseudonym)).acts for one in devices)]
-        return sorted(found, key=lambda each: (each.pseudonym != pseudonym, each.custodian))
+        """Return the relationships of which the first device is the same as here: its keys, the one here first."""
+        for device in self.of(account):
+            if self.standing(device, pseudonym).is_first:
+                own = [each for each in device.keys if self.standing(device, Pseudonym(each.pseudonym)).is_first]
+                return sorted(own, key=lambda each: (each.pseudonym != pseudonym, each.custodian))
+        return []
 
     def are_awaited(self, account: Account) -> bool:
         """Tell whether a patient's own device has to certify a session before the patient can be shown anything.

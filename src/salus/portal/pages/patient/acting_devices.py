@@ -12,16 +12,16 @@ from typing import Final
 from starlette.responses import Response
 
 from salus.node.errors import Refusal, Refused
-from salus.node.services import device_keys
+from salus.node.services import device_keys, device_steps
+from salus.node.services.device_steps import Reach, reaches
 from salus.node.services.signer_answers import Answered, HalfSigned, KeyAccepted, KeyMade, NewBlob, Signed
-from salus.node.services.signer_devices import Device
 from salus.node.services.signer_requests import Kind
 from salus.node.services.signings import Collected
 from salus.portal.call import Call, Error, Page, Person
+from salus.portal.pages.patient.organisation_names import named_organisations
 from salus.portal.pages.patient.signing import (
     Ending,
     ask_signer,
-    deliver_signed,
     part_of,
     request_of,
     signs_alone,
@@ -35,39 +35,48 @@ NAME_MAX: Final = 60
 
 
 class State(Enum):
-    """How far a device is."""
+    """What a device's next step is, where it has one."""
 
     READY = "ready"
+    LACKING = "lacking"
     WAITING = "waiting"
     OFFERED = "offered"
-    ACTING = "acting"
-    FIRST = "first"
-
-
-REMOVED: Final = (State.READY, State.WAITING, State.OFFERED, State.ACTING)
-"""The first is not among them: it can only be replaced, by recovery."""
+    DONE = "done"
+    LEAVING = "leaving"
 
 
 @dataclass(frozen=True)
 class DeviceRow:
-    """A device in words; `id` is how its forms name it."""
+    """A device in words; `id` is how its forms name it.
+
+    Args:
+        opens, lacks: the organisations for which it acts, and those for which it could; empty for none.
+        first: the device that would let it.
+        is_first: of some organisation: then it is not removed, but replaced, by recovery.
+    """
 
     id: str
     name: str = field(repr=False)
     since: str
     state: str
+    opens: str
+    lacks: str
+    first: str
+    is_first: bool
 
 
 def show(call: Call, *errors: Error) -> Response:
     """The devices, and what can be done with each."""
+    found = reaches(call.portal.devices, call.signed_in.account)
     return call.page(
         "pages/patient/acting_devices.html",
         title=call.words("Devices that act for you"),
         back="/devices",
         errors=errors,
-        rows=[_row(call, each) for each in call.portal.devices.of(call.signed_in.account)],
+        rows=[_row(call, each) for each in found],
         can_sign=bool(call.portal.settings.signer),
         signs_alone=signs_alone(call),
+        is_known=any(each.pseudonym == call.owner.pseudonym for reach in found for each in reach.acts),
         entered=call.form.get("name", ""),
     )
 
@@ -94,34 +103,44 @@ def _set_up(call: Call) -> Response:
 
 def _hand_over(call: Call) -> Response:
     """Ask a device that was set up to take over from the custodian."""
-    device = _named(call, State.READY)
+    device = _named(call, State.READY).device
     item = device_keys.to_take_over(call.portal.node, call.owner.pseudonym)
     return to_signer(call, Kind.TAKE_OVER, [item], ending="taken-over", devices=[device])
 
 
+def _reach(call: Call) -> Response:
+    """Ask a device for keys where it does not act yet; it shows their code, by which the first device lets them act."""
+    reach = _named(call, State.LACKING, State.WAITING)
+    items = device_keys.to_make(reach.lacks)
+    return to_signer(call, Kind.NEW_KEY, items, ending="keys-made", devices=[reach.device])
+
+
 def _let_act(call: Call) -> Response:
     """Ask a device that acts to let another one act."""
-    device = _named(call, State.WAITING, State.OFFERED)
-    items = device_keys.to_let_act(device)
-    first = [each for each in call.portal.devices.of(call.signed_in.account) if _state(call, each) is State.FIRST]
-    return to_signer(call, Kind.ADD_KEY, items, ending="let-act", devices=first, known=device.id)
+    reach = _named(call, State.WAITING, State.OFFERED)
+    if reach.by is None:
+        raise _changed(call)
+    items = device_steps.to_let_act(reach)
+    return to_signer(call, Kind.ADD_KEY, items, ending="let-act", devices=[reach.by], known=reach.device.id)
 
 
 def _accept(call: Call) -> Response:
     """Ask a device that another one lets act to accept."""
-    device = _named(call, State.OFFERED)
-    items = device_keys.to_accept(device)
+    device = _named(call, State.OFFERED).device
+    items = device_steps.to_accept(device, now_s=call.portal.node.clock())
     return to_signer(call, Kind.ACCEPT_KEY, items, ending="accepted", devices=[device], known=device.id)
 
 
 def _remove(call: Call) -> Response:
     """Ask a device that acts to stop another one, or the same; forget one that does not act."""
-    device, devices = _named(call, *REMOVED), call.portal.devices
-    if _state(call, device) is not State.ACTING:
-        devices.forget(call.signed_in.account, device.id)
+    reach, devices, account = _named(call, *State), call.portal.devices, call.signed_in.account
+    if reach.first:
+        raise _changed(call)
+    if not reach.acts:
+        devices.forget(account, reach.device.id)
         return call.go(HERE, notice=call.words("That device is removed"))
-    items = device_keys.to_stop(devices, device)
-    return to_signer(call, Kind.REMOVE_KEY, items, ending="removed", known=device.id)
+    items, able = device_steps.to_stop(devices, account, reach)
+    return to_signer(call, Kind.REMOVE_KEY, items, ending="removed", devices=able, known=reach.device.id)
 
 
 def _made(call: Call, collected: Collected) -> Response:
@@ -140,37 +159,55 @@ def _taken_over(call: Call, collected: Collected) -> Response:
     return call.go(HERE, notice=said, held=())
 
 
+def _keys_made(call: Call, collected: Collected) -> Response:
+    """Keep the keys that a device made; the first device lets them act."""
+    keys = device_keys.keys_of(collected.request.items, part_of(collected, KeyMade))
+    device_steps.extend(call.portal.devices, call.signed_in.account, _blob(collected), keys)
+    return call.go(HERE, notice=call.words("Keep the code. One step is left, on your first device"))
+
+
 def _offered(call: Call, collected: Collected) -> Response:
     """Keep what the first device signed until the other one accepts."""
     halves, account = part_of(collected, HalfSigned), call.signed_in.account
     custodians = [each.custodian for each in collected.request.items]
-    device_keys.offer(call.portal.node, call.portal.devices, account, collected.known, halves, custodians)
+    device_steps.offer(call.portal.node, call.portal.devices, account, collected.known, halves, custodians)
     said = call.words("Go on with your other device, within 5 minutes. Open this page there")
     return call.go(HERE, notice=said)
 
 
 def _accepted(call: Call, collected: Collected) -> Response:
-    """Let a device act that has accepted."""
-    accepted, account = part_of(collected, KeyAccepted), call.signed_in.account
-    device_keys.accept(call.portal.node, call.portal.devices, account, collected.known, accepted)
+    """Let a device act that has accepted, wherever that is taken."""
+    accepted, account, portal = part_of(collected, KeyAccepted), call.signed_in.account, call.portal
+    away = device_steps.accept(portal.node, portal.peers, portal.devices, account, collected.known, accepted)
+    if away:
+        said = call.words("Not everything is done. %(organisations)s did not answer. Finish once more, or begin again")
+        return call.go(HERE, notice=said % {"organisations": named_organisations(call, away)})
     return call.go(HERE, notice=call.words("That device now acts for you"))
 
 
 def _removed(call: Call, collected: Collected) -> Response:
-    """Stop a device, and forget it."""
-    for signed in part_of(collected, Signed):
-        deliver_signed(call, signed)
-    call.portal.devices.forget(call.signed_in.account, collected.known)
+    """Stop a device, wherever that is taken, and forget it once it acts nowhere."""
+    signed, account, portal = part_of(collected, Signed), call.signed_in.account, call.portal
+    left = device_steps.stop(portal.node, portal.peers, portal.devices, account, collected.known, signed)
+    if left:
+        said = call.words("That device still acts for you at %(organisations)s. Remove it once more")
+        return call.go(HERE, notice=said % {"organisations": named_organisations(call, left)})
     return call.go(HERE, notice=call.words("That device is removed"))
 
 
-def _named(call: Call, *states: State) -> Device:
+def _named(call: Call, *states: State) -> Reach:
     """Return the device that a form names. Raises Refused: NOT_YOURS; CHOICE_UNFIT, it is in another state."""
     name = call.form.get("device", "")
-    device = call.portal.devices.find(call.signed_in.account, bytes.fromhex(name) if _ID.fullmatch(name) else b"")
-    if _state(call, device) not in states:
-        raise Refused(Refusal.CHOICE_UNFIT, call.words("This has changed since you opened the page. Open it again"))
-    return device
+    found = call.portal.devices.find(call.signed_in.account, bytes.fromhex(name) if _ID.fullmatch(name) else b"")
+    known = reaches(call.portal.devices, call.signed_in.account)
+    reach = next((each for each in known if each.device.id == found.id), None)
+    if reach is None or _state(call, reach) not in states:
+        raise _changed(call)
+    return reach
+
+
+def _changed(call: Call) -> Refused:
+    return Refused(Refusal.CHOICE_UNFIT, call.words("This has changed since you opened the page. Open it again"))
 
 
 def _blob(collected: Collected) -> NewBlob:
@@ -179,22 +216,36 @@ def _blob(collected: Collected) -> NewBlob:
     return collected.answer.device
 
 
-def _state(call: Call, device: Device) -> State:
-    standing = call.portal.devices.standing(device, call.owner.pseudonym)
-    if standing.acts:
-        return State.FIRST if standing.is_first else State.ACTING
-    if any(call.portal.node.clock() < each.until_s for each in device.offers):
+def _state(call: Call, reach: Reach) -> State:
+    if reach.device.is_leaving:
+        return State.LEAVING
+    if any(call.portal.node.clock() < each.until_s for each in reach.device.offers):
         return State.OFFERED
-    return State.WAITING if signs_alone(call) else State.READY
+    if reach.made:
+        return State.WAITING
+    if reach.lacks:
+        return State.LACKING
+    return State.DONE if reach.acts or signs_alone(call) else State.READY
 
 
-def _row(call: Call, device: Device) -> DeviceRow:
-    return DeviceRow(device.id.hex(), device.name, call.words.day(device.made_s), _state(call, device).value)
+def _row(call: Call, reach: Reach) -> DeviceRow:
+    device = reach.device
+    return DeviceRow(
+        id=device.id.hex(),
+        name=device.name,
+        since=call.words.day(device.made_s),
+        state=_state(call, reach).value,
+        opens=named_organisations(call, [each.custodian for each in reach.acts]),
+        lacks=named_organisations(call, [each.custodian for each in reach.lacks]),
+        first=reach.by.name if reach.by else "",
+        is_first=bool(reach.first),
+    )
 
 
 STEPS: Final[Mapping[str, Callable[[Call], Response]]] = {
     "set-up": _set_up,
     "hand-over": _hand_over,
+    "reach": _reach,
     "let-act": _let_act,
     "accept": _accept,
     "remove": _remove,
@@ -202,6 +253,7 @@ STEPS: Final[Mapping[str, Callable[[Call], Response]]] = {
 ENDINGS: Final[Mapping[str, Ending]] = {
     "device-made": Ending(HERE, _made),
     "taken-over": Ending(HERE, _taken_over),
+    "keys-made": Ending(HERE, _keys_made),
     "let-act": Ending(HERE, _offered),
     "accepted": Ending(HERE, _accepted),
     "removed": Ending(HERE, _removed),

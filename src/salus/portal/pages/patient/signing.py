@@ -16,7 +16,7 @@ from salus.node.services import challenges, deliver, looks, patient_helpers, sha
 from salus.node.services.sharing import InForce, Wanted
 from salus.node.services.signer_answers import Answered, Part, Signed
 from salus.node.services.signer_devices import Device
-from salus.node.services.signer_requests import FileChoice, Item, Kind, SigningRequest
+from salus.node.services.signer_requests import AcceptKey, BeginEnrolment, FileChoice, Item, Kind, SigningRequest
 from salus.node.services.signings import Collected
 from salus.portal.call import Call
 from salus.portal.rendering import go
@@ -45,17 +45,23 @@ def to_signer(
 
     Args:
         ending: the name of what is done with the answer, one of those of the page `signed`; known: what that needs.
-        devices: with which the person may sign; none is each that acts for them here.
+        devices: with which the person may sign; none is each that acts for all that the items are about.
 
     Raises:
-        Refused: CHOICE_UNFIT: no device of the person's is known here.
+        Refused: CHOICE_UNFIT: no device that is known here acts for all that is to be signed.
     """
-    account, pseudonym = call.signed_in.account, call.owner.pseudonym
-    ids = tuple(each.id for each in devices or call.portal.devices.acting(account, pseudonym))
+    about = [each.pseudonym for each in items if not isinstance(each, AcceptKey | BeginEnrolment)]
+    ids = tuple(each.id for each in devices or call.portal.devices.acting(call.signed_in.account, *about))
     if not (call.portal.settings.signer and ids):
-        words = call.words("Your own device signs this for you. Open this page on the device with which you did before")
-        raise Refused(Refusal.CHOICE_UNFIT, words)
+        raise Refused(Refusal.CHOICE_UNFIT, without_device(call))
     return ask_signer(call, request_of(call, kind, items, ids), ending=ending, known=known)
+
+
+def without_device(call: Call) -> str:
+    """Return why no device can sign here, and what to do."""
+    if call.portal.settings.signer and call.portal.devices.acting(call.signed_in.account, call.owner.pseudonym):
+        return call.words("None of your devices opens all of these organisations. See which device opens which")
+    return call.words("Your own device signs this for you. You set it up on another website, so do it there")
 
 
 def request_of(call: Call, kind: Kind, items: Sequence[Item], devices: tuple[bytes, ...]) -> SigningRequest:

@@ -1,0 +1,194 @@
+"""Device steps: where each of a patient's devices acts, and what brings it to act elsewhere, or nowhere any more.
+
+Of each relationship one device is the first: its key is the pseudonym's own, and it lets others act. That takes two
+steps, since two devices sign one body: the first one's signature waits with the other for five minutes.
+Promises: what one custodian has taken stays, whether or not another answers; the rest is done again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+
+from salus.contracts.patients import AddKey, KeyKind
+from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
+from salus.node.assemble import Node
+from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.exchange import Peers
+from salus.node.services.accounts import AccountId
+from salus.node.services.deliver import deliver
+from salus.node.services.signer_answers import HalfSigned, KeyAccepted, NewBlob, Signed, join
+from salus.node.services.signer_devices import Device, DeviceKey, Offer, SignerDevices
+from salus.node.services.signer_requests import AcceptKey, LetAct, StopActing
+
+OFFER_S: Final = 300
+"""How long a device has to accept: as long as the body that the first one signed is good."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a device comes.
+
+    Args:
+        acts: its keys that act at this moment; first: those of them that are the pseudonyms' own.
+        lacks: where it does not act, and one other device lets it: the keys of that one, `by`.
+        made: its own keys for these, which wait to be let act.
+    """
+
+    device: Device
+    acts: tuple[DeviceKey, ...]
+    first: tuple[DeviceKey, ...]
+    lacks: tuple[DeviceKey, ...] = ()
+    made: tuple[DeviceKey, ...] = ()
+    by: Device | None = None
+
+
+def reaches(devices: SignerDevices, account: AccountId) -> list[Reach]:
+    """Return how far each of an account's devices comes, the oldest first."""
+    found = [_standing(devices, each) for each in devices.of(account)]
+    return [_with_lacks(each, found) for each in found]
+
+
+def to_let_act(reach: Reach) -> tuple[LetAct, ...]:
+    """Return what the first device is asked for another one: all for which that one has made keys, as its code says."""
+    return tuple(
+        LetAct(
+            custodian=OrganisationId(each.custodian),
+            pseudonym=Pseudonym(each.pseudonym),
+            key=PublicKey(each.key),
+            key_kind=KeyKind.DEVICE,
+            expires_at_s=0,
+            name=reach.device.name,
+        )
+        for each in reach.made
+    )
+
+
+def to_accept(device: Device, *, now_s: int) -> tuple[AcceptKey, ...]:
+    """Return what a device is asked that another one lets act."""
+    return tuple(AcceptKey(OrganisationId(each.custodian), each.body) for each in device.offers if now_s < each.until_s)
+
+
+def to_stop(
+    devices: SignerDevices, account: AccountId, reach: Reach
+) -> tuple[tuple[StopActing, ...], tuple[Device, ...]]:
+    """Return what is asked about a device that is to stop, and of which devices.
+
+    As much as another one can end at once, since a device that is to stop may be lost; else all, of itself.
+    """
+    others = [_both_act(devices, each, reach) for each in devices.of(account) if each.id != reach.device.id]
+    ended = max(others, key=len, default=()) or reach.acts
+    able = devices.acting(account, *(Pseudonym(each.pseudonym) for each in ended))
+    items = tuple(
+        StopActing(OrganisationId(each.custodian), Pseudonym(each.pseudonym), PublicKey(each.key), reach.device.name)
+        for each in ended
+    )
+    return items, tuple(able)
+
+
+def extend(devices: SignerDevices, account: AccountId, new: NewBlob, keys: tuple[DeviceKey, ...]) -> None:
+    """Keep keys that a device has made beside those that it had. Raises Refused: NOT_YOURS."""
+    before, made = devices.find(account, new.device), {each.pseudonym for each in keys}
+    others = tuple(each for each in before.keys if each.pseudonym not in made)
+    devices.change(account, msgspec.structs.replace(before, blob=new.blob, keys=(*others, *keys)))
+
+
+def offer(
+    node: Node,
+    devices: SignerDevices,
+    account: AccountId,
+    device: bytes,
+    halves: Sequence[HalfSigned],
+    custodians: Sequence[str],
+) -> None:
+    """Keep what the first device signed with the device that it lets act, until that accepts.
+
+    Raises:
+        Refused: NOT_YOURS.
+    """
+    until_s, offers = node.clock() + OFFER_S, []
+    for half, custodian in zip(halves, custodians, strict=True):
+        assert isinstance(half.message, AddKey), "what lets a device act adds its key"
+        offers.append(Offer(custodian, half.message, half.body, half.signers, half.signature, half.residual, until_s))
+    devices.change(account, msgspec.structs.replace(devices.find(account, device), offers=tuple(offers)))
+
+
+def accept(
+    node: Node,
+    peers: Peers,
+    devices: SignerDevices,
+    account: AccountId,
+    device: bytes,
+    accepted: Sequence[KeyAccepted],
+) -> tuple[str, ...]:
+    """Let a device act that has accepted, with each custodian that takes it.
+
+    Raises:
+        Refused: NOT_YOURS; CHOICE_UNFIT: it is let act anew since; or what a custodian says.
+
+    Returns:
+        The custodians that did not answer; what is for them can be accepted again.
+    """
+    away = []
+    for each in accepted:
+        found = devices.find(account, device)
+        one = next((one for one in found.offers if one.body == each.body), None)
+        if one is None:
+            raise Refused(Refusal.CHOICE_UNFIT, "expected what the first device lets this one do: open the page again")
+        try:
+            deliver(node, peers, one.message.pseudonym, join(one.half, each), one.residual)
+        except NotNow:
+            away.append(one.custodian)
+        else:
+            left = tuple(other for other in found.offers if other is not one)
+            devices.change(account, msgspec.structs.replace(found, offers=left))
+    return tuple(away)
+
+
+def stop(
+    node: Node, peers: Peers, devices: SignerDevices, account: AccountId, device: bytes, signed: Sequence[Signed]
+) -> tuple[str, ...]:
+    """Stop a device with each custodian that takes it; forget it once it acts nowhere any more.
+
+    Raises:
+        Refused: NOT_YOURS; or what a custodian says.
+
+    Returns:
+        The custodians with which it still acts.
+    """
+    found, ended = devices.find(account, device), set()
+    for each in signed:
+        try:
+            deliver(node, peers, each.message.pseudonym, each.raw, each.residual)
+        except NotNow:
+            continue
+        ended.add(each.message.pseudonym)
+    left = tuple(each.custodian for each in _standing(devices, found).acts if each.pseudonym not in ended)
+    if left:
+        devices.change(account, msgspec.structs.replace(found, is_leaving=True))
+    else:
+        devices.forget(account, device)
+    return left
+
+
+def _standing(devices: SignerDevices, device: Device) -> Reach:
+    stands = [(each, devices.standing(device, Pseudonym(each.pseudonym))) for each in device.keys]
+    acts = tuple(each for each, standing in stands if standing.acts)
+    return Reach(device, acts, tuple(each for each, standing in stands if standing.is_first))
+
+
+def _with_lacks(reach: Reach, everyone: Sequence[Reach]) -> Reach:
+    """A device with what one other lets it do: the one for which it has made keys already, else the oldest."""
+    acting, own = {each.pseudonym for each in reach.acts}, {each.pseudonym: each for each in reach.device.keys}
+    found = []
+    for other in everyone:
+        lacks = tuple(each for each in other.first if each.pseudonym not in acting)
+        if lacks and other.device.id != reach.device.id:
+            made = tuple(own[each.pseudonym] for each in lacks if each.pseudonym in own)
+            found.append(replace(reach, lacks=lacks, made=made, by=other.device))
+    return max(found, key=lambda each: bool(each.made), default=reach)
+
+
+def _both_act(devices: SignerDevices, other: Device, reach: Reach) -> tuple[DeviceKey, ...]:
+    return tuple(each for each in reach.acts if devices.standing(other, Pseudonym(each.pseudonym)).acts)

@@ -16,7 +16,8 @@ const wallet = {
   }),
 };
 
-const seeds = { first: fromBase64url(recovery[0]), second: fromBase64url(recovery[1]) };
+const [given, first, second] = recovery.map((each) => fromBase64url(each));
+const seeds = { given, first, second };
 const answers = [];
 for (const json of requests) {
   const request = readRequest(json, { chain, nowS });

@@ -18,6 +18,7 @@ from salus.node.services.signer_requests import (
     BeginRecovery,
     BeginTakeOver,
     CertifySession,
+    ChangeGuardians,
     ChooseGuardians,
     DeviceKept,
     EndedChoice,
@@ -25,6 +26,7 @@ from salus.node.services.signer_requests import (
     EndTicket,
     FileChoice,
     Item,
+    KeepGuardians,
     Kind,
     LetAct,
     NewChallenge,
@@ -50,6 +52,11 @@ AT: dict[str, Any] = {"custodian": HOSPITAL, "pseudonym": PSEUDONYM}
 RESOURCES = (Resources("*", ("read",)),)
 AUDIENCE = "https://riverside.example/FHIR/R4"
 TERMS = residuals.DelegateTerms("Bob", residuals.Relation.CARER, (residuals.Band(0, (residuals.Ability.READ,)),))
+
+RECOVERY = bytes(range(32, 64)), bytes(range(64, 96)), bytes(range(96, 128))
+"""What guardians' words make, and the seeds of the first and the second circle that are new."""
+GIVEN, MASTER, SECOND = (recovery_key(each, PSEUDONYM) for each in RECOVERY)
+PRESENT = PublicKey(GIVEN.public)
 
 
 def unsigned(*messages: Message, **other: Any) -> bytes:
@@ -80,12 +87,14 @@ ITEMS: dict[Kind, Item] = {
     Kind.REMOVE_KEY: StopActing(**AT, key=PublicKey(THEIRS.public), name="Bob"),
     Kind.CANCEL_RECOVERY: StopRecovery(**AT),
     Kind.SET_RECOVERY: ChooseGuardians(**AT, threshold=2, second=3, guardians=("Tom", "Ida", "Dr Rao")),
+    Kind.CHANGE_RECOVERY: ChangeGuardians(
+        **AT, recovery=PRESENT, threshold=2, second=3, guardians=("Tom", "Ida", "Dr Rao")
+    ),
+    Kind.UNDO_RECOVERY: KeepGuardians(**AT, recovery=PRESENT),
     Kind.START_RECOVERY: BeginRecovery(**AT),
     Kind.FINISH_RECOVERY: EndRecovery(**AT),
 }
 CHANGES_BLOB = {Kind.CREATE, Kind.NEW_KEY, Kind.ENROL, Kind.TAKE_OVER, Kind.START_RECOVERY}
-RECOVERY = bytes(range(32, 64)), bytes(range(64, 96))
-MASTER, SECOND = (recovery_key(each, PSEUDONYM) for each in RECOVERY)
 
 
 def request_of(kind: Kind) -> SigningRequest:

@@ -146,6 +146,7 @@ MESSAGES = [
     ("finishRecovery", [PSEUDONYM, COMMITMENT], patients.FinishRecovery(PSEUDONYM, COMMITMENT), KEYS[:1]),
     ("changeRecoveryKey", [PSEUDONYM, FIRST, SECOND, COMMITMENT],
      patients.ChangeRecoveryKey(PSEUDONYM, FIRST, Digest(SECOND), COMMITMENT), KEYS[:1]),
+    ("undoRecoveryKey", [PSEUDONYM, COMMITMENT], patients.UndoRecoveryKey(PSEUDONYM, COMMITMENT), KEYS[:1]),
     ("fileConsent", [PSEUDONYM, CHOICE, GATE, COMMITMENT],
      consent.FileConsent(PSEUDONYM, CHOICE, GATE, COMMITMENT, 0), KEYS[:1]),
     ("withdrawConsent", [PSEUDONYM, CHOICE, COMMITMENT],

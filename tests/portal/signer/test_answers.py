@@ -46,6 +46,7 @@ from tests.portal.signer.signer_items import (
     CHANGES_BLOB,
     CHOICE,
     CLOSED,
+    GIVEN,
     HOSPITAL,
     ITEMS,
     MASTER,
@@ -138,10 +139,10 @@ def test_two_devices_sign_one_body(answers: dict[Kind, bytes]) -> None:
 
 
 def test_the_keys_are_those_that_guardians_have_by_the_sdk(answers: dict[Kind, bytes]) -> None:
-    chosen, begun, ended = (
-        only(answers, each).message for each in (Kind.SET_RECOVERY, Kind.START_RECOVERY, Kind.FINISH_RECOVERY)
-    )
-    assert (chosen.recovery_key, chosen.second_key) == (MASTER.public, SECOND.public)
+    begun, ended = (only(answers, each).message for each in (Kind.START_RECOVERY, Kind.FINISH_RECOVERY))
+    for each in (Kind.SET_RECOVERY, Kind.CHANGE_RECOVERY):
+        chosen = only(answers, each).message
+        assert (chosen.recovery_key, chosen.second_key) == (MASTER.public, SECOND.public)
     assert begun.key == OWN.public
     assert isinstance(ended, patients.FinishRecovery)
 
@@ -237,9 +238,11 @@ HARMLESS = residuals.commit_choice(CLOSED, secret=bytes(32))
 HOSPITAL_KEY = key("hospital")
 ENROLMENT = Enrol(NEW, HOSPITAL, PublicKey(OWN.public), Holder.PATIENT, b"", ENROLLED.root())
 PUBLISHED = PublishFile(HOSPITAL, "signer", Digest(bytes(32)))
-CHOSEN, LOST, RECOVERED = (
-    residuals.reason(words, bytes(32)) for words in ("guardians chosen", "the device was lost", "recovered")
+CHOSEN, LOST, RECOVERED, UNDONE = (
+    residuals.reason(words, bytes(32)) for words in ("guardians chosen", "the device was lost", "recovered", "undone")
 )
+CHANGE = patients.ChangeRecoveryKey(PSEUDONYM, PublicKey(MASTER.public), Digest(SECOND.public), CHOSEN.root())
+UNDO = patients.UndoRecoveryKey(PSEUDONYM, UNDONE.root())
 START = patients.StartRecovery(PSEUDONYM, PublicKey(OWN.public), LOST.root())
 ENDED = patients.FinishRecovery(PSEUDONYM, RECOVERED.root())
 FILED = FileConsent(PSEUDONYM, CHOICE, gate(TREE), RULES.root(), 0)
@@ -368,16 +371,25 @@ REFUSED: dict[str, tuple[Kind, Alter]] = {
         signed(patients.ChangeRecoveryKey(PSEUDONYM, PublicKey(MASTER.public), Digest(b""), CHOSEN.root()),
                residual=CHOSEN, second=b"")),
     "a recovery for another key": (
-        Kind.START_RECOVERY, signed(replace(START, key=PublicKey(STRANGER.public)), keys=(MASTER, OWN), residual=LOST)),
+        Kind.START_RECOVERY, signed(replace(START, key=PublicKey(STRANGER.public)), keys=(GIVEN, OWN), residual=LOST)),
     "a recovery that the new key alone signs": (
         Kind.START_RECOVERY, signed(START, keys=(OWN,), residual=LOST)),
     "a recovery that a stranger signs as the new key": (
-        Kind.START_RECOVERY, signed(START, keys=(MASTER, STRANGER), residual=LOST)),
+        Kind.START_RECOVERY, signed(START, keys=(GIVEN, STRANGER), residual=LOST)),
     "a recovery by another recovery key than it says": (
         Kind.START_RECOVERY, signed(START, keys=(SECOND, OWN), residual=LOST)),
     "an end of a recovery by another key than it says": (
         Kind.FINISH_RECOVERY, signed(ENDED, keys=(STRANGER,), residual=RECOVERED)),
-    "a start instead of an end": (Kind.FINISH_RECOVERY, signed(START, keys=(MASTER,), residual=LOST)),
+    "a start instead of an end": (Kind.FINISH_RECOVERY, signed(START, keys=(GIVEN,), residual=LOST)),
+    "other guardians by the device's own key": (Kind.CHANGE_RECOVERY, signed(CHANGE, residual=CHOSEN)),
+    "other guardians by another recovery key": (
+        Kind.CHANGE_RECOVERY, signed(CHANGE, keys=(SECOND,), residual=CHOSEN, recovery=SECOND.public)),
+    "other guardians whose key is another's": (Kind.CHANGE_RECOVERY, item(key=STRANGER.public)),
+    "other guardians with no second key": (Kind.CHANGE_RECOVERY, item(second=b"")),
+    "an undoing by another recovery key": (
+        Kind.UNDO_RECOVERY, signed(UNDO, keys=(SECOND,), residual=UNDONE, recovery=SECOND.public)),
+    "an undoing by another key than it says": (Kind.UNDO_RECOVERY, item(recovery=STRANGER.public)),
+    "a change instead of an undoing": (Kind.UNDO_RECOVERY, signed(CHANGE, keys=(GIVEN,), residual=CHOSEN)),
     "a withdrawal for another reason": (
         Kind.WITHDRAW_CONSENT,
         signed(consent.WithdrawConsent(PSEUDONYM, CHOICE, REMOVED.root(), 0), residual=REMOVED)),
@@ -399,11 +411,12 @@ TAKEN_AS_WELL: dict[str, tuple[Kind, Alter]] = {
         signed(consent.WithdrawConsent(PSEUDONYM, CHOICE, WITHDRAWN.root(), 0), residual=WITHDRAWN)),
     "guardians": (
         Kind.SET_RECOVERY,
-        signed(patients.ChangeRecoveryKey(PSEUDONYM, PublicKey(MASTER.public), Digest(SECOND.public), CHOSEN.root()),
-               residual=CHOSEN)),
-    "a recovery": (Kind.START_RECOVERY, signed(START, keys=(MASTER, OWN), residual=LOST)),
+        signed(CHANGE, residual=CHOSEN)),
+    "other guardians": (Kind.CHANGE_RECOVERY, signed(CHANGE, keys=(GIVEN,), residual=CHOSEN)),
+    "guardians who stay": (Kind.UNDO_RECOVERY, signed(UNDO, keys=(GIVEN,), residual=UNDONE)),
+    "a recovery": (Kind.START_RECOVERY, signed(START, keys=(GIVEN, OWN), residual=LOST)),
     "an end of a recovery": (
-        Kind.FINISH_RECOVERY, signed(ENDED, keys=(MASTER,), residual=RECOVERED)),
+        Kind.FINISH_RECOVERY, signed(ENDED, keys=(GIVEN,), residual=RECOVERED)),
 }  # fmt: skip
 """What the rows above alter, unaltered: so that each is refused for what it says."""
 

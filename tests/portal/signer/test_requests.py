@@ -75,6 +75,8 @@ ITEMS: dict[str, dict[str, Any]] = {
     "remove-key": AT | {"key": text(KEY), "name": "Bob's phone"},
     "cancel-recovery": AT,
     "set-recovery": AT | {"threshold": 2, "second": 3, "guardians": ["Tom", "Ida", "Dr Rao"]},
+    "change-recovery": AT | {"recovery": text(KEY), "threshold": 2, "second": 0, "guardians": ["Tom", "Ida"]},
+    "undo-recovery": AT | {"recovery": text(KEY)},
     "start-recovery": AT,
     "finish-recovery": AT,
 }
@@ -164,6 +166,14 @@ REFUSED: dict[str, dict[str, Any] | str] = {
             ITEMS["set-recovery"] | {"pseudonym": text(OTHER), "guardians": ["Eve", "Mal", "Bo"]},
         ],
     ),
+    "other guardians than there can be": item("change-recovery", threshold=3),
+    "a change by nobody": changed(
+        "change-recovery", items=[{k: v for k, v in ITEMS["change-recovery"].items() if k != "recovery"}]
+    ),
+    "one recovery key for two relationships": changed(
+        "undo-recovery", items=[ITEMS["undo-recovery"], ITEMS["undo-recovery"] | {"pseudonym": text(OTHER)}]
+    ),
+    "an undoing that chooses": item("undo-recovery", guardians=["Eve", "Mal"]),
     "a recovery key that comes along": item("start-recovery", key=text(KEY)),
     "a ticket of two years": item("issue-ticket", expires_at_s=BEGIN_S + 2 * 366 * 86_400),
     "a ticket that has ended": item("issue-ticket", expires_at_s=BEGIN_S),

@@ -7,7 +7,15 @@ take (`deliveries`); the same once more has one outcome.
 from salus.contracts import patients
 from salus.contracts.access import Challenge
 from salus.contracts.consent import FileConsent, WithdrawConsent
-from salus.contracts.patients import AddKey, CancelRecovery, ChangeRecoveryKey, FinishRecovery, RemoveKey, StartRecovery
+from salus.contracts.patients import (
+    AddKey,
+    CancelRecovery,
+    ChangeRecoveryKey,
+    FinishRecovery,
+    RemoveKey,
+    StartRecovery,
+    UndoRecoveryKey,
+)
 from salus.contracts.tickets import AttenuateTicket, IssueTicket, RevokeTicket
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Pseudonym
@@ -58,7 +66,7 @@ def take(node: Node, raw: bytes, residual: CommittedFields) -> TransactionResult
             return tickets.take_revocation(node, raw, message, residual)
         case (AddKey() | RemoveKey() | CancelRecovery() as message,):
             return device_keys.take(node, raw, message, residual)
-        case (ChangeRecoveryKey() | StartRecovery() | FinishRecovery() as message,):
+        case (ChangeRecoveryKey() | UndoRecoveryKey() | StartRecovery() | FinishRecovery() as message,):
             return recoveries.take(node, raw, message, residual)
         case (Challenge() as message,):
             return challenges.take_signed(node, raw, residual, only=message.pseudonym)

@@ -7,7 +7,7 @@ guardian's words never come here.
 from dataclasses import dataclass, replace
 
 from salus.contracts import patients
-from salus.contracts.patients import ChangeRecoveryKey, FinishRecovery, Holder, StartRecovery
+from salus.contracts.patients import ChangeRecoveryKey, FinishRecovery, Holder, StartRecovery, UndoRecoveryKey
 from salus.ledger.encoding import encode
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Pseudonym
@@ -102,7 +102,10 @@ def begin(node: Node, devices: SignerDevices, account: AccountId, signed: Signed
 
 
 def take(
-    node: Node, raw: bytes, message: ChangeRecoveryKey | StartRecovery | FinishRecovery, residual: CommittedFields
+    node: Node,
+    raw: bytes,
+    message: ChangeRecoveryKey | UndoRecoveryKey | StartRecovery | FinishRecovery,
+    residual: CommittedFields,
 ) -> TransactionResult:
     """Submit what was signed about recovery, and keep why: nobody fills the vault with what the ledger does not take.
 

@@ -44,6 +44,8 @@ class Kind(StrEnum):
     REMOVE_KEY = "remove-key"
     CANCEL_RECOVERY = "cancel-recovery"
     SET_RECOVERY = "set-recovery"
+    CHANGE_RECOVERY = "change-recovery"
+    UNDO_RECOVERY = "undo-recovery"
     START_RECOVERY = "start-recovery"
     FINISH_RECOVERY = "finish-recovery"
 
@@ -219,6 +221,31 @@ class ChooseGuardians:
 
 
 @dataclass(frozen=True)
+class ChangeGuardians:
+    """For CHANGE_RECOVERY; see `ChooseGuardians`.
+
+    Args:
+        recovery: the recovery key whose guardians give their words: the second one, where there is one.
+    """
+
+    custodian: OrganisationId
+    pseudonym: Pseudonym
+    recovery: PublicKey
+    threshold: int
+    second: int
+    guardians: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KeepGuardians:
+    """For UNDO_RECOVERY: `recovery` is the recovery key whose guardians give their words."""
+
+    custodian: OrganisationId
+    pseudonym: Pseudonym
+    recovery: PublicKey
+
+
+@dataclass(frozen=True)
 class BeginRecovery:
     """For START_RECOVERY: by the device that is to take the lost one's place."""
 
@@ -249,6 +276,8 @@ Item = (
     | StopActing
     | StopRecovery
     | ChooseGuardians
+    | ChangeGuardians
+    | KeepGuardians
     | BeginRecovery
     | EndRecovery
 )
@@ -268,6 +297,8 @@ ITEM_OF: Final[Mapping[Kind, type[Item]]] = {
     Kind.REMOVE_KEY: StopActing,
     Kind.CANCEL_RECOVERY: StopRecovery,
     Kind.SET_RECOVERY: ChooseGuardians,
+    Kind.CHANGE_RECOVERY: ChangeGuardians,
+    Kind.UNDO_RECOVERY: KeepGuardians,
     Kind.START_RECOVERY: BeginRecovery,
     Kind.FINISH_RECOVERY: EndRecovery,
 }

@@ -25,7 +25,10 @@ const DEVICE = 1;
 export const CHANGES_WALLET = ["create", "new-key", "enrol", "take-over", "start-recovery"];
 
 // Kinds for which guardians give their words.
-export const TAKES_SHARES = ["start-recovery", "finish-recovery"];
+export const TAKES_SHARES = ["start-recovery", "finish-recovery", "change-recovery", "undo-recovery"];
+
+// Kinds after which guardians have new words, which they get on sheets.
+export const GIVES_SHARES = ["set-recovery", "change-recovery"];
 
 // Refuses, before anything is shown, what no person could agree to. Throws RequestUnfit.
 export function checkItem(request, item) {
@@ -43,7 +46,7 @@ export function checkItem(request, item) {
     need(!item.terms || (item.key_kind !== DEVICE && item.terms.name === item.name), "terms of the helper who is named");
   }
   if (kind === "accept-key") keyIn(request, item);
-  if (kind === "set-recovery") checkCircle(request, item);
+  if (GIVES_SHARES.includes(kind)) checkCircle(request, item);
 }
 
 // Returns the lines that say what an item means, and the sentences of its rules: [{words} or {path, words}].
@@ -79,11 +82,8 @@ export function linesOf(request, item) {
       return plain(ending(kind === DEVICE ? "this_device" : "this_helper", expiresAtS), { until: until(expiresAtS) });
     }
     case "remove-key": return plain("remove-key", { name: item.name });
-    case "set-recovery": {
-      const names = joined(language, "and", item.guardians);
-      const first = plain("set-recovery", { names, count: item.threshold });
-      return [...first, ...(item.second ? plain("set_second", { count: item.second }) : plain("set_no_second"))];
-    }
+    case "set-recovery": return circleLines(request, item, plain);
+    case "change-recovery": return [...circleLines(request, item, plain), ...plain("change-recovery")];
     default: return plain(request.kind);
   }
 }
@@ -94,7 +94,8 @@ export function particularsOf(request, item) {
   const row = (term, value) => ({ term: say(language, `term.${term}`), value });
   const rows = [row("chain", request.chain), row("custodian", item.custodian)];
   if (item.pseudonym) rows.push(row("pseudonym", hex(item.pseudonym)));
-  if (item.key ?? item.ticket) rows.push(row("key", hex(item.key ?? item.ticket)));
+  const key = item.key ?? item.ticket ?? item.recovery;
+  if (key) rows.push(row("key", hex(key)));
   if (item.permit) rows.push(row("permit", hex(item.permit)));
   if (item.audience) rows.push(row("audience", item.audience));
   if (item.body) rows.push(row("body", base64url(item.body)));
@@ -118,8 +119,15 @@ export async function codeToType(request) {
   return codeOf(request.items);
 }
 
+// Returns the items that say which key guardians' words have to make, and for which this seed makes another.
+export async function itemsUnfit({ items }, seed) {
+  const named = items.filter((item) => item.recovery);
+  const fits = await Promise.all(named.map(async (item) => sameBytes((await recoveryKey(seed, item.pseudonym)).public, item.recovery)));
+  return named.filter((_, place) => !fits[place]);
+}
+
 // Returns {wallet, items of the answer}; the wallet is another one for CHANGES_WALLET. Throws WalletRefuses, RequestUnfit.
-// `seeds` are {first, second}: of set-recovery both, the second one or null; of TAKES_SHARES what the words make, first.
+// `seeds` are {given, first, second}: of TAKES_SHARES what the words make; of GIVES_SHARES the new ones, or null.
 export async function signAll(wallet, request, seeds = null) {
   const answers = [];
   for (const item of request.items) {
@@ -151,35 +159,34 @@ const SIGN = {
     transactions.cancelRecovery(pseudonym, root),
   ),
 
-  async "set-recovery"(wallet, request, item, { first, second }) {
+  async "set-recovery"(wallet, request, item, seeds) {
     const { key } = await opened(wallet, request, item);
-    const { pseudonym } = item;
-    const [recovery, other] = [await recoveryKey(first, pseudonym), second && (await recoveryKey(second, pseudonym))];
-    const { bytes: residual, root } = await reason("guardians chosen");
-    const secondKey = other ? other.public : new Uint8Array(0);
-    const message = transactions.changeRecoveryKey(pseudonym, recovery.public, secondKey, root);
-    const transaction = await slowlySigned(message, request, [key]);
-    return [wallet, { pseudonym, key: recovery.public, second: secondKey, transaction, residual }];
+    return [wallet, await circleSigned(request, item, seeds, key)];
   },
 
-  async "start-recovery"(wallet, request, item, { first }) {
+  async "change-recovery"(wallet, request, item, seeds) {
+    await opened(wallet, request, item);
+    const present = await recoveryKey(seeds.given, item.pseudonym);
+    return [wallet, { recovery: present.public, ...(await circleSigned(request, item, seeds, present)) }];
+  },
+
+  async "undo-recovery"(wallet, request, item, { given }) {
+    return [wallet, await byGuardians(wallet, request, item, { given, words: "undone", make: transactions.undoRecoveryKey })];
+  },
+
+  async "start-recovery"(wallet, request, item, { given }) {
     const { chain } = request, { custodian, pseudonym } = item;
     const changed = withRelationship(wallet, { chain, custodian, pseudonym });
     const own = await ownKey(changed, relationship(changed, { chain, custodian, pseudonym }));
-    const recovery = await recoveryKey(first, pseudonym);
+    const recovery = await recoveryKey(given, pseudonym);
     const { bytes: residual, root } = await reason("the device was lost");
     const message = transactions.startRecovery(pseudonym, own.public, root);
     const transaction = await slowlySigned(message, request, [recovery, own]);
     return [changed, { pseudonym, key: own.public, recovery: recovery.public, transaction, residual }];
   },
 
-  async "finish-recovery"(wallet, request, item, { first }) {
-    const { pseudonym } = item;
-    await opened(wallet, request, item);
-    const recovery = await recoveryKey(first, pseudonym);
-    const { bytes: residual, root } = await reason("recovered");
-    const transaction = await slowlySigned(transactions.finishRecovery(pseudonym, root), request, [recovery]);
-    return [wallet, { pseudonym, recovery: recovery.public, transaction, residual }];
+  async "finish-recovery"(wallet, request, item, { given }) {
+    return [wallet, await byGuardians(wallet, request, item, { given, words: "recovered", make: transactions.finishRecovery })];
   },
 
   async session(wallet, request, item) {
@@ -243,6 +250,25 @@ async function slowlySigned(message, { chain, expires_at_s: expiresAtS }, keys) 
   return transactions.signedBy(message, keys, { chain, expiresAtS });
 }
 
+// New recovery keys for one pseudonym; `by` is the key that may set them.
+async function circleSigned(request, { pseudonym }, { first, second }, by) {
+  const key = (await recoveryKey(first, pseudonym)).public;
+  const other = second ? (await recoveryKey(second, pseudonym)).public : new Uint8Array(0);
+  const { bytes: residual, root } = await reason("guardians chosen");
+  const message = transactions.changeRecoveryKey(pseudonym, key, other, root);
+  return { pseudonym, key, second: other, transaction: await slowlySigned(message, request, [by]), residual };
+}
+
+// What guardians alone sign, in a wallet that has the relationship.
+async function byGuardians(wallet, request, item, { given, words, make }) {
+  await opened(wallet, request, item);
+  const { pseudonym } = item;
+  const recovery = await recoveryKey(given, pseudonym);
+  const { bytes: residual, root } = await reason(words);
+  const transaction = await slowlySigned(make(pseudonym, root), request, [recovery]);
+  return { pseudonym, recovery: recovery.public, transaction, residual };
+}
+
 // Its guardians' key for one pseudonym alone.
 async function recoveryKey(seed, pseudonym) {
   return signingKey(await branch(seed, "recovery", hex(pseudonym)));
@@ -300,6 +326,11 @@ function keyIn({ chain, time_s: timeS }, { body }) {
     if (error instanceof EncodingInvalid) throw new RequestUnfit(error.message);
     throw error;
   }
+}
+
+function circleLines({ language }, { guardians, threshold, second }, plain) {
+  const first = plain("set-recovery", { names: joined(language, "and", guardians), count: threshold });
+  return [...first, ...(second ? plain("set_second", { count: second }) : plain("set_no_second"))];
 }
 
 function relationOf({ terms }, plain) {

@@ -3,7 +3,7 @@
 // 1. Take the id out of the address and fetch the request, once.
 // 2. Check the request and this browser.
 // 3. Show what it means; wait for the person.
-// 4. Put together what guardians gave, if it takes them. Use the passkey; open or make the wallet.
+// 4. Put together what guardians gave, if it takes them, and see that it is theirs. Use the passkey; open or make the wallet.
 // 5. Where the wallet does not know the choice that is to end, say so and ask again.
 // 6. Where guardians were chosen, show the words of each, and wait until the person has them on paper.
 // 7. Sign, send the answer, leave.
@@ -11,7 +11,8 @@
 // Never: a cookie, storage, a word to the console, markup from a string, a call to anybody but the portal.
 
 import { CHAIN, PORTAL } from "./configuration.js";
-import { CHANGES_WALLET, TAKES_SHARES, checkItem, codeToType, custodiansIn, isDoubtful, linesOf, particularsOf, signAll } from "./kinds.js";
+import { CHANGES_WALLET, GIVES_SHARES, TAKES_SHARES, checkItem, codeToType, custodiansIn } from "./kinds.js";
+import { isDoubtful, itemsUnfit, linesOf, particularsOf, signAll } from "./kinds.js";
 import { PasskeyClosed, PasskeyUnable, hasPasskeys, makePasskey, usePasskey } from "./passkey.js";
 import { PortalAway, fetchRequest, leave, sendAnswer, takeId } from "./portal.js";
 import { RequestUnfit, deviceOf, readRequest } from "./requests.js";
@@ -46,13 +47,15 @@ async function begin() {
 async function approve(id, request, note, texts) {
   note();
   try {
-    const seeds = texts ? { first: await combineShares(texts), second: null } : null;
+    const given = texts ? await combineShares(texts) : null;
+    const unfit = given ? await itemsUnfit(request, given) : [];
+    if (unfit.length) return note(unfitWords(request, unfit));
     const used = request.kind === "create" ? await makeDevice(request) : await openDevice(request); // 4
     for (const item of request.items) {
       if (await isDoubtful(used.wallet, request, item)) return showDoubt(id, request, used); // 5
     }
-    if (request.kind === "set-recovery") return await showSheets(id, request, used); // 6
-    await finish(id, request, used, seeds);
+    if (GIVES_SHARES.includes(request.kind)) return await showSheets(id, request, used, given); // 6
+    await finish(id, request, used, { given });
   } catch (error) {
     if (error instanceof PasskeyClosed) note(say(language, "closed"));
     else if (error instanceof SharesUnfit) note(say(language, error.place ? "words_wrong" : "words_few", error));
@@ -140,10 +143,16 @@ function showDoubt(id, request, used) {
   );
 }
 
+// Words of other people, or of the other list on the paper; for some of the records perhaps the right ones.
+function unfitWords(request, unfit) {
+  const isAll = unfit.length === request.items.length;
+  return isAll ? say(language, "words_other") : say(language, "words_some", { names: custodiansIn(request, unfit) });
+}
+
 // Each guardian's words on a sheet of its own. They are on this page, and nowhere else, until it is left.
-async function showSheets(id, request, used) {
+async function showSheets(id, request, used, given) {
   const { guardians, threshold, second } = request.items[0];
-  const seeds = { first: newSeed(), second: second ? newSeed() : null };
+  const seeds = { given, first: newSeed(), second: second ? newSeed() : null };
   const first = await splitSeed(seeds.first, threshold, guardians.length);
   const other = second ? await splitSeed(seeds.second, second, guardians.length) : [];
   const onDone = async () => {

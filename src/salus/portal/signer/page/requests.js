@@ -86,6 +86,11 @@ const resources = optional(
   { category: coding, code: coding },
 );
 const relationship = { custodian: code, pseudonym };
+const circle = {
+  threshold: integer(2, GUARDIANS_MAX),
+  second: integer(0, GUARDIANS_MAX),
+  guardians: list(2, GUARDIANS_MAX, name),
+};
 
 const ITEMS = {
   create: relationship,
@@ -109,12 +114,9 @@ const ITEMS = {
   "accept-key": { custodian: code, body: bytes(1, 1024) },
   "remove-key": { ...relationship, key, name },
   "cancel-recovery": relationship,
-  "set-recovery": {
-    ...relationship,
-    threshold: integer(2, GUARDIANS_MAX),
-    second: integer(0, GUARDIANS_MAX),
-    guardians: list(2, GUARDIANS_MAX, name),
-  },
+  "set-recovery": { ...relationship, ...circle },
+  "change-recovery": { ...relationship, recovery: key, ...circle },
+  "undo-recovery": { ...relationship, recovery: key },
   "start-recovery": relationship,
   "finish-recovery": relationship,
 };
@@ -169,7 +171,7 @@ function namesOf(organisations) {
 
 // No two items share a key, or a pseudonym with the same choice: what is signed twice would be shown once.
 function checkDistinct(items) {
-  const keys = items.filter((item) => item.key).map((item) => hex(item.key));
+  const keys = items.map((item) => item.key ?? item.recovery).filter(Boolean).map(hex);
   need(new Set(keys).size === keys.length, "a key of its own in each item");
   const marks = items.map((item) => {
     const about = item.choice ?? item.replaces?.choice ?? item.ticket ?? item.permit ?? item.key ?? item.body ?? item.tree?.encoded;

@@ -23,6 +23,7 @@ export const removeKey = (pseudonym, key, commitment) => [205, pseudonym, key, c
 export const startRecovery = (pseudonym, key, commitment) => [207, pseudonym, key, commitment];
 export const finishRecovery = (pseudonym, commitment) => [208, pseudonym, commitment];
 export const changeRecoveryKey = (pseudonym, key, second, commitment) => [209, pseudonym, key, second, commitment];
+export const undoRecoveryKey = (pseudonym, commitment) => [210, pseudonym, commitment];
 export const cancelRecovery = (pseudonym, commitment) => [211, pseudonym, commitment];
 export const fileConsent = (pseudonym, choice, gate, commitment) => [401, pseudonym, choice, gate, commitment, 0];
 export const withdrawConsent = (pseudonym, choice, commitment) => [402, pseudonym, choice, commitment, 0];

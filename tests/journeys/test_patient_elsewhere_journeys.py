@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 
 from salus.portal.sessions import COOKIE
 from tests.journeys.journey_world import Served, Walker, served
+from tests.journeys.reader import Reader
 from tests.portal.second_custodian import REFUSED, WITHHELD, Manner, OwnDevice, Practice
 
 pytestmark = pytest.mark.services
@@ -69,6 +70,21 @@ def test_a_slow_custodian_fills_in_as_its_answer_comes(walker: Walker, practice:
         expect(walker.page.get_by_text(ONLY_THERE)).to_have_count(0)
     expect(walker.page.get_by_text(ONLY_THERE)).to_be_visible()  # nobody has pressed anything
     walker.look(RECORD)
+
+
+@pytest.mark.covers("GET /record", "GET /record/{kind}")
+def test_without_javascript_a_link_shows_what_has_come_since(reader: Reader, practice: Practice) -> None:
+    with practice.being(Manner.WAITS):
+        reader.sign_in("eleanor", "/record", RECORD)
+        reader.served.here.certify()  # which her device does
+        reader.go("/record", RECORD)
+        reader.reads(f"{PLACE} We are asking them")
+        reader.misses(ONLY_THERE)
+    while f"{PLACE} We are asking them" in reader.page.words():
+        reader.follow("Show what has come since", RECORD)
+    reader.reads(f"{PLACE} Answered")
+    reader.follow("Medicines", "Medicines")
+    reader.reads(ONLY_THERE)
 
 
 @pytest.mark.covers("POST /record/again")

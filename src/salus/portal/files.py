@@ -21,7 +21,8 @@ SHOWN: Final = {
 """What browsers show, and by which ending a file is known."""
 POLICY: Final = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; sandbox"
 SAVED: Final = "application/octet-stream"
-NAME_MAX: Final = 100
+NAME_BYTES_MAX: Final = 200
+"""With an ending, and with what a browser adds where there is such a file, it stays within a file system's 255."""
 _UNFIT: Final = re.compile(r"[^\w .,()-]+")
 
 
@@ -40,7 +41,8 @@ def file(content: bytes, *, content_type: str, name: str, is_framed: bool = Fals
     """
     kind = essence(content_type)
     is_shown = kind in SHOWN
-    title = _UNFIT.sub(" ", name).strip(" .")[:NAME_MAX].strip() or "letter"
+    kept = _UNFIT.sub(" ", name).strip(" .").encode()[:NAME_BYTES_MAX]
+    title = kept.decode("utf-8", "ignore").strip(" .") or "letter"
     titled = title if title.lower().endswith(SHOWN.get(kind, "")) else title + SHOWN[kind]
     plain = titled.encode("ascii", "replace").decode().replace("?", "_")
     headers = {

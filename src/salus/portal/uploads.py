@@ -68,7 +68,7 @@ async def _parts(headers: Headers, body: bytes, *, bytes_max: int) -> tuple[Pair
     parser.spool_max_size = bytes_max + 1  # a file stays in memory: no plaintext is laid on a disk (P3)
     try:
         form = await parser.parse()
-    except MultiPartException as error:
+    except (MultiPartException, UnicodeError) as error:  # a charset such as `undefined` reads nothing
         raise _unfit("expected a form with files that can be read") from error
     fields, files = [], {}
     for name, value in form.multi_items():

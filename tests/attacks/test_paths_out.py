@@ -146,7 +146,7 @@ CALLED_BY = {
     "decide": {"judge.py", "consult.py", "sharing.py"},
     "_offer": {"release.py"},
     "_slots": {"release.py"},
-    "judge_versions": {"respond.py"},
+    "judge_versions": {"choices_elsewhere.py", "respond.py"},
     "open_judged": {"own_care.py", "respond.py"},
     "respond": {"show.py"},
     "_each_part": {"own_care.py"},
@@ -155,7 +155,8 @@ CALLED_BY = {
 }
 """Who calls the functions through which anything leaves.
 
-`consult` and `sharing` decide of a record that nobody asked for, and open none.
+`consult` and `sharing` decide of a record that nobody asked for, and `choices_elsewhere` whether a patient may see what
+they decided; none of them opens one.
 """
 
 

@@ -16,6 +16,7 @@ from salus.node.errors import Busy, NotNow, Refusal, Refused
 from salus.node.exchange import (
     Answer,
     Ask,
+    ChoicesAsk,
     Delivery,
     DeviceAsk,
     Done,
@@ -32,7 +33,16 @@ from salus.node.exchange import (
     TakeOverAsk,
     TakeOverSigned,
 )
-from salus.node.services import audit, deliver, match, recovery_shares, release, statements, take_over_codes
+from salus.node.services import (
+    audit,
+    choices_elsewhere,
+    deliver,
+    match,
+    recovery_shares,
+    release,
+    statements,
+    take_over_codes,
+)
 from salus.vault.errors import Damaged, NoSuchRecord, Unavailable
 
 
@@ -86,10 +96,8 @@ def _dispatch(node: Node, sender: OrganisationId, ask: Ask) -> Answer:
         return match.answer_match(node, sender, ask)
     if isinstance(ask, MatchAsk):
         raise Refused(Refusal.SIGNATURE_UNFIT, "expected a match that the session's key signed: use a newer release")
-    if isinstance(ask, PartAsk):
-        return release.offer_part(node, sender, ask)
-    if isinstance(ask, PartAccept):
-        return release.accept_part(node, sender, ask)
+    if isinstance(ask, PartAsk | PartAccept | ChoicesAsk):
+        return _under_permit(node, sender, ask)
     if isinstance(ask, ErasureAsk):
         return statements.answer_erasure(node, sender, ask)
     if isinstance(ask, TakeOverAsk):
@@ -97,6 +105,14 @@ def _dispatch(node: Node, sender: OrganisationId, ask: Ask) -> Answer:
     if isinstance(ask, TakeOverSigned):
         return take_over_codes.answer_signed(node, sender, ask)
     raise Refused(Refusal.MESSAGE_UNFIT, "expected a message that is answered, came one that is streamed")
+
+
+def _under_permit(node: Node, sender: OrganisationId, ask: PartAsk | PartAccept | ChoicesAsk) -> Answer:
+    if isinstance(ask, PartAsk):
+        return release.offer_part(node, sender, ask)
+    if isinstance(ask, ChoicesAsk):
+        return choices_elsewhere.answer_choices(node, sender, ask)
+    return release.accept_part(node, sender, ask)
 
 
 def _of_device(node: Node, ask: DeviceAsk) -> Answer:

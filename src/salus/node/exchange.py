@@ -225,13 +225,51 @@ class TakeOverSigned(ExchangeMessage, frozen=True, array_like=True, tag=22):
     residual: CommittedFields
 
 
+class ChoicesAsk(ExchangeMessage, frozen=True, array_like=True, tag=23):
+    """Show the patient what they have decided with you. The residual opens the request's commitment.
+
+    `height` is the permit's: the custodian waits until its own state has it.
+    """
+
+    permit: PermitIdField
+    height: CountField
+    residual: CommittedFields
+
+
+class ChoicesAnswer(ExchangeMessage, frozen=True, array_like=True, tag=24):
+    """What opens the commitments of the choices in force, as far as it is held; nothing where `may_see` is false."""
+
+    may_see: bool
+    rules: tuple[CommittedFields, ...]
+
+
 DeviceAsk = Delivery | HistoryAsk | KeepShareAsk | GiveShareAsk
 """What a patient's own device may say, without a member's signature: each is signed by a key of the pseudonym's."""
 Ask = (
-    MatchAsk | PartAsk | StreamAsk | PartAccept | DeviceAsk | SignedMatchAsk | ErasureAsk | TakeOverAsk | TakeOverSigned
+    MatchAsk
+    | PartAsk
+    | StreamAsk
+    | PartAccept
+    | DeviceAsk
+    | SignedMatchAsk
+    | ErasureAsk
+    | TakeOverAsk
+    | TakeOverSigned
+    | ChoicesAsk
 )
 NoAnswer = RefusedAnswer | NotNowAnswer
-Answer = MatchAnswer | PartOffer | Slots | HistoryAnswer | Done | ErasureAnswer | ShareAnswer | TakeOverOffer | NoAnswer
+Answer = (
+    MatchAnswer
+    | PartOffer
+    | Slots
+    | HistoryAnswer
+    | Done
+    | ErasureAnswer
+    | ShareAnswer
+    | TakeOverOffer
+    | ChoicesAnswer
+    | NoAnswer
+)
 
 
 class Peers(Protocol):

@@ -61,7 +61,7 @@ class PortalState(msgspec.Struct, frozen=True, array_like=True):
         notice: what the next page says at its top; once.
         answers: what was answered so far on the pages of one question each.
         patient: whom a clinician has open: one, or none; found: whom they may open, in the order shown.
-        collected, histories: what a patient's other custodians were asked; empty where nobody was.
+        collected, histories, choices: what a patient's other custodians were asked; empty where nobody was.
         helping: the patient for whom somebody acts: one, or none; `held` is then the delegate's session alone.
     """
 
@@ -86,6 +86,7 @@ class PortalState(msgspec.Struct, frozen=True, array_like=True):
     helping: tuple[Helping, ...] = ()
     launching: tuple[Begun, ...] = ()
     launched: tuple[LaunchedPatient, ...] = ()
+    choices: bytes = b""
 
     def __repr__(self) -> str:
         """Hide all of it."""

@@ -5,7 +5,7 @@ rules of a choice in force releases nothing to others for that pseudonym; its ow
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from salus.contracts import consent, membership, patients, residuals, tickets
@@ -187,6 +187,28 @@ def rules_for(node: Node, reader: Reader, pseudonym: Pseudonym, *, ticket: Diges
 def choice_trees(node: Node, commitments: Sequence[Digest]) -> dict[Digest, Provision]:
     """Return the rules of choices, in force or not, by commitment, as far as they are held here."""
     return _held_trees(node, [(Kind.CHOICE, each) for each in commitments])
+
+
+def kept_rules(node: Node, commitments: Sequence[Digest]) -> tuple[CommittedFields, ...]:
+    """Return what opens the commitments of choices to rules, as far as it is held here."""
+    kept = zip(commitments, _find(node, [(Kind.CHOICE, each) for each in commitments]), strict=True)
+    whole = [each for commitment, each in kept if each is not None and _opened_tree(commitment, each) is not None]
+    return tuple(map(RESIDUAL.decode, whole))
+
+
+def opened_trees(commitments: Sequence[Digest], kept: Iterable[bytes]) -> dict[Digest, Provision]:
+    """Return the rules of choices by commitment, as far as copies that somebody else kept open them."""
+    roots = {root: each for each in kept if (root := _root_of(each)) is not None}
+    trees = {each: _opened_tree(each, roots[each]) for each in commitments if each in roots}
+    return {each: tree for each, tree in trees.items() if tree is not None}
+
+
+def _root_of(kept: bytes) -> Digest | None:
+    try:
+        residual: CommittedFields = RESIDUAL.decode(kept)
+    except EncodingInvalid:
+        return None
+    return residual.root()
 
 
 def _held_trees(node: Node, wanted: Sequence[tuple[Kind, Digest]]) -> dict[Digest, Provision]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Final
 
 import msgspec
@@ -30,9 +30,10 @@ from salus.node.http_peers import device_peers
 from salus.node.people import HeldSession, OpenSession
 from salus.node.sealed_rows import SealedRows, row_decoder
 from salus.node.services import ledger_reads
+from salus.node.services.choices_elsewhere import ask_rules
 from salus.node.services.match import match
 from salus.node.services.receive import receive
-from salus.node.services.request import DURATION_S, Denied, Wish, request
+from salus.node.services.request import DURATION_S, Denied, Granted, Wish, request
 
 CUSTODIANS_MAX: Final = 50
 """How many custodians one look asks."""
@@ -57,12 +58,20 @@ class Answered(IntEnum):
     SILENT = 6
 
 
+class Sought(Enum):
+    """What a custodian is asked for."""
+
+    RECORDS = "records"
+    HISTORY = "history"
+    CHOICES = "choices"
+
+
 class Collected(msgspec.Struct, frozen=True, array_like=True):
     """What one custodian has answered.
 
     Args:
         reason: the ledger's or the custodian's number where the answer is no; else 0.
-        records: FHIR resources as bytes, each whole.
+        records: FHIR resources as bytes, each whole; or what else was sought.
         asked_s: when it was asked last, Unix seconds.
         is_cut: whether there was more than is kept here.
     """
@@ -100,7 +109,7 @@ class Asking:
         pseudonym: of the person there; empty where it is to be found by number and date of birth.
         born: YYYY-MM-DD.
         ticket: the key of a ticket that is shown, if there is one.
-        is_history: whether a patient asks for the file of their history there, and for no record.
+        sought: records; or, for a patient, the file of their history there or what opens the rules of their choices.
     """
 
     session: HeldSession = field(repr=False)
@@ -112,7 +121,7 @@ class Asking:
     justification: str = field(default="", repr=False)
     duration_s: int = DURATION_S
     ticket: SigningKey | None = field(default=None, repr=False)
-    is_history: bool = False
+    sought: Sought = Sought.RECORDS
 
     @property
     def custodian(self) -> OrganisationId:
@@ -207,14 +216,14 @@ class Collections:
 
         1. Who the person is there: known, or found by number and date of birth.
         2. Have the ledger decide (R1).
-        3. Fetch everything that the permit allows, up to a bound.
+        3. Fetch what the permit allows.
 
         Raises:
-            Refused, NotNow: as `match`, `request` and `receive`.
+            Refused, NotNow: as `match`, `request`, `receive` and `choices_elsewhere.ask_rules`.
         """
         now_s, session = self._node.clock(), asked.session.opened
         pseudonym = Pseudonym(asked.pseudonym)
-        if asked.is_history:
+        if asked.sought is Sought.HISTORY:
             file = _history(self._node, asked.custodian, session, pseudonym)
             return Collected(Answered.CAME, now_s, 0, (file,) if len(file) <= BYTES_MAX else (), len(file) > BYTES_MAX)
         if not pseudonym and asked.number is not None:  # 1
@@ -234,13 +243,22 @@ class Collections:
         granted = request(self._node, session, wish)  # 2
         if isinstance(granted, Denied):
             return Collected(Answered.DENIED, now_s, granted.reason)
-        records, room_bytes, is_cut = [], BYTES_MAX, False  # 3
+        return self._choices(granted, now_s) if asked.sought is Sought.CHOICES else self._records(granted, now_s)  # 3
+
+    def _records(self, granted: Granted, now_s: int) -> Collected:
+        """Everything that a permit allows, up to a bound."""
+        records, room_bytes, is_cut = [], BYTES_MAX, False
         for each in receive(self._node, self._peers, granted):
             room_bytes -= len(each.content)
             is_cut = is_cut or room_bytes < 0
             if not is_cut:
                 records.append(each.content)
         return Collected(Answered.CAME, now_s, 0, tuple(records), is_cut)
+
+    def _choices(self, granted: Granted, now_s: int) -> Collected:
+        """What opens the rules of a patient's choices."""
+        rules = ask_rules(self._peers, granted)
+        return Collected(Answered.DENIED, now_s) if rules is None else Collected(Answered.CAME, now_s, 0, rules)
 
     def _put(self, collection: bytes, asked: Asking, came: Collected, *, about: bytes) -> None:
         now_s = self._node.clock()

@@ -12,7 +12,7 @@ from salus.ledger.identifiers import OrganisationId
 from salus.node.assemble import Node
 from salus.node.people import HeldSession
 from salus.node.services import ledger_reads
-from salus.node.services.collect import Answered, Asking, Collected, Collections, Custodian
+from salus.node.services.collect import Answered, Asking, Collected, Collections, Custodian, Sought
 from salus.node.services.own_chart import Held, held_elsewhere
 
 
@@ -33,7 +33,7 @@ class Elsewhere:
         sessions: one with each of them.
         about: the patient's pseudonym here, so that an erasure takes the answers along.
         collection: what they were asked before, or empty.
-        is_history: whether they are asked for the file of the patient's history there, and not for records.
+        sought: what they are asked for.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class Elsewhere:
         *,
         about: bytes,
         collection: bytes,
-        is_history: bool = False,
+        sought: Sought = Sought.RECORDS,
     ) -> None:
         self._collections = collections
         self._sessions = sessions
         self._about = about
-        self._is_history = is_history
+        self._sought = sought
         self._now_s = node.clock()
         self._names = {each.organisation: each.name for each in ledger_reads.members(node)} if sessions else {}
         self._came = collections.look(collection, about=about) if sessions and collection else {}
@@ -88,7 +88,12 @@ class Elsewhere:
     def history_of(self, custodian: str) -> bytes:
         """Return the file of the patient's history at one of them; empty where it has not come."""
         came = self._came.get(OrganisationId(custodian))
-        return came.records[0] if self._is_history and came is not None and came.records else b""
+        return came.records[0] if self._sought is Sought.HISTORY and came is not None and came.records else b""
+
+    def rules_of(self, custodian: str) -> tuple[bytes, ...]:
+        """Return what opens the rules of the patient's choices at one of them, as far as it has come."""
+        came = self._came.get(OrganisationId(custodian))
+        return came.records if self._sought is Sought.CHOICES and came is not None else ()
 
     def _asking(self, session: HeldSession) -> Asking:
         return Asking(
@@ -96,11 +101,12 @@ class Elsewhere:
             role_class=RoleClass.PATIENT_SIDE,
             purpose=Purpose.PATRQT,
             pseudonym=session.pseudonym,
-            is_history=self._is_history,
+            sought=self._sought,
         )
 
     def _state(self, came: Collected) -> Answered:
-        has_nothing = came.state is Answered.CAME and not came.records and not came.is_cut
+        is_empty = self._sought is Sought.RECORDS and not came.records and not came.is_cut
+        has_nothing = came.state is Answered.CAME and is_empty
         return Answered.NOTHING_THERE if has_nothing else came.state_at(self._now_s)
 
     def _of(self, session: HeldSession) -> Collected | None:

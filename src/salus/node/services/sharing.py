@@ -5,8 +5,9 @@ the decision by which records are let go, on the records that the patient may se
 """
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from salus.clinical import labels
 from salus.contracts import consent, decision, patients
 from salus.contracts.access import Basis
+from salus.contracts.consent import Choice
 from salus.contracts.decision import ChoiceRules
 from salus.contracts.provisions import (
     LAST_DAY,
@@ -55,6 +57,7 @@ EVERYBODY_ELSE: Final = (
 """Whom "nobody" is: the patient, and who acts for them, still see their record."""
 SENSITIVE: Final = tuple(labels.SENSITIVITY_DISPLAYS)
 _NOTHING: Final = b"\0" * 32
+_NOBODY: Final[Mapping[bytes, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,17 @@ def in_force(node: Node, responder: Responder, login: Login, pseudonym: bytes) -
         patient = Pseudonym(pseudonym)
         current = consent.choices(reader, patient).choices
         helpers = {each.choice: delegations.signer_name(node, reader, patient, each.commitment) for each in current}
-    trees = choices.choice_trees(node, [each.commitment for each in current])
+    return shown(node, current, choices.choice_trees(node, [each.commitment for each in current]), helpers)
+
+
+def shown(
+    node: Node, current: Sequence[Choice], trees: Mapping[Digest, Provision], helpers: Mapping[bytes, str] = _NOBODY
+) -> list[InForce]:
+    """Return choices as parts of sentences, the newest first.
+
+    Args:
+        trees: the rules by their commitments, as far as they are known; helpers: who made a choice, by its id.
+    """
     names = {each.organisation: each.name for each in ledger_reads.members(node)}
     return [
         InForce(
@@ -147,7 +160,7 @@ def in_force(node: Node, responder: Responder, login: Login, pseudonym: bytes) -
             _rule(trees[each.commitment], names) if each.commitment in trees else None,
             each.actor.name.lower(),
             each.filed_at_s,
-            helpers[each.choice],
+            helpers.get(each.choice, ""),
             each.commitment,
             trees.get(each.commitment),
         )

@@ -13,10 +13,11 @@ def answer(call: Call) -> Response:
     if call.form.get("everywhere"):
         call.portal.sessions.end_all(call.signed_in.account)
     state = call.signed_in.state
-    for collection in (state.collected, state.histories, *(each.collection for each in state.patient)):
+    asked = (state.collected, state.histories, state.choices)
+    for collection in (*asked, *(each.collection for each in state.patient)):
         call.portal.collections.drop(collection)
     response = go("/signed-out")
-    call.portal.sessions.end(response, call.signed_in)
+    call.portal.end(response, call.signed_in)
     return response
 
 

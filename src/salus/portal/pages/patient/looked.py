@@ -9,6 +9,7 @@ import segno
 from starlette.responses import Response
 
 from salus.node.services import looks, looks_elsewhere, own_history
+from salus.node.services.collect import Sought
 from salus.node.services.looks import Line, Look, Looks, Opened
 from salus.node.services.own_elsewhere import Elsewhere
 from salus.node.services.own_history import ReceiptName
@@ -200,7 +201,7 @@ def histories(call: Call) -> Elsewhere:
     """Return the other custodians of whoever is signed in, for their histories."""
     portal, state, about = call.portal, call.signed_in.state, call.owner.pseudonym
     asked, of = state.histories, state.held[1:]
-    return Elsewhere(portal.node, portal.collections, of, about=about, collection=asked, is_history=True)
+    return Elsewhere(portal.node, portal.collections, of, about=about, collection=asked, sought=Sought.HISTORY)
 
 
 def _answer(others: Elsewhere, custodian: str) -> str:

@@ -52,6 +52,26 @@ def test_a_patient_takes_over_with_the_choices_in_force(
     assert run("consent", "list", north.hospital, *own, "--json").facts["choices"] == []
 
 
+@pytest.mark.promise("U3")
+def test_a_desk_makes_a_code_once_it_was_checked_who_asks(
+    north: North, keyed: tuple[Path, Path], everybody: list[SyntheticPerson], tmp_path: Path, run: Run
+) -> None:
+    wallet, key = keyed
+    person, checked = everybody[22], ("--checked", "passport seen")
+    assert run("import", north.hospital, write_chart(tmp_path / "chart.ndjson", person)).status == 0
+    assert run("patient", "code", north.hospital, *who(person)).status == 2
+    unsaid = run("patient", "code", north.hospital, *who(person), "--checked", " ")
+    assert_fails(unsaid, 2, error="expected --checked to say how it was checked who asks", hint="passport seen")
+    made = run("patient", "code", north.hospital, *who(person), *checked, "--json")
+    assert (made.status, made.facts["days"], len(made.facts["code"])) == (0, 7, 16)
+    said = run("patient", "code", north.hospital, *who(person), *checked)
+    assert said.status == 0
+    assert [len(each) for each in said.out.splitlines()[0].split()] == [4, 4, 4, 4]
+    assert run("patient", "takeover", wallet, north.hospital, *who(person), "--key-file", key).status == 0
+    late = run("patient", "code", north.hospital, *who(person), *checked)
+    assert_fails(late, 1, error="expected a key that is held here", hint="the patient's own device has it")
+
+
 def test_a_choice_in_sentences_and_as_a_tree(
     north: North, everybody: list[SyntheticPerson], tmp_path: Path, run: Run
 ) -> None:

@@ -151,3 +151,38 @@ def takeover(
     facts: Facts = {"custodian": desk.organisation, "pseudonym": name, "choices": len(handed), "holder": "patient"}
     words = f"{len(handed)} choice{'' if len(handed) == 1 else 's'} in force with their rules"
     show(facts, [f"taken over from {desk.organisation}: the key is in {wallet}, with {words}"], as_json=as_json)
+
+
+@command.command()
+@node_argument
+@patient_options
+@click.option("--checked", required=True, help="How NODE has seen who asks, such as `passport seen`.")
+@as_json_option
+def code(
+    node: Path, nhs_number: str | None, born: str | None, pseudonym: str | None, checked: str, as_json: bool
+) -> None:
+    """Make a code by which a patient's own device, set up elsewhere, takes over the key that NODE holds.
+
+    Whoever has the code decides over the record: check who asks, and give it to nobody else. It works once, for seven
+    days; a newer one for the same patient ends it.
+
+    \b
+    Example:
+      salus patient code ./north/rz1 --nhs-number 9990000018 --born 1968-03-14 --checked "passport seen"
+    """
+    from salus.cli.failures import BAD_INPUT, Failure
+    from salus.cli.persons import find_patient
+    from salus.node.opening import open_node
+    from salus.node.services import take_over_codes
+
+    if not checked.strip():
+        raise Failure(
+            BAD_INPUT, "expected --checked to say how it was checked who asks", 'add --checked "passport seen"'
+        )
+    with open_node(node) as desk:
+        name = find_patient(desk, number=nhs_number, born=born, pseudonym=pseudonym)
+        made = take_over_codes.make(desk, name, checked=checked)
+    days = take_over_codes.CODE_S // 86_400
+    grouped = " ".join(made[start : start + 4] for start in range(0, len(made), 4))
+    lines = [grouped, f"it is shown this once, and works once within {days} days, where the patient's device is"]
+    show({"custodian": desk.organisation, "code": made, "days": days}, lines, as_json=as_json)

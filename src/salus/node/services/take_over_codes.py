@@ -1,7 +1,7 @@
 """Take-over codes: a custodian gives its patient a code, and by it their device at another member takes the key over.
 
 The custodian believes no other member about who somebody is: whoever has the code is its patient, and it gave the code
-to whoever was signed in here, or was checked at its desk. Promises: a code stands for one
+to whoever was signed in here, or was checked at its desk (docs/decisions/0044). Promises: a code stands for one
 relationship, works once and for a week, and a newer one ends it; it is used up only by what the ledger took; what a
 member asks with a wrong one is counted, and answered like anything else that opens nothing.
 """
@@ -46,31 +46,55 @@ _WRONG: Final = "this code is not right, was used before, or is too old: ask for
 
 
 class _Code(msgspec.Struct, frozen=True, array_like=True):
-    """What a code is for."""
+    """What a code is for, when it was made in Unix seconds, and how who asked was checked; empty at the portal."""
 
     pseudonym: bytes
+    made_s: int
+    checked: str
+
+    def __repr__(self) -> str:
+        """Hide whose it is."""
+        return "_Code(…)"
 
 
 # The custodian's side
 
 
-def make(node: Node, pseudonym: Pseudonym) -> str:
+def make(node: Node, pseudonym: Pseudonym, *, checked: str = "") -> str:
     """Make a code for a patient's device at another member; those made before for the same patient end.
+
+    Args:
+        checked: at a desk, how it was checked who asks; empty for whoever is signed in.
 
     Raises:
         Refused: CHOICE_UNFIT: the patient holds the key already.
     """
     if _held_by(node, pseudonym) is None:
-        raise Refused(Refusal.CHOICE_UNFIT, "the patient holds this key: let the patient's device sign")
-    bearers, until_s = _bearers(node), node.clock() + CODE_S
+        raise Refused(Refusal.CHOICE_UNFIT, "expected a key that is held here: the patient's own device has it")
+    bearers, now_s = _bearers(node), node.clock()
+    value, until_s = _Code(pseudonym, now_s, checked), now_s + CODE_S
     token = "".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH))
     code = bearers.issue(
-        BearerKind.TAKE_OVER, _Code(pseudonym), until_s=until_s, grant=pseudonym, pseudonym=pseudonym, token=token
+        BearerKind.TAKE_OVER, value, until_s=until_s, grant=pseudonym, pseudonym=pseudonym, token=token
     )
+    own = bearers.lookup(BearerKind.TAKE_OVER, code)
     for each in bearers.of(BearerKind.TAKE_OVER, pseudonym, _Code):
-        if each.lookup != bearers.lookup(BearerKind.TAKE_OVER, code):
+        if each.lookup != own:
             bearers.drop(each.lookup)
     return code
+
+
+def made_s(node: Node, pseudonym: Pseudonym) -> int | None:
+    """Return when the code was made that a patient has; None where there is none that is good. Unix seconds."""
+    good = [each for each in _bearers(node).of(BearerKind.TAKE_OVER, pseudonym, _Code) if each.is_first]
+    return max((each.value.made_s for each in good), default=None)
+
+
+def stop(node: Node, pseudonym: Pseudonym) -> None:
+    """End whatever codes a patient has."""
+    bearers = _bearers(node)
+    for each in bearers.of(BearerKind.TAKE_OVER, pseudonym, _Code):
+        bearers.drop(each.lookup)
 
 
 def answer_ask(node: Node, sender: OrganisationId, ask: TakeOverAsk) -> TakeOverOffer:

@@ -5,6 +5,7 @@ from typing import Final
 from salus.portal.call import Page
 from salus.portal.pages.patient import (
     acting_devices,
+    acting_devices_code,
     add,
     add_file,
     add_reading,
@@ -49,6 +50,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *opening.PAGES,
     *signed.PAGES,
     *acting_devices.PAGES,
+    *acting_devices_code.PAGES,
     *organisations.PAGES,
     *organisations_add.PAGES,
     *add.PAGES,

@@ -157,6 +157,13 @@ class Portal:
         )
         return self.sessions.begin(response, before, known_of_it, pseudonym=known.pseudonym)
 
+    def end(self, response: Response, session: PortalSession) -> None:
+        """End a session, and forget what others answered to it."""
+        state = session.state
+        for collection in (state.collected, state.histories, *(each.collection for each in state.patient)):
+            self.collections.drop(collection)
+        self.sessions.end(response, session)
+
     def name_of(self, organisation: str) -> str:
         """Return what people call a member; its code where the ledger has none of that name."""
         found = (each.name for each in ledger_reads.members(self.node) if each.organisation == organisation)

@@ -252,7 +252,7 @@ class Accounts:
             connection.execute(delete(schema.grants).where(schema.grants.c.account == account))
 
     def set_password(self, account: AccountId, *, signs_in_as: str, password: str) -> None:
-        """Let an account sign in by a local name and password. Raises Refused: ACCOUNT_UNFIT, also for a taken name."""
+        """Let an account sign in by a name and a password, and sign it out. Raises Refused: ACCOUNT_UNFIT (taken)."""
         words = _normal(password)
         if len(words) < PASSWORD_LENGTH_MIN or len(words.encode()) > PASSWORD_BYTES_MAX:
             raise Refused(Refusal.ACCOUNT_UNFIT, f"expected a password of at least {PASSWORD_LENGTH_MIN} characters")
@@ -414,10 +414,8 @@ class Accounts:
         return Ability.SHARE in self.band_of(delegate).abilities
 
     def _require_staff(self, reader: Reader, staff: Staff) -> PersonCertificate:
-        here, now_s = self._node.organisation, self._node.clock()
-        return staff_certificate(
-            reader, staff.certificate, organisation=here, role_class=staff.role_class, time_s=now_s
-        )
+        here, now_s, role = self._node.organisation, self._node.clock(), staff.role_class
+        return staff_certificate(reader, staff.certificate, organisation=here, role_class=role, time_s=now_s)
 
     def _require_patient(self, reader: Reader, pseudonym: Pseudonym) -> Relationship:
         relationship = patients.relationship_of(reader, pseudonym)
@@ -462,6 +460,7 @@ class Accounts:
                 )
                 if outdated is not None:
                     connection.execute(delete(schema.sign_ins).where(outdated, schema.sign_ins.c.account == name))
+                    connection.execute(delete(schema.bearers).where(schema.bearers.c.grant == name))
                 if new:
                     row = {"lookup": new, "account": name, "pseudonym": account.pseudonym}
                     connection.execute(insert(schema.sign_ins).values(row))

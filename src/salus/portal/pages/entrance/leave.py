@@ -14,7 +14,7 @@ WEATHER: Final = "https://www.bbc.co.uk/weather"
 def answer(call: Call) -> Response:
     """Sign out, and send the browser away."""
     response = go("/left")
-    call.portal.sessions.end(response, call.signed_in)
+    call.portal.end(response, call.signed_in)
     return response
 
 

@@ -164,10 +164,9 @@ def stop(
         except NotNow:
             continue
         ended.add(each.message.pseudonym)
-    left = tuple(each.custodian for each in _standing(devices, found).acts if each.pseudonym not in ended)
-    if left:
         devices.change(account, msgspec.structs.replace(found, is_leaving=True))
-    else:
+    left = tuple(each.custodian for each in _standing(devices, found).acts if each.pseudonym not in ended)
+    if not left:
         devices.forget(account, device)
     return left
 

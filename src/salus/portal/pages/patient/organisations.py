@@ -5,6 +5,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from salus.node.services import ledger_reads
 from salus.node.services.device_steps import Reach, reaches
 from salus.portal.call import Call, Page, Person
 from salus.portal.pages.patient.organisation_names import names_of
@@ -34,6 +35,7 @@ def show(call: Call) -> Response:
         rows=sorted(rows, key=lambda each: (not each.is_here, each.name)),
         signs_alone=alone,
         can_add=can_add(call),
+        others=others(call),
     )
 
 
@@ -44,6 +46,14 @@ def can_add(call: Call) -> bool:
         and call.portal.settings.signer
         and call.portal.devices.reached(call.signed_in.account, call.owner.pseudonym)
     )
+
+
+def others(call: Call) -> dict[str, str]:
+    """Return the members whose records no device of the patient's opens yet, by their codes, in the order of names."""
+    found = reaches(call.portal.devices, call.signed_in.account)
+    there = {one.custodian for each in found for one in each.acts} | {call.portal.node.organisation}
+    members = [each for each in ledger_reads.members(call.portal.node) if each.organisation not in there]
+    return {each.organisation: each.name for each in sorted(members, key=lambda each: each.name)}
 
 
 def _row(call: Call, code: str, found: list[Reach]) -> Row:

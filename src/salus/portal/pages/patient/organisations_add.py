@@ -7,8 +7,7 @@ from starlette.responses import Response
 
 from salus.ledger.identifiers import OrganisationId
 from salus.node.errors import NotNow, Refusal, Refused
-from salus.node.services import ledger_reads, take_over_codes
-from salus.node.services.device_steps import reaches
+from salus.node.services import take_over_codes
 from salus.node.services.signer_answers import Answered, HalfSigned
 from salus.node.services.signer_devices import Device
 from salus.node.services.signer_requests import BeginTakeOver, Kind
@@ -16,7 +15,7 @@ from salus.node.services.signings import Collected
 from salus.portal.call import Call, Error, Page, Person
 from salus.portal.pages.patient.organisation_names import names_of
 from salus.portal.pages.patient.organisations import HERE as LIST
-from salus.portal.pages.patient.organisations import can_add
+from salus.portal.pages.patient.organisations import can_add, others
 from salus.portal.pages.patient.signing import Ending, part_of, to_signer
 
 HERE: Final = "/organisations/add"
@@ -24,15 +23,16 @@ HERE: Final = "/organisations/add"
 
 def show(call: Call, *errors: Error) -> Response:
     """Ask which organisation, and for its code."""
-    if not can_add(call):
-        return call.go(LIST, notice=call.words("You cannot add an organisation here yet. Read what to do first"))
-    entered, others = call.form.get("organisation", ""), _others(call)
+    known = others(call)
+    if not (can_add(call) and known):
+        return call.go(LIST, notice=call.words("You cannot add an organisation here. Read what you can do"))
+    entered = call.form.get("organisation", "")
     return call.page(
         "pages/patient/organisations_add.html",
         title=call.words("Add an organisation"),
         back=LIST,
         errors=errors,
-        others=[{"value": code, "text": name, "selected": code == entered} for code, name in others.items()],
+        others=[{"value": code, "text": name, "selected": code == entered} for code, name in known.items()],
         entered=call.form.get("code", ""),
         device=call.words.listed(each.name for each in _first(call)),
     )
@@ -43,7 +43,7 @@ def answer(call: Call) -> Response:
     if not can_add(call):
         return show(call)
     custodian, code, words = call.form.get("organisation", ""), call.form.get("code", ""), call.words
-    if custodian not in _others(call):
+    if custodian not in others(call):
         return show(call, Error("organisation", words("Choose the organisation that gave you the code")))
     if not take_over_codes.could_be(code):
         return show(call, Error("code", words("Enter the 16 letters and numbers of the code")))
@@ -80,14 +80,6 @@ def _brought(call: Call, collected: Collected) -> Response:
         return call.go(HERE, notice=said)
     said = call.words("%(organisation)s is added. Open your record once more, to see what they have")
     return call.go(LIST, notice=said % {"organisation": names_of(call, [item.custodian])[0]}, held=())
-
-
-def _others(call: Call) -> dict[str, str]:
-    """The members that could be added, by their codes, in the order of their names."""
-    found = reaches(call.portal.devices, call.signed_in.account)
-    there = {one.custodian for each in found for one in each.acts} | {call.portal.node.organisation}
-    members = [each for each in ledger_reads.members(call.portal.node) if each.organisation not in there]
-    return {each.organisation: each.name for each in sorted(members, key=lambda each: each.name)}
 
 
 def _first(call: Call) -> list[Device]:

@@ -160,7 +160,8 @@ class Portal:
     def end(self, response: Response, session: PortalSession) -> None:
         """End a session, and forget what others answered to it."""
         state = session.state
-        for collection in (state.collected, state.histories, *(each.collection for each in state.patient)):
+        asked = (state.collected, state.histories, state.choices)
+        for collection in (*asked, *(each.collection for each in state.patient)):
             self.collections.drop(collection)
         self.sessions.end(response, session)
 

@@ -12,10 +12,6 @@ def answer(call: Call) -> Response:
     """End this session, or every session of the account."""
     if call.form.get("everywhere"):
         call.portal.sessions.end_all(call.signed_in.account)
-    state = call.signed_in.state
-    asked = (state.collected, state.histories, state.choices)
-    for collection in (*asked, *(each.collection for each in state.patient)):
-        call.portal.collections.drop(collection)
     response = go("/signed-out")
     call.portal.end(response, call.signed_in)
     return response

@@ -19,11 +19,13 @@ from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
+from salus.node.exchange import Peers
 from salus.node.sealed_rows import SealedRows
-from salus.node.services import deliver, recoveries
+from salus.node.services import deliver, recoveries, recovery_deliveries
 from salus.node.services.accounts import AccountId
 from salus.node.services.enrol import enrol
-from salus.node.services.recoveries import Standing
+from salus.node.services.recoveries import Standing, StandingAt
+from salus.node.services.recovery_deliveries import Delivered
 from salus.node.services.signer_answers import NewBlob, Signed
 from salus.node.services.signer_devices import SignerDevices
 from salus.testing.clock import FakeClock
@@ -41,6 +43,7 @@ class Home:
     """Ann holds the key of her relationship, and has another device ready."""
 
     node: Node
+    peers: Peers
     clock: FakeClock
     ann: Pseudonym
 
@@ -61,10 +64,10 @@ class Home:
         second = Digest(SECOND.public) if has_second else Digest(b"")
         take(self.node, self.signed(lambda of, why: ChangeRecoveryKey(of, PublicKey(MASTER.public), second, why), OWN))
 
-    def start(self, *keys: SigningKey, account: AccountId = ACCOUNT) -> None:
+    def start(self, *keys: SigningKey, account: AccountId = ACCOUNT) -> Delivered:
         signed = self.signed(lambda of, why: StartRecovery(of, PublicKey(NEW.public), why), *(keys or (MASTER, NEW)))
         new = NewBlob(self.device, CREDENTIAL, NEW_BLOB)
-        recoveries.begin(self.node, self.devices, account, signed, new)
+        return recovery_deliveries.begin(self.node, self.peers, self.devices, account, [(HOSPITAL, signed)], new)
 
     def finish(self) -> None:
         take(self.node, self.signed(FinishRecovery, MASTER))
@@ -82,7 +85,8 @@ def home(tmp_path: Path) -> Iterator[Home]:
     with world(tmp_path, organisations=(HOSPITAL,), clock=clock) as made:
         node = made.open_node(HOSPITAL, clock=lambda: clock.wall_ns() // 10**9)
         pseudonym = secrets.token_bytes(16)
-        yield Home(node, clock, enrol(node, kept_nhs_number(1), "1980-02-29", key=OWN, pseudonym=pseudonym))
+        ann = enrol(node, kept_nhs_number(1), "1980-02-29", key=OWN, pseudonym=pseudonym)
+        yield Home(node, made.peers(HOSPITAL), clock, ann)
 
 
 def take(node: Node, signed: Signed) -> None:
@@ -96,9 +100,9 @@ def refusal_of(act: object, *arguments: object, **named: object) -> tuple[Refusa
 
 
 def test_how_things_stand_from_guardians_to_the_new_device(home: Home) -> None:
-    assert home.standing() == Standing(holds_key=True, has_guardians=False, has_second=False, is_spent=False)
+    assert home.standing() == Standing(holds_key=True)
     home.choose()
-    assert home.standing() == Standing(holds_key=True, has_guardians=True, has_second=False, is_spent=False)
+    assert home.standing() == Standing(holds_key=True, first_key=MASTER.public)
     home.start()
     begun_s, now = home.node.clock(), home.standing()
     assert (now.started, now.is_final, now.is_ready) == (NEW.public, False, False)
@@ -107,7 +111,7 @@ def test_how_things_stand_from_guardians_to_the_new_device(home: Home) -> None:
     home.clock.advance(TIME_LOCK_S + 2)
     assert home.standing().is_ready
     home.finish()
-    assert home.standing() == Standing(holds_key=True, has_guardians=True, has_second=False, is_spent=False)
+    assert home.standing() == Standing(holds_key=True, first_key=MASTER.public)
     device = home.devices.find(ACCOUNT, home.device)
     assert home.devices.standing(device, home.ann).is_first
     assert [each.id for each in home.devices.acting(ACCOUNT, home.ann)] == [home.device]
@@ -117,7 +121,8 @@ def test_one_that_was_cancelled_leaves_the_second_circle(home: Home) -> None:
     home.choose(has_second=True)
     home.start()
     take(home.node, home.signed(CancelRecovery, OWN))
-    assert home.standing() == Standing(holds_key=True, has_guardians=True, has_second=True, is_spent=True)
+    stands = Standing(holds_key=True, first_key=MASTER.public, second_key=SECOND.public, is_spent=True)
+    assert home.standing() == stands
     assert refusal_of(home.start) == (Refusal.LEDGER_REJECTED, patients.Rejection.RECOVERY_SPENT)
 
 
@@ -156,13 +161,12 @@ def test_what_is_of_somebody_elsewhere_or_something_else_is_not_taken(home: Home
 
 def test_in_assisted_mode_there_are_no_guardians(home: Home) -> None:
     other = enrol(home.node, kept_nhs_number(2), "1980-01-01")
-    assert recoveries.standing(home.node, other) == Standing(
-        holds_key=False, has_guardians=False, has_second=False, is_spent=False
-    )
+    assert recoveries.standing(home.node, other) == recoveries.NONE
     assert recoveries.standing(home.node, Pseudonym(secrets.token_bytes(16))) == recoveries.NONE
 
 
 def test_the_second_time_takes_one_guardian_more_if_there_is_one(home: Home) -> None:
     names = ("Tom", "Ida", "Dr Rao")
-    asked = [recoveries.to_choose(home.node, home.ann, names, threshold=each) for each in (2, 3)]
+    here = [StandingAt(HOSPITAL, home.ann, home.standing())]
+    asked = [each for count in (2, 3) for each in recoveries.to_choose(here, names, threshold=count)]
     assert [(each.threshold, each.second, each.guardians) for each in asked] == [(2, 3, names), (3, 0, names)]

@@ -15,12 +15,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from salus.node.acting import Delegate
-from salus.node.services import recoveries
 from salus.node.services.accounts import Account, Capacity
 from salus.node.services.notices import PatientNoticeKind, unread_count
 from salus.node.services.quiet import NOTHING, Hidden
 from salus.node.services.respond import Login
 from salus.portal.open_patients import AboutPatient, about
+from salus.portal.recovery_alarms import Alarms, alarms
 from salus.portal.rendering import go, rendered
 from salus.portal.sessions import PortalSession
 from salus.portal.settings import BODY_BYTES_MAX
@@ -30,7 +30,7 @@ from salus.portal.words import LANGUAGES, Words, words_of
 if TYPE_CHECKING:
     from salus.portal.app import Portal
 
-_LOCAL: Final = re.compile(r"/(?:[A-Za-z0-9_.~-]+(?:/[A-Za-z0-9_.~-]+)*)?/?(?:\?[A-Za-z0-9_.~=&%+-]*)?")
+_LOCAL: Final = re.compile(r"/(?:[A-Za-z0-9_.~-]+(?:/[A-Za-z0-9_.~-]+)*/?)?(?:\?[A-Za-z0-9_.~=&%+-]*)?")
 
 
 class Person(Enum):
@@ -204,12 +204,11 @@ class Call:
         now_s, patient = self.portal.node.clock(), self.session.state.patient if self.session else ()
         return about(patient[0], self.words, now_s=now_s) if patient and not patient[0].is_over(now_s) else None
 
-    def _recovery(self) -> str:
-        """From when somebody else's device may take the place of the patient's; empty where nobody asked for it."""
+    def _recovery(self) -> Alarms | None:
+        """What somebody else may be taking over from the patient; None on a page of anybody else."""
         if self.person is not Person.PATIENT or self.helped:
-            return ""
-        ready_at_s = recoveries.standing(self.portal.node, self.owner.pseudonym).ready_at_s
-        return self.words.moment(ready_at_s) if ready_at_s else ""
+            return None
+        return alarms(self.portal, self.signed_in.account, self.owner, self.words)
 
     @property
     def unseen_notices(self) -> tuple[PatientNoticeKind, ...]:

@@ -189,14 +189,15 @@ class SignerDevices:
             connection.execute(update(table).where(own).values(sealed=self._rows.seal(_TABLE, lookup, device)))
 
     @contextmanager
-    def trying(self, account: AccountId, new: NewBlob, key: DeviceKey) -> Iterator[None]:
-        """Keep a device's new wallet, with one key more, and beside it the one before, until the block ends.
+    def trying(self, account: AccountId, new: NewBlob, *keys: DeviceKey) -> Iterator[None]:
+        """Keep a device's new wallet, with these keys more, and beside it the one before, until the block ends.
 
         If the block raises Refused the old one is back; whatever else it raises, both stay. Raises Refused: NOT_YOURS.
         """
         before = self.find(account, new.device)
-        others = tuple(each for each in before.keys if each.pseudonym != key.pseudonym)
-        after = msgspec.structs.replace(before, blob=new.blob, before=before.blob, keys=(*others, key))
+        tried = {each.pseudonym for each in keys}
+        others = tuple(each for each in before.keys if each.pseudonym not in tried)
+        after = msgspec.structs.replace(before, blob=new.blob, before=before.blob, keys=(*others, *keys))
         self.change(account, after)
         try:
             yield

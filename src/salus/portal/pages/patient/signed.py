@@ -14,6 +14,7 @@ from salus.portal.pages.patient import (
     opening,
     organisations_add,
     recovery,
+    recovery_change,
     recovery_lost,
     signing,
 )
@@ -27,6 +28,7 @@ ENDINGS: Final[Mapping[str, Ending]] = {
     **helpers_signing.ENDINGS,
     **links_signing.ENDINGS,
     **recovery.ENDINGS,
+    **recovery_change.ENDINGS,
     **recovery_lost.ENDINGS,
 }
 

@@ -82,6 +82,15 @@ def test_a_record_is_read(walker: Walker) -> None:
     expect(walker.page.get_by_text("May not share")).to_be_visible()
 
 
+def break_glass(walker: Walker, why: str) -> None:
+    """Open Eleanor's record, and get emergency access to it."""
+    opened(walker)
+    walker.follow("Emergency access", "Emergency access")
+    walker.page.get_by_label("The person cannot answer, and needs treatment now").check()
+    walker.page.get_by_label("What has happened?").fill(why)
+    walker.press("Get emergency access", RECORD)
+
+
 @pytest.mark.covers("GET /patient/emergency", "POST /patient/emergency", "POST /patient/emergency/end")
 def test_emergency_access_fills_the_record_in_and_is_ended(walker: Walker) -> None:
     opened(walker)

@@ -51,14 +51,55 @@ def test_somebody_signs_in_looks_at_their_devices_and_signs_out(walker: Walker) 
 def test_a_device_is_added_signs_in_and_is_removed(walker: Walker) -> None:
     authenticator(walker)
     walker.sign_in("operator", "/devices", "Your devices")
-    walker.page.get_by_label("What do you call this device?").fill("My tablet")
-    walker.press("Add this device", "Your devices")
+    add_device(walker, "My tablet")
     expect(walker.page.get_by_role("strong").filter(has_text="My tablet")).to_be_visible()
     walker.press("Sign out", "You are signed out")
     walker.go("/devices", "Sign in")
     walker.press("Sign in with this device", "Your devices")
     walker.press("Remove My tablet", "Your devices")
     expect(walker.page.get_by_text("You have not added a device yet")).to_be_visible()
+
+
+def add_device(walker: Walker, name: str) -> None:
+    """Add a device on the page of devices."""
+    walker.page.get_by_label("What do you call this device?").fill(name)
+    walker.press("Add this device", "Your devices")
+
+
+def test_a_device_that_was_removed_is_told_that_it_does_not_fit(walker: Walker) -> None:
+    authenticator(walker)
+    walker.sign_in("officer", "/devices", "Your devices")
+    add_device(walker, "My old phone")
+    walker.press("Remove My old phone", "Your devices")
+    walker.press("Sign out", "You are signed out")
+    walker.go("/reviews", "Sign in")
+    walker.press("Sign in with this device", "There is a problem")
+    expect(
+        walker.page.get_by_text("This passkey does not open anything here: use another way to sign in")
+    ).to_be_visible()
+    walker.go("/reviews", "Sign in")  # another way is there, and works
+    walker.sign_in("officer", "/reviews", "Emergencies to review")
+
+
+def test_somebody_elses_device_signs_in_whom_it_belongs_to(walker: Walker) -> None:
+    authenticator(walker)
+    walker.sign_in("rao", "/devices", "Your devices")
+    add_device(walker, "The ward's tablet")
+    walker.press("Sign out", "You are signed out")
+    walker.go("/record", "Sign in")  # a patient's page
+    walker.press("Sign in with this device", "Page not found")
+    expect(walker.page.get_by_text("it may be for somebody else")).to_be_visible()
+    expect(walker.page.get_by_role("link", name="Dr Anita Rao")).to_be_visible()
+    walker.follow("Go to the first page", "Find a patient")
+
+
+def test_a_browser_without_a_passkey_of_ours_is_told_to_try_another_way(walker: Walker) -> None:
+    authenticator(walker)
+    walker.go("/devices", "Sign in")
+    walker.page.get_by_role("button", name="Sign in with this device").click()
+    said = walker.page.get_by_text("This device did not sign you in. Try again, or use another way.")
+    expect(said).to_be_visible()
+    walker.look("Sign in")
 
 
 @pytest.mark.covers("GET /language/{language}")

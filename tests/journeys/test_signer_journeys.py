@@ -181,6 +181,8 @@ def test_a_patient_takes_over_and_decides_with_their_own_devices(
     ann.sign_by("Tell the privacy officer", "Say that a look was not right", "Who has looked", is_seen=True)
     expect(page.get_by_text("The privacy officer was told")).to_be_visible()
 
+    with person(browser, at) as stranger:
+        is_told_that_it_does_not_fit(stranger)
     make_choice(ann)
     (choice,) = choices(at)
     assert choice.actor is Actor.PATIENT
@@ -203,6 +205,19 @@ def test_a_patient_takes_over_and_decides_with_their_own_devices(
         assert relationship(at).keys == ()
         tablet.come("/record", "Sign in")
     assert not leaked(at, ann, tablet, logged=logged)
+
+
+def is_told_that_it_does_not_fit(who: Person) -> None:
+    """Try to open the record with an authenticator that has no passkey of these devices."""
+    page = who.walker.page
+    who.walker.sign_in("eleanor", "/record", "Open your record")
+    page.get_by_role("button", name="Open with my device").click()
+    who.expect("Open your records")
+    page.get_by_role("button", name=APPROVE).click()
+    expect(page.get_by_text("Your passkey was not used. You can try again.")).to_be_visible()
+    page.get_by_role("button", name="Do not approve").click()
+    who.walker.look("Nothing has changed")
+    who.come("/record", "Open your record")
 
 
 def set_up(who: Person, name: str = "My phone") -> None:

@@ -11,15 +11,16 @@ from salus.clinical.nhs_number import NhsNumber
 from salus.contracts import consent
 from salus.contracts.consent import FileConsent
 from salus.contracts.membership import KeyUse
+from salus.contracts.patients import TakeOverKey
 from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass, gate
-from salus.contracts.residuals import certify_session, commit_choice
+from salus.contracts.residuals import certify_session, commit_choice, reason
 from salus.crypto.signing import SigningKey
 from salus.engines.base import Unavailable as LedgerUnavailable
 from salus.ledger import erasure_statements, transactions
 from salus.ledger.encoding import encode
 from salus.ledger.erasure_statements import Conclusion
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
+from salus.ledger.identifiers import Digest, OrganisationId, PermitId, Pseudonym, PublicKey
 from salus.node import documents, local_peers, sealed_streams
 from salus.node.documents import Kind
 from salus.node.errors import NotNow, Refusal, Refused
@@ -35,12 +36,15 @@ from salus.node.exchange import (
     PartAsk,
     Peers,
     StreamAsk,
+    TakeOverAsk,
+    TakeOverOffer,
+    TakeOverSigned,
 )
 from salus.node.http_peers import HttpPeers
 from salus.node.local_peers import LocalPeers
 from salus.node.members import LedgerDirectory
 from salus.node.people import OpenSession, certify_person, open_session
-from salus.node.services import choices, deposit, enrol, erase, match, receive, statements
+from salus.node.services import choices, deposit, enrol, erase, match, receive, statements, take_over_codes
 from salus.node.services.request import Denied, Granted, Wish, request
 from salus.sdk import wallet
 from salus.testing.population.numbers import kept_nhs_number
@@ -119,6 +123,36 @@ def test_a_match_and_nothing(peers: Peers, served: Served, session: OpenSession,
     assert peers.ask(HOSPITAL, match.sign_match(served.world.practice, HOSPITAL, session, ask)) == MatchAnswer(b"")
 
 
+@pytest.mark.promise("U3")
+def test_a_code_and_what_a_device_signed_by_it(peers: Peers, device: Peers, served: Served) -> None:
+    """The hospital's patient has a device at the practice; a code by itself, without a member, is worth nothing."""
+    hospital, mine, why = (
+        served.world.hospital,
+        SigningKey.generate(),
+        reason("taken over by the patient", os.urandom(32)),
+    )
+    taken = enrol.enrol(hospital, kept_nhs_number(next(PLACES)), BORN)
+    code = take_over_codes.make(hospital, taken)
+    came = peers.ask(HOSPITAL, TakeOverAsk(code))
+    assert isinstance(came, TakeOverOffer)
+    assert came == TakeOverOffer(taken, enrol.custodian_held_key(hospital, taken).public)
+    body = transactions.unsigned(
+        [TakeOverKey(taken, PublicKey(mine.public), Digest(b""), why.root())],
+        chain=hospital.chain,
+        signers=(PublicKey(came.key), PublicKey(mine.public)),
+        expires_at_s=hospital.clock() + 60,
+        nonce=os.urandom(16),
+    )
+    signed = TakeOverSigned(code, body, transactions.sign_body(body, mine), why)
+    for ask in (TakeOverAsk(code), signed):
+        with pytest.raises(Refused) as refused:
+            device.ask(HOSPITAL, ask)
+        assert refused.value.refusal is Refusal.SENDER_UNKNOWN
+    for _ in range(2):
+        assert peers.ask(HOSPITAL, signed) == Done(0)
+    assert peers.ask(HOSPITAL, TakeOverAsk(code)) == TakeOverOffer(b"", b"")
+
+
 @pytest.mark.promise("P5")
 def test_a_statement_of_erasure(peers: Peers, served: Served) -> None:
     """The practice has erased somebody, and asks the hospital, which never had a permit for them."""
@@ -151,6 +185,10 @@ REFUSED: dict[str, tuple[Ask, Refusal]] = {
     "a stream, asked for as an answer": (StreamAsk(NO_PERMIT, 1, 0), Refusal.MESSAGE_UNFIT),
     "slots of a part that was never offered": (PartAccept(NO_PERMIT, 1, bytes(64)), Refusal.PERMIT_DEAD),
     "a part without a permit": (PartAsk(NO_PERMIT, 1, 1, CommittedFields(bytes(32), ()), b""), Refusal.PERMIT_DEAD),
+    "a code that opens nothing": (
+        TakeOverSigned("A" * 16, b"?", bytes(64), CommittedFields(bytes(32), ())),
+        Refusal.CHOICE_UNFIT,
+    ),
     "a choice that is no transaction": (Delivery(b"?", CommittedFields(bytes(32), ())), Refusal.CHOICE_UNFIT),
 }
 

@@ -18,9 +18,11 @@ from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
 from salus.node import documents, schema
 from salus.node.assemble import Node
 from salus.node.documents import Kind
+from salus.node.errors import Refusal, Refused
 from salus.node.services.choices import RESIDUAL
 from salus.node.services.enrol import custodian_held_key
 from salus.node.services.signer_answers import HalfSigned, co_sign
+from salus.vault.errors import RecordExists
 
 
 def take_over(node: Node, pseudonym: Pseudonym, key: SigningKey) -> list[tuple[bytes, CommittedFields, int]]:
@@ -57,13 +59,16 @@ def take_over_signed(node: Node, half: HalfSigned) -> None:
     """Hand a relationship to a patient whose device signed for it; what is done is what `take_over` does.
 
     Raises:
-        Refused: the patient holds the key already, or what the ledger says.
+        Refused: the patient holds the key already, the reason is another relationship's, or what the ledger says.
         NotNow: as `take_over`.
     """
     pseudonym = half.message.pseudonym
     raw = co_sign(half, custodian_held_key(node, pseudonym))
+    try:
+        documents.keep(node.vault, node.chain, pseudonym, Kind.REASON, half.message.commitment, encode(half.residual))
+    except RecordExists as error:
+        raise Refused(Refusal.CHOICE_UNFIT, "expected a reason with a secret of its own: sign anew") from error
     _note(node, pseudonym)
-    documents.keep(node.vault, node.chain, pseudonym, Kind.REASON, half.message.commitment, encode(half.residual))
     node.submit_raw(raw)
     finish_take_overs(node)
 

@@ -31,7 +31,7 @@ from salus.node.services.patient_helpers import CODE_LENGTH, CODE_LETTERS, writt
 from salus.node.services.signer_answers import HalfSigned, NewBlob, read_take_over
 from salus.node.services.signer_devices import DeviceKey, SignerDevices
 from salus.node.services.signer_requests import BeginTakeOver, Kind, SigningRequest
-from salus.node.services.take_over import take_over_signed
+from salus.node.services.take_over import finish_take_overs, take_over_signed
 from salus.node.tallies import Counted, Tally
 
 CODE_S: Final = 7 * 86_400
@@ -104,7 +104,7 @@ def answer_ask(node: Node, sender: OrganisationId, ask: TakeOverAsk) -> TakeOver
         Refused: SENDER_UNKNOWN; TOO_MANY wrong codes of this member.
     """
     found = _found(node, sender, ask.code)
-    if found is None or not found.is_first:
+    if found is None:
         return NOTHING
     held = _held_by(node, Pseudonym(found.value.pseudonym))
     return NOTHING if held is None else TakeOverOffer(found.value.pseudonym, held)
@@ -126,9 +126,11 @@ def answer_signed(node: Node, sender: OrganisationId, signed: TakeOverSigned) ->
     if found is None:
         raise Refused(Refusal.CHOICE_UNFIT, _WRONG)
     pseudonym = Pseudonym(found.value.pseudonym)
-    if not _is_done(node, pseudonym, signed):
+    if _is_done(node, pseudonym, signed):
+        finish_take_overs(node)  # whoever submitted it may have been killed before
+    else:
         held = _held_by(node, pseudonym)
-        if held is None or not found.is_first:
+        if held is None:
             raise Refused(Refusal.CHOICE_UNFIT, _WRONG)
         half = _half(node, BeginTakeOver(node.organisation, pseudonym, held), signed)  # 2
         take_over_signed(node, half)  # 3

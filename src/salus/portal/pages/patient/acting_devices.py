@@ -176,13 +176,13 @@ def _offered(call: Call, collected: Collected) -> Response:
 
 
 def _accepted(call: Call, collected: Collected) -> Response:
-    """Let a device act that has accepted, wherever that is taken."""
+    """Let a device act that has accepted, wherever that is taken; it opens once more, since it may open more."""
     accepted, account, portal = part_of(collected, KeyAccepted), call.signed_in.account, call.portal
     away = device_steps.accept(portal.node, portal.peers, portal.devices, account, collected.known, accepted)
     if away:
         said = call.words("Not everything is done. %(organisations)s did not answer. Finish once more, or begin again")
-        return call.go(HERE, notice=said % {"organisations": named_organisations(call, away)})
-    return call.go(HERE, notice=call.words("That device now acts for you"))
+        return call.go(HERE, notice=said % {"organisations": named_organisations(call, away)}, held=())
+    return call.go(HERE, notice=call.words("That device now acts for you"), held=())
 
 
 def _removed(call: Call, collected: Collected) -> Response:

@@ -13,6 +13,7 @@ from salus.portal.call import Call, Error, Page, Person
 from salus.portal.pages.patient.organisation_names import names_of
 from salus.portal.pages.patient.recovery import CHANGE, HERE, ask_guardians, named_guardians
 from salus.portal.pages.patient.recovery_places import (
+    acting_device,
     any_device,
     chosen,
     deliver_all,
@@ -41,11 +42,11 @@ def answer(call: Call) -> Response:
     names, threshold, errors = named_guardians(call)
     if errors:
         return show(call, *errors)
-    acting = [each.id for each in call.portal.devices.acting(call.signed_in.account, call.owner.pseudonym)]
-    devices, found = any_device(call, chosen(call, found))
+    devices, found = acting_device(call, chosen(call, found))
+    if not found:
+        return call.go(HERE, notice=call.words("Nothing was changed. Read what comes next"))
     items = recoveries.to_change(found, names, threshold=threshold)
-    able = [each for each in devices if each.id in acting]
-    return to_signer(call, Kind.CHANGE_RECOVERY, items, ending="guardians-changed", devices=able)
+    return to_signer(call, Kind.CHANGE_RECOVERY, items, ending="guardians-changed", devices=devices)
 
 
 def show_undo(call: Call) -> Response:

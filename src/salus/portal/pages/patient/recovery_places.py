@@ -91,6 +91,16 @@ def first_device(call: Call, found: Sequence[StandingAt]) -> tuple[list[Device],
     return recoveries.most_at_once(devices.of(call.signed_in.account), found, able)
 
 
+def acting_device(call: Call, found: Sequence[StandingAt]) -> tuple[list[Device], list[StandingAt]]:
+    """Return as much as one device can sign that acts there."""
+    devices = call.portal.devices
+
+    def able(device: Device, at: StandingAt) -> bool:
+        return devices.standing(device, at.pseudonym).acts
+
+    return recoveries.most_at_once(devices.of(call.signed_in.account), found, able)
+
+
 def any_device(call: Call, found: Sequence[StandingAt]) -> tuple[list[Device], list[StandingAt]]:
     """Return as much as one device can bring guardians' words for: it has a key there, whether or not it acts."""
 

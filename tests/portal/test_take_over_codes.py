@@ -27,7 +27,7 @@ SHOWN = re.compile(r'<p class="app-code">([^<]+)</p>')
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     """Eleanor is in assisted mode; the practice may ask for what its patients bring."""
-    with portal(tmp_path_factory.mktemp("portal")) as made:
+    with portal(tmp_path_factory.mktemp("portal"), signer="https://signer.example") as made:
         yield made
 
 
@@ -56,6 +56,13 @@ def test_a_code_is_shown_once_and_opens_the_patients_relationship(here: Hospital
     assert code not in again
     assert "A code was made on" in again
     assert offered(here, code).pseudonym == here.patient
+
+
+def test_no_page_about_devices_and_codes_shows_markup_as_words(here: Hospital) -> None:
+    browser = here.signed_in("eleanor")
+    browser.post(PATH, {"do": "make"})
+    for path in (PATH, PATH, "/acting-devices"):
+        assert "&lt;" not in browser.get(path).text, path
 
 
 def test_a_newer_code_ends_the_older_one_and_stopping_ends_it(here: Hospital) -> None:

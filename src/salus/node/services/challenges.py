@@ -17,7 +17,7 @@ from salus.contracts.patients import Actor
 from salus.crypto.sealing import new_key
 from salus.ledger.encoding import decoder, encode, in_nfc
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import PermitId, Pseudonym
+from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
 from salus.ledger.machine import read_leaf
 from salus.ledger.outcomes import TransactionResult, decode_leaf
 from salus.ledger.transactions import NotATransaction
@@ -100,8 +100,11 @@ def send_by_custodian(node: Node, pseudonym: Pseudonym, permit: PermitId, words:
     node.submit_signed((message,), (key,))
 
 
-def to_sign(node: Node, pseudonym: Pseudonym, permit: bytes, words: str) -> NewChallenge:
+def to_sign(node: Node, custodian: OrganisationId, pseudonym: Pseudonym, permit: bytes, words: str) -> NewChallenge:
     """Return what a patient's device is asked to say of a request; the words in lines, as the signer page shows them.
+
+    Args:
+        custodian: whose records were asked for, and whose officer reads it; the history there is on every ledger.
 
     Raises:
         Refused: NOT_YOURS for a request that is not about this patient, MESSAGE_UNFIT for no words, or too many.
@@ -111,7 +114,7 @@ def to_sign(node: Node, pseudonym: Pseudonym, permit: bytes, words: str) -> NewC
     if not 0 < len(said) <= residuals.WORDS_MAX:
         raise Refused(Refusal.MESSAGE_UNFIT, f"expected 1 to {residuals.WORDS_MAX} characters: say it in fewer")
     _require_about_request(node, pseudonym, PermitId(permit))
-    return NewChallenge(node.organisation, pseudonym, PermitId(permit), said)
+    return NewChallenge(custodian, pseudonym, PermitId(permit), said)
 
 
 def take_signed(node: Node, raw: bytes, residual: CommittedFields, *, only: Pseudonym) -> TransactionResult:

@@ -18,12 +18,13 @@ from salus.node.services.own_chart import Held, held_elsewhere
 
 @dataclass(frozen=True)
 class Answer:
-    """What one custodian has answered, by its place among the patient's others."""
+    """What one custodian has answered, by its place among the patient's others; `asked_s` is when it was asked last."""
 
     place: int
     custodian: Custodian
     state: Answered
     is_cut: bool
+    asked_s: int
 
 
 class Elsewhere:
@@ -71,7 +72,7 @@ class Elsewhere:
     def answers(self) -> list[Answer]:
         """Return what each has answered so far; who shows no record is as who has none."""
         return [
-            Answer(place, self._custodian(each), self._state(came), came.is_cut)
+            Answer(place, self._custodian(each), self._state(came), came.is_cut, came.asked_s)
             for place, each in enumerate(self._sessions)
             if (came := self._of(each)) is not None
         ]

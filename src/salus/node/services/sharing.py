@@ -168,10 +168,11 @@ def shown(
     ]
 
 
-def is_in_force(node: Node, pseudonym: bytes, choice: bytes) -> bool:
-    """Tell whether a relationship has a choice at this moment, wherever its records are."""
+def is_in_force(node: Node, pseudonym: bytes, choice: bytes, commitment: bytes = b"") -> bool:
+    """Tell whether a relationship has a choice at this moment, wherever its records are; with these rules, if given."""
     with node.engine.snapshot() as reader:
-        return any(each.choice == choice for each in consent.choices(reader, Pseudonym(pseudonym)).choices)
+        current = consent.choices(reader, Pseudonym(pseudonym)).choices
+    return any(each.choice == choice and commitment in (b"", each.commitment) for each in current)
 
 
 def said(node: Node, wanted: Wanted) -> Rule:

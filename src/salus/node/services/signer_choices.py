@@ -1,60 +1,76 @@
 """Choices that a patient's own device signs: what it is asked for, and what is done with what it signed.
 
-With each choice its voucher is kept, by which the device knows again what it filed (docs/spec/signer.md).
+They may be about records here or at another custodian. With each its voucher is kept, by which the device knows again
+what it filed (docs/spec/signer.md); of one elsewhere under a keyed name: its commitment, which every member sees, would
+join the patient's relationships for whoever reads the database (P7).
 """
 
-from salus.contracts import consent
+import hmac
+
 from salus.contracts.consent import FileConsent
+from salus.ledger.encoding import encode
 from salus.ledger.identifiers import Pseudonym
 from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
-from salus.node.errors import Refusal, Refused
-from salus.node.services import choices, sharing
+from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.exchange import Peers
+from salus.node.services import deliver, sharing
+from salus.node.services.choices_elsewhere import Place
 from salus.node.services.sharing import InForce, Wanted
 from salus.node.services.signer_answers import Signed
 from salus.node.services.signer_requests import EndedChoice, FileChoice, WithdrawChoice
 
 
-def to_file(node: Node, pseudonym: Pseudonym, wanted: Wanted, *, replaces: InForce | None = None) -> FileChoice:
+def to_file(node: Node, place: Place, wanted: Wanted, *, replaces: InForce | None = None) -> FileChoice:
     """Return what a device is asked to file.
 
     Args:
-        replaces: the choice in whose place it is put; its rules are known.
+        replaces: the choice in whose place it is put.
 
     Raises:
-        Refused: CHOICE_UNFIT, as `sharing.tree_of`.
+        Refused: CHOICE_UNFIT, as `sharing.tree_of`; RULES_MISSING: what it replaces cannot be read.
     """
-    ended = None
-    if replaces is not None:
-        assert replaces.tree is not None, "what cannot be read is not changed"
-        ended = EndedChoice(replaces.choice, replaces.tree, _voucher(node, replaces.commitment))
-    return FileChoice(node.organisation, pseudonym, sharing.tree_of(wanted), ended)
+    ended = None if replaces is None else _ended(node, place, replaces)
+    return FileChoice(place.custodian, place.pseudonym, sharing.tree_of(wanted), ended)
 
 
-def to_withdraw(node: Node, pseudonym: Pseudonym, choice: bytes) -> WithdrawChoice:
-    """Return what a device is asked to withdraw. Raises Refused: it is not in force, or its rules are not held here."""
-    with node.engine.snapshot() as reader:
-        in_force = {each.choice: each.commitment for each in consent.choices(reader, pseudonym).choices}
-    commitment = in_force.get(choice)
-    tree = None if commitment is None else choices.choice_trees(node, [commitment]).get(commitment)
-    if commitment is None or tree is None:
+def to_withdraw(node: Node, place: Place, choice: InForce) -> WithdrawChoice:
+    """Return what a device is asked to withdraw. Raises Refused (RULES_MISSING): its rules are not known."""
+    ended = _ended(node, place, choice)
+    return WithdrawChoice(place.custodian, place.pseudonym, ended.choice, ended.tree, ended.voucher)
+
+
+def file(node: Node, peers: Peers, own: Pseudonym, signed: Signed) -> bool:
+    """Give a choice that a device signed to the custodian that it is about, and keep its voucher.
+
+    Args:
+        own: the patient's relationship here, with which the voucher is kept.
+
+    Raises:
+        Refused: as `deliver.deliver`.
+
+    Returns:
+        Whether it holds. A custodian that did not answer may have taken it: then the ledger has it.
+    """
+    message = signed.message
+    assert isinstance(message, FileConsent), "what was asked for"
+    try:
+        deliver.deliver(node, peers, message.pseudonym, signed.raw, signed.residual)
+    except NotNow:
+        if not sharing.is_in_force(node, message.pseudonym, message.choice, message.commitment):
+            return False
+    name = _voucher_name(node, message.commitment, is_here=message.pseudonym == own)
+    documents.keep(node.vault, node.chain, own, Kind.VOUCHER, name, signed.voucher)
+    return True
+
+
+def _ended(node: Node, place: Place, choice: InForce) -> EndedChoice:
+    if choice.tree is None:
         raise Refused(Refusal.RULES_MISSING, "we cannot read this choice: send it again from your own device")
-    return WithdrawChoice(node.organisation, pseudonym, choice, tree, _voucher(node, commitment))
+    name = _voucher_name(node, choice.commitment, is_here=place.custodian == node.organisation)
+    return EndedChoice(choice.choice, choice.tree, documents.find(node.vault, Kind.VOUCHER, name) or b"")
 
 
-def take(node: Node, pseudonym: Pseudonym, signed: Signed) -> None:
-    """File or withdraw what a patient's device signed, and keep the voucher of what was filed.
-
-    Raises:
-        Refused: CHOICE_UNFIT, or what the ledger says.
-        NotNow: the ledger is away.
-    """
-    choices.take_signed(node, signed.raw, signed.residual, only=pseudonym)
-    if isinstance(signed.message, FileConsent):
-        name = signed.message.commitment
-        documents.keep(node.vault, node.chain, pseudonym, Kind.VOUCHER, name, signed.voucher)
-
-
-def _voucher(node: Node, commitment: bytes) -> bytes:
-    return documents.find(node.vault, Kind.VOUCHER, commitment) or b""
+def _voucher_name(node: Node, commitment: bytes, *, is_here: bool) -> bytes:
+    return commitment if is_here else hmac.digest(node.keys.lookup, encode(("voucher", commitment)), "sha256")

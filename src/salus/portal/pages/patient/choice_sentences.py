@@ -3,7 +3,7 @@
 The same words where a choice is made, where it is listed and where it is withdrawn.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from salus.node.services.sharing import InForce, Rule
@@ -47,10 +47,19 @@ _MADE_BY: Final = {
 }
 
 
-def sentence(words: Words, rule: Rule) -> str:
-    """Return a choice as one sentence."""
+def sentence(words: Words, rule: Rule, holders: Sequence[str] = ()) -> str:
+    """Return a choice as one sentence.
+
+    Args:
+        holders: by whom the records were written down that it is about, where that has to be said.
+    """
     who = _who(words, rule)
     what = _what(words, rule) or (words("everything") if rule.is_permit else words("anything"))
+    if len(holders) == 1:
+        what = words("%(what)s that %(organisation)s has written down") % {"what": what, "organisation": holders[0]}
+    elif holders:
+        named = {"what": what, "organisations": words.listed(holders)}
+        what = words("%(what)s that %(organisations)s have written down") % named
     text = words("%(who)s may see %(what)s") % {"who": who, "what": what}
     left_out = [each for each in (_what(words, one) for one in rule.exceptions) if each]
     if left_out:

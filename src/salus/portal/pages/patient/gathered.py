@@ -103,7 +103,7 @@ def _answers(call: Call, answered: list[Answer], *, at: str) -> Answers:
     away = [each.custodian.name for each in answered if each.state not in (Answered.CAME, Answered.NOTHING_THERE)]
     missing = words("This may not be all. Not here yet: what %(organisations)s may have.")
     return Answers(
-        rows=tuple(_row(words, each) for each in answered),
+        rows=tuple(answer_row(words, each) for each in answered),
         names=words.listed([call.portal.title, *(each.custodian.name for each in answered)]),
         at=at,
         poll=f"/record/answers?{urlencode({'seen': done, 'at': at})}" if done < len(answered) else "",
@@ -116,7 +116,8 @@ def _done(answered: list[Answer]) -> int:
     return sum(each.state is not Answered.ASKING for each in answered)
 
 
-def _row(words: Words, answer: Answer) -> AnswerRow:
+def answer_row(words: Words, answer: Answer) -> AnswerRow:
+    """Return what one organisation has answered, in words."""
     said = {
         Answered.ASKING: words("We are asking them"),
         Answered.CAME: words("Answered"),

@@ -9,6 +9,7 @@ import segno
 from starlette.responses import Response
 
 from salus.node.services import looks, looks_elsewhere, own_history
+from salus.node.services.choices_elsewhere import Place
 from salus.node.services.collect import Sought
 from salus.node.services.looks import Line, Look, Looks, Opened
 from salus.node.services.own_elsewhere import Elsewhere
@@ -19,7 +20,7 @@ from salus.portal.call import Call, Error, Page, Person
 from salus.portal.pages.patient.choice_sentences import CLASSES
 from salus.portal.pages.patient.looked_filter import filter_of, organisations_of, people_of
 from salus.portal.pages.patient.paging import PAGE_ENTRIES, number_of, pages
-from salus.portal.pages.patient.signing import sign_challenge
+from salus.portal.pages.patient.signing import places, sign_challenge
 from salus.portal.verifier.links import VERIFIER, fits_qr, receipt_link
 from salus.portal.words import Words
 
@@ -138,7 +139,8 @@ def show_one(call: Call, *errors: Error) -> Response:
         proofs=[f"/looked/{look.number}/check/{each.part}" for each in _receipts(call, opened)],
         held_by=look.held_by,
         answer=one.answer,
-        can_question=_may_question(look),
+        can_question=_asked_at(call, look) is not None,
+        officer_of=look.held_by or call.portal.title,
         entered=call.form.get("words", ""),
     )
 
@@ -146,11 +148,12 @@ def show_one(call: Call, *errors: Error) -> Response:
 def question(call: Call) -> Response:
     """Tell the privacy officer that it does not look right."""
     one, said = _opened(call), call.form.get("words", "").strip()
-    if one is None or not _may_question(one.opened.look):
+    place = None if one is None else _asked_at(call, one.opened.look)
+    if one is None or place is None:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
     if not said or len(said) > WORDS_MAX:
         return show_one(call, Error("words", call.words("Say in a few words what does not look right")))
-    return sign_challenge(call, one.opened.look.permit, said)
+    return sign_challenge(call, place, one.opened.look.permit, said)
 
 
 def given(words: Words, released: Iterable[tuple[str, int]]) -> list[str]:
@@ -211,9 +214,12 @@ def _answer(others: Elsewhere, custodian: str) -> str:
     return found[0].state.name.lower() if found else ""
 
 
-def _may_question(look: Look) -> bool:
-    """Whether this organisation's officer can answer for it."""
-    return not look.is_patient and bool(look.permit) and not look.held_by
+def _asked_at(call: Call, look: Look) -> Place | None:
+    """Whose officer can answer for it: that of the organisation whose records were asked for; None for nobody."""
+    if look.is_patient or not look.permit:
+        return None
+    code = look.custodian or call.portal.node.organisation
+    return next((each for each in places(call) if each.custodian == code), None)
 
 
 def _proof(call: Call) -> bytes | None:

@@ -1,8 +1,7 @@
 """Who can see your record: the choices in force as sentences, withdrawing one, and what somebody would see now."""
 
-import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,28 +9,43 @@ from starlette.responses import Response
 
 from salus.node.services import sharing
 from salus.node.services.own_chart import record_name
-from salus.node.services.sharing import InForce, Seen
+from salus.node.services.sharing import Seen
 from salus.portal.call import Call, Page, Person
 from salus.portal.pages.patient.choice_sentences import made, sentence
+from salus.portal.pages.patient.choices_known import AtPlace, Choices, Known
+from salus.portal.pages.patient.gathered import PLACE_LENGTH_MAX, AnswerRow, answer_row
 from salus.portal.pages.patient.kinds import KINDS
-from salus.portal.pages.patient.signing import had_ended, sign_withdrawal
-
-_CHOICE: Final = re.compile(r"[0-9a-f]{32}")
+from salus.portal.pages.patient.signing import sign_withdrawal
 
 
 @dataclass(frozen=True)
 class ChoiceRow:
-    """A choice in force, in words; `number` is its place in the list, and `name` how its form names it.
+    """A choice in force, in words; `which` is how an address names it, and `name` how its form does.
 
     Args:
         can_change: whether the questions can say what it says.
     """
 
-    number: int
+    which: str
     name: str
     sentence: str = field(repr=False)
     made: str
     can_change: bool
+
+
+@dataclass(frozen=True)
+class PlaceRow:
+    """The choices at one organisation.
+
+    Args:
+        answer: what another one has answered; None of this one.
+        is_hidden: whether the patient hid all of it from themself.
+    """
+
+    name: str
+    answer: AnswerRow | None
+    is_hidden: bool
+    rows: list[ChoiceRow]
 
 
 @dataclass(frozen=True)
@@ -44,40 +58,43 @@ class KindSeen:
 
 
 def show(call: Call) -> Response:
-    """The choices in force."""
-    found = _in_force(call)
+    """The choices in force, at each organisation that keeps records of the patient."""
+    groups = [_place(call, each) for each in Choices(call).groups]
     return call.page(
         "pages/patient/sharing.html",
         title=call.words("Who can see your record"),
-        rows=[_row(call, each, number) for number, each in enumerate(found or (), start=1)],
-        is_hidden=found is None,
+        groups=groups,
+        is_asking=any(each.answer is not None and each.answer.code == "asking" for each in groups),
     )
 
 
 def ask_to_stop(call: Call) -> Response:
     """Ask whether a choice is to be withdrawn."""
-    found, which = _in_force(call) or [], call.query.get("which", "")
-    number = int(which) if which.isascii() and which.isdigit() and len(which) < 4 else 0
-    if not 1 <= number <= len(found):
+    choices = Choices(call)
+    known = choices.at(call.query.get("which", ""))
+    if known is None:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
     return call.page(
         "pages/patient/sharing_stop.html",
         title=call.words("Stop this choice?"),
         back="/sharing",
-        row=_row(call, found[number - 1], number),
+        row=_row(call, known, holders=[known.place.name] if len(choices.places) > 1 else []),
     )
 
 
 def stop(call: Call) -> Response:
     """Withdraw it."""
-    choice = choice_named(call, call.form.get("choice", ""))
-    return had_ended(call) if choice is None else sign_withdrawal(call, choice.choice)
+    choices, name = Choices(call), call.form.get("choice", "")
+    known = choices.find(name)
+    return choices.not_there(name) if known is None else sign_withdrawal(call, known.place, known.choice)
 
 
-def choice_named(call: Call, name: str) -> InForce | None:
-    """Return the choice in force that a form names; None where the patient has no such."""
-    known = {each.choice.hex(): each for each in _in_force(call) or ()}
-    return known.get(name) if _CHOICE.fullmatch(name) else None
+def again(call: Call) -> Response:
+    """Ask one of the other organisations once more."""
+    place = call.form.get("place", "")
+    if place.isascii() and place.isdigit() and len(place) <= PLACE_LENGTH_MAX:
+        Choices(call).ask_again(int(place))
+    return call.go("/sharing")
 
 
 def show_preview(call: Call) -> Response:
@@ -119,23 +136,25 @@ def by_kind(call: Call, seen: Iterable[Seen]) -> list[KindSeen]:
     return rows
 
 
-def _in_force(call: Call) -> list[InForce] | None:
-    return sharing.in_force(call.portal.node, call.portal.responder, call.login, call.owner.pseudonym)
+def _place(call: Call, group: AtPlace) -> PlaceRow:
+    answer = None if group.answer is None else answer_row(call.words, group.answer)
+    rows = [_row(call, each) for each in group.known or ()]
+    return PlaceRow(group.place.name, answer, group.known is None, rows)
 
 
-def _row(call: Call, choice: InForce, number: int) -> ChoiceRow:
-    words = call.words
+def _row(call: Call, known: Known, holders: Sequence[str] = ()) -> ChoiceRow:
+    words, choice = call.words, known.choice
     if choice.rule is None:
         said = words(
             "There is a choice here that we cannot read. Until it is sent again, other organisations see nothing."
         )
     else:
-        said = sentence(words, choice.rule)
+        said = sentence(words, choice.rule, holders)
     return ChoiceRow(
-        number,
+        known.which,
         choice.choice.hex(),
         said,
-        made(words, choice, organisation=call.portal.title, patient=call.helped or call.owner.name),
+        made(words, choice, organisation=known.place.name, patient=call.helped or call.owner.name),
         choice.wanted is not None,
     )
 
@@ -143,5 +162,6 @@ def _row(call: Call, choice: InForce, number: int) -> ChoiceRow:
 PAGES: Final = (
     Page("/sharing", Person.PATIENT, show, listed="Who can see your record"),
     Page("/sharing/stop", Person.PATIENT, ask_to_stop, stop),
+    Page("/sharing/again", Person.PATIENT, None, again),
     Page("/sharing/preview", Person.PATIENT, show_preview),
 )

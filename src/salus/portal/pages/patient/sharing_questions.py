@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.responses import Response
@@ -9,16 +10,19 @@ from starlette.responses import Response
 from salus.clinical.fhir import plain
 from salus.clinical.fhir.elements import text
 from salus.node.services import sharing
+from salus.node.services.choices_elsewhere import Place
 from salus.node.services.sharing import InForce, Wanted
 from salus.portal.call import Call, Error, Page, Person
 from salus.portal.pages.patient.choice_sentences import CLASSES, LABELS, sentence
+from salus.portal.pages.patient.choices_known import Choices
 from salus.portal.pages.patient.entries import own_chart
 from salus.portal.pages.patient.kinds import ALLERGIES, MEDICINES
 from salus.portal.pages.patient.questions import Question, answers_of, ask_day, capital, keep, page_of
-from salus.portal.pages.patient.sharing import by_kind, choice_named
-from salus.portal.pages.patient.signing import had_ended, sign_choice, signs_alone
+from salus.portal.pages.patient.sharing import by_kind
+from salus.portal.pages.patient.signing import places, sign_choice, signs_alone
 
 DIRECTION, WHO, WHAT, KINDS_CHOSEN, UNTIL = "direction", "who", "what", "kinds", "until"
+WHERE, EVERYWHERE = "where", "all"
 CHANGES: Final = "changes"
 """Under which it is kept among the answers which choice they are to change."""
 DAY_PARTS: Final = ("year", "month", "day")
@@ -31,9 +35,33 @@ ANTICOAGULANTS: Final = (
 """BNF 2.8.2, medicines that stop blood clotting: whoever does not know of them can do harm."""
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What all answers together ask for.
+
+    Args:
+        about: whose records it is about; is_here: whether this organisation's are among them.
+        holders: their names, where the sentence has to say them.
+        changes: the choice in whose place it is put; None for a new one.
+    """
+
+    wanted: Wanted
+    about: list[Place]
+    holders: tuple[str, ...]
+    is_here: bool
+    changes: InForce | None
+
+
 def _(english: str) -> str:
     """Mark words for translation."""
     return english
+
+
+def _where(call: Call) -> list[dict[str, str]]:
+    words, reached = call.words, places(call)
+    said = words("What %(organisation)s has written down")
+    options = [{"value": each.custodian, "text": said % {"organisation": each.name}} for each in reached]
+    return [*options, *([{"value": EVERYWHERE, "text": words("All of these")}] if len(reached) > 1 else [])]
 
 
 def _direction(call: Call) -> list[dict[str, str]]:
@@ -71,12 +99,21 @@ def _kinds(call: Call) -> list[dict[str, str]]:
 
 QUESTIONS: Final = (
     Question(
+        "/sharing/where",
+        WHERE,
+        _("Which records is it about?"),
+        _where,
+        _("Choose which records it is about"),
+        lambda _answers: "/sharing",
+        lambda _answers: "/sharing/direction",
+    ),
+    Question(
         "/sharing/direction",
         DIRECTION,
         _("What do you want to do?"),
         _direction,
         _("Choose what you want to do"),
-        lambda _answers: "/sharing",
+        lambda answers: "/sharing/where" if WHERE in answers and CHANGES not in answers else "/sharing",
         lambda _answers: "/sharing/who",
     ),
     Question(
@@ -112,36 +149,36 @@ QUESTIONS: Final = (
 
 def begin(call: Call) -> Response:
     """Begin to make a choice, or to change one: the questions, answered as it stands."""
-    name = call.form.get("choice", "")
+    name, choices = call.form.get("choice", ""), Choices(call)
     if not name:
-        return call.go("/sharing/direction", answers=())
-    choice = choice_named(call, name)
-    if choice is None:
-        return had_ended(call)
-    if choice.wanted is None:
-        return call.go(
-            "/sharing", notice=call.words("The questions here cannot say this choice. You can only stop it.")
-        )
-    return call.go("/sharing/direction", answers=tuple(_answers(choice.wanted, changes=name).items()))
+        return call.go("/sharing/where" if len(choices.places) > 1 else "/sharing/direction", answers=())
+    known = choices.find(name)
+    if known is None:
+        return choices.not_there(name)
+    if known.choice.wanted is None:
+        said = call.words("The questions here cannot say this choice. You can only stop it.")
+        return call.go("/sharing", notice=said)
+    answers = _answers(known.choice.wanted, changes=name, where=known.place.custodian)
+    return call.go("/sharing/direction", answers=tuple(answers.items()))
 
 
 def show_check(call: Call) -> Response:
     """The answers as a sentence, what they change, and a warning where they hide what keeps the patient safe."""
-    answers = answers_of(call)
-    wanted, changes = _wanted(answers), _changed(call, answers)
-    if wanted is None:
-        return call.go("/sharing/direction")
-    if answers.get(CHANGES) and changes is None:
-        return had_ended(call)
+    asked = _asked(call)
+    if isinstance(asked, Response):
+        return asked
+    words, before = call.words, None if asked.changes is None else asked.changes.rule
     return call.page(
         "pages/patient/sharing_check.html",
-        title=call.words("Check your choice"),
+        title=words("Check your choice"),
         back="/sharing/until",
-        sentence=sentence(call.words, sharing.said(call.portal.node, wanted)),
-        before=sentence(call.words, changes.rule) if changes and changes.rule else "",
-        rules=changes.commitment.hex() if changes else "",
-        warnings=_warnings(call, wanted, changes),
-        rows=by_kind(call, _previewed(call, wanted, instead_of=changes)),
+        sentence=sentence(words, sharing.said(call.portal.node, asked.wanted), asked.holders),
+        before=sentence(words, before, asked.holders) if before else "",
+        rules=asked.changes.commitment.hex() if asked.changes else "",
+        warnings=_warnings(call, asked) if asked.is_here else [],
+        rows=by_kind(call, _previewed(call, asked.wanted, instead_of=asked.changes)) if asked.is_here else [],
+        is_here=asked.is_here,
+        elsewhere=words.listed([each.name for each in asked.about if each.custodian != call.portal.node.organisation]),
         organisation=call.portal.title,
         is_assisted=not call.helped and not signs_alone(call),
     )
@@ -149,19 +186,14 @@ def show_check(call: Call) -> Response:
 
 def answer_check(call: Call) -> Response:
     """File it, in the place of the choice that it changes, if that is still as the page said."""
-    answers = answers_of(call)
-    wanted, changes = _wanted(answers), _changed(call, answers)
-    if wanted is None:
-        return call.go("/sharing/direction")
-    if not answers.get(CHANGES):
-        return sign_choice(call, wanted)
-    if changes is None:
-        return had_ended(call)
-    if changes.commitment.hex() != call.form.get("rules", ""):
+    asked = _asked(call)
+    if isinstance(asked, Response):
+        return asked
+    if asked.changes is not None and asked.changes.commitment.hex() != call.form.get("rules", ""):
         return call.go("/sharing/check", notice=call.words("Your choice was changed meanwhile. Check it again"))
-    if changes.wanted == wanted:
+    if asked.changes is not None and asked.changes.wanted == asked.wanted:
         return call.go("/sharing", notice=call.words("Your choice is as it was. Nothing was changed"), answers=())
-    return sign_choice(call, wanted, replaces=changes)
+    return sign_choice(call, asked.wanted, asked.about, replaces=asked.changes)
 
 
 def show_until(call: Call, *errors: Error) -> Response:
@@ -188,6 +220,22 @@ def answer_until(call: Call) -> Response:
     return keep(call, {UNTIL: day.isoformat()}, "/sharing/check")
 
 
+def _asked(call: Call) -> _Asked | Response:
+    """Return what all answers together ask for; or where to go, because one is missing or what they change has gone."""
+    answers, choices = answers_of(call), Choices(call)
+    wanted, where = _wanted(answers), answers.get(WHERE, choices.places[0].custodian)
+    about = [each for each in choices.places if where in (EVERYWHERE, each.custodian)]
+    if wanted is None or not about:
+        return call.go("/sharing/direction" if about else "/sharing/where")
+    holders = tuple(each.name for each in about) if len(choices.places) > 1 else ()
+    is_here = choices.places[0] in about
+    name = answers.get(CHANGES, "")
+    if not name:
+        return _Asked(wanted, about, holders, is_here, None)
+    known = choices.find(name)
+    return choices.not_there(name) if known is None else _Asked(wanted, about, holders, is_here, known.choice)
+
+
 def _wanted(answers: Mapping[str, str]) -> Wanted | None:
     """Return what all answers together want; None where one is missing."""
     if not {DIRECTION, WHO, WHAT, UNTIL} <= answers.keys():
@@ -207,22 +255,18 @@ def _wanted(answers: Mapping[str, str]) -> Wanted | None:
     )
 
 
-def _answers(wanted: Wanted, *, changes: str) -> dict[str, str]:
+def _answers(wanted: Wanted, *, changes: str, where: str) -> dict[str, str]:
     """The answers that want a choice as it stands, and which choice they are to change."""
     kinds = (*wanted.labels, *wanted.classes)
     return {
         CHANGES: changes,
+        WHERE: where,
         DIRECTION: "more" if wanted.is_permit else "less",
         WHO: wanted.organisation or EVERYBODY,
         WHAT: "all" if not kinds else "only" if wanted.is_only else "except",
         KINDS_CHOSEN: "\n".join(kinds),
         UNTIL: wanted.until.isoformat() if wanted.until else "",
     }
-
-
-def _changed(call: Call, answers: Mapping[str, str]) -> InForce | None:
-    """The choice that the answers are to change; None where they make a new one, or it has ended."""
-    return choice_named(call, answers.get(CHANGES, ""))
 
 
 def _previewed(
@@ -240,8 +284,9 @@ def _previewed(
     )
 
 
-def _warnings(call: Call, wanted: Wanted, changes: InForce | None) -> list[str]:
+def _warnings(call: Call, asked: _Asked) -> list[str]:
     """What clinicians would not know any more that they have to know: compared record by record with now."""
+    wanted, changes = asked.wanted, asked.changes
     at = wanted.organisation or call.portal.node.organisation
     now = {each.name for each in _previewed(call, None, at=at) if each.is_seen}
     then = {each.name for each in _previewed(call, wanted, at=at, instead_of=changes) if each.is_seen}

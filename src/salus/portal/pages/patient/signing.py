@@ -12,7 +12,16 @@ from starlette.responses import Response
 
 from salus.node.acting import Delegate
 from salus.node.errors import Refusal, Refused
-from salus.node.services import challenges, deliver, looks, patient_helpers, sharing, signer_choices
+from salus.node.services import (
+    challenges,
+    choices_elsewhere,
+    deliver,
+    looks,
+    patient_helpers,
+    sharing,
+    signer_choices,
+)
+from salus.node.services.choices_elsewhere import Place
 from salus.node.services.sharing import InForce, Wanted
 from salus.node.services.signer_answers import Answered, Part, Signed
 from salus.node.services.signer_devices import Device
@@ -105,60 +114,97 @@ def signs_alone(call: Call) -> bool:
     return sharing.holds_key(call.portal.node, call.owner.pseudonym)
 
 
-def sign_choice(call: Call, wanted: Wanted, *, replaces: InForce | None = None) -> Response:
-    """File a choice, in the place of another where that is given. Raises Refused and NotNow, as `sharing.file`."""
+def places(call: Call) -> list[Place]:
+    """Return the organisations with whose records the patient decides here: this one first, and whom they reach."""
+    portal, others = call.portal, call.signed_in.state.held[1:]
+    return choices_elsewhere.places(portal.node, call.owner.pseudonym, others, title=portal.title)
+
+
+def sign_choice(call: Call, wanted: Wanted, about: Sequence[Place], *, replaces: InForce | None = None) -> Response:
+    """File a choice, in the place of another where that is given. Raises Refused and NotNow, as `sharing.file`.
+
+    Args:
+        about: whose records it is about; others' than this organisation's only where the patient's own device signs.
+    """
     node, pseudonym = call.portal.node, call.owner.pseudonym
     choice = b"" if replaces is None else replaces.choice
     if isinstance(call.owner.acts_as, Delegate):
         patient_helpers.file(node, call.owner.acts_as, wanted, choice=choice)
         return _choice_made(call)
     if signs_alone(call):
-        item = signer_choices.to_file(node, pseudonym, wanted, replaces=replaces)
-        return to_signer(call, Kind.FILE_CONSENT, [item], ending="choice")
+        items = [signer_choices.to_file(node, each, wanted, replaces=replaces) for each in about]
+        return to_signer(call, Kind.FILE_CONSENT, items, ending="choice")
+    assert [each.custodian for each in about] == [node.organisation], "this organisation signs for its own records"
     sharing.file(node, call.login, pseudonym, wanted, choice=choice)
     return _choice_made(call)
 
 
-def sign_withdrawal(call: Call, choice: bytes) -> Response:
-    """Withdraw a choice. Raises Refused and NotNow, as `sharing.withdraw`."""
+def sign_withdrawal(call: Call, place: Place, choice: InForce) -> Response:
+    """Withdraw a choice about somebody's records. Raises Refused and NotNow, as `sharing.withdraw`."""
     if isinstance(call.owner.acts_as, Delegate):
-        patient_helpers.withdraw(call.portal.node, call.owner.acts_as, choice)
+        patient_helpers.withdraw(call.portal.node, call.owner.acts_as, choice.choice)
         return _choice_ended(call)
     if signs_alone(call):
-        item = signer_choices.to_withdraw(call.portal.node, call.owner.pseudonym, choice)
+        item = signer_choices.to_withdraw(call.portal.node, place, choice)
         return to_signer(call, Kind.WITHDRAW_CONSENT, [item], ending="withdrawal")
-    sharing.withdraw(call.portal.node, call.login, call.owner.pseudonym, choice)
+    sharing.withdraw(call.portal.node, call.login, call.owner.pseudonym, choice.choice)
     return _choice_ended(call)
 
 
-def sign_challenge(call: Call, permit: bytes, said: str) -> Response:
-    """Question a request. Raises Refused and NotNow, as `looks.question`."""
+def sign_challenge(call: Call, place: Place, permit: bytes, said: str) -> Response:
+    """Question a request for somebody's records. Raises Refused and NotNow, as `looks.question`.
+
+    Args:
+        place: whose; another than this organisation only where the patient's own device signs.
+    """
     if signs_alone(call):
-        item = challenges.to_sign(call.portal.node, call.owner.pseudonym, permit, said)
+        item = challenges.to_sign(call.portal.node, place.custodian, place.pseudonym, permit, said)
         return to_signer(call, Kind.FILE_CHALLENGE, [item], ending="challenge")
+    assert place.pseudonym == call.owner.pseudonym, "this organisation signs for its own records"
     looks.question(call.portal.node, call.login, call.owner.pseudonym, permit, said)
     return _challenge_sent(call)
 
 
 def _choice_filed(call: Call, collected: Collected) -> Response:
-    (signed,), (item,) = part_of(collected, Signed), collected.request.items
-    assert isinstance(item, FileChoice), "what was asked for"
-    if item.replaces is not None and not sharing.is_in_force(call.portal.node, item.pseudonym, item.replaces.choice):
+    """Bring a choice to all that it is about; one that was to be changed and has ended meanwhile stays ended."""
+    signed, node = part_of(collected, Signed), call.portal.node
+    items = [each for each in collected.request.items if isinstance(each, FileChoice)]
+    replaced = [(each.pseudonym, each.replaces.choice) for each in items if each.replaces is not None]
+    if not all(sharing.is_in_force(node, pseudonym, choice) for pseudonym, choice in replaced):
         return had_ended(call)
-    signer_choices.take(call.portal.node, call.owner.pseudonym, signed)
-    return _choice_made(call)
+    taken = [_is_taken(call, each, is_alone=len(signed) == 1) for each in signed]
+    if all(taken):
+        return _choice_made(call)
+    names = {each.custodian: each.name for each in places(call)}
+    done, undone = (
+        [names.get(each.custodian, each.custodian) for each, holds in zip(items, taken, strict=True) if holds is wanted]
+        for wanted in (True, False)
+    )
+    return _choice_made_in_part(call, done, undone)
+
+
+def _is_taken(call: Call, signed: Signed, *, is_alone: bool) -> bool:
+    """Bring one choice of several; tell whether it holds. Raises Refused, where it is the only one."""
+    try:
+        return signer_choices.file(call.portal.node, call.portal.peers, call.owner.pseudonym, signed)
+    except Refused:
+        if is_alone:
+            raise
+        return False
 
 
 def _choice_withdrawn(call: Call, collected: Collected) -> Response:
     (signed,) = part_of(collected, Signed)
-    signer_choices.take(call.portal.node, call.owner.pseudonym, signed)
+    deliver_signed(call, signed)
     return _choice_ended(call)
 
 
 def _challenge_filed(call: Call, collected: Collected) -> Response:
     (signed,) = part_of(collected, Signed)
     deliver_signed(call, signed)
-    return _challenge_sent(call)
+    others = places(call)[1:]
+    elsewhere = {each.pseudonym: each.name for each in others}
+    return _challenge_sent(call, elsewhere.get(signed.message.pseudonym, ""))
 
 
 def had_ended(call: Call) -> Response:
@@ -168,16 +214,37 @@ def had_ended(call: Call) -> Response:
 
 def _choice_made(call: Call) -> Response:
     said = call.words("Your choice is made. It holds everywhere since %(when)s") % {"when": _now(call)}
-    return call.go("/sharing", notice=said, answers=())
+    return _decided(call, said)
+
+
+def _choice_made_in_part(call: Call, done: Sequence[str], undone: Sequence[str]) -> Response:
+    words = call.words
+    if done:
+        said = words(
+            "Your choice holds for what %(done)s has written down. %(undone)s did not take it: make it again for them"
+        )
+    else:
+        said = words("Your choice was not made: %(undone)s did not take it. Make it again in a while")
+    return _decided(call, said % {"done": words.listed(done), "undone": words.listed(undone)})
+
+
+def _decided(call: Call, said: str) -> Response:
+    """Go to the list of choices, for which other organisations are asked anew."""
+    call.portal.collections.drop(call.signed_in.state.choices)
+    return call.go("/sharing", notice=said, answers=(), choices=b"")
 
 
 def _choice_ended(call: Call) -> Response:
     said = call.words("Your choice has ended. Since %(when)s nobody is let in by it, anywhere") % {"when": _now(call)}
-    return call.go("/sharing", notice=said)
+    return _decided(call, said)
 
 
-def _challenge_sent(call: Call) -> Response:
-    return call.go("/looked", notice=call.words("The privacy officer was told. They look at it and answer you"))
+def _challenge_sent(call: Call, elsewhere: str = "") -> Response:
+    said = call.words("The privacy officer was told. They look at it and answer you")
+    if elsewhere:
+        told = call.words("The privacy officer of %(organisation)s was told. They look at it and answer you")
+        said = told % {"organisation": elsewhere}
+    return call.go("/looked", notice=said)
 
 
 def _now(call: Call) -> str:

@@ -1,0 +1,97 @@
+"""A patient decides with their own device about what another organisation has, and questions a look there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from salus.contracts.provisions import Purpose, RoleClass
+from salus.node.people import OpenSession, certify_person, open_session
+from salus.node.services import challenges
+from salus.node.services.own_care import open_for_own_staff
+from salus.node.services.request import Denied, Wish, request
+from salus.testing.world import PRACTICE
+from tests.journeys.journey_world import Served, served
+from tests.journeys.test_patient_organisations_journeys import DEVICES, PLACE, bring
+from tests.journeys.test_signer_journeys import Person, ann, set_up
+from tests.portal.second_custodian import Manner
+
+__all__ = ["ann"]
+pytestmark = pytest.mark.services
+
+SHARING, SIGN = "Who can see your record", "Confirm your sharing choice"
+
+
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Hospital and practice both sign for Eleanor; the practice is another computer's."""
+    folder = tmp_path_factory.mktemp("portal")
+    with served(folder, is_joined=True, has_device=False, has_signer=True) as made:
+        yield made
+
+
+def session(at: Served, role_class: RoleClass) -> OpenSession:
+    """Somebody of the practice's own."""
+    node = at.here.made.practice
+    person = certify_person(node, name="Dr Pym", role="GP", registration="GMC 9", role_class=role_class)
+    return open_session(person.key, person.certificate, custodian=PRACTICE, from_s=node.clock())
+
+
+def wish(at: Served) -> Wish:
+    return Wish(at.here.there, PRACTICE, RoleClass.CLINICAL, Purpose.TREAT, justification="Seen for the cough")
+
+
+@pytest.mark.promise("R3", "U3")
+@pytest.mark.covers("GET /sharing/where", "POST /sharing/where", "POST /sharing/again")
+def test_a_choice_about_the_practice_is_signed_here_and_a_look_there_is_questioned(ann: Person, at: Served) -> None:
+    walker, page, node = ann.walker, ann.walker.page, at.here.made.practice
+    opened = open_for_own_staff(node, session(at, RoleClass.CLINICAL), wish(at))
+    assert not isinstance(opened, Denied)
+    assert list(opened)
+    set_up(ann)
+    ann.approve("Set up this device", DEVICES, is_seen=True)
+    ann.sign_by("Let this device act for me", "Hold your own key", DEVICES, is_seen=True)
+    bring(ann, at)
+    walker.go("/sharing", "Open your record")
+    assert at.here.joined is not None
+    with at.here.joined[0].being(Manner.IS_DOWN):
+        ann.sign_by("Open with my device", "Open your records", SHARING, is_seen=True)
+        expect(page.get_by_text("Did not answer")).to_be_visible(timeout=10_000)
+        walker.look(SHARING)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_text("You have made no choices.")).to_have_count(2)
+
+    decide(ann)
+    assert isinstance(request(node, session(at, RoleClass.CLINICAL), wish(at)), Denied)
+    expect(page.get_by_text("You decided this on")).to_be_visible()
+    walker.look(SHARING)
+    page.get_by_role("link", name="Stop this choice").click()
+    walker.look("Stop this choice?")
+    expect(page.get_by_text(f"that {PLACE} has written down")).to_be_visible()
+    ann.sign_by("Yes, stop it", "End a sharing choice", SHARING, is_seen=True)
+
+    ann.come("/looked?at=A81001", "Who has looked")
+    page.get_by_role("link", name="Details").first.click()
+    walker.look("Details")
+    page.get_by_label("What does not look right?").fill("Nobody asked me")
+    ann.sign_by("Tell the privacy officer", "Say that a look was not right", "Who has looked", is_seen=True)
+    expect(page.get_by_text(f"The privacy officer of {PLACE} was told")).to_be_visible()
+    received = challenges.received(node, session(at, RoleClass.OFFICER))
+    assert [each.words for each in received] == ["Nobody asked me"]
+
+
+def decide(who: Person) -> None:
+    """Hide everything that the practice has from everybody, and say yes on the signer page."""
+    walker, page = who.walker, who.walker.page
+    page.get_by_role("button", name="Make a choice").click()
+    walker.look("Which records is it about?")
+    answers = (f"What {PLACE} has written down", "Hide something from people", "Everyone who treats me, anywhere")
+    for answer in (*answers, "Everything"):
+        page.get_by_label(answer, exact=True).check()
+        page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Continue").click()
+    walker.look("Check your choice")
+    expect(page.get_by_text(f"Nobody but you may see anything that {PLACE} has written down.")).to_be_visible()
+    who.sign_by("Make this choice", SIGN, SHARING, is_seen=True)

@@ -18,7 +18,7 @@ from salus.contracts.patients import Holder
 from salus.ledger.identifiers import OrganisationId, Pseudonym
 from salus.node.errors import NotNow
 from salus.node.exchange import Answer, Ask
-from salus.node.services import enrol, take_over_codes
+from salus.node.services import enrol, ledger_reads, take_over_codes
 from salus.node.services.accounts import AccountId
 from salus.node.services.signer_devices import Device
 from salus.node.services.take_over_codes import TRIES_MAX
@@ -186,6 +186,14 @@ def test_what_cannot_be_is_said_beside_its_field(ann: Patient, custodian: str, c
     came = ann.enter(code, custodian)
     assert came.status_code == 400
     assert said(came).count(words) == 2, "at the top, and at the field"
+
+
+def test_whoever_cannot_be_asked_is_not_to_choose(ann: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = ledger_reads.members(ann.here.node)
+    (there,) = [each for each in known if each.organisation == PRACTICE]
+    more = replace(there, organisation="RX8", is_suspended=True), replace(there, organisation="RX9", endpoint="")
+    monkeypatch.setattr(ledger_reads, "members", lambda node: (*known, *more))
+    assert re.findall('<option value="([^"]*)"', ann.page("/organisations/add")) == ["", PRACTICE]
 
 
 def test_somebody_elses_code_brings_nothing_but_what_it_is_for(ann: Patient, cara: Patient) -> None:

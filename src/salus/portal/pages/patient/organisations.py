@@ -49,11 +49,12 @@ def can_add(call: Call) -> bool:
 
 
 def others(call: Call) -> dict[str, str]:
-    """Return the members whose records no device of the patient's opens yet, by their codes, in the order of names."""
+    """Return the members that can be asked and whose records no device opens yet, by code, in the order of names."""
     found = reaches(call.portal.devices, call.signed_in.account)
     there = {one.custodian for each in found for one in each.acts} | {call.portal.node.organisation}
-    members = [each for each in ledger_reads.members(call.portal.node) if each.organisation not in there]
-    return {each.organisation: each.name for each in sorted(members, key=lambda each: each.name)}
+    known = sorted(ledger_reads.members(call.portal.node), key=lambda each: each.name)
+    able = [each for each in known if each.endpoint and not each.is_suspended]
+    return {each.organisation: each.name for each in able if each.organisation not in there}
 
 
 def _row(call: Call, code: str, found: list[Reach]) -> Row:

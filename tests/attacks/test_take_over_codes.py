@@ -34,6 +34,7 @@ from salus.node.exchange import (
     TakeOverOffer,
     TakeOverSigned,
 )
+from salus.node.sealed_bodies import ASK_PATH, Route, seal_answer
 from salus.node.services import erase, take_over, take_over_codes
 from salus.node.services.enrol import custodian_held_key, enrol
 from salus.node.services.take_over_codes import NOTHING, make
@@ -299,6 +300,15 @@ def test_another_custodian_knows_nothing_of_a_code(on: Scene) -> None:
     practice = on.made.practice
     assert answer(practice, OUTSIDER, TakeOverAsk(code)) == NOTHING
     assert refusal(answer(practice, OUTSIDER, on.signed(code))) is Refusal.CHOICE_UNFIT
+
+
+def test_an_offer_of_nothing_is_as_long_as_any_other(on: Scene) -> None:
+    route = Route(on.made.genesis.chain, PRACTICE, HOSPITAL, ASK_PATH)
+    sizes = {
+        len(seal_answer(on.offered(code), answer_key=bytes(32), route=route, ask_digest=bytes(32)))
+        for code in ("A" * 16, make(on.hospital, on.ann))
+    }
+    assert len(sizes) == 1
 
 
 def test_guessing_ends_for_the_member_that_guesses_and_for_no_other(on: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

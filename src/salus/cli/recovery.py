@@ -10,6 +10,7 @@ from salus.cli.output import show
 from salus.cli.patient import key_file_option
 
 if TYPE_CHECKING:
+    from salus.ledger.identifiers import OrganisationId
     from salus.sdk.guardians import Shares
 
 
@@ -17,6 +18,12 @@ def share_option(command: click.decorators.FC) -> click.decorators.FC:
     """`--share`."""
     text = "A file with one guardian's words; repeated, as many as are needed."
     return click.option("--share", "shares", type=FILE, multiple=True, required=True, help=text)(command)
+
+
+def member_option(command: click.decorators.FC) -> click.decorators.FC:
+    """`--member`."""
+    text = "The code of a member that keeps a share; twice, of two members."
+    return click.option("--member", "members", multiple=True, required=True, metavar="CODE", help=text)(command)
 
 
 @click.group(name="recovery", short_help="Guardians, and a lost key that they replace.")
@@ -181,6 +188,96 @@ def cancel(wallet: Path, node: Path, key_file: Path | None, as_json: bool) -> No
         desk.submit_raw(sign_cancel(opened, mine, time_s=desk.clock()))
     words = "cancelled; the next recovery takes the second circle of guardians: choose others if these were not right"
     show({"custodian": desk.organisation, "pseudonym": mine.pseudonym}, [words], as_json=as_json)
+
+
+@command.command()
+@click.argument("wallet", type=FILE)
+@node_argument
+@share_option
+@click.option("--second-share", "second_shares", type=FILE, multiple=True, help="The same of the second circle.")
+@member_option
+@key_file_option
+@as_json_option
+def protect(
+    wallet: Path,
+    node: Path,
+    shares: tuple[Path, ...],
+    second_shares: tuple[Path, ...],
+    members: tuple[str, ...],
+    key_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Have two members keep what brings back, with guardians, what was sealed to a lost WALLET.
+
+    Do it when guardians were chosen, before they have their words: enough of each circle's are needed.
+
+    \b
+    Example:
+      salus recovery protect ./eleanor.wallet ./north/rz1 --member RZ1 --member Z99001 \\
+        --share ./words/guardian-1.words --share ./words/guardian-2.words
+    """
+    from salus.cli.reading_secrets import keep_shares
+    from salus.cli.wallets import OpenWallet
+    from salus.node.opening import open_node
+    from salus.sdk.wallet import relationship
+
+    circles = [each for each in (shares, second_shares) if each]
+    opened, seeds = OpenWallet(wallet, key_file).wallet, [_combined(each) for each in circles]
+    with open_node(node) as desk:
+        mine = relationship(opened, chain=desk.chain, custodian=desk.organisation)
+        keep_shares(desk, opened, mine, seeds, _two(members))
+    words = (
+        f"{' and '.join(_two(members))} keep a share each: with guardians' words they open what is sealed to {wallet}"
+    )
+    show({"custodian": desk.organisation, "members": list(_two(members))}, [words], as_json=as_json)
+
+
+@command.command()
+@click.argument("wallet", type=FILE)
+@node_argument
+@share_option
+@member_option
+@click.option("--into", type=NEW_FILE, required=True, help="A new file for the lost key's reading key.")
+@key_file_option
+@as_json_option
+def reopen(
+    wallet: Path,
+    node: Path,
+    shares: tuple[Path, ...],
+    members: tuple[str, ...],
+    into: Path,
+    key_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Get back what opens that which was sealed to the lost key, once WALLET has taken its place at NODE.
+
+    \b
+    Example:
+      salus recovery reopen ./new.wallet ./north/rz1 --member RZ1 --member Z99001 \\
+        --share ./tom.words --share ./ida.words --into ./eleanor.reading
+    """
+    from salus.cli.reading_secrets import ask_shares, write_key
+    from salus.cli.wallets import OpenWallet
+    from salus.node.opening import open_node
+    from salus.sdk.reading_secrets import recover
+    from salus.sdk.wallet import relationship
+
+    opened, seed = OpenWallet(wallet, key_file).wallet, _combined(shares)
+    with open_node(node) as desk:
+        mine = relationship(opened, chain=desk.chain, custodian=desk.organisation)
+        key = recover(mine, seed, ask_shares(desk, opened, mine, _two(members)))
+    write_key(into, key)
+    words = f"what was sealed to the lost key at {desk.organisation} opens with {into}: keep it as you keep the wallet"
+    show({"custodian": desk.organisation, "file": str(into)}, [words], as_json=as_json)
+
+
+def _two(members: tuple[str, ...]) -> "tuple[OrganisationId, OrganisationId]":
+    from salus.ledger.identifiers import OrganisationId
+
+    if len(members) != 2:
+        raise click.UsageError("expected --member twice: two members keep a share each, since neither may have both")
+    one, other = (OrganisationId(each.upper()) for each in members)
+    return one, other
 
 
 def _combined(shares: tuple[Path, ...]) -> bytes:

@@ -27,7 +27,7 @@ from salus.portal.pages.patient import organisations_add
 from salus.portal.settings import PortalSettings
 from salus.testing.population.numbers import kept_nhs_number
 from salus.testing.world import HOSPITAL, PRACTICE
-from tests.portal.pocket_device import SIGNER, PocketDevice
+from tests.portal.pocket_device import BY_SIGNER, SIGNER, PocketDevice
 from tests.portal.portal_world import NAMES, ORIGIN, Browser, Hospital, portal
 from tests.portal.second_custodian import Manner, Practice
 from tests.portal.signer.signer_world import data
@@ -293,6 +293,22 @@ def test_a_device_is_let_open_more_by_the_steps_of_a_new_one(ann: Patient, table
     assert ann.keys() == [1, 1]
     assert ann.browser.get("/record").headers["location"] == "/opening", "it opens more than it did"
     assert ann.page("/opening").count("You can use") == 1
+
+
+@pytest.mark.usefixtures("tablet")
+def test_whoever_cannot_sign_all_of_it_is_not_asked(ann: Patient) -> None:
+    """A link to the records of both: of the two devices one acts at both, and later none."""
+    for page, fields in (("what", {"link-what": "all"}), ("until", {"link-until": "day"}), ("name", {"label": "Jo"})):
+        assert ann.browser.post(f"/links/{page}", fields).status_code == 303, page
+    wanted = {"passcode": "heddiw-2026", "tries": "5"}
+    name = ann.browser.post("/links/make", wanted).headers["location"].partition("/#")[2]
+    asked = ann.browser.client.get(f"/signing/{name}", headers=BY_SIGNER).json()
+    assert [each["custodian"] for each in asked["items"]] == [HOSPITAL, PRACTICE]
+    assert [data(each["id"]) for each in asked["devices"]] == [ann.phone.id]
+    change(ann, "My phone", keys=ann.named("My phone").keys[:1])
+    came = ann.browser.post("/links/make", wanted)
+    words = "None of your devices opens all of these organisations"
+    assert (came.status_code, words in said(came)) == (403, True)
 
 
 @pytest.fixture

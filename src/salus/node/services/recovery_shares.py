@@ -8,7 +8,8 @@ sealed to that ask's key. What proves a recovery is this member's own ledger, at
 
 from typing import Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from salus.contracts import patients, records
 from salus.contracts.gathering import read_trail
@@ -105,17 +106,20 @@ def _recovered_key(reader: Reader, pseudonym: Pseudonym) -> PublicKey:
 
 
 def _put(node: Node, kept: KeptShare) -> None:
+    """Keep it unless a newer one is; of two that come at one moment, the newer stays, whichever was first."""
     rows, table = _rows(node), schema.recovery_shares
     lookup = rows.lookup(_TABLE, kept.pseudonym)
     row = {"pseudonym": kept.pseudonym, "at_s": kept.at_s, "sealed": rows.seal(_TABLE, lookup, kept)}
+    is_older = (table.c.lookup == lookup) & (table.c.at_s < kept.at_s)
     with node.vault.database.writing() as connection:
-        before = connection.scalar(select(table.c.at_s).where(table.c.lookup == lookup))
-        if before is None:
-            connection.execute(insert(table).values(lookup=lookup, **row))
-        elif before < kept.at_s:
-            connection.execute(update(table).where(table.c.lookup == lookup).values(row))
-        elif kept != _kept(node, kept.pseudonym):
-            raise Refused(Refusal.REPLAYED, "a newer share is kept: sign one of now")
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        first = dialect.insert(table).values(lookup=lookup, **row).on_conflict_do_nothing().returning(table.c.lookup)
+        if connection.scalar(first) is not None:
+            return
+        if connection.execute(update(table).where(is_older).values(row)).rowcount:
+            return
+    if kept != _kept(node, kept.pseudonym):
+        raise Refused(Refusal.REPLAYED, "a newer share is kept: sign one of now")
 
 
 def _kept(node: Node, pseudonym: Pseudonym) -> KeptShare:

@@ -30,6 +30,7 @@ from salus.node.answer import answer, answer_stream
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import (
     Ask,
+    ChoicesAsk,
     Delivery,
     HistoryAsk,
     MatchAsk,
@@ -87,6 +88,7 @@ def odd_asks(on: Scene) -> Iterator[Ask]:
         yield SignedMatchAsk(MatchAsk(ANN.digits, BORN, SESSION, fields), 0, bytes(16), bytes(64))
         yield PartAsk(granted.permit, granted.height, 1, fields, b"")
         yield PartAsk(granted.permit, granted.height, 1, fields, granted.reader_key.public)
+        yield ChoicesAsk(granted.permit, granted.height, fields)
         yield Delivery(raw, fields)
     for bad in (b"", b"\xc1", raw[:-1], raw + b"\0", encode((b"", ()))):
         yield Delivery(bad, residual)
@@ -99,6 +101,9 @@ def odd_asks(on: Scene) -> Iterator[Ask]:
     yield PartAsk(PermitId(b""), 0, 1, granted.residual, b"")
     yield PartAsk(granted.permit, 1 << 52, 1, granted.residual, granted.reader_key.public)
     yield PartAsk(granted.permit, granted.height, (1 << 32) - 1, granted.residual, granted.reader_key.public)
+    yield ChoicesAsk(PermitId(b""), 0, granted.residual)
+    yield ChoicesAsk(granted.permit, 1 << 52, granted.residual)
+    yield ChoicesAsk(granted.permit, granted.height, granted.residual)
     yield PartAccept(granted.permit, (1 << 32) - 1, bytes(64))
     yield PartAccept(PermitId(bytes(32)), 1, bytes(64))
     yield StreamAsk(granted.permit, 1, 0)

@@ -15,7 +15,7 @@ from salus.node.services.request import Denied, Wish, request
 from salus.testing.world import PRACTICE
 from tests.journeys.journey_world import Served, served
 from tests.journeys.test_patient_organisations_journeys import DEVICES, PLACE, bring
-from tests.journeys.test_signer_journeys import Person, ann, set_up
+from tests.journeys.test_signer_journeys import APPROVE, Person, ann, set_up
 from tests.portal.second_custodian import Manner
 
 __all__ = ["ann"]
@@ -67,6 +67,7 @@ def test_a_choice_about_the_practice_is_signed_here_and_a_look_there_is_question
     assert isinstance(request(node, session(at, RoleClass.CLINICAL), wish(at)), Denied)
     expect(page.get_by_text("You decided this on")).to_be_visible()
     walker.look(SHARING)
+    change(ann)
     page.get_by_role("link", name="Stop this choice").click()
     walker.look("Stop this choice?")
     expect(page.get_by_text(f"that {PLACE} has written down")).to_be_visible()
@@ -80,6 +81,24 @@ def test_a_choice_about_the_practice_is_signed_here_and_a_look_there_is_question
     expect(page.get_by_text(f"The privacy officer of {PLACE} was told")).to_be_visible()
     received = challenges.received(node, session(at, RoleClass.OFFICER))
     assert [each.words for each in received] == ["Nobody asked me"]
+
+
+def change(who: Person) -> None:
+    """Let the choice end some day; the signer page knows it again as one of this device's."""
+    walker, page = who.walker, who.walker.page
+    page.get_by_role("button", name="Change this choice").click()
+    for heading in ("What do you want to do?", "Who is it about?", "What is it about?"):
+        who.expect(heading)
+        page.get_by_role("button", name="Continue").click()
+    for part, value in (("Day", "1"), ("Month", "3"), ("Year", "2030")):
+        page.get_by_label(part, exact=True).fill(value)
+    page.get_by_role("button", name="Continue").click()
+    walker.look("Check your choice")
+    page.get_by_role("button", name="Change this choice").click()
+    who.expect(SIGN)
+    page.get_by_role("button", name=APPROVE).click()
+    who.expect(SHARING)
+    expect(page.locator("strong")).to_have_text("Nobody but you may see anything, until 1 March 2030.")
 
 
 def decide(who: Person) -> None:

@@ -348,6 +348,13 @@ def _officer(here: Hospital) -> OpenSession:
     return open_session(person.key, person.certificate, custodian=OrganisationId(PRACTICE), from_s=node.clock())
 
 
+def test_what_somebody_would_see_is_said_to_be_of_this_organisation_s_records(here: Hospital) -> None:
+    said = f"This counts only what {HERE} has written down."
+    path = f"/sharing/preview?at={PRACTICE}"
+    shown = {name: html.unescape(here.signed_in(name).get(path).text) for name in ("eleanor", "other")}
+    assert {name: said in page for name, page in shown.items()} == {"eleanor": True, "other": False}
+
+
 @pytest.mark.promise("U1")
 def test_no_page_has_words_of_machines(here: Hospital, browser: Browser) -> None:
     say_yes(here, browser, _answered(browser, "all"))

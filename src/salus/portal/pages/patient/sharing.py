@@ -15,7 +15,7 @@ from salus.portal.pages.patient.choice_sentences import made, sentence
 from salus.portal.pages.patient.choices_known import AtPlace, Choices, Known
 from salus.portal.pages.patient.gathered import PLACE_LENGTH_MAX, AnswerRow, answer_row
 from salus.portal.pages.patient.kinds import KINDS
-from salus.portal.pages.patient.signing import sign_withdrawal
+from salus.portal.pages.patient.signing import places, sign_withdrawal
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,7 @@ def show_preview(call: Call) -> Response:
         members=[{"value": code, "text": name, "checked": code == wanted} for code, name in members],
         place=place,
         rows=rows,
+        is_part=len(places(call)) > 1,
     )
 
 

@@ -12,7 +12,18 @@ from pathlib import Path
 from bench.measure import Line
 
 ROOT = Path(__file__).resolve().parent.parent
-BENCHES = ("ledger", "release", "deposit", "sealing", "proofs", "sizes", "command", "portal", "fhir_validation")
+BENCHES = (
+    "ledger",
+    "release",
+    "deposit",
+    "sealing",
+    "proofs",
+    "sizes",
+    "command",
+    "portal",
+    "portal_pages",
+    "fhir_validation",
+)
 NETWORK = ("network", "state_sync")
 FHIR = ("fhir",)
 APART = {NETWORK: "-network", FHIR: "-fhir"}

@@ -86,12 +86,14 @@ def own_records(
     types: Sequence[str] = TYPES,
     *,
     most: int | None = None,
+    skip: int = 0,
     code: str = "",
 ) -> list[Shown]:
     """Return what may be shown of this organisation's records of somebody; in an emergency they have come already.
 
     Args:
         most: how many of each type that has many, the newest; allergies, problems and medicines come whole.
+        skip: how many of these newest are passed over.
         code: the only one of what they are about; empty for any.
 
     Raises:
@@ -101,15 +103,29 @@ def own_records(
         return []
     asking, reach = viewed.login(login), Reach(viewed.pseudonym, lambda _type: True, lambda _type: ())
     search = Search(node, responder, asking, reach)
-    found = [each for type_name in types for each in _found(search, type_name, most=most, code=code)]
+    found = [each for type_name in types for each in _found(search, type_name, most=most, skip=skip, code=code)]
     shown = show(node, responder, asking, [newest(each) for each in found])
     return [shown[each.key] for each in found if each.key in shown]
 
 
-def _found(search: Search, type_name: str, *, most: int | None, code: str) -> list[Found]:
-    order = [("_sort", f"-{MANY[type_name]}")] if type_name in MANY else []
+def has_older(
+    node: Node, responder: Responder, login: Login, viewed: Viewed, types: Sequence[str], *, beyond: int, code: str = ""
+) -> bool:
+    """Tell whether there are more own records of one of these types than so many; of types that have many."""
+    if not viewed.pseudonym or viewed.is_emergency:
+        return False
+    reach = Reach(viewed.pseudonym, lambda _type: True, lambda _type: ())
+    search = Search(node, responder, viewed.login(login), reach)
+    many = [each for each in types if each in MANY]
+    return any(_found(search, each, most=1, skip=beyond, code=code) for each in many)
+
+
+def _found(search: Search, type_name: str, *, most: int | None, skip: int, code: str) -> list[Found]:
+    is_many = type_name in MANY
+    order = [("_sort", f"-{MANY[type_name]}")] if is_many else []
     wanted = parse_query(type_name, [*order, *([("code", code)] if code else [])], is_strict=True)
-    return search.candidates(wanted)[: most if type_name in MANY else None]
+    found = search.candidates(wanted, first=None if most is None or not is_many else skip + most)
+    return found[skip:] if is_many else found
 
 
 def begin_emergency(node: Node, login: Login, viewed: Viewed) -> EmergencyAnswer:

@@ -9,12 +9,15 @@ from salus.node.services.collect import Answered
 from salus.portal.answered import AGAIN, COLOURS
 from salus.portal.call import Call, Page, Person
 from salus.portal.open_patients import OpenPatient
-from salus.portal.pages.clinician.sections import KINDS, section, sections, warnings
-from salus.portal.pages.clinician.viewing import Answer, View, answers_of, ask_again, go_to, opened, view
+from salus.portal.pages.clinician.sections import KINDS, TYPES_OF, section, sections, warnings
+from salus.portal.pages.clinician.viewing import Answer, View, answers_of, ask_again, go_to, has_older, opened, view
+from salus.portal.pages.patient.paging import number_of, pages
 from salus.portal.words import Words
 
 NEWEST: Final = 100
 """How many results and letters the first view opens."""
+SIZE: Final = 100
+"""So many of a kind are on one page."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +73,23 @@ def show_answers(call: Call) -> Response:
 
 
 def show_kind(call: Call) -> Response:
-    """All records of one kind."""
-    patient, kind = opened(call), call.path["kind"]
+    """All records of one kind, of those that are many as many as a page has."""
+    patient, kind, number = opened(call), call.path["kind"], number_of(call)
     if patient is None:
         return call.go("/patients")
     if kind not in KINDS:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
-    whole = section(call, view(call, patient), kind)
-    return call.page("pages/clinician/kind.html", title=whole.title, back="/patient", section=whole)
+    types = TYPES_OF[kind]
+    whole = section(call, view(call, patient, types, most=SIZE, skip=(number - 1) * SIZE), kind)
+    has_more = has_older(call, patient, types, beyond=number * SIZE)
+    return call.page(
+        "pages/clinician/kind.html",
+        title=whole.title,
+        back="/patient",
+        section=whole,
+        is_older=number > 1,
+        pages=pages(call, number, has_more=has_more),
+    )
 
 
 def again(call: Call) -> Response:

@@ -10,10 +10,13 @@ from salus.clinical.fhir.dates import last_s
 from salus.portal.call import Call, Page, Person
 from salus.portal.line_chart import LineChart, Point, draw
 from salus.portal.pages.clinician.sections import CODE, Row, Section, by_test, result_cells
-from salus.portal.pages.clinician.viewing import Known, View, opened, view
+from salus.portal.pages.clinician.viewing import Known, View, has_older, opened, view
+from salus.portal.pages.patient.paging import number_of, pages
 from salus.portal.words import Words
 
 TYPES: Final = ("Observation",)
+SIZE: Final = 60
+"""So many of this organisation's results are on one page."""
 
 
 def show(call: Call) -> Response:
@@ -21,8 +24,9 @@ def show(call: Call) -> Response:
     patient = opened(call)
     if patient is None:
         return call.go("/patients")
-    code = call.path["code"]
-    seen = view(call, patient, TYPES, code=code) if CODE.fullmatch(code) else View([], [])
+    code, number = call.path["code"], number_of(call)
+    is_code, skip = CODE.fullmatch(code) is not None, (number - 1) * SIZE
+    seen = view(call, patient, TYPES, most=SIZE, skip=skip, code=code) if is_code else View([], [])
     values = [each for tested in by_test(seen).values() for each in tested if code in _codes(each)]
     if not values:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
@@ -33,6 +37,7 @@ def show(call: Call) -> Response:
         section=_table(call.words, values),
         chart=_chart(call.words, values),
         unit=plain.value_of(values[0].content).unit,
+        pages=pages(call, number, has_more=has_older(call, patient, TYPES, beyond=number * SIZE, code=code)),
     )
 
 

@@ -145,6 +145,15 @@ KINDS: Final[dict[str, Callable[[Call, View], Section]]] = {
     "vaccinations": vaccinations,
     "images": images,
 }
+TYPES_OF: Final = {
+    "problems": ("Condition",),
+    "medicines": ("MedicationRequest", "MedicationStatement"),
+    "results": ("Observation",),
+    "letters": ("DocumentReference",),
+    "vaccinations": ("Immunization",),
+    "images": ("ImagingStudy", "Procedure"),
+}
+"""What each kind is made of."""
 
 
 def by_test(view: View) -> dict[tuple[str, ...], list[Known]]:

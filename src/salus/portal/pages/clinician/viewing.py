@@ -89,17 +89,28 @@ def viewed(call: Call, patient: OpenPatient) -> Viewed:
 
 
 def view(
-    call: Call, patient: OpenPatient, types: Sequence[str] = TYPES, *, most: int | None = None, code: str = ""
+    call: Call,
+    patient: OpenPatient,
+    types: Sequence[str] = TYPES,
+    *,
+    most: int | None = None,
+    skip: int = 0,
+    code: str = "",
 ) -> View:
     """Return what may be seen of somebody: own records as they are decided on now, and others' answers so far.
 
     Args:
         most: how many of this organisation's own records of each type that has many; None for all.
+        skip: how many of the newest of them are passed over; then others' records, which come first, are not in it.
         code: the only one of what own records are about.
     """
     portal, shown = call.portal, viewed(call, patient)
-    own = view_patient.own_records(portal.node, portal.responder, call.login, shown, types, most=most, code=code)
+    own = view_patient.own_records(
+        portal.node, portal.responder, call.login, shown, types, most=most, skip=skip, code=code
+    )
     records = [_known(call, each.body, portal.title) for each in own]
+    if skip:
+        return View([each for each in records if each is not None], [])
     came = portal.collections.look(patient.collection) if patient.collection else {}
     kept = came.get(portal.node.organisation)
     records += [_known(call, body, portal.title) for body in kept.records] if kept is not None else []
@@ -110,6 +121,12 @@ def view(
         answers.append(Answer(place, custodian, state, collected.is_cut))
         records += [_known(call, body, custodian.name) for body in collected.records]
     return View([each for each in records if each is not None and each.type in types], answers)
+
+
+def has_older(call: Call, patient: OpenPatient, types: Sequence[str], *, beyond: int, code: str = "") -> bool:
+    """Tell whether this organisation has more records of one of these types than so many."""
+    portal, shown = call.portal, viewed(call, patient)
+    return view_patient.has_older(portal.node, portal.responder, call.login, shown, types, beyond=beyond, code=code)
 
 
 def answers_of(call: Call, patient: OpenPatient) -> View:

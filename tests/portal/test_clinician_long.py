@@ -1,0 +1,93 @@
+"""A long record in a clinician's hands: as much is opened as a page shows, and every result is on one page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from salus.node.services import view_patient
+from tests.portal.patient_charts import add, letter, sodium
+from tests.portal.portal_world import Browser, portal
+from tests.portal.test_clinician_find import NUMBER, WHY
+from tests.portal.test_clinician_view import BORN
+
+RESULTS, LETTERS = 150, 120
+CODE = "/patient/results/1000661000000107"
+VALUE = re.compile(r"(\d{3})\.25 mmol/L")
+NEXT = re.compile(r'rel="next"[^>]*href="([^"]+)"|href="([^"]+)"[^>]*rel="next"')
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    folder = tmp_path_factory.mktemp("portal")
+    with portal(folder) as here:
+        results = [sodium(number, value=100.25 + number) for number in range(RESULTS)]
+        letters = [
+            each
+            for number in range(LETTERS)
+            for each in letter(f"l{number}", content_type="text/plain", content=b"a", title=f"Letter {number}.")
+        ]
+        add(here, folder, [*results, *letters])
+        doctor = here.signed_in("rao")
+        assert doctor.post("/patients", WHY | NUMBER | BORN).headers["location"] == "/patient"
+        yield doctor
+
+
+def pages_of(browser: Browser, path: str) -> list[str]:
+    """The texts of a page and of all that are older."""
+    found = []
+    while path:
+        found.append(browser.get(path).text)
+        links = NEXT.search(found[-1])
+        path = (links[1] or links[2]).replace("&amp;", "&") if links else ""
+    return found
+
+
+def test_every_result_of_a_test_is_on_one_page_the_newest_first(browser: Browser) -> None:
+    texts = pages_of(browser, CODE)
+    values = [[int(each) for each in VALUE.findall(text)] for text in texts]
+    assert len(values) == 3
+    assert all(len(each) <= 60 for each in values)
+    every = [each for page in values for each in page]
+    added = [each for each in every if each >= 100]
+    assert sorted(set(added)) == sorted(added), "none is on two pages"
+    assert {100 + number for number in range(RESULTS)} <= set(added)
+    assert all("<svg" in text for text in texts)
+
+
+def test_every_letter_is_on_one_page(browser: Browser) -> None:
+    texts = pages_of(browser, "/patient/all/letters")
+    titles = [each for text in texts for each in re.findall(r"Letter (\d+)\.", text)]
+    assert len(texts) == 2
+    assert sorted(map(int, titles)) == list(range(LETTERS))
+    assert "These are older" in texts[1]
+
+
+def test_a_kind_opens_no_other_and_a_page_as_many_as_it_shows(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[int] = []
+    show = view_patient.show
+
+    def counted(*given: object) -> object:
+        opened.append(len(given[3]))  # type: ignore[arg-type]
+        return show(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(view_patient, "show", counted)
+    for path, most in (
+        (CODE, 60),
+        (f"{CODE}?page=2", 60),
+        ("/patient/all/results", 100),
+        ("/patient/all/problems", 40),
+    ):
+        opened.clear()
+        assert browser.get(path).status_code == 200
+        assert 0 < sum(opened) <= most, (path, opened)
+
+
+@pytest.mark.parametrize("page", ["0", "-1", "99", "x", "1e3", "٢"])
+def test_a_page_that_is_none_is_the_first_or_not_there(browser: Browser, page: str) -> None:
+    assert browser.get(f"{CODE}?page={page}").status_code in (200, 404)
+    assert browser.get(f"/patient/all/letters?page={page}").status_code == 200

@@ -32,6 +32,7 @@ from salus.node.exchange import (
     Ask,
     ChoicesAsk,
     Delivery,
+    Done,
     HistoryAsk,
     MatchAsk,
     NotNowAnswer,
@@ -44,8 +45,10 @@ from salus.node.exchange import (
     TakeOverSigned,
 )
 from salus.node.services import take_over_codes
-from salus.node.services.enrol import RelationshipSecret
+from salus.node.services.enrol import RelationshipSecret, enrol
 from salus.node.services.match import sign_match
+from salus.node.services.take_over import take_over
+from salus.testing.population.numbers import kept_nhs_number
 from salus.testing.world import HOSPITAL, PRACTICE
 from tests.attacks.attackers import (
     ANN,
@@ -238,6 +241,27 @@ def test_a_stranger_changes_who_acts_for_a_patient(on: Scene) -> None:
             assert came.refusal is refusal or node is on.practice, message
     assert on.hospital.vault.records(on.pseudonym) == records
     assert tree_root(on) == held, "nothing that rights depend on has changed"
+
+
+@pytest.mark.promise("P2", "P7")
+def test_one_secret_is_used_for_two_relationships(on: Scene) -> None:
+    """Equal commitments would join two pseudonyms: the second one is refused in words, and nothing of it is kept."""
+    other, bob = SigningKey.generate(), enrol(on.hospital, kept_nhs_number(7), BORN)
+    take_over(on.hospital, bob, other)
+    why = reason("because", bytes(32))
+    added = SigningKey.generate()
+    mine = AddKey(on.pseudonym, PublicKey(added.public), KeyKind.DEVICE, 0, why.root())
+    assert isinstance(answer(on.hospital, NOBODY, Delivery(sign(on, [mine], [on.key, added]), why)), Done)
+    held, records = tree_root(on), on.hospital.vault.records(bob)
+    for message in (
+        RemoveKey(bob, PublicKey(added.public), why.root()),
+        AddKey(bob, PublicKey(added.public), KeyKind.DEVICE, 0, why.root()),
+    ):
+        keys = [other, added] if isinstance(message, AddKey) else [other]
+        came = answer(on.hospital, NOBODY, Delivery(sign(on, [message], keys), why))
+        assert isinstance(came, RefusedAnswer)
+        assert came.refusal is Refusal.CHOICE_UNFIT
+    assert (tree_root(on), on.hospital.vault.records(bob)) == (held, records)
 
 
 def forged(on: Scene, message: FileConsent | WithdrawConsent) -> bytes:

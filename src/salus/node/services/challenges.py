@@ -166,7 +166,7 @@ def _keep(node: Node, message: Challenge, words: CommittedFields) -> None:
     )
     if counted is Counted.TOO_MANY:
         raise Refused(Refusal.TOO_MANY, f"expected at most {CHALLENGES_MAX} challenges in a day: send it tomorrow")
-    documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, encode(words))
+    deliveries.keep(node, message.pseudonym, Kind.REASON, message.commitment, words)
 
 
 def _keyed(node: Node, name: bytes) -> bytes:

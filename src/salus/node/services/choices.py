@@ -47,7 +47,7 @@ def take_choice(node: Node, raw: bytes, message: FileConsent, residual: Committe
     signers = _require_wanted(node, raw, message)  # 1
     _check_choice(message, residual)  # 2
     delegations.keep_signer(node, message.pseudonym, message.commitment, signers)
-    documents.keep(node.vault, node.chain, message.pseudonym, Kind.CHOICE, message.commitment, encode(residual))  # 3
+    deliveries.keep(node, message.pseudonym, Kind.CHOICE, message.commitment, residual)  # 3
     return node.submit_raw(raw)  # 4
 
 
@@ -64,7 +64,7 @@ def take_withdrawal(node: Node, raw: bytes, message: WithdrawConsent, residual: 
     _require_wanted(node, raw, message)  # 1
     deliveries.require_reason_behind(message.commitment, residual)
     result = node.submit_raw(raw)  # 2
-    documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, encode(residual))  # 3
+    deliveries.keep(node, message.pseudonym, Kind.REASON, message.commitment, residual)  # 3
     return result
 
 

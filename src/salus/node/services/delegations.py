@@ -14,7 +14,7 @@ from salus.contracts.gathering import read_trail
 from salus.contracts.patients import AddKey, KeyAdded, KeyKind, Relationship
 from salus.contracts.residuals import Ability, Band, CertifiedSession, DelegateTerms, RequestResidual, ResidualInvalid
 from salus.crypto.signing import SignatureInvalid
-from salus.ledger.encoding import EncodingInvalid, decoder, encode
+from salus.ledger.encoding import EncodingInvalid, decoder
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Digest, PermitId, Pseudonym, PublicKey
 from salus.ledger.outcomes import TransactionResult
@@ -50,7 +50,7 @@ def take_key(node: Node, raw: bytes, residual: CommittedFields) -> TransactionRe
     deliveries.require_acting(node, raw, message.pseudonym)  # 1
     deliveries.require_opens(message.commitment, residual)  # 2
     read_terms(residual)
-    documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, encode(residual))  # 3
+    deliveries.keep(node, message.pseudonym, Kind.REASON, message.commitment, residual)  # 3
     return node.submit_raw(raw)  # 4
 
 

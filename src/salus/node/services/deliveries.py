@@ -8,14 +8,17 @@ from salus.contracts.patients import Relationship
 from salus.contracts.provisions import Provision, ProvisionInvalid
 from salus.contracts.residuals import ResidualInvalid
 from salus.ledger import transactions
-from salus.ledger.encoding import EncodingInvalid
+from salus.ledger.encoding import EncodingInvalid, encode
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
 from salus.ledger.state import Reader
 from salus.ledger.transactions import NotATransaction
+from salus.node import documents
 from salus.node.assemble import Node
+from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.members import read_time_s
+from salus.vault.errors import RecordExists
 
 
 def signers_of(node: Node, raw: bytes) -> tuple[PublicKey, ...]:
@@ -62,6 +65,18 @@ def require_reason_behind(commitment: Digest, residual: CommittedFields) -> None
         residuals.reason_words(residual)
     except (EncodingInvalid, ResidualInvalid) as error:
         raise Refused(Refusal.CHOICE_UNFIT, f"the reason is not well formed: {error}") from error
+
+
+def keep(node: Node, pseudonym: Pseudonym, kind: Kind, commitment: Digest, residual: CommittedFields) -> None:
+    """Keep what opens a commitment, durably; the same once more changes nothing.
+
+    Raises:
+        Refused: CHOICE_UNFIT: another relationship has this commitment, so its secret is not one of its own.
+    """
+    try:
+        documents.keep(node.vault, node.chain, pseudonym, kind, commitment, encode(residual))
+    except RecordExists as error:
+        raise Refused(Refusal.CHOICE_UNFIT, "expected a secret of its own: sign anew with another one") from error
 
 
 def require_opens(commitment: Digest, residual: CommittedFields) -> None:

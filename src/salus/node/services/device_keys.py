@@ -9,11 +9,9 @@ from typing import Final
 
 from salus.contracts.patients import AddKey, CancelRecovery, RemoveKey
 from salus.crypto.signing import SigningKey
-from salus.ledger.encoding import encode
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
 from salus.ledger.outcomes import TransactionResult
-from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.people import NOBODY, HeldSession
@@ -102,5 +100,5 @@ def take(
     deliveries.require_acting(node, raw, message.pseudonym)
     deliveries.require_opens(message.commitment, residual)
     delegations.read_terms(residual)
-    documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, encode(residual))
+    deliveries.keep(node, message.pseudonym, Kind.REASON, message.commitment, residual)
     return node.submit_raw(raw)

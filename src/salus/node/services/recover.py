@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from salus.contracts.membership import KeyUse
 from salus.contracts.patients import StartRecovery
 from salus.ledger import transactions
-from salus.ledger.encoding import encode
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import PublicKey
 from salus.ledger.outcomes import TransactionResult
-from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
@@ -40,7 +38,7 @@ def vouch(node: Node, body: bytes, signatures: Sequence[bytes], residual: Commit
     raw = transactions.assemble(body, (*signatures[:OWN_PLACE], own_signature, *signatures[OWN_PLACE:]))
     message = _require_start(node, raw, PublicKey(own.public))  # 1
     deliveries.require_reason_behind(message.commitment, residual)  # 2
-    documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, encode(residual))
+    deliveries.keep(node, message.pseudonym, Kind.REASON, message.commitment, residual)
     return node.submit_raw(raw)  # 3
 
 

@@ -19,11 +19,9 @@ from salus.contracts.patients import (
     StartRecovery,
     UndoRecoveryKey,
 )
-from salus.ledger.encoding import encode
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
 from salus.ledger.outcomes import TransactionResult
-from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.members import read_time_s
@@ -238,7 +236,7 @@ def take(
         deliveries.relationship_here(node, reader, message.pseudonym)
     deliveries.require_reason_behind(message.commitment, residual)
     result = node.submit_raw(raw)
-    documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, encode(residual))
+    deliveries.keep(node, message.pseudonym, Kind.REASON, message.commitment, residual)
     return result
 
 

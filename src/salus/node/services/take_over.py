@@ -18,11 +18,10 @@ from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
 from salus.node import documents, schema
 from salus.node.assemble import Node
 from salus.node.documents import Kind
-from salus.node.errors import Refusal, Refused
+from salus.node.services import deliveries
 from salus.node.services.choices import RESIDUAL
 from salus.node.services.enrol import custodian_held_key
 from salus.node.services.signer_answers import HalfSigned, co_sign
-from salus.vault.errors import RecordExists
 
 
 def take_over(node: Node, pseudonym: Pseudonym, key: SigningKey) -> list[tuple[bytes, CommittedFields, int]]:
@@ -64,10 +63,7 @@ def take_over_signed(node: Node, half: HalfSigned) -> None:
     """
     pseudonym = half.message.pseudonym
     raw = co_sign(half, custodian_held_key(node, pseudonym))
-    try:
-        documents.keep(node.vault, node.chain, pseudonym, Kind.REASON, half.message.commitment, encode(half.residual))
-    except RecordExists as error:
-        raise Refused(Refusal.CHOICE_UNFIT, "expected a reason with a secret of its own: sign anew") from error
+    deliveries.keep(node, pseudonym, Kind.REASON, half.message.commitment, half.residual)
     _note(node, pseudonym)
     node.submit_raw(raw)
     finish_take_overs(node)

@@ -147,13 +147,17 @@ def could_be(code: str) -> bool:
     return len(plain) == CODE_LENGTH and set(plain) <= set(CODE_LETTERS)
 
 
-def offered(node: Node, peers: Peers, account: AccountId, custodian: OrganisationId, code: str) -> BeginTakeOver | None:
+def offered(node: Node, peers: Peers, account: AccountId, member: str, code: str) -> BeginTakeOver | None:
     """Ask a custodian what a device may take over with a code; None for a code that opens nothing.
+
+    Args:
+        member: the custodian's ODS code.
 
     Raises:
         Refused: CHOICE_UNFIT: the custodian is this node; TOO_MANY codes of this account; or what the custodian says.
         NotNow: the custodian is away, or this node's ledger does not have yet what it says.
     """
+    custodian = OrganisationId(member)
     if custodian == node.organisation:
         words = "expected another organisation: for this one, use the page of your devices"
         raise Refused(Refusal.CHOICE_UNFIT, words)

@@ -69,7 +69,7 @@ def take_ticket(node: Node, raw: bytes, message: NewTicket, residual: CommittedF
     """
     _require_wanted(node, raw, message)  # 1
     _check_ticket(message, residual)  # 2
-    documents.keep(node.vault, node.chain, message.pseudonym, Kind.TICKET, message.commitment, encode(residual))  # 3
+    deliveries.keep(node, message.pseudonym, Kind.TICKET, message.commitment, residual)  # 3
     return node.submit_raw(raw)  # 4
 
 
@@ -86,7 +86,7 @@ def take_revocation(node: Node, raw: bytes, message: RevokeTicket, residual: Com
     deliveries.require_acting(node, raw, message.pseudonym)  # 1
     deliveries.require_reason_behind(message.commitment, residual)
     result = node.submit_raw(raw)  # 2
-    documents.keep(node.vault, node.chain, message.pseudonym, Kind.REASON, message.commitment, encode(residual))  # 3
+    deliveries.keep(node, message.pseudonym, Kind.REASON, message.commitment, residual)  # 3
     return result
 
 

@@ -5,7 +5,6 @@ from typing import Final
 
 from starlette.responses import Response
 
-from salus.ledger.identifiers import OrganisationId
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.services import take_over_codes
 from salus.node.services.signer_answers import Answered, HalfSigned
@@ -49,7 +48,7 @@ def answer(call: Call) -> Response:
         return show(call, Error("code", words("Enter the 16 letters and numbers of the code")))
     portal, account = call.portal, call.signed_in.account
     try:
-        item = take_over_codes.offered(portal.node, portal.peers, account, OrganisationId(custodian), code)
+        item = take_over_codes.offered(portal.node, portal.peers, account, custodian, code)
     except NotNow:
         return show(call, Error("organisation", _away(call, custodian)))
     except Refused as refused:

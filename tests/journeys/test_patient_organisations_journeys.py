@@ -56,7 +56,7 @@ def test_a_code_brings_an_organisation_into_the_devices_and_they_read_both(
         walker.go("/record", OPEN)
         ways = page.get_by_text("This opens your record at")
         expect(ways).to_have_text([opens("My phone", NAMES[HOSPITAL], PLACE), opens("Tablet", NAMES[HOSPITAL])])
-        ann.sign_by("Open with my device My phone", "Open your records", "Your record")
+        ann.sign_by("Open with My phone", "Open your records", "Your record")
         expect(page.get_by_text("Answered")).to_have_count(2)
         walker.follow("Medicines", "Medicines")
         expect(page.get_by_text(ONLY_THERE)).to_be_visible()

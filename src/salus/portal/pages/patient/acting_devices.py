@@ -179,10 +179,11 @@ def _accepted(call: Call, collected: Collected) -> Response:
     """Let a device act that has accepted, wherever that is taken; it opens once more, since it may open more."""
     accepted, account, portal = part_of(collected, KeyAccepted), call.signed_in.account, call.portal
     away = device_steps.accept(portal.node, portal.peers, portal.devices, account, collected.known, accepted)
+    portal.sessions.change(call.signed_in, held=())
     if away:
         said = call.words("Not everything is done. %(organisations)s did not answer. Finish once more, or begin again")
-        return call.go(HERE, notice=said % {"organisations": named_organisations(call, away)}, held=())
-    return call.go(HERE, notice=call.words("That device now acts for you"), held=())
+        return show(call, Error("devices", said % {"organisations": named_organisations(call, away)}))
+    return call.go(HERE, notice=call.words("That device now acts for you"))
 
 
 def _removed(call: Call, collected: Collected) -> Response:
@@ -191,7 +192,7 @@ def _removed(call: Call, collected: Collected) -> Response:
     left = device_steps.stop(portal.node, portal.peers, portal.devices, account, collected.known, signed)
     if left:
         said = call.words("That device still acts for you at %(organisations)s. Remove it once more")
-        return call.go(HERE, notice=said % {"organisations": named_organisations(call, left)})
+        return show(call, Error("devices", said % {"organisations": named_organisations(call, left)}))
     return call.go(HERE, notice=call.words("That device is removed"))
 
 

@@ -32,6 +32,7 @@ from tests.portal.portal_world import NAMES, ORIGIN, Browser, Hospital, portal
 from tests.portal.second_custodian import Manner, Practice
 from tests.portal.signer.signer_world import data
 from tests.portal.test_acting_devices import state
+from tests.portal.test_markup import faults
 
 HERE, THERE = NAMES[HOSPITAL], NAMES[PRACTICE]
 WRONG = "ABCDEFGHJKMNPQRS"
@@ -423,6 +424,22 @@ def test_where_a_device_came_from_elsewhere_the_pages_say_so(ann: Patient) -> No
         assert "Add and remove devices there" in said(browser.get("/acting-devices"))
         page = said(browser.get("/organisations"))
         assert ("Your own device opens it." in page, "Add organisations there" in page) == (True, True)
+
+
+@pytest.mark.usefixtures("tablet")
+def test_the_pages_are_well_formed_in_every_state(ann: Patient, cara: Patient, practice: Practice) -> None:
+    pages = {f"{each} before": cara.browser.get(each).text for each in ("/organisations", "/acting-devices")}
+    pages |= {each: ann.browser.get(each).text for each in ("/organisations", "/acting-devices", "/opening")}
+    other = somebody(ann.here)
+    other.set_up(other.phone, "My phone")
+    other.do("hand-over", other.phone, other.phone)
+    other.open(other.phone)
+    with practice.being(Manner.IS_DOWN):
+        pages |= {"wrong": other.enter("").text, "away": other.enter(other.code()).text}
+    change(ann, "Tablet", is_leaving=True)
+    pages["leaving"] = ann.browser.get("/acting-devices").text
+    assert [each for each in pages.values() if "<h1" not in each] == []
+    assert faults(pages) == []
 
 
 def change(whose: Patient, name: str, **known: Any) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
+from salus.node import documents
+from salus.node.documents import Kind
 from salus.node.services import challenges
+from salus.portal.pages.officer import reviews
+from salus.vault.vault import Vault
 from tests.portal.portal_world import REASON, Hospital, emergency, portal
 
 ADDRESS = re.compile(r'href="(/reviews/[A-Z2-7]{6})"')
@@ -58,3 +62,30 @@ def test_nobody_else_has_these_pages(here: Hospital, name: str, path: str) -> No
     browser = here.signed_in(name)
     assert browser.get(path).status_code == 404
     assert browser.post(path, {"verdict": "yes", "why": "x"}, page="/devices").status_code in (404, 405)
+
+
+def test_many_reviews_come_in_pages_and_the_vault_is_asked_once(
+    here: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        emergency(here)
+    asked = []
+    find_many = documents.find_many
+
+    def counted(vault: Vault, wanted: Sequence[tuple[Kind, bytes]]) -> list[bytes | None]:
+        asked.append(len(wanted))
+        return find_many(vault, wanted)
+
+    monkeypatch.setattr(reviews, "SIZE", 2)
+    monkeypatch.setattr(documents, "find_many", counted)
+    browser, path, found = here.signed_in("officer"), "/reviews", []
+    while path:
+        asked.clear()
+        text = browser.get(path).text
+        assert len(asked) == 1
+        found.append(re.findall(r'href="(/reviews/[A-Z0-9]+)"', text))
+        later = re.search(r'href="([^"]+)"[^>]*>(?:(?!</a>).)*Due later', text, re.DOTALL)
+        path = later.group(1) if later else ""
+    every = [each for page in found for each in page]
+    assert all(len(page) <= 2 for page in found)
+    assert len(set(every)) == len(every) >= 5

@@ -5,6 +5,7 @@ justified. Until then it counts against whoever asked. To see what was released 
 history, and leaves its mark there; the list of those that wait says nothing of patients and leaves none.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -86,7 +87,8 @@ def waiting(node: Node, officer: OpenSession) -> list[Waiting]:
             for key, row in EMERGENCIES.under(ReadOnce(reader))
             if row.custodian == node.organisation
         ]
-    found = [_waiting(permit, row, _residual(node, permit)) for permit, row in rows]
+    said = _residuals(node, [permit for permit, _ in rows])
+    found = [_waiting(permit, row, each) for (permit, row), each in zip(rows, said, strict=True)]
     return sorted(found, key=lambda each: (each.due_at_s, each.permit))
 
 
@@ -163,8 +165,12 @@ def _waiting(permit: PermitId, row: Emergency, residual: RequestResidual | None)
 
 
 def _residual(node: Node, permit: PermitId) -> RequestResidual | None:
-    kept = documents.find(node.vault, Kind.REQUEST, permit)
-    return None if kept is None else residuals.request_residual(_RESIDUAL.decode(kept))
+    return _residuals(node, [permit])[0]
+
+
+def _residuals(node: Node, permits: Sequence[PermitId]) -> list[RequestResidual | None]:
+    kept = documents.find_many(node.vault, [(Kind.REQUEST, each) for each in permits])
+    return [None if each is None else residuals.request_residual(_RESIDUAL.decode(each)) for each in kept]
 
 
 def _released(node: Node, pseudonym: Pseudonym, permit: PermitId) -> tuple[tuple[str, ...], int]:

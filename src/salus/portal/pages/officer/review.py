@@ -68,7 +68,8 @@ def _page(call: Call, review: Review, *errors: Error) -> Response:
 
 
 def _view(call: Call, review: Review) -> View:
-    listed, words = row(call, review.waiting), call.words
+    listed = row(call, review.waiting, call.portal.name_of(review.waiting.requester))
+    words = call.words
     kinds: dict[str, int] = {}
     for each in review.released:
         kind = words(kind_of(each.partition("/")[0]))

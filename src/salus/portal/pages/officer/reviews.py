@@ -1,12 +1,17 @@
 """Emergencies to review: those of this organisation's patients that have no verdict yet, the most urgent first."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.responses import Response
 
-from salus.node.services import reviews
+from salus.node.services import ledger_reads, reviews
 from salus.node.services.reviews import Waiting
 from salus.portal.call import Call, Page, Person
+from salus.portal.pages.patient.paging import number_of, pages
+
+SIZE: Final = 50
+"""So many are on one page."""
 
 
 @dataclass(frozen=True)
@@ -23,20 +28,30 @@ class Row:
 
 def show(call: Call) -> Response:
     """The list."""
-    waiting = reviews.waiting(call.portal.node, call.login.session)
+    number, waiting = number_of(call), reviews.waiting(call.portal.node, call.login.session)
+    names = {each.organisation: each.name for each in ledger_reads.members(call.portal.node)}
+    shown = waiting[(number - 1) * SIZE : number * SIZE]
     return call.page(
         "pages/officer/reviews.html",
         title=call.words("Emergencies to review"),
-        rows=[row(call, each) for each in waiting],
+        rows=[row(call, each, names.get(each.requester, each.requester)) for each in shown],
+        pages=_pages(call, number, has_more=len(waiting) > number * SIZE),
     )
 
 
-def row(call: Call, waiting: Waiting) -> Row:
-    """Say who asked, and until when the verdict is due."""
+def _pages(call: Call, number: int, *, has_more: bool) -> dict[str, object]:
+    """The links between pages, which are in the order in which verdicts are due."""
+    links, words = pages(call, number, has_more=has_more), call.words
+    said = {"previous": words("Due sooner"), "next": words("Due later")}
+    return {name: {**each, "text": said[name]} if isinstance(each, dict) else each for name, each in links.items()}
+
+
+def row(call: Call, waiting: Waiting, organisation: str) -> Row:
+    """Say who asked, where they work, and until when the verdict is due."""
     return Row(
         reference=reference(call, waiting),
         who=who(call, waiting),
-        organisation=call.portal.name_of(waiting.requester),
+        organisation=organisation,
         opened=call.words.moment(waiting.opened_at_s),
         due=call.words.moment(waiting.due_at_s),
         is_late=waiting.due_at_s < call.portal.node.clock(),

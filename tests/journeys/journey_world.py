@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import re
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ from salus.portal.signer.app import signer_app
 from salus.testing.clock import ForwardClock
 from salus.testing.world import CHAIN
 from tests.apps.browser import TIMEOUT_MS
+from tests.journeys.seen_whole import lost_when_large_or_narrow, unmarked_focus
 from tests.portal.portal_world import PASSWORD, Hospital, portal
 
 HOST, SIGNER = "portal.localhost", "signer.localhost"
@@ -40,7 +40,12 @@ COLOURS: Sequence[Any] = (
 )
 LOOKED: set[str] = set()
 """Markup that was looked at by a journey of this process: of the same, axe finds the same."""
-PASSING = re.compile(r'value="[\w-]{20,}"|localhost:\d+|\d{1,2}(?::\d\d)?[ap]m')
+HEADINGS: set[str] = set()
+"""What the pages are called that were looked at in all colours, and control by control."""
+PASSING = re.compile(
+    r'value="(?:[\w-]{20,}|[A-Z2-7]{6})"|localhost:\d+|\d{1,2}(?::\d\d)?[ap]m|(?<= href="/)[\w/]+/[A-Z\d]+(?=")'
+)
+"""What is another each time, in markup of which axe finds the same."""
 FIND = """rules =>
     axe.run(document, {runOnly: rules, rules: {region: {enabled: false}}, resultTypes: ["violations"]}).then(found =>
         found.violations.map(each => each.id + ": " + each.nodes.map(node => node.html).join(" ")))"""
@@ -49,8 +54,6 @@ MACHINE_WORDS = re.compile(
 )
 NOWHERE = ("data:", "blob:", "chrome:", "chrome-extension:")
 """Addresses that no other computer answers; the last two are the browser's own viewer of PDFs."""
-SETTLED_S = 2.0
-NARROW = {"width": 320, "height": 640}
 
 
 @dataclass
@@ -62,7 +65,6 @@ class Served:
     signer: str = ""
     clock: ForwardClock | None = None
     reached: set[str] = field(default_factory=set)
-    coloured: set[str] = field(default_factory=set)
 
     def later(self, seconds: int, *walkers: Walker) -> None:
         """Let time pass for ledger and nodes, and in these browsers; TLS and cookies keep the machine's time."""
@@ -168,14 +170,15 @@ class Walker:
     """Somebody at a browser, who looks at each page that they come to.
 
     Each look asks of the page what every page must be: no violation that axe knows (WCAG 2.2 AA), a title of its own,
-    nothing that only machines understand (U1), no request to anybody else, whole at 320 pixels,
-    contrast that is enough in dark and in forced colours too.
+    nothing that only machines understand (U1), no request to anybody else, whole at 320 pixels and at 200 %;
+    and once for each heading, contrast that is enough in dark and in forced colours too, and a focus that one sees.
     """
 
     def __init__(self, context: BrowserContext, served: Served, *, shots: Path | None = None) -> None:
         self.served = served
         self.page: Page = context.new_page()
         self.page.set_default_timeout(TIMEOUT_MS)
+        self._devtools = context.new_cdp_session(self.page)
         if served.clock:
             self.page.clock.set_fixed_time(served.clock.now_s())
         self.allowed: tuple[str, ...] = (served.origin, *filter(None, [served.signer]), *NOWHERE)
@@ -221,39 +224,24 @@ class Walker:
         markup = PASSING.sub("", self.page.content())
         if markup not in LOOKED:
             LOOKED.add(markup)
-            found += [*self._violations(heading), *self._too_wide()]
+            found += [*self._violations(heading), *lost_when_large_or_narrow(self.page, self._devtools)]
         if not shows_receipt:
             words = MACHINE_WORDS.findall(self.page.locator("body").inner_text())
             found += [f"words of machines: {each}" for each in words]
         assert not found, f"{self.page.url}: {found}"
 
     def _violations(self, heading: str) -> list[str]:
-        """What axe finds; of contrast, in dark and in forced colours as well, once for a heading (WCAG 1.4.3)."""
+        """What axe finds; once for a heading, in dark and in forced colours too (WCAG 1.4.3), and of the focus."""
         self.page.evaluate(AXE.read_text())
         seen = list(self.page.evaluate(FIND, RULES))
-        if heading not in self.served.coloured:
-            self.served.coloured.add(heading)
+        if heading not in HEADINGS:
+            HEADINGS.add(heading)
+            seen += unmarked_focus(self.page)
             for colours in COLOURS:
                 self.page.emulate_media(**colours)
                 seen += [f"{colours}: {each}" for each in self.page.evaluate(FIND, CONTRAST)]
             self.page.emulate_media(color_scheme="light", forced_colors="none")
         return seen
-
-    def _too_wide(self) -> list[str]:
-        """Whether one has to scroll sideways at 320 pixels (WCAG 1.4.10)."""
-        before = self.page.viewport_size
-        self.page.set_viewport_size(NARROW)  # type: ignore[arg-type]
-        until_s = time.monotonic() + SETTLED_S
-        wide = self._width()
-        while wide > NARROW["width"] and time.monotonic() < until_s:  # the header's script moves what has no room
-            self.page.wait_for_timeout(50)
-            wide = self._width()
-        assert before is not None
-        self.page.set_viewport_size(before)
-        return [f"{wide} pixels wide at {NARROW['width']}"] if wide > NARROW["width"] else []
-
-    def _width(self) -> int:
-        return int(self.page.evaluate("document.documentElement.scrollWidth"))
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not message.text.startswith("Failed to load resource"):

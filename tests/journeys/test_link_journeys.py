@@ -23,11 +23,6 @@ TEXTS = ("What may they see?", "How long is the link to work?", "What do you cal
 PASSCODE = "heddiw-2026"
 
 
-@pytest.fixture(autouse=True)
-def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("salus.node.services.accounts.SCRYPT_N", 1 << 10)
-
-
 @pytest.fixture
 def recipient(browser: Browser, at: Served, request: pytest.FixtureRequest) -> Iterator[Walker]:
     """Somebody with a browser of their own."""

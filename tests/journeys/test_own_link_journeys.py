@@ -17,11 +17,6 @@ __all__ = ["ann", "at", "logged"]
 pytestmark = pytest.mark.services
 
 
-@pytest.fixture(autouse=True)
-def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("salus.node.services.accounts.SCRYPT_N", 1 << 10)
-
-
 def test_a_patients_own_device_signs_the_ticket_of_a_link(
     ann: Person, at: Served, browser: Browser, logged: list[object]
 ) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from pathlib import Path
 
+import pytest
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
@@ -23,7 +24,7 @@ from salus.node.http_peers import node_peers
 from salus.node.listen_settings import SignInProvider
 from salus.node.people import certify_person, open_session
 from salus.node.sealed_rows import SealedRows
-from salus.node.services import enrol
+from salus.node.services import accounts, enrol, quiet
 from salus.node.services.accounts import AccountId
 from salus.node.services.request import Granted, Wish, request
 from salus.portal.app import Portal
@@ -37,6 +38,7 @@ from tests.portal.second_custodian import OwnDevice, Practice, own_device, pract
 
 ORIGIN = "https://portal.example"
 PASSWORD = "a long enough password"
+CHEAP_N = 1 << 8
 SEED = 7
 REASON = "found unconscious, medicines not known <script>alert(1)</script>"
 NAMES = {HOSPITAL: population.HOSPITAL.name, PRACTICE: population.PRACTICE.name}
@@ -128,6 +130,7 @@ def portal(
         clock: of the ledger and of both nodes; None for the machine's.
     """
     with ExitStack() as stack:
+        stack.enter_context(cheap_passwords())
         listener = stack.enter_context(listen("127.0.0.1", 0))
         endpoints = {PRACTICE: f"http://127.0.0.1:{listener.getsockname()[1]}"} if is_joined else {}
         made = stack.enter_context(
@@ -160,6 +163,17 @@ def portal(
                 opened.accounts.bring_session(here.accounts["eleanor"], mine.key, mine.certified)
             here.joined = stack.enter_context(practice_on(listener, made)), device
         yield here
+
+
+@contextmanager
+def cheap_passwords() -> Iterator[None]:
+    """Let passwords and words cost little until the block ends; what they cost is a subject of tests/node."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (accounts, quiet):
+            patch.setattr(module, "SCRYPT_N", CHEAP_N)
+        nobodys = accounts.Password(CHEAP_N, accounts.SCRYPT_R, accounts.SCRYPT_P, bytes(16), bytes(32))
+        patch.setattr(accounts, "_NO_PASSWORD", nobodys)
+        yield
 
 
 def staff(here: Hospital, name: str, role: str, role_class: RoleClass) -> AccountId:

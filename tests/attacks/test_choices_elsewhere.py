@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from salus.clinical.fhir.resources import parse
 from salus.contracts.consent import choices
+from salus.contracts.gathering import find_permit, read_trail
 from salus.contracts.patients import AddKey, KeyKind
 from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass, Verb
 from salus.contracts.residuals import (
@@ -33,6 +34,7 @@ from salus.node.documents import Kind
 from salus.node.errors import Refusal
 from salus.node.exchange import Answer, ChoicesAnswer, ChoicesAsk, RefusedAnswer
 from salus.node.people import NOBODY, OpenSession, certify_person, open_session
+from salus.node.projections import resources
 from salus.node.services import choices_elsewhere
 from salus.node.services.choices import file_by_custodian, withdraw_by_custodian
 from salus.node.services.choices_elsewhere import Place
@@ -115,7 +117,10 @@ def test_the_patient_s_own_session_is_told_and_the_history_says_that_it_asked(on
     assert in_force(on, came.rules) == [SHARED]
     with on.hospital.engine.snapshot() as reader:
         (choice,) = choices(reader, on.ann).choices
+        trail = read_trail(reader, on.ann)
     assert came.rules[0].root() == choice.commitment
+    assert find_permit(trail, granted.permit) is not None
+    assert documents.find(on.hospital.vault, Kind.REQUEST, granted.permit) is not None
 
 
 def test_nobody_else_is_told(on: Scene) -> None:
@@ -181,7 +186,15 @@ def test_a_permit_of_before_a_choice_tells_nothing(on: Scene) -> None:
     _end(on, choice)
 
 
-def test_who_hid_the_record_from_themself_is_told_nothing(on: Scene) -> None:
+@pytest.mark.parametrize("has_index", [True, False])
+def test_who_hid_the_record_from_themself_is_told_nothing(
+    on: Scene, has_index: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_index:
+        monkeypatch.setattr(resources, "patient_of", lambda _node, _pseudonym: None)
+        came = on.ask(on.granted())
+        assert isinstance(came, ChoicesAnswer)
+        assert (came.may_see, len(came.rules)) == (True, 1)
     hides = Provision(type=ProvisionType.DENY, role_classes=(RoleClass.PATIENT_SIDE,), classes=("Patient",))
     choice = file_by_custodian(on.hospital, on.ann, hides)
     came = on.ask(on.granted())

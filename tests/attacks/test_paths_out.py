@@ -142,7 +142,7 @@ CALLED_BY = {
     "offer_part": {"answer.py"},
     "accept_part": {"answer.py"},
     "stream_record": {"answer.py"},
-    "judge": {"release.py", "own_care.py"},
+    "judge": {"choices_elsewhere.py", "release.py", "own_care.py"},
     "decide": {"judge.py", "consult.py", "sharing.py"},
     "_offer": {"release.py"},
     "_slots": {"release.py"},

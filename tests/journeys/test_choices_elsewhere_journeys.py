@@ -7,15 +7,19 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
+from salus.contracts import consent
+from salus.contracts.consent import Choice
 from salus.contracts.provisions import Purpose, RoleClass
+from salus.ledger.identifiers import Pseudonym
 from salus.node.people import OpenSession, certify_person, open_session
 from salus.node.services import challenges
 from salus.node.services.own_care import open_for_own_staff
 from salus.node.services.request import Denied, Wish, request
-from salus.testing.world import PRACTICE
+from salus.testing.world import HOSPITAL, PRACTICE
 from tests.journeys.journey_world import Served, served
 from tests.journeys.test_patient_organisations_journeys import DEVICES, PLACE, bring
 from tests.journeys.test_signer_journeys import APPROVE, Person, ann, set_up
+from tests.portal.portal_world import NAMES
 from tests.portal.second_custodian import Manner
 
 __all__ = ["ann"]
@@ -60,10 +64,12 @@ def test_a_choice_about_the_practice_is_signed_here_and_a_look_there_is_question
         ann.sign_by("Open with my device", "Open your records", SHARING, is_seen=True)
         expect(page.get_by_text("Did not answer")).to_be_visible(timeout=10_000)
         walker.look(SHARING)
+    walker.go("/sharing/where", "Which records is it about?")
+    walker.go("/sharing", SHARING)
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_text("You have made no choices.")).to_have_count(2)
 
-    decide(ann)
+    decide(ann, f"What {PLACE} has written down", f"that {PLACE} has written down")
     assert isinstance(request(node, session(at, RoleClass.CLINICAL), wish(at)), Denied)
     expect(page.get_by_text("You decided this on")).to_be_visible()
     walker.look(SHARING)
@@ -72,6 +78,11 @@ def test_a_choice_about_the_practice_is_signed_here_and_a_look_there_is_question
     walker.look("Stop this choice?")
     expect(page.get_by_text(f"that {PLACE} has written down")).to_be_visible()
     ann.sign_by("Yes, stop it", "End a sharing choice", SHARING, is_seen=True)
+
+    decide(ann, "All of these", f"that {NAMES[HOSPITAL]} and {PLACE} have written down")
+    expect(page.get_by_text("You decided this on")).to_have_count(2)
+    ids = [each.choice for pseudonym in (at.here.patient, at.here.there) for each in choices(at, pseudonym)]
+    assert len(set(ids)) == 2
 
     ann.come("/looked?at=A81001", "Who has looked")
     page.get_by_role("link", name="Details").first.click()
@@ -101,16 +112,21 @@ def change(who: Person) -> None:
     expect(page.locator("strong")).to_have_text("Nobody but you may see anything, until 1 March 2030.")
 
 
-def decide(who: Person) -> None:
-    """Hide everything that the practice has from everybody, and say yes on the signer page."""
+def choices(at: Served, pseudonym: Pseudonym) -> tuple[Choice, ...]:
+    """Those in force."""
+    with at.here.node.engine.snapshot() as reader:
+        return consent.choices(reader, pseudonym).choices
+
+
+def decide(who: Person, where: str, said: str) -> None:
+    """Hide everything of some organisations' from everybody, and say yes on the signer page, once."""
     walker, page = who.walker, who.walker.page
     page.get_by_role("button", name="Make a choice").click()
-    walker.look("Which records is it about?")
-    answers = (f"What {PLACE} has written down", "Hide something from people", "Everyone who treats me, anywhere")
-    for answer in (*answers, "Everything"):
+    who.expect("Which records is it about?")
+    for answer in (where, "Hide something from people", "Everyone who treats me, anywhere", "Everything"):
         page.get_by_label(answer, exact=True).check()
         page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Continue").click()
     walker.look("Check your choice")
-    expect(page.get_by_text(f"Nobody but you may see anything that {PLACE} has written down.")).to_be_visible()
+    expect(page.get_by_text(f"Nobody but you may see anything {said}.")).to_be_visible()
     who.sign_by("Make this choice", SIGN, SHARING, is_seen=True)

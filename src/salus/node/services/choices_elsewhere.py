@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from salus.contracts import consent
 from salus.contracts.access import Permit
 from salus.contracts.provisions import Purpose, RoleClass, Verb
+from salus.contracts.record_metadata import record_of
 from salus.ledger.encoding import encode
+from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
 from salus.ledger.state import Reader
 from salus.node.assemble import Node
@@ -20,7 +22,16 @@ from salus.node.exchange import ChoicesAnswer, ChoicesAsk, Peers
 from salus.node.people import HeldSession
 from salus.node.projections import resources
 from salus.node.services import choices, delegations, ledger_reads, sharing
-from salus.node.services.judge import Hearing, hear_residual, judge_versions, require_live, wait_for_height
+from salus.node.services.deposit import METADATA
+from salus.node.services.judge import (
+    Hearing,
+    Judged,
+    hear_residual,
+    judge,
+    judge_versions,
+    require_live,
+    wait_for_height,
+)
 from salus.node.services.release import keep_request
 from salus.node.services.request import Granted
 from salus.node.services.sharing import InForce
@@ -111,6 +122,12 @@ def _is_for_patient(terms: Permit) -> bool:
 
 
 def _may_see(node: Node, reader: Reader, hearing: Hearing) -> bool:
+    """Tell whether the patient's own Patient may go; a node without an index of records looks for it among all."""
     patient = resources.patient_of(node, hearing.terms.pseudonym)
-    judged = judge_versions(node, reader, hearing, [] if patient is None else [patient.key]).records
-    return any(each.decision.may_go for each in judged)
+    found = judge(node, reader, hearing) if patient is None else judge_versions(node, reader, hearing, [patient.key])
+    return any(each.decision.may_go and _is_patient(each) for each in found.records)
+
+
+def _is_patient(judged: Judged) -> bool:
+    metadata: CommittedFields = METADATA.decode(judged.record.metadata)
+    return "Patient" in record_of(judged.placed.entry.record, metadata.values).classes

@@ -192,6 +192,7 @@ def test_a_device_that_an_operator_writes_into_the_portals_rows_does_not_act(
     on: Scene, portal: tuple[SignerDevices, Device]
 ) -> None:
     devices, device = portal
+    assert devices.standing(device, Pseudonym(on.mine.pseudonym)).is_first, "before it was altered"
     own = DeviceKey(HOSPITAL, on.mine.pseudonym, OPERATORS.public)
     devices.change(ACCOUNT, msgspec.structs.replace(device, blob=bytes(99), keys=(own,)))
     pseudonym = Pseudonym(on.mine.pseudonym)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -23,7 +25,7 @@ def choose_others(thief: Person, words: list[str], wrong: list[str]) -> None:
     walker, page = thief.walker, thief.walker.page
     walker.go("/recovery", HERE)
     walker.follow("Choose other people", "Choose other people")
-    expect(page.get_by_text("You need the words for the second time.")).to_be_visible()
+    expect(page.get_by_text("Use the words for the second time.")).to_be_visible()
     page.get_by_label("Their names").fill("Eve\nMal\nTrudy")
     page.get_by_label("How many of them does it take?").fill("2")
     page.get_by_role("button", name="Continue on my device").click()
@@ -50,13 +52,16 @@ def set_up_tablet(who: Person) -> None:
 
 
 @pytest.mark.covers("GET /recovery/change", "POST /recovery/change", "GET /recovery/undo", "POST /recovery/undo")
-def test_other_people_are_undone_within_seven_days_and_not_after(ann: Person, at: Served, browser: Browser) -> None:
+def test_other_people_are_undone_within_seven_days_and_not_after(
+    ann: Person, at: Served, browser: Browser, request: pytest.FixtureRequest
+) -> None:
+    shots = request.config.getoption("--shots")
     words, seconds = choose_circles(ann)
     before = recoveries.standing(at.here.node, at.here.patient)
     choose_others(ann, seconds, wrong=words)
     assert recoveries.standing(at.here.node, at.here.patient).changes_at_s
 
-    with person(browser, at) as owner:  # Eleanor, whose phone somebody else has
+    with person(browser, at, shots=Path(shots) if shots else None) as owner:  # Eleanor, whose phone somebody else has
         walker, page = owner.walker, owner.walker.page
         walker.sign_in("eleanor", "/acting-devices", "Devices that act for you")
         expect(page.get_by_text("Somebody has changed who can help you back in. Was that you?")).to_be_visible()
@@ -65,7 +70,7 @@ def test_other_people_are_undone_within_seven_days_and_not_after(ann: Person, at
         walker.sign_in("eleanor", "/recovery", HERE)
         expect(page.get_by_text("Somebody has chosen other people who can help you back in.")).to_be_visible()
         walker.follow("No, undo it", UNDO)
-        expect(page.get_by_text("You need the words for the second time.")).to_be_visible()
+        expect(page.get_by_text("Use the words for the second time.")).to_be_visible()
         page.get_by_role("button", name="I have the words: undo it").click()
         page.get_by_label("The words of your guardians").fill("\n\n".join(seconds))
         owner.approve("Keep the people who can help you back in", HERE)

@@ -129,7 +129,7 @@ def test_other_people_are_undone_at_one_organisation_or_at_all(
     change(chosen, PRACTICE, by=SECOND)
     assert "Somebody has changed who can help you back in. Was that you?" in browser.get("/sharing").text
     shown = browser.get("/recovery/undo").text
-    assert "You need the words for the second time." in shown
+    assert "Use the words for the second time." in shown
     assert "For which organisation?" in shown
     _, request = asked(page, browser.post("/recovery/undo", {"organisation": ""}))
     assert [each["custodian"] for each in request["items"]] == [HOSPITAL, PRACTICE]
@@ -157,7 +157,7 @@ def test_an_undoing_that_comes_too_late_is_said_in_words(chosen: Hospital, brows
 def test_the_page_asks_for_the_circle_that_has_to_sign(chosen: Hospital, browser: Browser, page: TestClient) -> None:
     """A change by the first circle, which keeps the second, is undone by the first: fewer people."""
     change(chosen, HOSPITAL, by=FIRST, second=SECOND)
-    assert "You need the words for the second time." not in browser.get("/recovery/undo").text
+    assert "Use the words for the second time." not in browser.get("/recovery/undo").text
     _, request = asked(page, browser.post("/recovery/undo", {}))
     key = guardians.recovery_key(FIRST, Pseudonym(at(chosen, HOSPITAL).pseudonym))
     assert data(request["items"][0]["recovery"]) == key.public

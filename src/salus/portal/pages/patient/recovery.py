@@ -26,9 +26,10 @@ _NAME: Final = re.compile(r"[^\W_]+(?:[ .,&'/-]+[^\W_]+)*\.?")
 
 def show(call: Call) -> Response:
     """How things stand, and what can be done."""
-    found, own = places(call), call.owner.pseudonym
+    found = places(call)
     guarded = where(found, lambda now: now.may_change)
-    changed_at_s = recoveries.changed_at_s(call.portal.node, own) if guarded else 0
+    since_s = [recoveries.changed_at_s(call.portal.node, each.pseudonym) for each in guarded]
+    changed = [each for each, at_s in zip(guarded, since_s, strict=True) if at_s]
     return call.page(
         "pages/patient/recovery.html",
         title=call.words("People who can help you back in"),
@@ -41,7 +42,8 @@ def show(call: Call) -> Response:
         spent=group(call, where(guarded, lambda now: now.is_spent and now.has_second)),
         ended=group(call, where(guarded, lambda now: now.is_spent and not now.has_second)),
         unchosen=group(call, where(found, lambda now: now.may_choose)),
-        changed=call.words.day(changed_at_s) if changed_at_s else "",
+        changed=group(call, changed),
+        changed_on=call.words.day(max(since_s)) if changed else "",
         can_sign=bool(call.portal.settings.signer),
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from salus.contracts.membership import KeyUse
 from salus.contracts.patients import CancelRecovery, ChangeRecoveryKey, StartRecovery, UndoRecoveryKey
 from salus.contracts.residuals import reason
 from salus.crypto.signing import SigningKey
@@ -15,10 +16,12 @@ from salus.ledger import transactions
 from salus.ledger.encoding import encode
 from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
 from salus.node.services import recoveries
+from salus.node.services.recover import vouch
 from salus.node.services.recoveries import Standing
 from salus.node.services.signer_requests import to_text
 from salus.sdk import guardians
-from salus.sdk.wallet import Relationship, signing_key
+from salus.sdk.wallet import Relationship, new_wallet, signing_key
+from salus.sdk.wallet import begin as begin_wallet
 from salus.testing.world import CHAIN, HOSPITAL, PRACTICE
 from tests.portal.portal_world import Browser, Hospital
 from tests.portal.second_custodian import Manner
@@ -181,3 +184,28 @@ def test_an_organisation_that_is_not_theirs_is_asked_nothing(
     assert (came.status_code, came.headers["location"]) == (303, "/recovery")
     master = guardians.recovery_key(FIRST, Pseudonym(at(chosen, HOSPITAL).pseudonym))
     submit(chosen, HOSPITAL, UndoRecoveryKey, master)
+
+
+def test_a_stop_that_comes_after_the_desk_has_checked_is_refused_in_words(
+    chosen: Hospital, browser: Browser, page: TestClient
+) -> None:
+    """The thief has the phone: their question was asked before the owner came to the desk, their answer comes after."""
+    mine, own = at(chosen, HOSPITAL), signing_key(wallet(chosen), at(chosen, HOSPITAL))
+    of, first = Pseudonym(mine.pseudonym), SigningKey.generate()
+    start = lambda of, why: StartRecovery(of, PublicKey(first.public), why)  # noqa: E731
+    submit(chosen, HOSPITAL, start, guardians.recovery_key(FIRST, of), first)
+    name, _ = asked(page, browser.post("/recovery/cancel", {}))
+    new = begin_wallet(new_wallet(), chain=CHAIN, custodian=HOSPITAL, pseudonym=of)
+    custodian, now_s = PublicKey(chosen.node.signing(KeyUse.TRANSACTION).public), chosen.node.clock()
+    half = guardians.half_start(
+        new, new.relationships[0], SECOND, custodian=custodian, checked="passport seen", time_s=now_s
+    )
+    vouch(chosen.node, half.body, half.signatures, half.residual)
+    came = come_back(
+        browser, page, name, [signed(chosen, HOSPITAL, CancelRecovery, own, why="cancelled by the patient")]
+    )
+    assert (came.status_code, "so it cannot be stopped here" in came.text) == (403, True)
+    assert stands(chosen, HOSPITAL).is_final
+    assert "That was not me: stop it" not in browser.get("/recovery/cancel").text
+    assert browser.post("/recovery/cancel", {}).headers["location"] == "/recovery"
+    assert "/recovery/lost" in browser.get("/recovery/cancel").text

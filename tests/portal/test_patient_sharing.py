@@ -9,9 +9,11 @@ from collections.abc import Iterator
 import pytest
 
 from salus.contracts import consent
+from salus.contracts.access import Basis
 from salus.contracts.gathering import read_trail
 from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass, Verb
 from salus.node.services import choices, sharing
+from salus.node.services.consult import Question, consult
 from salus.node.services.respond import Login
 from salus.node.services.search import Reach, Search
 from salus.node.services.sharing import Wanted
@@ -269,6 +271,34 @@ def test_the_preview_is_what_staff_then_sees(here: Hospital) -> None:
     assert {each.name.partition("/")[0] for each in promised if not each.is_seen} == {"Observation"}
 
 
+def test_the_preview_of_a_choice_asks_the_ledger_s_gate_first(here: Hospital) -> None:
+    """A choice that permits lets nobody in who may not ask at all, such as a role that an organisation has not."""
+    eleanor, wanted = _login(here, "eleanor"), Wanted(is_permit=True, organisation=PRACTICE)
+    for role_class, is_let_in in ((RoleClass.CLINICAL, True), (RoleClass.PHARMACY, False)):
+        promised = sharing.preview(
+            here.node,
+            here.portal.responder,
+            eleanor,
+            here.patient,
+            organisation=PRACTICE,
+            role_class=role_class,
+            with_choice=wanted,
+        )
+        assert len(promised) > 20
+        assert any(each.is_seen for each in promised) == is_let_in
+
+
+@pytest.mark.parametrize("is_permit", [True, False])
+def test_what_a_choice_would_do_is_what_the_gate_says_once_it_is_filed(here: Hospital, is_permit: bool) -> None:
+    eleanor, wanted = _login(here, "eleanor"), Wanted(is_permit, organisation=PRACTICE)
+    at = {"organisation": PRACTICE}
+    promised = sharing.preview(here.node, here.portal.responder, eleanor, here.patient, **at, with_choice=wanted)
+    sharing.file(here.node, eleanor, here.patient, wanted)
+    assert sharing.preview(here.node, here.portal.responder, eleanor, here.patient, **at) == promised
+    advice = consult(here.node, here.patient, Question(PRACTICE, RoleClass.CLINICAL, Purpose.TREAT))
+    assert (advice.basis is Basis.CHOICE, advice.reason is None) == (is_permit, is_permit)
+
+
 def test_the_preview_page_says_what_another_organisation_sees(here: Hospital) -> None:
     browser = here.signed_in("eleanor")
     page = browser.get(f"/sharing/preview?at={PRACTICE}").text
@@ -347,6 +377,12 @@ def test_who_holds_their_own_key_is_not_signed_for(here: Hospital, monkeypatch: 
 def test_the_last_day_is_asked_for_by_the_names_that_are_read(here: Hospital) -> None:
     page = here.signed_in("eleanor").get("/sharing/until").text
     assert re.findall(r'<input[^>]* name="(day[^"]*)"', page) == ["day-day", "day-month", "day-year"]
+
+
+def test_a_page_of_one_question_says_who_is_signed_in(here: Hospital) -> None:
+    page = here.signed_in("eleanor").get("/sharing/direction").text
+    assert "Eleanor Moss" in page
+    assert page.count(">direction<") == 0
 
 
 @pytest.mark.promise("U1")

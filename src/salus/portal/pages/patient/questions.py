@@ -73,7 +73,7 @@ def ask(
         title=title,
         back=back,
         errors=errors,
-        name=name,
+        field=name,
         takes_several=takes_several,
         options=[{**each, "checked": each["value"] in ticked} for each in options],
     )

@@ -25,7 +25,7 @@ from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.members import read_time_s
-from salus.node.services import delegations, deliveries
+from salus.node.services import delegations, deliveries, gathered_answers
 from salus.node.services.enrol import custodian_held_key
 from salus.vault.errors import Damaged
 
@@ -39,7 +39,7 @@ def take_choice(node: Node, raw: bytes, message: FileConsent, residual: Committe
        nobody else's fills the vault.
     2. The rules open the commitment, and their gate is the gate that was signed: the two can never disagree.
     3. Keep the rules, durably, before the ledger knows of them.
-    4. Submit what the patient signed.
+    4. Submit what the patient signed; what others told before is shown to nobody from then on.
 
     Raises:
         Refused: CHOICE_UNFIT, or what the ledger says.
@@ -48,14 +48,16 @@ def take_choice(node: Node, raw: bytes, message: FileConsent, residual: Committe
     _check_choice(message, residual)  # 2
     delegations.keep_signer(node, message.pseudonym, message.commitment, signers)
     deliveries.keep(node, message.pseudonym, Kind.CHOICE, message.commitment, residual)  # 3
-    return node.submit_raw(raw)  # 4
+    result = node.submit_raw(raw)  # 4
+    gathered_answers.forget(node, message.pseudonym)
+    return result
 
 
 def take_withdrawal(node: Node, raw: bytes, message: WithdrawConsent, residual: CommittedFields) -> TransactionResult:
     """Submit what withdraws a choice, and keep why.
 
     1. It is for a patient here, signed by a key that acts for them; the words open the commitment.
-    2. Submit what the patient signed: a withdrawal waits for nothing (R3).
+    2. Submit what the patient signed: a withdrawal waits for nothing (R3). What others told before is forgotten.
     3. Keep the words. Who hears that this failed sends the same again: it has one outcome.
 
     Raises:
@@ -64,6 +66,7 @@ def take_withdrawal(node: Node, raw: bytes, message: WithdrawConsent, residual: 
     _require_wanted(node, raw, message)  # 1
     deliveries.require_reason_behind(message.commitment, residual)
     result = node.submit_raw(raw)  # 2
+    gathered_answers.forget(node, message.pseudonym)
     deliveries.keep(node, message.pseudonym, Kind.REASON, message.commitment, residual)  # 3
     return result
 
@@ -138,6 +141,7 @@ def file_by_custodian(
     )
     documents.keep(node.vault, node.chain, pseudonym, Kind.CHOICE, message.commitment, encode(residual))
     node.submit_signed((message,), (key,))
+    gathered_answers.forget(node, pseudonym)
     return message.choice
 
 
@@ -149,6 +153,7 @@ def withdraw_by_custodian(node: Node, pseudonym: Pseudonym, choice: bytes, *, ev
     message = WithdrawConsent(pseudonym=pseudonym, choice=choice, commitment=why.root(), evidence_on_day=day)
     documents.keep(node.vault, node.chain, pseudonym, Kind.REASON, message.commitment, encode(why))
     node.submit_signed((message,), (key,))
+    gathered_answers.forget(node, pseudonym)
 
 
 @dataclass(frozen=True)

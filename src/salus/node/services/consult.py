@@ -12,11 +12,13 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from salus.clinical.nhs_number import NhsNumberInvalid, parse
-from salus.contracts import access, decision, patients
+from salus.contracts import access, consent, decision, patients
 from salus.contracts.access import Basis, DenialReason, Permit
 from salus.contracts.decision import RecordDecision, Rules, Source
-from salus.contracts.provisions import Provision, Purpose, Record, RoleClass, Verb
+from salus.contracts.provisions import Provision, Purpose, Record, RoleClass, Verb, gate
+from salus.ledger.encoding import encode
 from salus.ledger.identifiers import Digest, OrganisationId, Pseudonym, PublicKey
+from salus.ledger.state import STATE, Reader
 from salus.node.assemble import Node
 from salus.node.errors import Refusal, Refused
 from salus.node.members import read_time_s
@@ -27,6 +29,8 @@ from salus.node.shapes.systems import RESOURCE_TYPES
 
 E = TypeVar("E", bound=IntEnum)
 NO_KEY = PublicKey(b"")
+NOT_FILED = Digest(bytes(32))
+"""The commitment of a choice that is not filed yet."""
 ANYTHING = Record(ids=(), classes=())
 """A record of which nothing is known but that there is one."""
 
@@ -183,6 +187,43 @@ def consult(node: Node, patient: bytes, question: Question) -> Advice:
     ]
     is_whole = not held.missing or decision.may_lack_rules(terms)
     return Advice(said, None, found, tuple(dict.fromkeys(withheld)), is_whole)
+
+
+class _Planned:
+    """Rows as of one block, but that a pseudonym's choices are those that it plans."""
+
+    def __init__(self, reader: Reader, pseudonym: Pseudonym, planned: consent.Choices) -> None:
+        self._reader = reader
+        self._key = consent.CHOICES.key(pseudonym)
+        self._row = encode(planned)
+
+    def get(self, space: str, key: bytes, /) -> bytes | None:
+        """Return the row, or None when there is none."""
+        return self._row if (space, key) == (STATE, self._key) else self._reader.get(space, key)
+
+
+def planned_basis(
+    reader: Reader, terms: Permit, *, planned: Provision | None, instead_of: bytes, time_s: int
+) -> Basis | DenialReason:
+    """Return what the ledger would say to a request if a choice were filed that is not yet, by the same function.
+
+    Args:
+        planned: the rules of that choice; None for none. instead_of: the commitment of the one in whose place it is
+            put; empty for none.
+    """
+    current = consent.choices(reader, terms.pseudonym)
+    kept = tuple(each for each in current.choices if planned is None or each.commitment != instead_of)
+    fresh = () if planned is None else (consent.Choice(bytes(16), gate(planned), NOT_FILED, patients.Actor.PATIENT, 0),)
+    wanted = replace(current, choices=(*kept, *fresh))
+    return access.decide_request(
+        _Planned(reader, terms.pseudonym, wanted),
+        terms,
+        patients.require_relationship(reader, terms.pseudonym),
+        None,
+        session_key=NO_KEY,
+        time_s=time_s,
+        step=lambda _count: None,
+    )
 
 
 def imagined_terms(node: Node, pseudonym: Pseudonym, question: Question, time_s: int) -> Permit:

@@ -14,9 +14,9 @@ import msgspec
 
 from salus.clinical import labels
 from salus.contracts import consent, decision, patients
-from salus.contracts.access import Basis
+from salus.contracts.access import Basis, Permit
 from salus.contracts.consent import Choice
-from salus.contracts.decision import ChoiceRules
+from salus.contracts.decision import ChoiceRules, Rules
 from salus.contracts.provisions import (
     LAST_DAY,
     Provision,
@@ -40,9 +40,10 @@ from salus.node.errors import Refusal, Refused
 from salus.node.members import read_time_s
 from salus.node.projections import resources
 from salus.node.services import choices, delegations, derived, ledger_reads
-from salus.node.services.consult import Question, imagined_terms
+from salus.node.services.consult import NOT_FILED, Question, imagined_terms, planned_basis
 from salus.node.services.deposit import METADATA, placed_entries
 from salus.node.services.respond import Login, Responder
+from salus.vault.vault import Record
 
 EPOCH: Final = datetime.date(1970, 1, 1)
 CARERS: Final = (RoleClass.CLINICAL, RoleClass.PHARMACY)
@@ -56,7 +57,6 @@ EVERYBODY_ELSE: Final = (
 )
 """Whom "nobody" is: the patient, and who acts for them, still see their record."""
 SENSITIVE: Final = tuple(labels.SENSITIVITY_DISPLAYS)
-_NOTHING: Final = b"\0" * 32
 _NOBODY: Final[Mapping[bytes, str]] = MappingProxyType({})
 
 
@@ -272,7 +272,8 @@ def preview(
 
     1. The records that the patient may see; of others nothing is said.
     2. The rules in force, and the choice that is not filed yet.
-    3. Each record is put to the decision by which it would be released.
+    3. What the ledger would say to the request, by the gates; where it says no, nothing is seen.
+    4. Each record is put to the decision by which it would be released.
 
     Args:
         organisation: the member's code at which somebody works.
@@ -289,22 +290,26 @@ def preview(
         now_s = read_time_s(reader, node.clock)
         rules = choices.rules_for(node, reader, patient, ticket=Digest(b"")).rules  # 2
         patients.require_custodian(reader, patient, node.organisation)
-    if with_choice is not None:
-        planned = ChoiceRules(Digest(_NOTHING), tree_of(with_choice))
+        planned = None if with_choice is None else tree_of(with_choice)
+        asked = Request(OrganisationId(organisation), role_class, Purpose.TREAT, Verb.READ, day_of(now_s))
+        question = Question(asked.organisation, asked.role_class, asked.purpose, asked.verb)
+        terms = imagined_terms(node, patient, question, now_s)
+        said = planned_basis(reader, terms, planned=planned, instead_of=instead_of, time_s=now_s)  # 3
+    if planned is not None:
         others = tuple(each for each in rules.choices if each.commitment != instead_of)
-        rules = msgspec.structs.replace(rules, choices=(*others, planned))
-    asked = Request(OrganisationId(organisation), role_class, Purpose.TREAT, Verb.READ, day_of(now_s))
-    question = Question(asked.organisation, asked.role_class, asked.purpose, asked.verb)
-    basis = Basis.OWN_STAFF if asked.organisation == node.organisation else Basis.CHOICE
-    terms = msgspec.structs.replace(imagined_terms(node, patient, question, now_s), basis=basis)
+        rules = msgspec.structs.replace(rules, choices=(*others, ChoiceRules(NOT_FILED, planned)))
     names = resources.names_of(node, {each.record for each in (one.entry for one in newest.values())})
     seen = []
-    for each in node.vault.record_many([key for key in keys if key in allowed]):  # 3
-        metadata: CommittedFields = METADATA.decode(each.metadata)
-        decided = decision.decide(terms, rules, asked, record_of(RecordId(each.record_id), metadata.values))
+    for each in node.vault.record_many([key for key in keys if key in allowed]):  # 4
         if each.record_id in names:
-            seen.append(Seen(names[each.record_id], decided.may_go))
+            may_go = isinstance(said, Basis) and _may_go(each, msgspec.structs.replace(terms, basis=said), rules, asked)
+            seen.append(Seen(names[each.record_id], may_go))
     return seen
+
+
+def _may_go(record: Record, terms: Permit, rules: Rules, asked: Request) -> bool:
+    metadata: CommittedFields = METADATA.decode(record.metadata)
+    return decision.decide(terms, rules, asked, record_of(RecordId(record.record_id), metadata.values)).may_go
 
 
 def left_out(codes: tuple[str, ...], classes: tuple[str, ...]) -> tuple[Provision, ...]:

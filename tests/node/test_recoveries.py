@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from salus.contracts import patients
-from salus.contracts.patients import TIME_LOCK_S, CancelRecovery, ChangeRecoveryKey, FinishRecovery, StartRecovery
+from salus.contracts.patients import (
+    TIME_LOCK_S,
+    CancelRecovery,
+    ChangeRecoveryKey,
+    CloseRelationship,
+    FinishRecovery,
+    StartRecovery,
+)
 from salus.contracts.residuals import reason
 from salus.crypto.signing import SigningKey
 from salus.ledger import transactions
@@ -170,3 +177,9 @@ def test_the_second_time_takes_one_guardian_more_if_there_is_one(home: Home) -> 
     here = [StandingAt(HOSPITAL, home.ann, home.standing())]
     asked = [each for count in (2, 3) for each in recoveries.to_choose(here, names, threshold=count)]
     assert [(each.threshold, each.second, each.guardians) for each in asked] == [(2, 3, names), (3, 0, names)]
+
+
+def test_where_a_relationship_is_closed_nothing_stands(home: Home) -> None:
+    home.choose()
+    home.node.submit_raw(home.signed(CloseRelationship, OWN).raw)
+    assert home.standing() == recoveries.NONE

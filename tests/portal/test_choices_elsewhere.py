@@ -208,8 +208,8 @@ def test_a_voucher_of_a_choice_elsewhere_joins_nothing_for_who_reads_the_databas
 
 
 SILENCE = {
-    "all": f"Your choice holds for what {HERE} has written down. {THERE} did not take it: make it again for them",
-    PRACTICE: f"Your choice was not made: {THERE} did not take it. Make it again in a while",
+    "all": f"Your choice holds for what {HERE} has written down. {THERE} did not take it: make it again for them.",
+    PRACTICE: f"{THERE} did not take it. Go back, and make it again in a while.",
 }
 
 
@@ -220,13 +220,25 @@ def test_who_is_away_when_it_was_signed_is_named(
     monkeypatch.setattr("salus.node.http_peers.PAUSES_S", ())
     name, request_ = asked(here, _answered(browser, where))
     with practice.being(Manner.IS_DOWN):
-        answer(here.client().client, here, browser, name, request_)
-        assert SILENCE[where] in html.unescape(browser.get("/sharing").text)
+        came = answer(here.client().client, here, browser, name, request_)
         page = _settled(browser)
+    assert SILENCE[where] in html.unescape(came.text)
+    assert "nhsuk-notification-banner--success" not in came.text
     assert [len(_choices(here, each)) for each in (HOSPITAL, PRACTICE)] == [int(where == "all"), 0]
     assert "Did not answer" in _groups(page)[THERE]
     assert browser.post("/sharing/again", {"place": "0"}, page="/sharing").headers["location"] == "/sharing"
     assert _groups(_settled(browser))[THERE].startswith("You have made no choices")
+
+
+def test_who_was_away_is_asked_again_with_the_same_answers(
+    here: Hospital, browser: Browser, practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("salus.node.http_peers.PAUSES_S", ())
+    with practice.being(Manner.IS_DOWN):
+        came = say_yes(here, browser, _answered(browser, PRACTICE))
+    assert 'href="/sharing/check"' in came.text
+    say_yes(here, browser, browser.post("/sharing/check", {"rules": ""}))
+    assert len(_choices(here, PRACTICE)) == 1
 
 
 def test_an_answer_that_was_lost_is_looked_for_on_the_ledger(

@@ -218,14 +218,20 @@ def _choice_made(call: Call) -> Response:
 
 
 def _choice_made_in_part(call: Call, done: Sequence[str], undone: Sequence[str]) -> Response:
-    words = call.words
+    """Say for whom a choice holds and for whom it does not; where nobody took it, the answers are kept."""
+    words, back = call.words, "/sharing" if done else "/sharing/check"
+    call.portal.collections.drop(call.signed_in.state.choices)
+    call.portal.sessions.change(call.signed_in, choices=b"", **({"answers": ()} if done else {}))
     if done:
+        title = words("Your choice does not hold everywhere yet")
         said = words(
-            "Your choice holds for what %(done)s has written down. %(undone)s did not take it: make it again for them"
+            "Your choice holds for what %(done)s has written down. %(undone)s did not take it: make it again for them."
         )
     else:
-        said = words("Your choice was not made: %(undone)s did not take it. Make it again in a while")
-    return _decided(call, said % {"done": words.listed(done), "undone": words.listed(undone)})
+        title = words("Your choice was not made")
+        said = words("%(undone)s did not take it. Go back, and make it again in a while.")
+    said %= {"done": words.listed(done), "undone": words.listed(undone)}
+    return call.page("pages/patient/unsigned.html", title=title, back=back, said=said)
 
 
 def _decided(call: Call, said: str) -> Response:

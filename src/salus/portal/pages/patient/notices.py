@@ -41,7 +41,8 @@ KINDS: Final = {
     PatientNoticeKind.DEVICE_ADDED: Said(_("A device or a person that can act for you was added"), "devices"),
     PatientNoticeKind.DEVICE_REMOVED: Said(_("A device or a person that could act for you was taken away"), "devices"),
     PatientNoticeKind.RECOVERY: Said(
-        _("Somebody asked to replace your device, or that has ended. If it was not you, act now"), ""
+        _("Somebody asked to replace your device, or the people who can help you. Or it has ended. Not you? Act now"),
+        "",
     ),
 }
 

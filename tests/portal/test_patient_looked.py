@@ -79,6 +79,12 @@ def test_the_list_is_filtered(here: Hospital) -> None:
     assert "nothing of that kind" in here.signed_in("eleanor").get("/looked?only=emergency").text
 
 
+def test_a_list_on_which_nobody_is_says_so(here: Hospital) -> None:
+    browser = here.signed_in("other")
+    assert "Nobody but you has asked for your record yet" in browser.get("/looked").text
+    assert "nothing of that kind" in browser.get("/looked?only=refused").text
+
+
 def test_a_look_says_what_was_given_and_why(here: Hospital) -> None:
     pages = [here.signed_in("eleanor").get(each).text for each in _links(here)]
     (page,) = [each for each in pages if "For the clinic" in each]

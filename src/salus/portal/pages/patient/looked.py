@@ -117,6 +117,7 @@ def show(call: Call) -> Response:
         organisations=organisations_of(call.words, asked, found.organisations()),
         names=call.words.listed([call.portal.title, *found.elsewhere]),
         has_newer=newest > upto,
+        is_empty=not (groups or asked.narrows or asked.only or asked.is_own),
         pages=pages(call, number, has_more=len(groups) > start + PAGE_ENTRIES, upto=upto),
     )
 

@@ -10,9 +10,16 @@ from playwright.sync_api import Browser
 from sqlalchemy import delete
 
 from salus.node import schema
-from tests.apps.browser import DESKTOP
+from tests.apps.browser import DESKTOP, chromium
 from tests.journeys.journey_world import Served, Walker, served
 from tests.journeys.reader import Reader
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, one for all journeys: to start it and to show its first page takes a second or two."""
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,17 @@ import pytest
 from playwright.sync_api import Browser
 
 from salus.ledger.identifiers import Pseudonym
+from tests.apps.browser import chromium
 from tests.contracts.network import key
 from tests.portal.signer.signer_tab import HOSPITAL, PRACTICE, Mary, co_signed, enrolled_by_practice, tab
 from tests.portal.signer.signer_world import Portal, data, portal_and_signer, text
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, one for all tests of the signer page."""
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

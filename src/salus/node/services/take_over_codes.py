@@ -15,11 +15,10 @@ from salus.contracts import membership, patients
 from salus.contracts.evidence import decode_outcome
 from salus.contracts.patients import Holder, KeyTakenOver
 from salus.crypto.hashing import sha256
-from salus.crypto.signing import SigningKey
 from salus.ledger.identifiers import Digest, OrganisationId, Pseudonym, PublicKey
 from salus.ledger.machine import stored_result
 from salus.ledger.outcomes import DONE, decode_leaf
-from salus.node import documents, tallies
+from salus.node import tallies
 from salus.node.assemble import Node
 from salus.node.bearers import Bearer, BearerKind, Bearers
 from salus.node.errors import NotNow, Refusal, Refused
@@ -27,6 +26,7 @@ from salus.node.exchange import Done, Peers, TakeOverAsk, TakeOverOffer, TakeOve
 from salus.node.members import read_time_s
 from salus.node.sealed_rows import SealedRows
 from salus.node.services.accounts import AccountId
+from salus.node.services.enrol import custodian_held_key
 from salus.node.services.patient_helpers import CODE_LENGTH, CODE_LETTERS, written
 from salus.node.services.signer_answers import HalfSigned, NewBlob, read_take_over
 from salus.node.services.signer_devices import DeviceKey, SignerDevices
@@ -229,11 +229,11 @@ def _held_by(node: Node, pseudonym: Pseudonym) -> PublicKey | None:
     """The relationship's key, if it is held here; None where there is nothing to take over."""
     with node.engine.snapshot() as reader:
         row = patients.relationship_of(reader, pseudonym)
-    seed = documents.find(node.vault, documents.Kind.PSEUDONYM_KEY, pseudonym)
-    if row is None or row.closed_at_s or seed is None:
+    try:
+        held = PublicKey(custodian_held_key(node, pseudonym).public)
+    except Refused:
         return None
-    held = PublicKey(SigningKey.from_seed(seed).public)
-    return held if held == row.key else None
+    return held if row is not None and not row.closed_at_s and held == row.key else None
 
 
 def _is_done(node: Node, pseudonym: Pseudonym, signed: TakeOverSigned) -> bool:

@@ -23,6 +23,7 @@ from tests.portal.second_custodian import Manner
 
 __all__ = ["ann"]
 pytestmark = [pytest.mark.services, pytest.mark.promise("U3")]
+BEGIN = "I have the words: begin with this device"
 HERE = "People who can help you back in"
 
 
@@ -79,10 +80,11 @@ def test_one_recovery_is_for_every_organisation(ann: Person, at: Served, browser
         set_up_tablet(new)
         walker.go("/recovery/lost", LOST)
         with practice.being(Manner.IS_DOWN):
-            say(new, "I have the words: begin with this device", words[:2], "Replace a device that you lost", LOST)
-            expect(page.get_by_text(f"{PLACE} did not answer. Do it again for them")).to_be_visible()
+            say(new, BEGIN, words[:2], "Replace a device that you lost", "This is not done everywhere yet")
+            expect(page.get_by_text(f"{PLACE} did not answer. Do it again for them.")).to_be_visible()
+            walker.follow("Go back", LOST)
         assert [bool(each.started) for each in standings(at)] == [True, False]
-        say(new, "I have the words: begin with this device", words[1:], "Replace a device that you lost", LOST)
+        say(new, BEGIN, words[1:], "Replace a device that you lost", LOST)
         assert all(each.started for each in standings(at))
         at.later(TIME_LOCK_S + 60, ann.walker, walker)
         walker.sign_in("eleanor", "/recovery/lost", LOST)

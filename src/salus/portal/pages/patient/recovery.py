@@ -12,7 +12,7 @@ from salus.node.services.signer_devices import Device
 from salus.node.services.signer_requests import Kind
 from salus.node.services.signings import Collected
 from salus.portal.call import Call, Error, Page, Person
-from salus.portal.pages.patient.recovery_places import deliver_all, first_device, group, notice_of, places, where
+from salus.portal.pages.patient.recovery_places import concluded, deliver_all, first_device, group, places, where
 from salus.portal.pages.patient.signing import Ending, to_signer
 
 HERE: Final = "/recovery"
@@ -147,12 +147,12 @@ def _to_choose(call: Call) -> tuple[list[Device], list[StandingAt]]:
 
 def _chosen(call: Call, collected: Collected) -> Response:
     said = call.words("These people can now help you back in. Give each of them their page")
-    return call.go(HERE, notice=notice_of(call, said, deliver_all(call, collected)))
+    return concluded(call, HERE, said, deliver_all(call, collected))
 
 
 def _cancelled(call: Call, collected: Collected) -> Response:
     said = call.words("Nobody replaces your device. It was stopped")
-    return call.go(HERE, notice=notice_of(call, said, deliver_all(call, collected)))
+    return concluded(call, HERE, said, deliver_all(call, collected))
 
 
 ENDINGS: Final[Mapping[str, Ending]] = {

@@ -16,9 +16,9 @@ from salus.portal.pages.patient.recovery_places import (
     acting_device,
     any_device,
     chosen,
+    concluded,
     deliver_all,
     group,
-    notice_of,
     places,
     where,
 )
@@ -84,12 +84,12 @@ def _choices(call: Call, found: list[StandingAt]) -> list[dict[str, object]]:
 
 def _changed(call: Call, collected: Collected) -> Response:
     said = call.words("Other people can help you back in after 7 days. Give each of them their page")
-    return call.go(HERE, notice=notice_of(call, said, deliver_all(call, collected)))
+    return concluded(call, HERE, said, deliver_all(call, collected))
 
 
 def _kept(call: Call, collected: Collected) -> Response:
     said = call.words("It was undone. The same people as before can help you back in")
-    return call.go(HERE, notice=notice_of(call, said, deliver_all(call, collected)))
+    return concluded(call, HERE, said, deliver_all(call, collected))
 
 
 ENDINGS: Final[Mapping[str, Ending]] = {

@@ -15,9 +15,9 @@ from salus.node.services.signer_requests import Kind
 from salus.node.services.signings import Collected
 from salus.portal.call import Call, Page, Person
 from salus.portal.pages.patient.recovery_places import (
+    concluded,
     deliver_all,
     group,
-    notice_of,
     places,
     plainly,
     signed_for,
@@ -103,14 +103,13 @@ def _begun(call: Call, collected: Collected) -> Response:
     running = group(call, where(places(call), lambda now: bool(now.started)))
     ready = running.when if running else ""
     said = call.words("It has begun. Come back after %(when)s") % {"when": ready}
-    return call.go(HERE, notice=notice_of(call, said, begun))
+    return concluded(call, HERE, said, begun)
 
 
 def _finished(call: Call, collected: Collected) -> Response:
     done = deliver_all(call, collected)
     said = call.words("This device now acts for you, and the lost one no longer does")
-    back = HERE if done.away or done.refused else "/acting-devices"
-    return call.go(back, notice=notice_of(call, said, done), held=())
+    return concluded(call, "/acting-devices", said, done, again=HERE, held=())
 
 
 ENDINGS: Final[Mapping[str, Ending]] = {

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from starlette.responses import Response
+
 from salus.node.errors import Refused
 from salus.node.services import recoveries
 from salus.node.services.recoveries import Standing, StandingAt
@@ -132,15 +134,28 @@ def plainly(call: Call, act: Callable[[], Delivered]) -> Delivered:
         raise Refused(refused.refusal, call.words(WHY_NOT[reason]), number=refused.number) from refused
 
 
-def notice_of(call: Call, said: str, delivered: Delivered) -> str:
-    """Return what was done, and with whom it was not."""
+def concluded(call: Call, back: str, said: str, delivered: Delivered, *, again: str = "", **known: object) -> Response:
+    """Say what was done; on a page of its own where some organisation did not take it.
+
+    Args:
+        back: the page that comes next; again: the one on which it is done again, if it is another.
+        known: of the session from here on.
+    """
     words, parts = call.words, [said]
+    if not (delivered.away or delivered.refused):
+        return call.go(back, notice=said, **known)
     if delivered.away:
         names = named_organisations(call, delivered.away)
         parts.append(words("%(organisations)s did not answer. Do it again for them") % {"organisations": names})
     if delivered.refused:
         names = named_organisations(call, delivered.refused)
-        parts.append(
-            words("It does not count at %(organisations)s. Other words may be needed there") % {"organisations": names}
-        )
-    return ". ".join(parts)
+        other = words("It does not count at %(organisations)s. Other words may be needed there")
+        parts.append(other % {"organisations": names})
+    if known:
+        call.portal.sessions.change(call.signed_in, **known)
+    return call.page(
+        "pages/patient/unsigned.html",
+        title=words("This is not done everywhere yet"),
+        back=again or back,
+        said=". ".join(parts) + ".",
+    )

@@ -133,7 +133,7 @@ def test_who_signs_in_where_somebody_is_signed_in_takes_nothing_over(here: Hospi
     assert came.status_code == 303
     require_out(with_cookie(here, before))
     found = browser.client.cookies.get(COOKIE, domain="portal.example")
-    session = here.portal.sessions.all_of(_session(here, found))[0].state
+    session = _session(here, found).state
     assert (session.patient, session.found, session.answers, session.notice) == ((), (), (), "")
 
 

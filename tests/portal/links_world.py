@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 from typing import Any
@@ -62,6 +63,7 @@ class Desk:
         return self.document(made, self.openings.open(made.secret, self.ask()))
 
     def document(self, made: MadeLink, opened: Opened) -> list[dict[str, Any]]:
+        asyncio.run(self.openings.settle(opened))
         plain = jwe.decrypt_compact(self.openings.file(opened), OctKey.import_key(made.key)).plaintext
         assert plain is not None
         return [each["resource"] for each in json.loads(plain)["entry"]]

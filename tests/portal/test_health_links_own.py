@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import msgspec
 import pytest
+from httpx2 import ASGITransport, AsyncClient
 
 from salus.contracts import tickets
 from salus.contracts.access import AccessPermitted, Basis
@@ -14,13 +18,17 @@ from salus.contracts.gathering import read_trail
 from salus.contracts.provisions import Provision, ProvisionType, Purpose, encode_tree
 from salus.ledger.identifiers import Pseudonym, PublicKey
 from salus.node.errors import Refusal, Refused
+from salus.node.sealed_rows import SealedRows
+from salus.node.services.collect import Collections
 from salus.node.services.health_links import MadeLink, WantedLink
 from salus.node.services.signer_answers import Signed
 from salus.node.services.signer_requests import EndTicket, NewTicket
+from salus.portal.app import THREADS
+from salus.portal.shared_link import encoded
 from salus.sdk.wallet import sign_revocation, sign_ticket
 from salus.testing.world import HOSPITAL, PRACTICE
-from tests.portal.links_world import WANTED, Desk
-from tests.portal.portal_world import NAMES, Hospital, portal
+from tests.portal.links_world import PASSCODE, WANTED, Desk
+from tests.portal.portal_world import NAMES, ORIGIN, Hospital, portal
 from tests.portal.second_custodian import Manner
 
 
@@ -154,4 +162,46 @@ def test_a_custodian_that_does_not_take_its_ticket_is_not_in_the_link(own: Hospi
         made = give(desk, WANTED, HOSPITAL, PRACTICE)
     assert made.custodians == (HOSPITAL,)
     assert organisations(desk.read(made)) == [NAMES[HOSPITAL]]
+    desk.links.stop(desk.login(), own.patient, made.name)
+
+
+def test_forty_openings_that_wait_for_others_stop_no_page(own: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More of them than the portal has threads wait at one time, in none of these, and pages come meanwhile."""
+    monkeypatch.setattr("salus.node.services.link_openings.LOOKS", 120)
+    desk = Desk(own)
+    made = give(desk, WANTED, HOSPITAL, PRACTICE)
+    assert own.joined is not None
+    practice, transport = own.joined[0], ASGITransport(own.portal.app(), client=("192.0.2.77", 50_000))
+
+    async def open_once(client: AsyncClient) -> int:
+        body = {"recipient": "x", "passcode": PASSCODE, "embeddedLengthMax": 10_000_000}
+        return (await client.post(f"/link/{encoded(made.secret)}", json=body)).status_code
+
+    async def at_once() -> list[int]:
+        async with AsyncClient(transport=transport, base_url=ORIGIN, timeout=120) as client:
+            with practice.being(Manner.WAITS):
+                opening = [asyncio.create_task(open_once(client)) for _ in range(40)]
+                until_s = time.monotonic() + 50
+                while len(desk.link(made).uses) < THREADS + 4:
+                    assert time.monotonic() < until_s, "they wait in the portal's threads"
+                    await asyncio.sleep(0.05)
+                assert (await asyncio.wait_for(client.get("/sign-in"), 20)).status_code == 200
+                assert sum(not each.done() for each in opening) >= THREADS + 4
+            return await asyncio.gather(*opening)
+
+    statuses = asyncio.run(at_once())
+    assert set(statuses) <= {200, 404, 503}  # each has one of the link's tries while it is looked at, and is counted
+    assert statuses.count(200) > THREADS
+    desk.links.stop(desk.login(), own.patient, made.name)
+
+
+def test_an_opening_waits_for_whom_another_worker_asks(own: Hospital) -> None:
+    """The address of a file may come to another worker than the opening did."""
+    desk = Desk(own)
+    made = give(desk, WANTED, HOSPITAL, PRACTICE)
+    opened = desk.openings.open(made.secret, desk.ask())
+    desk.openings = desk.on(own.node)
+    with closing(Collections(own.node, SealedRows(own.node.vault, own.node.chain), own.portal.peers)) as another:
+        desk.openings._collections = another
+        assert organisations(desk.document(made, opened)) == [NAMES[HOSPITAL], NAMES[PRACTICE]]
     desk.links.stop(desk.login(), own.patient, made.name)

@@ -89,7 +89,8 @@ class Portal:
         self.telling = telling_of(node, rows, settings)
         self.links = HealthLinks(node, rows)
         base = f"{settings.origin}{VIEWER}/shown"
-        self.openings = LinkOpenings(node, rows, self.responder, self.links, self.collections, base=base)
+        self._for_links = Collections(node, rows, peers)  # who opens links keeps no thread of a clinician's look
+        self.openings = LinkOpenings(node, rows, self.responder, self.links, self._for_links, base=base)
         self.devices = SignerDevices(node, rows)
         self.signings = Signings(node, rows, self.devices)
         self.passkeys = Passkeys(node, rows, host=settings.host, origin=settings.origin, title=settings.service_name)
@@ -108,6 +109,7 @@ class Portal:
         """Let running work finish."""
         self.threads.close()
         self.collections.close()
+        self._for_links.close()
 
     def app(self) -> Starlette:
         """Return the application."""

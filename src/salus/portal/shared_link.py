@@ -9,7 +9,7 @@ import base64
 import binascii
 import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 import structlog
@@ -96,7 +96,8 @@ def shared_link_routes(portal: "Portal") -> list[Route]:
     ]
 
 
-Handler = Callable[["Portal", Request, bytes], Response]
+Handler = Callable[["Portal", Request, bytes], Awaitable[Response]]
+T = TypeVar("T")
 
 
 def _answering(portal: "Portal", method: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -107,7 +108,7 @@ def _answering(portal: "Portal", method: str, handler: Handler) -> Callable[[Req
             return Response(status_code=405, headers=_HEADERS | {"allow": f"{method}, OPTIONS"})
         try:
             body = await read_body(http, bytes_max=BODY_BYTES_MAX)
-            return await portal.threads.run(lambda: _plainly(portal, http, body, handler))
+            return await handler(portal, http, body)
         except PasscodeWrong as wrong:
             return _json({"remainingAttempts": wrong.tries_left}, status=401)
         except Refused as refused:
@@ -119,13 +120,28 @@ def _answering(portal: "Portal", method: str, handler: Handler) -> Callable[[Req
     return answer
 
 
-def _plainly(portal: "Portal", http: Request, body: bytes, handler: Handler) -> Response:
-    with plainly():
-        return handler(portal, http, body)
+async def _run(portal: "Portal", work: Callable[[], T]) -> T:
+    """Do some work in one of the portal's threads; nobody is waited for in one."""
+
+    def done() -> T:
+        with plainly():
+            return work()
+
+    return await portal.threads.run(done)
 
 
-def _manifest(portal: "Portal", http: Request, body: bytes) -> Response:
+async def _manifest(portal: "Portal", http: Request, body: bytes) -> Response:
     """Open a link, and say where its one file is; the file itself where that is wanted and fits."""
+    ask, embedded_max = _read(http, body)
+    opened = await _run(portal, lambda: portal.openings.open(_secret(http.path_params["secret"]), ask))
+    if embedded_max is not None:
+        await portal.openings.settle(opened)
+    file = await _run(portal, lambda: _wanted(portal, opened, embedded_max))
+    return _json(msgspec.to_builtins(Manifest((file,))), status=200)
+
+
+def _read(http: Request, body: bytes) -> tuple[Ask, int | None]:
+    """Return who asks, and how much of a file they would take in the manifest. Raises Refused: MESSAGE_UNFIT."""
     try:
         ask = msgspec.json.decode(body, type=ManifestAsk)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -133,8 +149,7 @@ def _manifest(portal: "Portal", http: Request, body: bytes) -> Response:
     if not ask.passcode:
         raise Refused(Refusal.MESSAGE_UNFIT, "expected a passcode: this link has one")
     address = http.client.host if http.client is not None else ""
-    opened = portal.openings.open(_secret(http.path_params["secret"]), Ask(ask.recipient, ask.passcode, address))
-    return _json(msgspec.to_builtins(Manifest((_wanted(portal, opened, ask.embedded_length_max),))), status=200)
+    return Ask(ask.recipient, ask.passcode, address), ask.embedded_length_max
 
 
 def _wanted(portal: "Portal", opened: Opened, embedded_max: int | None) -> File:
@@ -146,8 +161,10 @@ def _wanted(portal: "Portal", opened: Opened, embedded_max: int | None) -> File:
     return File(CONTENT_TYPE, location=f"{portal.settings.origin}{VIEWER}/file/{token}")
 
 
-def _file(portal: "Portal", http: Request, _body: bytes) -> Response:
-    content = portal.openings.file(portal.openings.at(http.path_params["token"]))
+async def _file(portal: "Portal", http: Request, _body: bytes) -> Response:
+    opened = await _run(portal, lambda: portal.openings.at(http.path_params["token"]))
+    await portal.openings.settle(opened)
+    content = await _run(portal, lambda: portal.openings.file(opened))
     return Response(content, headers=_HEADERS, media_type="application/jose")
 
 

@@ -7,7 +7,7 @@ box, at the end of the look, and with an erasure (P3, P5).
 
 import secrets
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
@@ -146,6 +146,7 @@ class Collections:
         self._rows = rows
         self._peers = peers
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="collecting")
+        self._running: dict[bytes, list[Future[None]]] = {}
 
     def close(self) -> None:
         """Ask nobody anew, and let answers come that are on their way."""
@@ -172,9 +173,14 @@ class Collections:
             self._put(collection, each, came, about=about)
         for each in asked:
             self._put(collection, each, Collected(Answered.ASKING, self._node.clock()), about=about)
-        for each in asked:
-            self._threads.submit(self._ask, collection, each)
+        self._running[collection] = [self._threads.submit(self._ask, collection, each) for each in asked]
+        for name in [name for name, each in list(self._running.items()) if all(one.done() for one in each)]:
+            self._running.pop(name, None)
         return collection
+
+    def running(self, collection: bytes) -> list[Future[None]]:
+        """Return what this worker still waits for of a collection; nothing where another worker asks."""
+        return [each for each in self._running.get(collection, ()) if not each.done()]
 
     def again(self, collection: bytes, asked: Asking) -> None:
         """Ask one custodian once more."""

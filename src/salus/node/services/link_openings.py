@@ -5,8 +5,8 @@ that never was, has ended or was used up has one answer, which costs as much tim
 request of its own that spends a use of the ticket, and both are asked again at each file (R3).
 """
 
+import asyncio
 import secrets
-import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -60,9 +60,9 @@ FILE_S: Final = 600
 TRIES_FROM_MAX: Final = 60
 TRIES_S: Final = 900
 NO_LINK: Final = "this link was never there, has ended, or was used up: ask whoever gave it to you"
-LOOKS: Final = 25
-LOOK_S: Final = 0.2
-"""So often and so long apart it is looked whether other custodians have answered."""
+LOOKS: Final = 10
+LOOK_S: Final = 0.5
+"""So often and so long apart it is looked whether those have answered whom another worker asks; so long all wait."""
 
 
 class PasscodeWrong(Exception):
@@ -183,8 +183,20 @@ class LinkOpenings:
             raise _no_link()
         return found.value
 
+    async def settle(self, opened: Opened) -> None:
+        """Wait for the other custodians' answers, five seconds at the most, and keep no thread meanwhile."""
+        if running := self._collections.running(opened.collection):
+            await asyncio.wait([asyncio.wrap_future(each) for each in running], timeout=LOOKS * LOOK_S)
+            return
+        for _ in range(LOOKS if opened.others else 0):
+            if not await asyncio.to_thread(self._is_asking, opened):
+                return
+            await asyncio.sleep(LOOK_S)
+
     def file(self, opened: Opened) -> str:
         """Return what a link shows now, as one encrypted document that leaves one receipt (JWE).
+
+        Who has not answered yet is named in it: `settle` waits for them.
 
         Raises:
             Refused: NOT_YOURS when the ticket has ended; TOO_MANY above what is put together in memory.
@@ -253,16 +265,11 @@ class LinkOpenings:
         return held(session, custodian, Pseudonym(ticket.pseudonym))
 
     def _elsewhere(self, opened: Opened) -> tuple[list[Part], list[str]]:
-        """Return what the other custodians have, of those who answer in time, and the names of those who do not."""
+        """Return what the other custodians have, of those who have answered, and the names of those who have not."""
         if not opened.others:
             return [], []
         names = {each.organisation: each.name for each in ledger_reads.members(self._node)}
         came = self._collections.look(opened.collection)
-        for _ in range(LOOKS):
-            if all(each.state is not Answered.ASKING for each in came.values()):
-                break
-            time.sleep(LOOK_S)
-            came = self._collections.look(opened.collection)
         parts, silent = [], []
         for code in opened.others:
             found, name = came.get(OrganisationId(code)), names.get(OrganisationId(code), code)
@@ -272,6 +279,9 @@ class LinkOpenings:
             if records:
                 parts.append(self._part(code, name, records))
         return parts, silent
+
+    def _is_asking(self, opened: Opened) -> bool:
+        return any(each.state is Answered.ASKING for each in self._collections.look(opened.collection).values())
 
     def _part(self, code: str, name: str, records: Sequence[Content]) -> Part:
         return Part(name, code, f"{self._base}/{code}", records)

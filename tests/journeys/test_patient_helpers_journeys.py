@@ -46,6 +46,7 @@ def start(walker: Walker, code: str, name: str) -> None:
 
 @pytest.mark.covers(
     "GET /helpers",
+    "POST /helpers",
     "GET /helpers/who",
     "POST /helpers/who",
     "GET /helpers/doing",
@@ -68,6 +69,10 @@ def test_a_helper_takes_up_a_code_decides_and_is_stopped(walker: Walker, browser
     code = let_help(walker, "See everything, and decide for me who else sees it")
     walker.follow("I have written it down", "Who helps you")
     expect(walker.page.get_by_text("They have not used their code yet.")).to_be_visible()
+    walker.page.get_by_role("button", name=re.compile("^Give them a new code")).first.click()
+    walker.look("Give them this code")
+    code = walker.page.locator(".app-code").inner_text()
+    walker.follow("I have written it down", "Who helps you")
     with browser.new_context(ignore_https_errors=True, viewport=DESKTOP) as context:
         ben = Walker(context, at)
         start(ben, code, "ben.moss")

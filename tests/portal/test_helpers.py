@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html import unescape
+from typing import Any
 
 import pytest
 
 from salus.contracts import consent
+from salus.node.assemble import Node
+from salus.node.errors import NotNow
 from salus.portal.call import Person
 from salus.portal.helping import DECIDED, SEEN
 from salus.portal.pages import PAGES
@@ -245,3 +248,44 @@ def test_an_answer_that_is_none_is_asked_for_again(here: Hospital, page: str, fi
     came = here.signed_in("eleanor").post(f"/helpers/{page}", fields)
     assert came.status_code == 400
     assert "There is a problem" in came.text
+
+
+def test_somebody_who_has_not_used_their_code_gets_another_and_the_first_opens_nothing(here: Hospital) -> None:
+    first, eleanor = code(here), here.signed_in("eleanor")
+    (who,) = WHO.findall(eleanor.get("/helpers").text)[:1]
+    assert eleanor.post("/helpers", {"who": who}).headers["location"] == "/helpers/code"
+    (second,) = CODE.findall(eleanor.get("/helpers/code").text)
+    assert second != first
+    fields = {"code": first, "name": "ada", "password": PASSWORD}
+    assert here.client().post("/helping/new", fields).status_code == 400
+    taken_up(here, "ada", str(second))
+    assert eleanor.post("/helpers", {"who": who}).headers["location"] == "/helpers"
+    assert eleanor.get("/helpers/code").headers["location"] == "/helpers"
+
+
+def test_a_ledger_that_was_away_leaves_somebody_who_can_be_given_a_code(
+    here: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger took the key, and nobody heard of it."""
+    submit = Node.submit_signed
+
+    def away(node: Node, *given: Any) -> Any:
+        submit(node, *given)
+        raise NotNow("the ledger does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Node, "submit_signed", away)
+        browser = asked(here, "see")
+        assert browser.post("/helpers/check", {}).status_code == 503
+    (who,) = WHO.findall(browser.get("/helpers").text)[:1]
+    browser.post("/helpers", {"who": who})
+    (given,) = CODE.findall(browser.get("/helpers/code").text)
+    taken_up(here, "abe", str(given))
+
+
+@pytest.mark.parametrize("who", ["", "ZZZZZZ", "a" * 1000])
+def test_nobody_gets_a_code_for_whom_nobody_added(here: Hospital, who: str) -> None:
+    other = here.signed_in("other")
+    assert other.post("/helpers", {"who": who}).headers["location"] == "/helpers"
+    (theirs,) = WHO.findall(here.signed_in("eleanor").get("/helpers").text)[:1] or [who]
+    assert other.post("/helpers", {"who": theirs}).headers["location"] == "/helpers"

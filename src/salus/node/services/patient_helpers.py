@@ -192,6 +192,21 @@ class Helpers:
         device_keys.take(self._node, signed.raw, signed.message, signed.residual)
         self._forget(signed.message.pseudonym, signed.message.key)
 
+    def new_code(self, login: Login, pseudonym: Pseudonym, key: bytes) -> str:
+        """Return another code for somebody who has not used theirs, or never got one; the one before opens nothing.
+
+        A ledger that was away when they were added leaves their account behind without a code.
+
+        Raises:
+            Refused: PERSON_UNFIT for anybody but the patient; DELEGATE_UNFIT, nobody waits for a code by this key.
+        """
+        delegations.require_own(self._node, pseudonym, login.session)
+        taken, row = self._taken(pseudonym), next((each for each in self.of(pseudonym) if each.key == key), None)
+        found = [each for each in self._accounts.of_patient(pseudonym) if _is_delegate(each) and _key_of(each) == key]
+        if row is None or row.is_ended or not found or found[0].id in taken:
+            raise Refused(Refusal.DELEGATE_UNFIT, "expected somebody who has not used their code: look at the list")
+        return self._code(found[0].id, pseudonym)
+
     def _forget(self, pseudonym: Pseudonym, key: bytes) -> None:
         """Forget the account of a delegate whose key was taken away."""
         for each in self._accounts.of_patient(pseudonym):
@@ -266,9 +281,11 @@ class Helpers:
 
     def _code(self, account: AccountId, pseudonym: Pseudonym) -> str:
         code = "".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH))
-        until_s = self._node.clock() + CODE_S
+        until_s, invitation = self._node.clock() + CODE_S, _Invitation(account)
+        for before in self._bearers.of(BearerKind.HELPER, account, _Invitation):
+            self._bearers.drop(before.lookup)
         return self._bearers.issue(
-            BearerKind.HELPER, _Invitation(account), until_s=until_s, pseudonym=pseudonym, token=code
+            BearerKind.HELPER, invitation, until_s=until_s, grant=account, pseudonym=pseudonym, token=code
         )
 
     def _lookup(self, helper: AccountId) -> bytes:

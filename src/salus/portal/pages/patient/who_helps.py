@@ -13,12 +13,13 @@ from salus.portal.pages.patient.helpers_signing import sign_helper_removed
 
 @dataclass(frozen=True)
 class Row:
-    """A helper in words; `name` is how a form and an address name them."""
+    """A helper in words; `name` is how a form and an address name them; `waits`: they have not used a code yet."""
 
     name: str
     sentence: str = field(repr=False)
     state: str
     is_ended: bool
+    waits: bool
 
 
 def show(call: Call) -> Response:
@@ -54,6 +55,15 @@ def stop(call: Call) -> Response:
     return sign_helper_removed(call, found)
 
 
+def answer(call: Call) -> Response:
+    """Give another code to somebody who has not used theirs."""
+    found = _helpers(call).get(call.form.get("who", ""))
+    if found is None or found.is_ended or found.is_taken_up:
+        return call.go("/helpers", notice=call.words("They have a code already, or help you no more"))
+    code = call.portal.helpers.new_code(call.login, call.owner.pseudonym, found.key)
+    return call.go("/helpers/code", answers=(("code", code),))
+
+
 def _helpers(call: Call) -> dict[str, HelperRow]:
     """The patient's helpers, by how a form names them."""
     portal = call.portal
@@ -65,10 +75,10 @@ def _row(call: Call, name: str, row: HelperRow) -> Row:
         said = call.words("Somebody whose name is not kept here. They can do nothing.")
     else:
         said = sentence(call.words, row.help)
-    return Row(name, said, state(call.words, row), row.is_ended)
+    return Row(name, said, state(call.words, row), row.is_ended, not row.is_ended and not row.is_taken_up)
 
 
 PAGES: Final = (
-    Page("/helpers", Person.PATIENT, show, listed="Who helps you"),
+    Page("/helpers", Person.PATIENT, show, answer, listed="Who helps you"),
     Page("/helpers/stop", Person.PATIENT, ask_to_stop, stop),
 )

@@ -182,7 +182,6 @@ class Call:
             "helped": self.helped,
             "recovery": self._recovery(),
             "bell": self._bell(),
-            "notice": self._taken_notice(),
             "has_theme": bool(self.portal.settings.theme),
             "gettext": words,
             "_": words,
@@ -191,12 +190,18 @@ class Call:
         }
         if self.person is Person.PATIENT:  # whose forms may lead to their own device
             goes_to = f"{goes_to} {self.portal.settings.signer}".strip()
+        known |= self._said()
         return rendered(template, known | view, status=status if not errors else 400, goes_to=goes_to)
 
-    def go(self, path: str, *, notice: str = "", **known: object) -> Response:
-        """Send the browser to another page of ours, with something for that page to say at its top."""
-        if self.session is not None and (notice or known):
-            self.portal.sessions.change(self.session, notice=notice, **known)
+    def go(self, path: str, *, notice: str = "", not_done: str = "", **known: object) -> Response:
+        """Send the browser to another page of ours.
+
+        Args:
+            notice: what that page says at its top: what was done; not_done: what was not, and why.
+            known: of the session from here on.
+        """
+        if self.session is not None and (notice or not_done or known):
+            self.portal.sessions.change(self.session, notice=notice, not_done=not_done, **known)
         return go(local(path))
 
     def _about(self) -> AboutPatient | None:
@@ -222,11 +227,14 @@ class Call:
         count = unread_count(self.portal.node, self.owner.pseudonym, without=self.unseen_notices)
         return self.words("Notices (%(count)s new)") % {"count": count} if count else self.words("Notices")
 
-    def _taken_notice(self) -> str:
-        if self.session is None or not self.session.state.notice or self.is_fragment:
-            return ""
-        self.portal.sessions.change(self.session, notice="")
-        return self.session.state.notice
+    def _said(self) -> dict[str, str]:
+        """What this page says at its top; the next one does not say it again."""
+        if self.session is None or self.is_fragment:
+            return {"notice": "", "not_done": ""}
+        state = self.session.state
+        if state.notice or state.not_done:
+            self.portal.sessions.change(self.session, notice="", not_done="")
+        return {"notice": state.notice, "not_done": state.not_done}
 
 
 Handler = Callable[[Call], Response]

@@ -58,7 +58,7 @@ class PortalState(msgspec.Struct, frozen=True, array_like=True):
         launched: whom a clinician had open there, until they have said why here: one, or none.
         challenge: of a passkey that was asked for, or empty.
         next: the page to go to after signing in; a path of ours.
-        notice: what the next page says at its top; once.
+        notice, not_done: what the next page says at its top, once: what was done, or what was not.
         answers: what was answered so far on the pages of one question each.
         patient: whom a clinician has open: one, or none; found: whom they may open, in the order shown.
         collected, histories, choices: what a patient's other custodians were asked; empty where nobody was.
@@ -87,6 +87,7 @@ class PortalState(msgspec.Struct, frozen=True, array_like=True):
     launching: tuple[Begun, ...] = ()
     launched: tuple[LaunchedPatient, ...] = ()
     choices: bytes = b""
+    not_done: str = ""
 
     def __repr__(self) -> str:
         """Hide all of it."""

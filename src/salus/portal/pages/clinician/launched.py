@@ -17,7 +17,7 @@ def show(call: Call) -> Response:
         return call.go("/patients")
     if not launched[0].number:
         said = call.words("%(system)s did not say whom you had open. Find the patient here")
-        return call.go("/patients", notice=said % {"system": launched[0].system}, launched=())
+        return call.go("/patients", not_done=said % {"system": launched[0].system}, launched=())
     return _page(call, launched[0])
 
 

@@ -36,7 +36,7 @@ def start(call: Call) -> Response:
     except Refused:
         held = ()
     if found is None or not held:
-        return call.go("/helping", notice=call.words("You can no longer help this person. Ask them if you should"))
+        return call.go("/helping", not_done=call.words("You can no longer help this person. Ask them if you should"))
     for patient in call.signed_in.state.patient:
         call.portal.collections.drop(patient.collection)
     helping = (Helping(found.id, call.signed_in.own),)

@@ -81,7 +81,7 @@ def answer(call: Call) -> Response:
             cast = govern.vote(node, proposal, is_in_favour=call.form.get("vote") == "for")
             said = "Your vote is counted, and the change is carried" if cast.is_carried else "Your vote is counted"
             return call.go("/network", notice=call.words(said))
-    return call.go("/network", notice=call.words("That proposal is no longer open"))
+    return call.go("/network", not_done=call.words("That proposal is no longer open"))
 
 
 def _ledger(call: Call, seen: Overview) -> LedgerView:

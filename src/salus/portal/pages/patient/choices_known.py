@@ -77,7 +77,7 @@ class Choices:
         for place in self.places[1:]:
             if sharing.is_in_force(node, place.pseudonym, choice):
                 said = words("We are still asking %(organisation)s about that choice. Nothing was changed. Try again")
-                return self._call.go("/sharing", notice=said % {"organisation": place.name}, answers=())
+                return self._call.go("/sharing", not_done=said % {"organisation": place.name}, answers=())
         return had_ended(self._call)
 
     def ask_again(self, place: int) -> None:

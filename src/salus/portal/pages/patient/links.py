@@ -89,7 +89,7 @@ def stop(call: Call) -> Response:
     name = call.form.get("link", "")
     is_mine = _LINK.fullmatch(name) and any(each.name.hex() == name for each in links_of(call))
     if not is_mine:
-        return call.go("/links", notice=call.words("That link was gone before. Nothing was changed"))
+        return call.go("/links", not_done=call.words("That link was gone before. Nothing was changed"))
     ends = call.portal.links.stop(call.login, call.owner.pseudonym, bytes.fromhex(name))
     return sign_link_stopped(call, ends)
 

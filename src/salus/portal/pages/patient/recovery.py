@@ -136,7 +136,7 @@ def cancel(call: Call) -> Response:
     """Stop it, with the device that the patient still has."""
     devices, found = first_device(call, where(places(call), lambda now: now.may_cancel))
     if not found:
-        return call.go(HERE, notice=call.words("There is nothing to stop. Nothing was changed"))
+        return call.go(HERE, not_done=call.words("There is nothing to stop. Nothing was changed"))
     items = recoveries.to_cancel(found)
     return to_signer(call, Kind.CANCEL_RECOVERY, items, ending="recovery-cancelled", devices=devices)
 

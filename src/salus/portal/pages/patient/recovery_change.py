@@ -44,7 +44,7 @@ def answer(call: Call) -> Response:
         return show(call, *errors)
     devices, found = acting_device(call, chosen(call, found))
     if not found:
-        return call.go(HERE, notice=call.words("Nothing was changed. Read what comes next"))
+        return call.go(HERE, not_done=call.words("Nothing was changed. Read what comes next"))
     items = recoveries.to_change(found, names, threshold=threshold)
     return to_signer(call, Kind.CHANGE_RECOVERY, items, ending="guardians-changed", devices=devices)
 
@@ -68,7 +68,7 @@ def undo(call: Call) -> Response:
     """Undo it, on any device of the patient's: the words of the people of now are typed there."""
     devices, found = any_device(call, chosen(call, where(places(call), lambda now: bool(now.changes_at_s))))
     if not found:
-        return call.go(HERE, notice=call.words("There is nothing to undo. Nothing was changed"))
+        return call.go(HERE, not_done=call.words("There is nothing to undo. Nothing was changed"))
     return to_signer(call, Kind.UNDO_RECOVERY, recoveries.to_undo(found), ending="guardians-kept", devices=devices)
 
 

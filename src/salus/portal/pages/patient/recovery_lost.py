@@ -67,7 +67,7 @@ def answer(call: Call) -> Response:
     if do == "begin" and possible:
         begun = recoveries.to_begin(possible)
         return to_signer(call, Kind.START_RECOVERY, begun, ending="recovery-begun", devices=[device])
-    return call.go(HERE, notice=call.words("Nothing was changed. Read what comes next"))
+    return call.go(HERE, not_done=call.words("Nothing was changed. Read what comes next"))
 
 
 def _has_anybody(now: recoveries.Standing) -> bool:
@@ -109,7 +109,7 @@ def _begun(call: Call, collected: Collected) -> Response:
 def _finished(call: Call, collected: Collected) -> Response:
     done = deliver_all(call, collected)
     said = call.words("This device now acts for you, and the lost one no longer does")
-    return concluded(call, "/acting-devices", said, done, again=HERE, held=())
+    return concluded(call, "/acting-devices", said, done, again=HERE, is_opened_anew=True)
 
 
 ENDINGS: Final[Mapping[str, Ending]] = {

@@ -134,16 +134,20 @@ def plainly(call: Call, act: Callable[[], Delivered]) -> Delivered:
         raise Refused(refused.refusal, call.words(WHY_NOT[reason]), number=refused.number) from refused
 
 
-def concluded(call: Call, back: str, said: str, delivered: Delivered, *, again: str = "", **known: object) -> Response:
+def concluded(
+    call: Call, back: str, said: str, delivered: Delivered, *, again: str = "", is_opened_anew: bool = False
+) -> Response:
     """Say what was done; on a page of its own where some organisation did not take it.
 
     Args:
         back: the page that comes next; again: the one on which it is done again, if it is another.
-        known: of the session from here on.
+        is_opened_anew: whether the sessions end in which the record is open, since another device acts now.
     """
     words, parts = call.words, [said]
+    if is_opened_anew:
+        call.portal.sessions.change(call.signed_in, held=())
     if not (delivered.away or delivered.refused):
-        return call.go(back, notice=said, **known)
+        return call.go(back, notice=said)
     if delivered.away:
         names = named_organisations(call, delivered.away)
         parts.append(words("%(organisations)s did not answer. Do it again for them") % {"organisations": names})
@@ -151,8 +155,6 @@ def concluded(call: Call, back: str, said: str, delivered: Delivered, *, again: 
         names = named_organisations(call, delivered.refused)
         other = words("It does not count at %(organisations)s. Other words may be needed there")
         parts.append(other % {"organisations": names})
-    if known:
-        call.portal.sessions.change(call.signed_in, **known)
     return call.page(
         "pages/patient/unsigned.html",
         title=words("This is not done everywhere yet"),

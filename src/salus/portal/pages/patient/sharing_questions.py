@@ -157,7 +157,7 @@ def begin(call: Call) -> Response:
         return choices.not_there(name)
     if known.choice.wanted is None:
         said = call.words("The questions here cannot say this choice. You can only stop it.")
-        return call.go("/sharing", notice=said)
+        return call.go("/sharing", not_done=said)
     answers = _answers(known.choice.wanted, changes=name, where=known.place.custodian)
     return call.go("/sharing/direction", answers=tuple(answers.items()))
 
@@ -190,9 +190,9 @@ def answer_check(call: Call) -> Response:
     if isinstance(asked, Response):
         return asked
     if asked.changes is not None and asked.changes.commitment.hex() != call.form.get("rules", ""):
-        return call.go("/sharing/check", notice=call.words("Your choice was changed meanwhile. Check it again"))
+        return call.go("/sharing/check", not_done=call.words("Your choice was changed meanwhile. Check it again"))
     if asked.changes is not None and asked.changes.wanted == asked.wanted:
-        return call.go("/sharing", notice=call.words("Your choice is as it was. Nothing was changed"), answers=())
+        return call.go("/sharing", not_done=call.words("Your choice is as it was. Nothing was changed"), answers=())
     return sign_choice(call, asked.wanted, asked.about, replaces=asked.changes)
 
 

@@ -209,7 +209,7 @@ def _challenge_filed(call: Call, collected: Collected) -> Response:
 
 def had_ended(call: Call) -> Response:
     """Say of a choice that was to be stopped or changed that there is none any more."""
-    return call.go("/sharing", notice=call.words("That choice had ended before. Nothing was changed"), answers=())
+    return call.go("/sharing", not_done=call.words("That choice had ended before. Nothing was changed"), answers=())
 
 
 def _choice_made(call: Call) -> Response:

@@ -51,7 +51,7 @@ def stop(call: Call) -> Response:
     """Let them act no more."""
     found = _helpers(call).get(call.form.get("who", ""))
     if found is None or found.is_ended:
-        return call.go("/helpers", notice=call.words("That help had ended before. Nothing was changed"))
+        return call.go("/helpers", not_done=call.words("That help had ended before. Nothing was changed"))
     return sign_helper_removed(call, found)
 
 
@@ -59,7 +59,7 @@ def answer(call: Call) -> Response:
     """Give another code to somebody who has not used theirs."""
     found = _helpers(call).get(call.form.get("who", ""))
     if found is None or found.is_ended or found.is_taken_up:
-        return call.go("/helpers", notice=call.words("They have a code already, or help you no more"))
+        return call.go("/helpers", not_done=call.words("They have a code already, or help you no more"))
     code = call.portal.helpers.new_code(call.login, call.owner.pseudonym, found.key)
     return call.go("/helpers/code", answers=(("code", code),))
 

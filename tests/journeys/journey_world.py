@@ -43,7 +43,8 @@ LOOKED: set[str] = set()
 HEADINGS: set[str] = set()
 """What the pages are called that were looked at in all colours, and control by control."""
 PASSING = re.compile(
-    r'value="(?:[\w-]{20,}|[A-Z2-7]{6})"|localhost:\d+|\d{1,2}(?::\d\d)?[ap]m|(?<= href="/)[\w/]+/[A-Z\d]+(?=")'
+    r'value="(?:[\w-]{20,}|[A-Z2-7]{6}|\d+)"|localhost:\d+|\d{1,2}(?::\d\d)?[ap]m|shlink:/[\w-]+|(?<= src=")data:[^"]*'
+    r'|(?<= href=")(?:/|https:|data:)[^"]*'
 )
 """What is another each time, in markup of which axe finds the same."""
 FIND = """rules =>

@@ -10,7 +10,9 @@ from playwright.sync_api import CDPSession, Page
 
 NARROW = {"width": 320, "height": 640}
 ZOOM = 2
-LARGE_TEXT = "document.documentElement.style.fontSize = "
+LARGE_TEXT = "document.documentElement.style.fontSize = '200%'"
+PLAIN_TEXT = "document.documentElement.getAttribute('style') && document.documentElement.removeAttribute('style')"
+"""Chromium writes the attribute only when it is asked for it, and what is not written is not taken away whole."""
 SETTLED_S = 2.0
 
 LOST = """() => {
@@ -94,9 +96,9 @@ def lost_when_large_or_narrow(page: Page, devtools: CDPSession) -> list[str]:
     found = []
     with zoomed(devtools, size["width"], size["height"]):
         found += [f"at 200 %: {each}" for each in _settled(page)]
-    page.evaluate(LARGE_TEXT + "'200%'")
+    page.evaluate(LARGE_TEXT)
     found += [f"with large letters: {each}" for each in _settled(page)]
-    page.evaluate(LARGE_TEXT + "''")
+    page.evaluate(PLAIN_TEXT)
     page.set_viewport_size(NARROW)  # type: ignore[arg-type]
     found += [f"at 320 pixels: {each}" for each in _settled(page)]
     page.set_viewport_size(size)

@@ -72,6 +72,27 @@ def test_a_desk_makes_a_code_once_it_was_checked_who_asks(
     assert_fails(late, 1, error="expected a key that is held here", hint="the patient's own device has it")
 
 
+@pytest.mark.promise("U4")
+def test_a_desk_lets_a_parent_act_once_papers_were_seen(
+    north: North, everybody: list[SyntheticPerson], tmp_path: Path, run: Run
+) -> None:
+    child, grown_up = everybody[8], next(each for each in everybody[23:] if each.birth_date < "2000")
+    assert child.birth_date > "2016"
+    for each in (child, grown_up):
+        assert run("import", north.hospital, write_chart(tmp_path / "chart.ndjson", each)).status == 0
+    names = ("--name", "Ben Moss", "--child", "Ann Moss", "--until-age", "13")
+    checked = ("--checked", "birth certificate seen")
+    assert run("patient", "parent", north.hospital, *who(child), *names).status == 2
+    unsaid = run("patient", "parent", north.hospital, *who(child), *names, "--checked", " ")
+    assert_fails(unsaid, 2, error="expected --checked to say what was seen", hint="birth certificate seen")
+    made = run("patient", "parent", north.hospital, *who(child), *names, *checked, "--json")
+    assert (made.status, made.facts["until_age"], len(made.facts["code"])) == (0, 13, 16)
+    said = run("patient", "parent", north.hospital, *who(child), *names, *checked, "--may-share")
+    assert [len(each) for each in said.out.splitlines()[0].split()] == [4, 4, 4, 4]
+    old = run("patient", "parent", north.hospital, *who(grown_up), *names, *checked)
+    assert (old.status, "an age that the child has not reached (none)" in old.err) == (1, True)
+
+
 def test_a_choice_in_sentences_and_as_a_tree(
     north: North, everybody: list[SyntheticPerson], tmp_path: Path, run: Run
 ) -> None:

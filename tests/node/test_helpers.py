@@ -204,6 +204,50 @@ def test_a_parent_without_an_age_is_nobodys_helper(home: Home) -> None:
     assert home.helpers.of(home.ann) == []
 
 
+PARENT = Help("Ben Moss", "parent", may_share=True, until_age=16)
+
+
+@pytest.mark.promise("R3", "U4")
+def test_a_parent_whose_papers_were_checked_acts_by_custodian_until_the_age(home: Home) -> None:
+    code = home.helpers.add_parent(home.ann, PARENT, patient="Ann", checked="birth certificate seen")
+    acting = home.helpers.take_up(code, home.ben).account
+    assert home.reads(acting) == [FLAG, OBSERVATION]
+    assert isinstance(acting.acts_as, Delegate)
+    patient_helpers.file(home.node, acting.acts_as, HIDDEN)
+    (choice,) = home.choices()
+    assert choice.actor is Actor.CUSTODIAN
+    (row,) = home.helpers.of(home.ann)
+    assert (row.help, row.until) == (PARENT, datetime.date(2028, 2, 29) - datetime.timedelta(days=1))
+    sixteen = datetime.datetime(2028, 2, 29, 12, tzinfo=datetime.UTC)
+    home.clock.advance(int(sixteen.timestamp()) - home.node.clock())
+    assert refusal_of(home.login, acting) is Refusal.DELEGATE_UNFIT
+
+
+UNFIT_PARENTS = {
+    "a carer": replace(PARENT, relation="carer"),
+    "no age": replace(PARENT, until_age=0),
+    "an age that is none": replace(PARENT, until_age=18),
+    "an age that is over": replace(PARENT, until_age=11),
+    "no name": replace(PARENT, name=""),
+}
+
+
+@pytest.mark.parametrize("wanted", UNFIT_PARENTS.values(), ids=UNFIT_PARENTS)
+def test_nobody_else_is_let_act_by_papers(home: Home, wanted: Help) -> None:
+    """Nor for somebody who is grown up, nor where the child's own device holds the key."""
+    for child in (home.ann, home.other):
+        with pytest.raises(Refused):
+            home.helpers.add_parent(child, wanted, patient="Ann", checked="papers seen")
+        assert home.helpers.of(child) == []
+    with pytest.raises(Refused):
+        home.helpers.add_parent(home.other, PARENT, patient="Bo", checked="papers seen")
+    name = Pseudonym(secrets.token_bytes(16))
+    enrol(home.node, kept_nhs_number(4), "2020-01-01", key=SigningKey.generate(), pseudonym=name)
+    with pytest.raises(Refused):
+        home.helpers.add_parent(name, PARENT, patient="Cy", checked="papers seen")
+    assert [each for each in home.accounts.all() if isinstance(each.account.acts_as, Delegate)] == []
+
+
 def test_a_code_opens_once_within_a_week_and_not_for_the_patient(home: Home) -> None:
     code = home.add(READER)
     assert refusal_of(home.helpers.take_up, code, home.own) is Refusal.DELEGATE_UNFIT

@@ -46,6 +46,58 @@ def new(wallet: Path, key_file: Path | None, as_json: bool) -> None:
     show({"wallet": str(wallet)}, [f"new wallet: {wallet}"], as_json=as_json)
 
 
+@command.command()
+@node_argument
+@patient_options
+@click.option("--checked", required=True, help="What NODE has seen, such as `birth certificate seen`.")
+@click.option("--name", required=True, help="The parent, as they are called.")
+@click.option("--child", required=True, help="The child, as the parent reads whom they help.")
+@click.option("--until-age", type=int, required=True, help="The age that ends it: 11, 13 or 16.")
+@click.option("--may-share", is_flag=True, help="Let them decide for the child who else sees the record.")
+@as_json_option
+def parent(
+    node: Path,
+    nhs_number: str | None,
+    born: str | None,
+    pseudonym: str | None,
+    checked: str,
+    name: str,
+    child: str,
+    until_age: int,
+    may_share: bool,
+    as_json: bool,
+) -> None:
+    """Let somebody with parental responsibility act for a child whose key NODE holds; done at the desk, by papers.
+
+    They get a code, and take it up as whoever they are here, or as somebody new. What they look at and decide has their
+    name, and that NODE let them. It ends by itself when the child reaches the age.
+
+    \b
+    Example:
+      salus patient parent ./north/rz1 --nhs-number 9990000018 --born 2020-03-14 --checked "birth certificate seen" \\
+        --name "Ben Moss" --child "Ann Moss" --until-age 13
+    """
+    from salus.cli.failures import BAD_INPUT, Failure
+    from salus.cli.persons import find_patient
+    from salus.node.opening import open_node
+    from salus.node.services.patient_helpers import CODE_S, Help, Helpers
+
+    if not checked.strip():
+        hint = 'add --checked "birth certificate seen"'
+        raise Failure(BAD_INPUT, "expected --checked to say what was seen of who asks", hint)
+    help_wanted = Help(name, "parent", may_share, until_age=until_age)
+    with open_node(node) as desk:
+        found = find_patient(desk, number=nhs_number, born=born, pseudonym=pseudonym)
+        made = Helpers.of_node(desk).add_parent(found, help_wanted, patient=child, checked=checked)
+    days = CODE_S // 86_400
+    grouped = " ".join(made[start : start + 4] for start in range(0, len(made), 4))
+    lines = [
+        grouped,
+        f"it is shown this once, and works once within {days} days, on the portal: start helping somebody",
+    ]
+    show({"code": made, "days": days, "until_age": until_age}, lines, as_json=as_json)
+
+
 @command.command(name="list")
 @click.argument("wallet", type=FILE)
 @key_file_option

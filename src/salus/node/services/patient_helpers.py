@@ -9,7 +9,7 @@ import base64
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 from sqlalchemy import insert, select
@@ -106,6 +106,12 @@ class Helpers:
         self._accounts = accounts
         self._bearers = bearers
 
+    @classmethod
+    def of_node(cls, node: Node) -> Self:
+        """Return the helpers of a node's patients, for who needs nothing else of its interfaces."""
+        rows = SealedRows(node.vault, node.chain)
+        return cls(node, rows, Accounts(node, rows), Bearers(node, rows))
+
     def of(self, pseudonym: Pseudonym) -> list[HelperRow]:
         """Return everybody whom a patient lets act, or let act, the newest first."""
         accounts = {_key_of(each): each for each in self._accounts.of_patient(pseudonym) if _is_delegate(each)}
@@ -140,8 +146,33 @@ class Helpers:
             NotNow: the ledger is away.
         """
         delegations.require_own(self._node, pseudonym, login.session)  # 1
+        return self._let_act(pseudonym, wanted, patient=patient, why="let act at the custodian")
+
+    def add_parent(self, pseudonym: Pseudonym, wanted: Help, *, patient: str, checked: str) -> str:
+        """Let a parent act for a child by what the custodian saw at its desk, visibly so, and return the parent's code.
+
+        It ends by itself when the child reaches the age; the child, who then signs in, sees by whom it was.
+
+        Args:
+            patient: what the child is called, for the parent to read.
+            checked: what was seen, such as `birth certificate seen`; it is kept sealed, under the ledger's commitment.
+
+        Raises:
+            Refused: DELEGATE_UNFIT, no parent's terms, or an age that the child has reached or nobody can say;
+                CHOICE_UNFIT where the child's own device holds the key; or what the ledger says.
+            NotNow: the ledger is away.
+        """
+        is_fit = wanted.relation == "parent" and bool(wanted.name.strip())
+        if not is_fit or wanted.until_age not in self.ages_ahead(pseudonym):
+            ages = ", ".join(map(str, self.ages_ahead(pseudonym))) or "none"
+            words = f"expected a parent's name, and an age that the child has not reached ({ages})"
+            raise Refused(Refusal.DELEGATE_UNFIT, f"{words}, came {wanted.until_age}")
+        return self._let_act(pseudonym, wanted, patient=patient, why=f"parental responsibility: {checked}")
+
+    def _let_act(self, pseudonym: Pseudonym, wanted: Help, *, patient: str, why: str) -> str:
+        """Let somebody act with the key that this organisation holds; steps 2 and 3 of `add`."""
         held = custodian_held_key(self._node, pseudonym)
-        key, residual = SigningKey.generate(), _committed("let act at the custodian", _terms(wanted))
+        key, residual = SigningKey.generate(), _committed(why, _terms(wanted))
         message = AddKey(pseudonym, PublicKey(key.public), KeyKind.DELEGATE, _ends_at_s(wanted), residual.root())
         account = self._accounts.add_delegate(pseudonym, key, name=wanted.name, patient=patient)  # 2
         documents.keep(self._node.vault, self._node.chain, pseudonym, Kind.REASON, message.commitment, encode(residual))

@@ -51,6 +51,14 @@ def test_what_is_wrong_is_said_at_the_top_and_at_the_field(
     assert password == "" or password not in came.text
 
 
+def test_what_is_said_at_an_address_without_a_page_leads_to_pages_that_are_there(here: Hospital) -> None:
+    browser = here.client()
+    came = browser.post("/sign-in/passkey", {"answer": "{}"}, page="/sign-in")
+    assert came.status_code == 403
+    assert 'href="/language/cy?from=/"' in came.text
+    assert browser.get("/language/cy?from=/").headers["location"] == "/"
+
+
 def test_a_cookie_from_before_signing_in_opens_nothing(here: Hospital) -> None:
     """Session fixation: whoever planted the cookie is not signed in by it."""
     browser = here.client()

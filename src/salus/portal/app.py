@@ -5,6 +5,7 @@ counts only from its own page; a failure says what to do and nothing about anybo
 """
 
 import base64
+import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -250,6 +251,8 @@ class Portal:
                 if account is None:
                     return go(HELPING)
             call = _call(self, http, session, account, form=form, files=files)
+            if page.show is None:
+                call = dataclasses.replace(call, location="/")  # nobody comes back to an address without a page
             if (elsewhere := self._elsewhere(http, page, call)) is not None:
                 return elsewhere
             try:

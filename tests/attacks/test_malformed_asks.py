@@ -21,7 +21,17 @@ from salus.contracts.patients import (
 )
 from salus.contracts.provisions import gate
 from salus.contracts.record_metadata import Facts
-from salus.contracts.residuals import CertifiedSession, Session, person_certificate, reason
+from salus.contracts.residuals import (
+    Ability,
+    Band,
+    CertifiedSession,
+    DelegateTerms,
+    Relation,
+    Session,
+    commit_delegate,
+    person_certificate,
+    reason,
+)
 from salus.crypto.signing import SigningKey
 from salus.ledger.encoding import EncodingInvalid, decoder, encode
 from salus.ledger.fields import CommittedFields, commit_fields
@@ -262,6 +272,35 @@ def test_one_secret_is_used_for_two_relationships(on: Scene) -> None:
         assert isinstance(came, RefusedAnswer)
         assert came.refusal is Refusal.CHOICE_UNFIT
     assert (tree_root(on), on.hospital.vault.records(bob)) == (held, records)
+
+
+@pytest.mark.promise("P2")
+def test_a_patients_own_device_keeps_more_than_words_with_a_custodian(on: Scene) -> None:
+    """The ledger would take each of them: what opens a commitment is of a bounded size, whoever signs it."""
+    added = SigningKey.generate()
+    terms = DelegateTerms("Bea", Relation.CARER, (Band(0, (Ability.READ,)),))
+    large = CommittedFields(bytes(32), (encode("x" * 500_000), encode(terms)))
+    long = DelegateTerms("Bea", Relation.CARER, (Band(0, (Ability.READ,), ("C" * 500_000,)),))
+    classy = CommittedFields(bytes(32), (encode("because"), encode(long)))
+    secretive = CommittedFields(bytes(500_000), (encode("because"),))
+    termed = commit_delegate("because", terms, secret=bytes([1]) * 32)
+    own = PublicKey(added.public)
+    records = on.hospital.vault.records(on.pseudonym)
+    for message, keys, residual, refusal in (
+        (AddKey(on.pseudonym, own, KeyKind.DELEGATE, 0, large.root()), [on.key, added], large, Refusal.DELEGATE_UNFIT),
+        (
+            AddKey(on.pseudonym, own, KeyKind.DELEGATE, 0, classy.root()),
+            [on.key, added],
+            classy,
+            Refusal.DELEGATE_UNFIT,
+        ),
+        (WithdrawConsent(on.pseudonym, on.choice, secretive.root(), 0), [on.key], secretive, Refusal.CHOICE_UNFIT),
+        (RemoveKey(on.pseudonym, own, termed.root()), [on.key], termed, Refusal.CHOICE_UNFIT),
+    ):
+        came = answer(on.hospital, NOBODY, Delivery(sign(on, [message], keys), residual))
+        assert isinstance(came, RefusedAnswer), message
+        assert came.refusal is refusal
+    assert on.hospital.vault.records(on.pseudonym) == records
 
 
 def forged(on: Scene, message: FileConsent | WithdrawConsent) -> bytes:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from salus.contracts.provisions import EARLIEST_S, LATEST_S, Provision, RoleClass, check, decode_tree
+from salus.contracts.provisions.tree import CLASS_LENGTH_MAX
 from salus.crypto.signing import SigningKey, verify_tagged
 from salus.ledger.encoding import decoder, encode
 from salus.ledger.fields import CommittedFields, commit_fields
@@ -24,6 +25,7 @@ CHILD_AGES = (11, 13, 16)
 """Ages in years at which what a parent may do for a child narrows or ends: a policy of the network."""
 WORDS_MAX = 2000
 """Characters of a reason, or of a justification."""
+_Class = Annotated[str, Meta(max_length=CLASS_LENGTH_MAX)]
 
 
 class Scope(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -91,7 +93,7 @@ class Band(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 
     until_age: Annotated[int, Meta(ge=0, le=120)]
     abilities: Annotated[tuple[Ability, ...], Meta(max_length=2)]
-    classes: Annotated[tuple[str, ...], Meta(max_length=SCOPE_ITEMS_MAX)] = ()
+    classes: Annotated[tuple[_Class, ...], Meta(max_length=SCOPE_ITEMS_MAX)] = ()
 
 
 class DelegateTerms(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -177,6 +179,7 @@ def delegate_terms(residual: CommittedFields) -> DelegateTerms | None:
     if len(residual.values) != 2:
         reason_words(residual)
         return None
+    _TEXT.decode(residual.values[0])
     terms: DelegateTerms = _TERMS.decode(residual.values[1])
     _check_terms(terms)
     return terms

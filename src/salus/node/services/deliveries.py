@@ -3,6 +3,8 @@
 A device needs no account to deliver a choice, a withdrawal or a ticket; so nobody else's may fill the vault.
 """
 
+from typing import Final
+
 from salus.contracts import patients, residuals
 from salus.contracts.patients import Relationship
 from salus.contracts.provisions import Provision, ProvisionInvalid
@@ -19,6 +21,9 @@ from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.members import read_time_s
 from salus.vault.errors import RecordExists
+
+SECRET_BYTES: Final = 32
+"""Of what opens a commitment: whoever delivers it keeps no more with a custodian than its values."""
 
 
 def signers_of(node: Node, raw: bytes) -> tuple[PublicKey, ...]:
@@ -80,6 +85,6 @@ def keep(node: Node, pseudonym: Pseudonym, kind: Kind, commitment: Digest, resid
 
 
 def require_opens(commitment: Digest, residual: CommittedFields) -> None:
-    """Raise Refused (CHOICE_UNFIT) unless a residual opens a commitment."""
-    if residual.root() != commitment:
+    """Raise Refused (CHOICE_UNFIT) unless a residual opens a commitment, with a secret of the size that one has."""
+    if len(residual.secret) != SECRET_BYTES or residual.root() != commitment:
         raise Refused(Refusal.CHOICE_UNFIT, "expected what opens the commitment: send the rules or reason you signed")

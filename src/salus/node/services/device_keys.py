@@ -98,7 +98,10 @@ def take(
         NotNow: the ledger is away.
     """
     deliveries.require_acting(node, raw, message.pseudonym)
-    deliveries.require_opens(message.commitment, residual)
-    delegations.read_terms(residual)
+    if isinstance(message, AddKey):
+        deliveries.require_opens(message.commitment, residual)
+        delegations.read_terms(residual)
+    else:
+        deliveries.require_reason_behind(message.commitment, residual)
     deliveries.keep(node, message.pseudonym, Kind.REASON, message.commitment, residual)
     return node.submit_raw(raw)

@@ -193,6 +193,24 @@ def test_a_choice_elsewhere_is_changed_and_stopped_and_the_device_knows_it_again
 
 
 @pytest.mark.promise("P7")
+def test_what_is_changed_stays_about_the_same_records_whatever_another_tab_answers(
+    here: Hospital, browser: Browser
+) -> None:
+    """One choice at two custodians would join the patient's relationships on the ledger."""
+    say_yes(here, browser, _answered(browser, PRACTICE, direction="more"))
+    (choice,) = re.findall(r'name="choice" value="(\w+)"', _settled(browser))
+    browser.post("/sharing/begin", {"choice": choice}, page="/sharing")
+    browser.post("/sharing/who", {"who": HOSPITAL})
+    for where in ("all", HOSPITAL):
+        browser.post("/sharing/where", {"where": where})
+        page = html.unescape(browser.get("/sharing/check").text)
+        assert f"Anyone treating you at {HERE} may see everything that {THERE} has written down." in page
+        (rules,) = re.findall(r'name="rules" value="(\w+)"', page)
+        _, request_ = asked(here, browser.post("/sharing/check", {"rules": rules}))
+        assert [each["custodian"] for each in request_["items"]] == [PRACTICE]
+
+
+@pytest.mark.promise("P7")
 def test_a_voucher_of_a_choice_elsewhere_joins_nothing_for_who_reads_the_database(
     here: Hospital, browser: Browser
 ) -> None:

@@ -158,7 +158,7 @@ def begin(call: Call) -> Response:
     if known.choice.wanted is None:
         said = call.words("The questions here cannot say this choice. You can only stop it.")
         return call.go("/sharing", not_done=said)
-    answers = _answers(known.choice.wanted, changes=name, where=known.place.custodian)
+    answers = _answers(known.choice.wanted, changes=name)
     return call.go("/sharing/direction", answers=tuple(answers.items()))
 
 
@@ -224,16 +224,16 @@ def _asked(call: Call) -> _Asked | Response:
     """Return what all answers together ask for; or where to go, because one is missing or what they change has gone."""
     answers, choices = answers_of(call), Choices(call)
     wanted, where = _wanted(answers), answers.get(WHERE, choices.places[0].custodian)
-    about = [each for each in choices.places if where in (EVERYWHERE, each.custodian)]
+    about, changes = [each for each in choices.places if where in (EVERYWHERE, each.custodian)], None
+    if answers.get(CHANGES):
+        known = choices.find(answers[CHANGES])
+        if known is None:
+            return choices.not_there(answers[CHANGES])
+        about, changes = [known.place], known.choice  # one name at two custodians would join the two (P7)
     if wanted is None or not about:
         return call.go("/sharing/direction" if about else "/sharing/where")
     holders = tuple(each.name for each in about) if len(choices.places) > 1 else ()
-    is_here = choices.places[0] in about
-    name = answers.get(CHANGES, "")
-    if not name:
-        return _Asked(wanted, about, holders, is_here, None)
-    known = choices.find(name)
-    return choices.not_there(name) if known is None else _Asked(wanted, about, holders, is_here, known.choice)
+    return _Asked(wanted, about, holders, choices.places[0] in about, changes)
 
 
 def _wanted(answers: Mapping[str, str]) -> Wanted | None:
@@ -255,12 +255,11 @@ def _wanted(answers: Mapping[str, str]) -> Wanted | None:
     )
 
 
-def _answers(wanted: Wanted, *, changes: str, where: str) -> dict[str, str]:
+def _answers(wanted: Wanted, *, changes: str) -> dict[str, str]:
     """The answers that want a choice as it stands, and which choice they are to change."""
     kinds = (*wanted.labels, *wanted.classes)
     return {
         CHANGES: changes,
-        WHERE: where,
         DIRECTION: "more" if wanted.is_permit else "less",
         WHO: wanted.organisation or EVERYBODY,
         WHAT: "all" if not kinds else "only" if wanted.is_only else "except",

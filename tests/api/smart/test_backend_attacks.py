@@ -66,6 +66,14 @@ def twice(here: Hall) -> str:
     return assertion
 
 
+HEADER, CLAIM = base64.urlsafe_b64encode(b'{"alg":"ES384"}').decode().rstrip("="), b'{"a":'
+
+
+def nested(begins: bytes, depth: int) -> str:
+    """Lists in lists, deeper than a parser goes, as a part of a JWT."""
+    return base64.urlsafe_b64encode(begins + b"[" * depth).rstrip(b"=").decode()
+
+
 ASSERTIONS = {
     "signed by nobody": unsigned,
     "signed with the public key as a secret": confused,
@@ -94,6 +102,8 @@ ASSERTIONS = {
     "that is no JWT": lambda here: "a.b.c",
     "that is one part": lambda here: "x" * 100,
     "that is empty JSON": lambda here: "e30.e30.",
+    "whose claims are lists in lists": lambda _here: f"{HEADER}.{nested(CLAIM, 4_000)}.e30",
+    "whose header is lists in lists": lambda _here: f"{nested(CLAIM, 4_000)}.e30.e30",
 }
 
 

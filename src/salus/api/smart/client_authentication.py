@@ -127,7 +127,7 @@ def _claimed(assertion: str) -> str:
 def _decoded(data: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(data, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError("expected a JSON object") from error
 
 

@@ -98,7 +98,7 @@ class Launches:
         launcher = self._launchers[name]
         try:
             context = msgspec.json.decode(finished.answer, type=_Context)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise _unfit(launcher) from error
         user = str(finished.claims.get("fhirUser", "")).removeprefix(f"{launcher.fhir}/")
         if not _USER.fullmatch(user) or not _ID.fullmatch(context.patient or "none"):

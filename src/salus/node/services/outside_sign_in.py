@@ -187,7 +187,7 @@ class OutsideSignIn:
             signed = msgspec.json.decode(answer, type=_TokenAnswer).id_token
             keys = KeySet.import_key_set(msgspec.json.decode(self._fetch(provider.jwks_uri, None, "")))
             return dict(jwt.decode(signed, keys, algorithms=list(ALGORITHMS)).claims), answer
-        except (msgspec.DecodeError, JoseError, ValueError, KeyError, TypeError) as error:
+        except (msgspec.DecodeError, JoseError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise _unfit(f"{provider.title} answered what this page cannot read") from error
 
     def _shown(self, provider: SignInProvider) -> dict[str, str]:

@@ -19,6 +19,7 @@ from salus.node.services import recoveries
 from salus.node.services.recover import vouch
 from salus.node.services.recoveries import Standing
 from salus.node.services.signer_requests import to_text
+from salus.portal.words import words_of
 from salus.sdk import guardians
 from salus.sdk.wallet import Relationship, new_wallet, signing_key
 from salus.sdk.wallet import begin as begin_wallet
@@ -184,6 +185,19 @@ def test_an_organisation_that_is_not_theirs_is_asked_nothing(
     assert (came.status_code, came.headers["location"]) == (303, "/recovery")
     master = guardians.recovery_key(FIRST, Pseudonym(at(chosen, HOSPITAL).pseudonym))
     submit(chosen, HOSPITAL, UndoRecoveryKey, master)
+
+
+def test_a_change_says_its_own_time_while_a_recovery_runs_too(chosen: Hospital, browser: Browser) -> None:
+    """A thief who has the words does both: the recovery can be finished before the other people count."""
+    thief, first = SigningKey.generate(), guardians.recovery_key(FIRST, Pseudonym(at(chosen, HOSPITAL).pseudonym))
+    change(chosen, HOSPITAL, by=FIRST, second=SECOND)
+    start = lambda of, why: StartRecovery(of, PublicKey(thief.public), why)  # noqa: E731
+    submit(chosen, HOSPITAL, start, first, thief)
+    now = stands(chosen, HOSPITAL)
+    assert 0 < now.ready_at_s < now.changes_at_s
+    page, words = browser.get("/recovery/undo").text, words_of("en")
+    assert f"They take over from {words.moment(now.changes_at_s)}" in page
+    assert words.moment(now.ready_at_s) in browser.get("/recovery/cancel").text
 
 
 def test_a_stop_that_comes_after_the_desk_has_checked_is_refused_in_words(

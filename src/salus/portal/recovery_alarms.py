@@ -1,5 +1,6 @@
 """Recovery alarms: what every page of a patient says while somebody may be taking over their key or guardians."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,11 @@ class Alarms:
 def alarms(portal: "Portal", account: "AccountId", owner: "Account", words: Words) -> Alarms:
     """Return what is to be said, of all organisations for which a device of theirs has a key: the first of each."""
     found = recoveries.standings(portal.node, portal.devices, account, owner.pseudonym)
-    device = [each.now.ready_at_s for each in found if each.now.started]
-    people = [each.now.changes_at_s for each in found if each.now.changes_at_s]
-    return Alarms(words.moment(min(device)) if device else "", words.moment(min(people)) if people else "")
+    device, people = (each.now.ready_at_s for each in found), (each.now.changes_at_s for each in found)
+    return Alarms(first_moment(words, device), first_moment(words, people))
+
+
+def first_moment(words: Words, times_s: Iterable[int]) -> str:
+    """Return the first of some times in Unix seconds, of which 0 is none, in words; empty where all are none."""
+    known = [each for each in times_s if each]
+    return words.moment(min(known)) if known else ""

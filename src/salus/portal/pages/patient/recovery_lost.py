@@ -101,7 +101,7 @@ def _begun(call: Call, collected: Collected) -> Response:
         lambda: recovery_deliveries.begin(portal.node, portal.peers, portal.devices, account, signed, new),
     )
     running = group(call, where(places(call), lambda now: bool(now.started)))
-    ready = running.when if running else ""
+    ready = running.ready if running else ""
     said = call.words("It has begun. Come back after %(when)s") % {"when": ready}
     return concluded(call, HERE, said, begun)
 

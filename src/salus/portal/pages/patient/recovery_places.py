@@ -16,6 +16,7 @@ from salus.node.services.signings import Collected
 from salus.portal.call import Call
 from salus.portal.pages.patient.organisation_names import named_organisations
 from salus.portal.pages.patient.signing import part_of
+from salus.portal.recovery_alarms import first_moment
 
 
 def _(english: str) -> str:
@@ -43,13 +44,15 @@ class Group:
     """Organisations with which it stands alike.
 
     Args:
-        names: what they are called, joined; when: from when something happens with the first of them, in words.
+        names: what they are called, joined.
+        ready, changes: from when a recovery can be finished at the first of them, and from when other people count
+            there, in words; empty where that is nowhere.
         takes_second: whether the words are needed that are for the second time.
     """
 
     names: str
-    when: str
-    is_final: bool
+    ready: str
+    changes: str
     takes_second: bool
 
 
@@ -68,11 +71,10 @@ def group(call: Call, found: Sequence[StandingAt], *, by: Callable[[Standing], b
     """Return organisations in words; None for none of them. `by` says which recovery key is needed."""
     if not found:
         return None
-    times = [each.now.ready_at_s or each.now.changes_at_s for each in found]
     return Group(
         named_organisations(call, [each.custodian for each in found]),
-        call.words.moment(min(times)),
-        is_final=all(each.now.is_final for each in found),
+        first_moment(call.words, (each.now.ready_at_s for each in found)),
+        first_moment(call.words, (each.now.changes_at_s for each in found)),
         takes_second=by is not None and any(by(each.now) == each.now.second_key for each in found),
     )
 

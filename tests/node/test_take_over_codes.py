@@ -9,7 +9,7 @@ import pytest
 from salus.crypto.signing import SigningKey
 from salus.ledger.identifiers import OrganisationId, Pseudonym
 from salus.node.errors import NotNow, Refusal, Refused
-from salus.node.exchange import Answer, Ask, TakeOverAsk, TakeOverOffer
+from salus.node.exchange import Answer, Ask, Done, TakeOverAsk, TakeOverOffer
 from salus.node.local_peers import LocalPeers
 from salus.node.services import take_over, take_over_codes
 from salus.node.services.accounts import AccountId
@@ -138,6 +138,12 @@ def test_what_the_custodian_cannot_or_will_not_is_said_as_it_is(
 ) -> None:
     with pytest.raises(type(error), match=str(error)):
         take_over_codes.offered(made.practice, Says(error), account, HOSPITAL, "A" * 16)
+
+
+def test_a_custodian_that_answers_something_else_is_asked_later(made: World, account: AccountId) -> None:
+    for said in (Done(0), TakeOverOffer(bytes(3), bytes(32))):
+        with pytest.raises(NotNow):
+            take_over_codes.offered(made.practice, Says(said), account, HOSPITAL, "A" * 16)
 
 
 def test_how_who_asked_was_checked_is_sealed_with_the_code(made: World, ann: Pseudonym) -> None:

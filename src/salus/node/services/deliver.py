@@ -1,7 +1,7 @@
 """Deliver: what a patient's own device signed goes to the custodian that it is about, wherever it was signed.
 
-Promises: a custodian takes it by what signatures and ledger say, whoever brings it, and keeps nothing that it does not
-take (`deliveries`); the same once more has one outcome.
+Promises: a custodian takes it by what signatures and ledger say, whoever brings it, and keeps nothing of who may not
+act for the patient (`deliveries`); the same once more has one outcome.
 """
 
 from salus.contracts import patients
@@ -22,7 +22,7 @@ from salus.ledger.identifiers import Pseudonym
 from salus.ledger.outcomes import TransactionResult
 from salus.ledger.transactions import NotATransaction
 from salus.node.assemble import Node
-from salus.node.errors import Refusal, Refused
+from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import Delivery, Done, Peers
 from salus.node.services import challenges, choices, device_keys, recoveries, tickets
 
@@ -32,7 +32,7 @@ def deliver(node: Node, peers: Peers, pseudonym: Pseudonym, raw: bytes, residual
 
     Raises:
         Refused: PATIENT_UNKNOWN: the ledger has no such relationship; or what that custodian says.
-        NotNow: ledger or custodian is away; send the same again.
+        NotNow: ledger or custodian is away, or nobody knows what became of it; send the same again.
     """
     with node.engine.snapshot() as reader:
         found = patients.relationship_of(reader, pseudonym)
@@ -41,8 +41,8 @@ def deliver(node: Node, peers: Peers, pseudonym: Pseudonym, raw: bytes, residual
     if found.custodian == node.organisation:
         take(node, raw, residual)
         return
-    came = peers.ask(found.custodian, Delivery(raw, residual))
-    assert isinstance(came, Done), "a delivery is answered with its outcome"
+    if not isinstance(peers.ask(found.custodian, Delivery(raw, residual)), Done):
+        raise NotNow(f"{found.custodian} answered something else than what became of it: send the same again")
 
 
 def take(node: Node, raw: bytes, residual: CommittedFields) -> TransactionResult:

@@ -125,12 +125,13 @@ def accept(
     """Let a device act that has accepted, with each custodian that takes it.
 
     Raises:
-        Refused: NOT_YOURS; CHOICE_UNFIT: it is let act anew since; or what a custodian says.
+        Refused: NOT_YOURS; CHOICE_UNFIT: it is let act anew since; or what the first custodian says that refuses it,
+            after all were asked.
 
     Returns:
         The custodians that did not answer; what is for them can be accepted again.
     """
-    away = []
+    away, refusals = [], []
     for each in accepted:
         found = devices.find(account, device)
         one = next((one for one in found.offers if one.body == each.body), None)
@@ -140,9 +141,13 @@ def accept(
             deliver(node, peers, one.message.pseudonym, join(one.half, each), one.residual)
         except NotNow:
             away.append(one.custodian)
+        except Refused as error:
+            refusals.append(error)
         else:
             left = tuple(other for other in found.offers if other is not one)
             devices.change(account, msgspec.structs.replace(found, offers=left))
+    if refusals:
+        raise refusals[0]
     return tuple(away)
 
 
@@ -152,22 +157,27 @@ def stop(
     """Stop a device with each custodian that takes it; forget it once it acts nowhere any more.
 
     Raises:
-        Refused: NOT_YOURS; or what a custodian says.
+        Refused: NOT_YOURS; or, where it stopped nowhere, what the first custodian says that refuses it.
 
     Returns:
         The custodians with which it still acts.
     """
-    found, ended = devices.find(account, device), set()
+    found, ended, refusals = devices.find(account, device), set(), []
     for each in signed:
         try:
             deliver(node, peers, each.message.pseudonym, each.raw, each.residual)
         except NotNow:
+            continue
+        except Refused as error:
+            refusals.append(error)
             continue
         ended.add(each.message.pseudonym)
         devices.change(account, msgspec.structs.replace(found, is_leaving=True))
     left = tuple(each.custodian for each in _standing(devices, found).acts if each.pseudonym not in ended)
     if not left:
         devices.forget(account, device)
+    elif refusals and not ended:
+        raise refusals[0]
     return left
 
 

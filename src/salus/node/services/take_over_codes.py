@@ -155,7 +155,7 @@ def offered(node: Node, peers: Peers, account: AccountId, member: str, code: str
 
     Raises:
         Refused: CHOICE_UNFIT: the custodian is this node; TOO_MANY codes of this account; or what the custodian says.
-        NotNow: the custodian is away, or this node's ledger does not have yet what it says.
+        NotNow: the custodian is away or says something else, or this node's ledger does not have yet what it says.
     """
     custodian = OrganisationId(member)
     if custodian == node.organisation:
@@ -165,7 +165,8 @@ def offered(node: Node, peers: Peers, account: AccountId, member: str, code: str
         return None
     _count_try(node, account)
     came = peers.ask(custodian, TakeOverAsk(written(code)))
-    assert isinstance(came, TakeOverOffer), "what a code stands for is answered with an offer"
+    if not isinstance(came, TakeOverOffer):
+        raise NotNow(f"{custodian} answered something else than what the code stands for: try again later")
     if not came.pseudonym:
         return None
     item = BeginTakeOver(custodian, Pseudonym(came.pseudonym), PublicKey(came.key))
@@ -189,12 +190,14 @@ def bring(
 
     Raises:
         Refused: NOT_YOURS; or what the custodian says.
-        NotNow: the custodian or its ledger is away; both wallets stay, and the code is good for as long as it was.
+        NotNow: the custodian or its ledger is away, or says something else; both wallets stay, and the code is good for
+            as long as it was.
     """
     key = DeviceKey(custodian, half.message.pseudonym, half.message.key)
     with devices.trying(account, new, key):
         came = peers.ask(custodian, TakeOverSigned(written(code), half.body, half.signature, half.residual))
-        assert isinstance(came, Done), "a take-over is answered with its outcome"
+        if not isinstance(came, Done):
+            raise NotNow(f"{custodian} answered something else than what became of it: look again later")
 
 
 def _bearers(node: Node) -> Bearers:

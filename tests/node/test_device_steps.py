@@ -1,0 +1,163 @@
+"""A device that acts at two custodians: what one of them refuses or answers oddly keeps nothing from the other (U3)."""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from salus.contracts.patients import AddKey, KeyKind, RemoveKey
+from salus.contracts.residuals import reason
+from salus.crypto.signing import SigningKey
+from salus.ledger import transactions
+from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
+from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.exchange import Answer, HistoryAnswer
+from salus.node.sealed_rows import SealedRows
+from salus.node.services import deliver, device_steps
+from salus.node.services.accounts import AccountId
+from salus.node.services.enrol import enrol
+from salus.node.services.signer_answers import HalfSigned, KeyAccepted, NewBlob, Signed
+from salus.node.services.signer_devices import DeviceKey, SignerDevices
+from salus.testing.population.numbers import kept_nhs_number
+from salus.testing.world import CHAIN, HOSPITAL, PRACTICE, World, world
+
+pytestmark = pytest.mark.promise("U3")
+ACCOUNT = AccountId(bytes(16))
+CUSTODIANS = (PRACTICE, HOSPITAL)
+"""The one that says no comes first."""
+
+
+class Says:
+    """A custodian elsewhere that answers one thing."""
+
+    def __init__(self, answer: Answer | Exception) -> None:
+        self._answer = answer
+
+    def ask(self, *_: object) -> Answer:
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+    def stream(self, *_: object) -> Iterator[bytes]:
+        raise AssertionError("no stream is asked for")
+
+
+REFUSES = Says(Refused(Refusal.CHOICE_UNFIT, "an older release takes choices alone"))
+AWAY = Says(NotNow("away"))
+ODD = Says(HistoryAnswer(b""))
+
+
+@dataclass
+class Two:
+    """Ann at two custodians, with a first device and a phone; her portal is the hospital's."""
+
+    made: World
+    own: dict[OrganisationId, SigningKey] = field(default_factory=dict, repr=False)
+    phone: dict[OrganisationId, SigningKey] = field(default_factory=dict, repr=False)
+    pseudonyms: dict[OrganisationId, Pseudonym] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for each in CUSTODIANS:
+            self.own[each], self.phone[each] = SigningKey.generate(), SigningKey.generate()
+            pseudonym = Pseudonym(secrets.token_bytes(16))
+            self.pseudonyms[each] = enrol(
+                self.made.nodes[each], kept_nhs_number(1), "1980-02-29", key=self.own[each], pseudonym=pseudonym
+            )
+        self.devices = SignerDevices(self.made.hospital, SealedRows(self.made.hospital.vault, CHAIN))
+        keys = tuple(DeviceKey(each, self.pseudonyms[each], self.phone[each].public) for each in CUSTODIANS)
+        self.device = self.devices.begin(ACCOUNT, self.pseudonyms[HOSPITAL]).id
+        blob = NewBlob(self.device, b"passkey", bytes(99))
+        self.devices.add(ACCOUNT, self.pseudonyms[HOSPITAL], blob, name="My phone", keys=keys)
+
+    def half(self, custodian: OrganisationId) -> HalfSigned:
+        """What the first device signs to let the phone act."""
+        why, key = reason("let act by the patient", secrets.token_bytes(32)), PublicKey(self.phone[custodian].public)
+        message = AddKey(self.pseudonyms[custodian], key, KeyKind.DEVICE, 0, why.root())
+        signers = (PublicKey(self.own[custodian].public), key)
+        body = transactions.unsigned(
+            [message],
+            chain=CHAIN,
+            signers=signers,
+            expires_at_s=self.made.hospital.clock() + 300,
+            nonce=secrets.token_bytes(16),
+        )
+        return HalfSigned(message, body, signers, transactions.sign_body(body, self.own[custodian]), why)
+
+    def accepted(self) -> list[KeyAccepted]:
+        """What the phone answers to the first device's offers."""
+        halves = [self.half(each) for each in CUSTODIANS]
+        device_steps.offer(self.made.hospital, self.devices, ACCOUNT, self.device, halves, CUSTODIANS)
+        pairs = zip(CUSTODIANS, halves, strict=True)
+        return [KeyAccepted(each.body, transactions.sign_body(each.body, self.phone[of])) for of, each in pairs]
+
+    def removals(self) -> list[Signed]:
+        """What the first device signs when the phone was lost."""
+        until_s, signed = self.made.hospital.clock() + 300, []
+        for each in CUSTODIANS:
+            why = reason("removed by the patient", secrets.token_bytes(32))
+            message = RemoveKey(self.pseudonyms[each], PublicKey(self.phone[each].public), why.root())
+            keys, nonce = [self.own[each]], secrets.token_bytes(16)
+            raw = transactions.sign([message], chain=CHAIN, keys=keys, expires_at_s=until_s, nonce=nonce)
+            signed.append(Signed(message, raw, why))
+        return signed
+
+    def acts(self) -> list[OrganisationId]:
+        """Where the phone acts."""
+        device = self.devices.find(ACCOUNT, self.device)
+        return [each for each in CUSTODIANS if self.devices.standing(device, self.pseudonyms[each]).acts]
+
+    def accept(self, peers: Says, accepted: list[KeyAccepted]) -> tuple[str, ...]:
+        return device_steps.accept(self.made.hospital, peers, self.devices, ACCOUNT, self.device, accepted)
+
+    def stop(self, peers: Says) -> tuple[str, ...]:
+        signed = self.removals()
+        return device_steps.stop(self.made.hospital, peers, self.devices, ACCOUNT, self.device, signed)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[Two]:
+    with world(tmp_path) as made:
+        yield Two(made)
+
+
+def let_act(two: Two) -> None:
+    """At both, as if each had answered."""
+    for each in CUSTODIANS:
+        half = two.half(each)
+        other = KeyAccepted(half.body, transactions.sign_body(half.body, two.phone[each]))
+        deliver.take(two.made.nodes[each], device_steps.join(half, other), half.residual)
+    assert two.acts() == list(CUSTODIANS)
+
+
+def test_a_device_acts_where_it_is_taken_though_another_custodian_says_no(two: Two) -> None:
+    accepted = two.accepted()
+    with pytest.raises(Refused, match="an older release"):
+        two.accept(REFUSES, accepted)
+    assert two.acts() == [HOSPITAL]
+    left = [each.custodian for each in two.devices.find(ACCOUNT, two.device).offers]
+    assert left == [PRACTICE]
+
+
+@pytest.mark.parametrize("peers", [REFUSES, AWAY, ODD], ids=["refuses", "is away", "says something else"])
+def test_a_lost_device_stops_where_it_is_taken_whatever_another_custodian_does(two: Two, peers: Says) -> None:
+    let_act(two)
+    assert two.stop(peers) == (PRACTICE,)
+    assert two.acts() == [PRACTICE]
+    assert two.devices.find(ACCOUNT, two.device).is_leaving
+
+
+def test_a_removal_that_nobody_takes_is_said_as_it_is(two: Two) -> None:
+    let_act(two)
+    device_steps.stop(two.made.hospital, AWAY, two.devices, ACCOUNT, two.device, two.removals()[1:])
+    with pytest.raises(Refused, match="an older release"):
+        device_steps.stop(two.made.hospital, REFUSES, two.devices, ACCOUNT, two.device, two.removals()[:1])
+    assert two.acts() == [PRACTICE]
+
+
+def test_an_odd_answer_is_not_now(two: Two) -> None:
+    """It may have been taken: what a device signed is sent again, and a wallet stays."""
+    (signed, _) = two.removals()
+    with pytest.raises(NotNow, match="something else"):
+        deliver.deliver(two.made.hospital, ODD, signed.message.pseudonym, signed.raw, signed.residual)

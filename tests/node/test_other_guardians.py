@@ -3,13 +3,15 @@
 import pytest
 
 from salus.contracts import patients
-from salus.contracts.patients import CHANGE_S, TIME_LOCK_S, ChangeRecoveryKey, UndoRecoveryKey
+from salus.contracts.patients import CHANGE_S, TIME_LOCK_S, ChangeRecoveryKey, TakeOverKey, UndoRecoveryKey
 from salus.crypto.signing import SigningKey
 from salus.ledger.identifiers import Digest, PublicKey
 from salus.node.errors import Refusal, Refused
 from salus.node.services import recoveries
+from salus.node.services.enrol import custodian_held_key, enrol
 from salus.node.services.recoveries import Standing
 from salus.node.services.recovery_deliveries import WhyNot, why_not
+from salus.testing.population.numbers import kept_nhs_number
 from tests.node.test_recoveries import MASTER, NEW, SECOND, Home, home, refusal_of, take
 
 __all__ = ["home"]
@@ -85,6 +87,19 @@ def test_a_change_ends_with_a_recovery_that_is_finished_before(home: Home) -> No
     assert home.standing() == Standing(holds_key=True, first_key=MASTER.public)
     home.clock.advance(CHANGE_S)
     assert (home.standing().first_key, changed_at_s(home)) == (MASTER.public, 0)
+
+
+def test_guardians_who_came_with_the_take_over_are_replaced_like_any_other(home: Home) -> None:
+    """As somebody's own program may set them: then the first change is none of the first guardians."""
+    other, own, why = enrol(home.node, kept_nhs_number(2), "1980-01-01"), SigningKey.generate(), Digest(bytes(32))
+    keys = (custodian_held_key(home.node, other), own)
+    home.node.submit_signed((TakeOverKey(other, PublicKey(own.public), Digest(MASTER.public), why),), keys)
+    assert recoveries.changed_at_s(home.node, other) == 0
+    changed = ChangeRecoveryKey(other, PublicKey(THIEF.public), Digest(b""), why)
+    home.node.submit_signed((changed,), (MASTER,))
+    counts_at_s = recoveries.standing(home.node, other).changes_at_s
+    home.clock.advance(CHANGE_S + 2)
+    assert recoveries.changed_at_s(home.node, other) == counts_at_s > 0
 
 
 def test_nobody_is_replaced_while_a_recovery_runs(home: Home) -> None:

@@ -167,15 +167,13 @@ def changed_at_s(node: Node, pseudonym: Pseudonym) -> int:
     """Return since when guardians count that took the place of others, Unix seconds; 0 where none ever did."""
     with node.engine.snapshot() as reader:
         trail, now_s = read_trail(reader, pseudonym), read_time_s(reader, node.clock)
-    waits_until_s, in_force_s, is_first = 0, 0, True
+    waits_until_s, in_force_s = 0, 0
     for event in trail:
         if waits_until_s and waits_until_s <= event.leaf.time_s:
             waits_until_s, in_force_s = 0, waits_until_s
         match event.outcome:
-            case RecoveryKeyChanged() as changed if not is_first:
+            case RecoveryKeyChanged() as changed if changed.in_force_at_s > event.leaf.time_s:
                 waits_until_s = changed.in_force_at_s
-            case RecoveryKeyChanged():
-                is_first = False
             case RecoveryKeyUndone() | RecoveryFinished():
                 waits_until_s = 0
     return waits_until_s if 0 < waits_until_s <= now_s else in_force_s

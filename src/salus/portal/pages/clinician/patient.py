@@ -11,7 +11,7 @@ from salus.portal.call import Call, Page, Person
 from salus.portal.open_patients import OpenPatient
 from salus.portal.pages.clinician.sections import KINDS, TYPES_OF, section, sections, warnings
 from salus.portal.pages.clinician.viewing import Answer, View, answers_of, ask_again, go_to, has_older, opened, view
-from salus.portal.pages.patient.paging import number_of, pages
+from salus.portal.paging import number_of, pages
 from salus.portal.words import Words
 
 NEWEST: Final = 100

@@ -11,7 +11,7 @@ from salus.portal.call import Call, Page, Person
 from salus.portal.line_chart import LineChart, Point, draw
 from salus.portal.pages.clinician.sections import CODE, Row, Section, by_test, result_cells
 from salus.portal.pages.clinician.viewing import Known, View, has_older, opened, view
-from salus.portal.pages.patient.paging import number_of, pages
+from salus.portal.paging import number_of, pages
 from salus.portal.words import Words
 
 TYPES: Final = ("Observation",)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from salus.node.services import ledger_reads, reviews
 from salus.node.services.reviews import Waiting
 from salus.portal.call import Call, Page, Person
-from salus.portal.pages.patient.paging import number_of, pages
+from salus.portal.paging import number_of, pages
 
 SIZE: Final = 50
 """So many are on one page."""
@@ -28,22 +28,15 @@ class Row:
 
 def show(call: Call) -> Response:
     """The list."""
-    number, waiting = number_of(call), reviews.waiting(call.portal.node, call.login.session)
+    number, waiting, words = number_of(call), reviews.waiting(call.portal.node, call.login.session), call.words
     names = {each.organisation: each.name for each in ledger_reads.members(call.portal.node)}
-    shown = waiting[(number - 1) * SIZE : number * SIZE]
+    shown, has_more = waiting[(number - 1) * SIZE : number * SIZE], len(waiting) > number * SIZE
     return call.page(
         "pages/officer/reviews.html",
-        title=call.words("Emergencies to review"),
+        title=words("Emergencies to review"),
         rows=[row(call, each, names.get(each.requester, each.requester)) for each in shown],
-        pages=_pages(call, number, has_more=len(waiting) > number * SIZE),
+        pages=pages(call, number, has_more=has_more, before=words("Due sooner"), after=words("Due later")),
     )
-
-
-def _pages(call: Call, number: int, *, has_more: bool) -> dict[str, object]:
-    """The links between pages, which are in the order in which verdicts are due."""
-    links, words = pages(call, number, has_more=has_more), call.words
-    said = {"previous": words("Due sooner"), "next": words("Due later")}
-    return {name: {**each, "text": said[name]} if isinstance(each, dict) else each for name, each in links.items()}
 
 
 def row(call: Call, waiting: Waiting, organisation: str) -> Row:

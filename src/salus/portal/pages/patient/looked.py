@@ -19,8 +19,8 @@ from salus.portal.answered import AGAIN
 from salus.portal.call import Call, Error, Page, Person
 from salus.portal.pages.patient.choice_sentences import CLASSES
 from salus.portal.pages.patient.looked_filter import filter_of, organisations_of, people_of
-from salus.portal.pages.patient.paging import PAGE_ENTRIES, number_of, pages
 from salus.portal.pages.patient.signing import places, sign_challenge
+from salus.portal.paging import PAGE_ENTRIES, number_of, pages
 from salus.portal.verifier.links import VERIFIER, fits_qr, receipt_link
 from salus.portal.words import Words
 

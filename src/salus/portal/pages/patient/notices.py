@@ -8,7 +8,7 @@ from starlette.responses import Response
 from salus.node.services import notices
 from salus.node.services.notices import PatientNotice, PatientNoticeKind
 from salus.portal.call import NOTICE_PATHS, Call, Page, Person
-from salus.portal.pages.patient.paging import PAGE_ENTRIES, number_of, pages
+from salus.portal.paging import PAGE_ENTRIES, number_of, pages
 
 
 def _(english: str) -> str:

@@ -10,7 +10,7 @@ from salus.portal.call import Call, Page, Person
 from salus.portal.pages.patient.entries import Entry, entry
 from salus.portal.pages.patient.gathered import gathered
 from salus.portal.pages.patient.kinds import BY_ADDRESS, KINDS, Kind
-from salus.portal.pages.patient.paging import PAGE_ENTRIES, number_of, pages
+from salus.portal.paging import PAGE_ENTRIES, number_of, pages
 
 NEWEST: Final = 2
 

@@ -24,6 +24,7 @@ BODIES = {
     "another reason": b'{"format":1,"refused":"never"}',
     "no device": b'{"format":1,"device":null,"items":[]}',
     "no UTF-8": b"\xff",
+    "lists in lists": b'{"a":' + b"[" * 5_000,
     "too large": b" " * 600_000 + b'{"format":1,"refused":"person"}',
 }
 

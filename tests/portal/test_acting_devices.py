@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,31 +21,21 @@ from salus.node.errors import Refused
 from salus.node.sealed_rows import SealedRows
 from salus.node.services import device_keys
 from salus.node.services.signer_answers import HalfSigned, NewBlob
-from salus.node.services.signer_devices import BEGUN_MAX, DeviceKey
+from salus.node.services.signer_devices import BEGUN_MAX
 from salus.node.services.signer_requests import to_text
 from salus.portal.sessions import COOKIE, PortalState
 from salus.sdk.wallet import Wallet, signing_key
 from salus.testing.world import HOSPITAL, PRACTICE
+from tests.portal.choosing_device import BY_SIGNER, SIGNER, set_up
 from tests.portal.portal_world import Browser, Hospital, portal
 from tests.portal.signer.signer_world import data
-
-SIGNER = "https://signer.example"
-BY_SIGNER = {"origin": SIGNER}
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     """Eleanor has one device, whose keys act at both custodians."""
     with portal(tmp_path_factory.mktemp("portal"), signer=SIGNER, is_joined=True) as made:
-        account, devices = made.accounts["eleanor"], made.portal.devices
-        known = devices.begin(account, made.patient)
-        keys = tuple(
-            DeviceKey(each.custodian, each.pseudonym, signing_key(wallet(made), each).public)
-            for each in wallet(made).relationships
-        )
-        devices.add(
-            account, made.patient, NewBlob(known.id, b"passkey", secrets.token_bytes(100)), name="My phone", keys=keys
-        )
+        set_up(made)
         yield made
 
 

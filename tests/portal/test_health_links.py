@@ -30,7 +30,7 @@ from salus.testing.world import HOSPITAL
 from tests.node.test_own_care import OldHeaders
 from tests.portal.links_world import FROM, PASSCODE, WANTED, Desk
 from tests.portal.patient_charts import add, sodium, somebody_else
-from tests.portal.portal_world import Hospital, portal
+from tests.portal.portal_world import CHEAP_N, Hospital, portal
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
 
 
 @pytest.fixture
-def desk(here: Hospital, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr("salus.node.services.accounts.SCRYPT_N", 1 << 10)  # what a passcode costs has a test of its own
+def desk(here: Hospital) -> Iterator[Desk]:
     desk = Desk(here)
     yield desk
     desk.later_s = 0
@@ -343,7 +342,7 @@ def test_what_is_no_link_costs_as_much_as_a_wrong_passcode(
     desk.links.stop(desk.login(), desk.here.patient, made.name)
     for secret in (new_key(), made.secret):
         desk.refused(secret, passcode)
-    cost = (1 << 10, SCRYPT_R, SCRYPT_P)
+    cost = (CHEAP_N, SCRYPT_R, SCRYPT_P)
     assert made_of == [("wrong", *cost), (passcode, *cost), (passcode, *cost)]
 
 

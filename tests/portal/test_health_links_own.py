@@ -39,11 +39,6 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
         yield made
 
 
-@pytest.fixture(autouse=True)
-def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("salus.node.services.accounts.SCRYPT_N", 1 << 10)
-
-
 def signed_for(desk: Desk, item: NewTicket) -> Signed:
     """What the patient's device signs for a link."""
     assert desk.here.joined is not None

@@ -27,11 +27,6 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
         yield made
 
 
-@pytest.fixture(autouse=True)
-def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("salus.node.services.accounts.SCRYPT_N", 1 << 10)
-
-
 def answered(here: Hospital, name: str = "eleanor", *, label: str = "Dr Jones") -> Browser:
     """A browser in which somebody has answered all but the passcode."""
     browser = here.signed_in(name)

@@ -33,11 +33,6 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
         yield made
 
 
-@pytest.fixture(autouse=True)
-def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("salus.node.services.accounts.SCRYPT_N", 1 << 10)
-
-
 @pytest.fixture
 def payload(here: Hospital) -> Iterator[Json]:
     """A link that Eleanor gave out, read as whoever gets it reads it."""

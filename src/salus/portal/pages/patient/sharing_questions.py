@@ -156,7 +156,9 @@ def begin(call: Call) -> Response:
     if known is None:
         return choices.not_there(name)
     if known.choice.wanted is None:
-        said = call.words("The questions here cannot say this choice. You can only stop it.")
+        said = call.words(
+            "This choice was not made with the questions here, so they cannot change it. You can only stop it."
+        )
         return call.go("/sharing", not_done=said)
     answers = _answers(known.choice.wanted, changes=name)
     return call.go("/sharing/direction", answers=tuple(answers.items()))

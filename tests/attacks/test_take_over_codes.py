@@ -35,7 +35,9 @@ from salus.node.exchange import (
     TakeOverSigned,
 )
 from salus.node.sealed_bodies import ASK_PATH, Route, seal_answer
+from salus.node.sealed_rows import SealedRows
 from salus.node.services import erase, take_over, take_over_codes
+from salus.node.services.accounts import Accounts
 from salus.node.services.enrol import custodian_held_key, enrol
 from salus.node.services.take_over_codes import NOTHING, make
 from salus.testing.clock import SECOND_NS, ForwardClock
@@ -153,7 +155,7 @@ def test_a_code_hands_one_relationship_over_once_whatever_is_lost(on: Scene) -> 
         assert on.send(signed) == Done(0), "the answer was lost"
     assert on.offered(code) == NOTHING
     other = make(on.hospital, on.bob)
-    assert refusal(on.send(msgspec.structs.replace(signed, code=other))) is Refusal.MESSAGE_UNFIT
+    assert on.send(msgspec.structs.replace(signed, code=other)) == Done(0), "of Ann's it was done, of Bob's nothing"
     assert on.offered(other).pseudonym == on.bob
     assert on.kept() == before
 
@@ -166,6 +168,17 @@ def test_a_newer_code_ends_the_older_one_and_a_week_ends_both(on: Scene) -> None
     on.clock.advance(take_over_codes.CODE_S)
     assert on.offered(newer) == NOTHING
     assert isinstance(on.send(signed), RefusedAnswer)
+
+
+def test_a_new_password_ends_the_code_that_somebody_may_have_made_by_the_old_one(on: Scene) -> None:
+    accounts = Accounts(on.hospital, SealedRows(on.hospital.vault, on.hospital.chain))
+    account, staff = accounts.add_patient(on.ann, name="Ann"), accounts.add_operator(name="Sam")
+    code, other = make(on.hospital, on.ann), make(on.hospital, on.bob)
+    accounts.set_password(staff, signs_in_as="sam", password="correct horse battery")
+    assert on.offered(code) != NOTHING
+    accounts.set_password(account, signs_in_as="ann", password="correct horse battery")
+    assert on.offered(code) == NOTHING
+    assert on.offered(other) != NOTHING
 
 
 def test_who_took_over_at_home_or_is_erased_has_no_code(on: Scene) -> None:
@@ -326,6 +339,25 @@ def test_guessing_ends_for_the_member_that_guesses_and_for_no_other(on: Scene, m
     assert on.ask(code, OUTSIDER) == TakeOverOffer(on.ann, on.held.public)
     on.clock.advance(take_over_codes.TRIES_S)
     assert on.send(on.signed(code)) == Done(0)
+
+
+@pytest.mark.parametrize("ended", ["past its time", "too many wrong ones", "stopped"])
+def test_what_was_done_is_done_whatever_became_of_the_code(
+    on: Scene, ended: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer was lost: who hears no now would put the old wallet back, and nobody has the record any more."""
+    code = make(on.hospital, on.ann)
+    signed = on.signed(code)
+    assert on.send(signed) == Done(0)
+    if ended == "past its time":
+        on.clock.advance(take_over_codes.CODE_S)
+    elif ended == "too many wrong ones":
+        monkeypatch.setattr(take_over_codes, "WRONG_MAX", 0)
+    else:
+        take_over_codes.stop(on.hospital, on.ann)
+    assert on.send(signed) == Done(0)
+    theirs = answer(on.made.practice, OUTSIDER, signed)
+    assert isinstance(theirs, RefusedAnswer), "another custodian has done nothing"
 
 
 def test_of_two_devices_with_one_code_at_the_same_moment_one_wins(on: Scene) -> None:

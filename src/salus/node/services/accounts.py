@@ -252,7 +252,7 @@ class Accounts:
             connection.execute(delete(schema.grants).where(schema.grants.c.account == account))
 
     def set_password(self, account: AccountId, *, signs_in_as: str, password: str) -> None:
-        """Let an account sign in by a name and a password, and sign it out. Raises Refused: ACCOUNT_UNFIT (taken)."""
+        """Let an account sign in by name and password; sessions and codes end. Raises Refused: ACCOUNT_UNFIT (taken)."""
         words = _normal(password)
         if len(words) < PASSWORD_LENGTH_MIN or len(words.encode()) > PASSWORD_BYTES_MAX:
             raise Refused(Refusal.ACCOUNT_UNFIT, f"expected a password of at least {PASSWORD_LENGTH_MIN} characters")
@@ -460,7 +460,8 @@ class Accounts:
                 )
                 if outdated is not None:
                     connection.execute(delete(schema.sign_ins).where(outdated, schema.sign_ins.c.account == name))
-                    connection.execute(delete(schema.bearers).where(schema.bearers.c.grant == name))
+                    own = (name, account.pseudonym if isinstance(account.acts_as, Patient) else name)  # take-over codes
+                    connection.execute(delete(schema.bearers).where(schema.bearers.c.grant.in_(own)))
                 if new:
                     row = {"lookup": new, "account": name, "pseudonym": account.pseudonym}
                     connection.execute(insert(schema.sign_ins).values(row))

@@ -252,7 +252,7 @@ class Accounts:
             connection.execute(delete(schema.grants).where(schema.grants.c.account == account))
 
     def set_password(self, account: AccountId, *, signs_in_as: str, password: str) -> None:
-        """Let an account sign in by name and password; sessions and codes end. Raises Refused: ACCOUNT_UNFIT (taken)."""
+        """Let an account sign in by name and password; sessions, codes end. Raises Refused: ACCOUNT_UNFIT (taken)."""
         words = _normal(password)
         if len(words) < PASSWORD_LENGTH_MIN or len(words.encode()) > PASSWORD_BYTES_MAX:
             raise Refused(Refusal.ACCOUNT_UNFIT, f"expected a password of at least {PASSWORD_LENGTH_MIN} characters")

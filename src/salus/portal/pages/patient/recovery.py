@@ -12,7 +12,7 @@ from salus.node.services.signer_devices import Device
 from salus.node.services.signer_requests import Kind
 from salus.node.services.signings import Collected
 from salus.portal.call import Call, Error, Page, Person
-from salus.portal.pages.patient.recovery_places import concluded, deliver_all, first_device, group, places, where
+from salus.portal.pages.patient.recovery_places import concluded, deliver_all, first_device, group, standings, where
 from salus.portal.pages.patient.signing import Ending, to_signer
 
 HERE: Final = "/recovery"
@@ -26,7 +26,7 @@ _NAME: Final = re.compile(r"[^\W_]+(?:[ .,&'/-]+[^\W_]+)*\.?")
 
 def show(call: Call) -> Response:
     """How things stand, and what can be done."""
-    found = places(call)
+    found = standings(call)
     guarded = where(found, lambda now: now.may_change)
     since_s = [recoveries.changed_at_s(call.portal.node, each.pseudonym) for each in guarded]
     changed = [each for each, at_s in zip(guarded, since_s, strict=True) if at_s]
@@ -82,7 +82,7 @@ def ask_guardians(
         most=GUARDIANS_MAX,
         action=action,
         asked=group(call, found, by=lambda now: now.changer),
-        is_several=len(places(call)) > 1,
+        is_several=len(standings(call)) > 1,
         is_change=action == CHANGE,
         choices=choices,
     )
@@ -118,7 +118,7 @@ def named_guardians(call: Call) -> tuple[tuple[str, ...], int, list[Error]]:
 
 def show_cancel(call: Call) -> Response:
     """Ask whether it was the patient who asked for another device."""
-    found = where(places(call), lambda now: bool(now.started))
+    found = where(standings(call), lambda now: bool(now.started))
     if not found:
         return call.go(HERE)
     return call.page(
@@ -128,13 +128,13 @@ def show_cancel(call: Call) -> Response:
         begun=group(call, found),
         final=group(call, where(found, lambda now: now.is_final)),
         open=group(call, where(found, lambda now: now.may_cancel)),
-        is_several=len(places(call)) > 1,
+        is_several=len(standings(call)) > 1,
     )
 
 
 def cancel(call: Call) -> Response:
     """Stop it, with the device that the patient still has."""
-    devices, found = first_device(call, where(places(call), lambda now: now.may_cancel))
+    devices, found = first_device(call, where(standings(call), lambda now: now.may_cancel))
     if not found:
         return call.go(HERE, not_done=call.words("There is nothing to stop. Nothing was changed"))
     items = recoveries.to_cancel(found)
@@ -142,7 +142,7 @@ def cancel(call: Call) -> Response:
 
 
 def _to_choose(call: Call) -> tuple[list[Device], list[StandingAt]]:
-    return first_device(call, where(places(call), lambda now: now.may_choose))
+    return first_device(call, where(standings(call), lambda now: now.may_choose))
 
 
 def _chosen(call: Call, collected: Collected) -> Response:

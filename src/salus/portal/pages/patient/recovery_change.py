@@ -19,7 +19,7 @@ from salus.portal.pages.patient.recovery_places import (
     concluded,
     deliver_all,
     group,
-    places,
+    standings,
     where,
 )
 from salus.portal.pages.patient.signing import Ending, to_signer
@@ -27,7 +27,7 @@ from salus.portal.pages.patient.signing import Ending, to_signer
 
 def show(call: Call, *errors: Error) -> Response:
     """Ask for the names of the new ones, and say whose words are needed."""
-    found = where(places(call), lambda now: now.may_change)
+    found = where(standings(call), lambda now: now.may_change)
     if not found:
         return call.go(HERE)
     title, choices = call.words("Choose other people"), _choices(call, found)
@@ -36,7 +36,7 @@ def show(call: Call, *errors: Error) -> Response:
 
 def answer(call: Call) -> Response:
     """Send the patient to their own device: the words of now are typed there, and the new ones shown."""
-    found = where(places(call), lambda now: now.may_change)
+    found = where(standings(call), lambda now: now.may_change)
     if not found:
         return call.go(HERE)
     names, threshold, errors = named_guardians(call)
@@ -51,7 +51,7 @@ def answer(call: Call) -> Response:
 
 def show_undo(call: Call) -> Response:
     """Ask whether it was the patient who chose other people, and say who has to be asked to undo it."""
-    found = where(places(call), lambda now: bool(now.changes_at_s))
+    found = where(standings(call), lambda now: bool(now.changes_at_s))
     if not found:
         return call.go(HERE)
     return call.page(
@@ -66,7 +66,7 @@ def show_undo(call: Call) -> Response:
 
 def undo(call: Call) -> Response:
     """Undo it, on any device of the patient's: the words of the people of now are typed there."""
-    devices, found = any_device(call, chosen(call, where(places(call), lambda now: bool(now.changes_at_s))))
+    devices, found = any_device(call, chosen(call, where(standings(call), lambda now: bool(now.changes_at_s))))
     if not found:
         return call.go(HERE, not_done=call.words("There is nothing to undo. Nothing was changed"))
     return to_signer(call, Kind.UNDO_RECOVERY, recoveries.to_undo(found), ending="guardians-kept", devices=devices)

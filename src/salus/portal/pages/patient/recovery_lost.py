@@ -18,9 +18,9 @@ from salus.portal.pages.patient.recovery_places import (
     concluded,
     deliver_all,
     group,
-    places,
     plainly,
     signed_for,
+    standings,
     where,
 )
 from salus.portal.pages.patient.signing import Ending, to_signer
@@ -39,7 +39,7 @@ class NewDevice:
 
 def show(call: Call) -> Response:
     """What comes next, step by step."""
-    found, devices = places(call), call.portal.devices.of(call.signed_in.account)
+    found, devices = standings(call), call.portal.devices.of(call.signed_in.account)
     begun = where(found, lambda now: bool(now.started))
     return call.page(
         "pages/patient/recovery_lost.html",
@@ -59,7 +59,7 @@ def show(call: Call) -> Response:
 
 def answer(call: Call) -> Response:
     """Begin, or finish, on the signer page: guardians' words are typed there and nowhere else."""
-    found, device, do = places(call), _named(call), call.form.get("do")
+    found, device, do = standings(call), _named(call), call.form.get("do")
     ready, possible = _to_end(device, found), _to_begin(call, device, found)
     if do == "finish" and ready:
         items = recoveries.to_end(ready)
@@ -100,7 +100,7 @@ def _begun(call: Call, collected: Collected) -> Response:
         call,
         lambda: recovery_deliveries.begin(portal.node, portal.peers, portal.devices, account, signed, new),
     )
-    running = group(call, where(places(call), lambda now: bool(now.started)))
+    running = group(call, where(standings(call), lambda now: bool(now.started)))
     ready = running.ready if running else ""
     said = call.words("It has begun. Come back after %(when)s") % {"when": ready}
     return concluded(call, HERE, said, begun)

@@ -56,7 +56,7 @@ class Group:
     takes_second: bool
 
 
-def places(call: Call) -> list[StandingAt]:
+def standings(call: Call) -> list[StandingAt]:
     """Return where recovery stands, this organisation first."""
     portal = call.portal
     return recoveries.standings(portal.node, portal.devices, call.signed_in.account, call.owner.pseudonym)
@@ -87,31 +87,19 @@ def chosen(call: Call, found: list[StandingAt]) -> list[StandingAt]:
 
 def first_device(call: Call, found: Sequence[StandingAt]) -> tuple[list[Device], list[StandingAt]]:
     """Return as much as one device can sign whose key is the pseudonym's own: no other has a say in recovery."""
-    devices = call.portal.devices
-
-    def able(device: Device, at: StandingAt) -> bool:
-        return devices.standing(device, at.pseudonym).is_first
-
-    return recoveries.most_at_once(devices.of(call.signed_in.account), found, able)
+    standing = call.portal.devices.standing
+    return _most_at_once(call, found, lambda device, at: standing(device, at.pseudonym).is_first)
 
 
 def acting_device(call: Call, found: Sequence[StandingAt]) -> tuple[list[Device], list[StandingAt]]:
     """Return as much as one device can sign that acts there."""
-    devices = call.portal.devices
-
-    def able(device: Device, at: StandingAt) -> bool:
-        return devices.standing(device, at.pseudonym).acts
-
-    return recoveries.most_at_once(devices.of(call.signed_in.account), found, able)
+    standing = call.portal.devices.standing
+    return _most_at_once(call, found, lambda device, at: standing(device, at.pseudonym).acts)
 
 
 def any_device(call: Call, found: Sequence[StandingAt]) -> tuple[list[Device], list[StandingAt]]:
     """Return as much as one device can bring guardians' words for: it has a key there, whether or not it acts."""
-
-    def able(device: Device, at: StandingAt) -> bool:
-        return any(each.pseudonym == at.pseudonym for each in device.keys)
-
-    return recoveries.most_at_once(call.portal.devices.of(call.signed_in.account), found, able)
+    return _most_at_once(call, found, lambda device, at: any(each.pseudonym == at.pseudonym for each in device.keys))
 
 
 def signed_for(collected: Collected) -> list[tuple[str, Signed]]:
@@ -163,3 +151,9 @@ def concluded(
         back=again or back,
         said=". ".join(parts) + ".",
     )
+
+
+def _most_at_once(
+    call: Call, found: Sequence[StandingAt], able: Callable[[Device, StandingAt], bool]
+) -> tuple[list[Device], list[StandingAt]]:
+    return recoveries.most_at_once(call.portal.devices.of(call.signed_in.account), found, able)

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from salus.contracts.provisions import Provision, ProvisionType, Purpose
+from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass
 from salus.importers import NdjsonFiles, file_chart
-from salus.node.services import view_patient
+from salus.node.assemble import Node
+from salus.node.people import certify_person, open_session
+from salus.node.services import reviews, view_patient
 from salus.node.services.choices import file_by_custodian, withdraw_by_custodian
 from salus.portal.pages.clinician import earlier_tests, patient
 from salus.testing import population
@@ -291,6 +293,35 @@ def test_emergency_access_shows_what_others_keep_back_and_ends(fresh: Browser) -
     assert "Amlodipine" not in page
     for path in ("/patient", "/devices"):
         assert "Emergency access until" not in fresh.get(path).text
+
+
+@pytest.mark.promise("R3")
+def test_what_came_by_emergency_access_is_gone_once_an_officer_says_no(here: Hospital, fresh: Browser) -> None:
+    """Each organisation's officer ends what their own has shown, and nothing of the other's."""
+    fresh.post("/patient/emergency", EMERGENCY)
+    there, page = "Amlodipine", settled(fresh)
+    here_only = "Metformin"
+    assert (there in page, here_only in page) == (True, True)
+    for node, gone, said in (
+        (here.made.practice, there, "Their privacy officer reviewed your emergency access and said no."),
+        (here.node, here_only, "Your privacy officer reviewed your emergency access and said no."),
+    ):
+        assert gone in settled(fresh)
+        _say_no(node)
+        page = settled(fresh)
+        assert gone not in page
+        assert said in page
+    assert page.count("Access has ended") == 2
+    assert fresh.post("/patient/emergency/end", {}, page="/patient").headers["location"] == "/patient"
+    assert here_only in settled(fresh), "for care, as before"
+
+
+def _say_no(node: Node) -> None:
+    """An officer of an organisation finds none of its emergencies justified."""
+    person = certify_person(node, name="Jo Other", role="Guardian", registration="-", role_class=RoleClass.OFFICER)
+    officer = open_session(person.key, person.certificate, custodian=node.organisation, from_s=node.clock())
+    for each in reviews.waiting(node, officer):
+        reviews.give_verdict(node, officer, each.permit, "nothing says so", is_justified=False)
 
 
 @pytest.mark.promise("R2", "R4")

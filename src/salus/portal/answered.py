@@ -11,5 +11,6 @@ COLOURS: Final = {
     Answered.DENIED: "orange",
     Answered.REFUSED: "orange",
     Answered.SILENT: "red",
+    Answered.ENDED: "orange",
 }
 AGAIN: Final = frozenset({Answered.REFUSED, Answered.SILENT})

@@ -18,15 +18,18 @@ import structlog
 from sqlalchemy import delete, insert, select, update
 
 from salus.clinical.nhs_number import NhsNumber
+from salus.contracts import access
 from salus.contracts.provisions import Purpose, RoleClass
 from salus.crypto.signing import SigningKey
-from salus.ledger.identifiers import OrganisationId, Pseudonym
+from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
+from salus.ledger.state import Reader
 from salus.node import schema
 from salus.node.answer import plainly
 from salus.node.assemble import Node
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import HistoryAnswer, HistoryAsk, Peers
 from salus.node.http_peers import device_peers
+from salus.node.members import read_time_s
 from salus.node.people import HeldSession, OpenSession
 from salus.node.sealed_rows import SealedRows, row_decoder
 from salus.node.services import ledger_reads
@@ -56,6 +59,7 @@ class Answered(IntEnum):
     DENIED = 4
     REFUSED = 5
     SILENT = 6
+    ENDED = 7
 
 
 class Sought(Enum):
@@ -74,6 +78,7 @@ class Collected(msgspec.Struct, frozen=True, array_like=True):
         records: FHIR resources as bytes, each whole; or what else was sought.
         asked_s: when it was asked last, Unix seconds.
         is_cut: whether there was more than is kept here.
+        emergency: the permit of emergency access under which it came, which an officer may end; else empty.
     """
 
     state: Answered
@@ -81,6 +86,7 @@ class Collected(msgspec.Struct, frozen=True, array_like=True):
     reason: int = 0
     records: tuple[bytes, ...] = ()
     is_cut: bool = False
+    emergency: bytes = b""
 
     def __repr__(self) -> str:
         """Hide the records."""
@@ -188,7 +194,7 @@ class Collections:
         self._threads.submit(self._ask, collection, asked)
 
     def look(self, collection: bytes, *, about: bytes | None = None) -> dict[OrganisationId, Collected]:
-        """Return what has come so far, by custodian; nothing of a collection that is over.
+        """Return what has come so far, by custodian; nothing of a collection that is over, or that an officer ended.
 
         Args:
             about: the pseudonym with which it must have begun; None for any.
@@ -198,7 +204,12 @@ class Collections:
         theirs = theirs if about is None else theirs & (columns.pseudonym == about)
         with self._node.vault.database.reading() as connection:
             rows = connection.execute(select(schema.collected).where(theirs)).all()
-        return {OrganisationId(row.custodian): self._opened(row.collection, row.custodian, row.sealed) for row in rows}
+        found = {OrganisationId(row.custodian): self._opened(row.collection, row.custodian, row.sealed) for row in rows}
+        if not any(each.emergency for each in found.values()):
+            return found
+        with self._node.engine.snapshot() as reader:
+            now_s = read_time_s(reader, self._node.clock)
+            return {name: _at_present(reader, each, now_s) for name, each in found.items()}
 
     def drop(self, collection: bytes) -> None:
         """Forget a collection."""
@@ -249,7 +260,11 @@ class Collections:
         granted = request(self._node, session, wish)  # 2
         if isinstance(granted, Denied):
             return Collected(Answered.DENIED, now_s, granted.reason)
-        return self._choices(granted, now_s) if asked.sought is Sought.CHOICES else self._records(granted, now_s)  # 3
+        if asked.sought is Sought.CHOICES:
+            return self._choices(granted, now_s)
+        came = self._records(granted, now_s)  # 3
+        emergency = granted.permit if asked.purpose is Purpose.BTG else b""
+        return msgspec.structs.replace(came, emergency=emergency)
 
     def _records(self, granted: Granted, now_s: int) -> Collected:
         """Everything that a permit allows, up to a bound."""
@@ -292,6 +307,14 @@ class Collections:
     def _opened(self, collection: bytes, custodian: str, sealed: bytes) -> Collected:
         found: Collected = self._rows.open(_TABLE, collection + custodian.encode(), sealed, _COLLECTED.decode)
         return found
+
+
+def _at_present(reader: Reader, came: Collected, now_s: int) -> Collected:
+    """What came by emergency access is gone as soon as its permit is, as an officer ends it who says no."""
+    if not came.emergency:
+        return came
+    permit = access.permit(reader, PermitId(came.emergency))
+    return came if permit is not None and now_s < permit.until_s else Collected(Answered.ENDED, came.asked_s)
 
 
 def _history(node: Node, custodian: OrganisationId, session: OpenSession, pseudonym: Pseudonym) -> bytes:

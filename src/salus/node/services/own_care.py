@@ -19,7 +19,7 @@ from salus.crypto.sealing import new_key
 from salus.ledger import receipts
 from salus.ledger.encoding import encode, in_nfc
 from salus.ledger.entries import PlacedEntry
-from salus.ledger.identifiers import Digest, PublicKey
+from salus.ledger.identifiers import Digest, PermitId, PublicKey
 from salus.ledger.receipts import Delivery, Receipt, Standing
 from salus.ledger.state import Reader
 from salus.node.assemble import Node
@@ -34,8 +34,9 @@ from salus.node.services.request import Denied, Wish, request
 
 @dataclass(frozen=True)
 class Opened:
-    """A record that was opened for the custodian's own staff."""
+    """A record that was opened for the custodian's own staff, and under which permit."""
 
+    permit: PermitId
     placed: PlacedEntry
     content: bytes = field(repr=False)
 
@@ -109,7 +110,7 @@ def _each_part(node: Node, hearing: Hearing, drafts: Sequence[Draft]) -> Iterato
             kept=encode(draft.document),
         )  # 3
         for each in draft.released:
-            yield Opened(each.placed, b"".join(each.let_out()))
+            yield Opened(hearing.permit, each.placed, b"".join(each.let_out()))
         node.custodian_journal.note(key, State.SENT, at_s=node.clock())
 
 

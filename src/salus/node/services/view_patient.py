@@ -10,8 +10,9 @@ from typing import Final
 
 from salus.clinical.fhir.search import parse_query
 from salus.clinical.nhs_number import NhsNumber
+from salus.contracts import access
 from salus.contracts.provisions import Purpose
-from salus.ledger.identifiers import Pseudonym
+from salus.ledger.identifiers import PermitId, Pseudonym
 from salus.node.assemble import Node
 from salus.node.people import HeldSession
 from salus.node.projections.resources import Found
@@ -51,11 +52,15 @@ MANY: Final = {
 
 @dataclass(frozen=True)
 class EmergencyAnswer:
-    """Until when emergency access lasts, Unix seconds, and own records; or the name of the reason why there is none."""
+    """Until when emergency access lasts, Unix seconds, and own records; or the name of the reason why there is none.
+
+    `permit` is the one under which they came; empty where nothing came, or the ledger is yet to hear of it.
+    """
 
     until_s: int = 0
     reason: str = ""
     records: tuple[bytes, ...] = field(default=(), repr=False)
+    permit: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,15 @@ def begin_emergency(node: Node, login: Login, viewed: Viewed) -> EmergencyAnswer
     opened = open_for_own_staff(node, login.session, wish)
     if isinstance(opened, Denied):
         return EmergencyAnswer(reason=opened.reason.name)
-    return EmergencyAnswer(now_s + lasts_s, records=tuple(each.content for each in opened))
+    came = list(opened)
+    permit = _committed(node, came[0].permit) if came else b""
+    return EmergencyAnswer(now_s + lasts_s, records=tuple(each.content for each in came), permit=permit)
+
+
+def _committed(node: Node, permit: PermitId) -> bytes:
+    """A permit that the ledger has; empty for one of continuity, which nobody has reviewed."""
+    with node.engine.snapshot() as reader:
+        return b"" if access.permit(reader, permit) is None else permit
 
 
 def sessions_with(
@@ -182,10 +195,11 @@ def askings(
 
 
 def own_answer(
-    node: Node, account: Account, session: HeldSession, viewed: Viewed, records: tuple[bytes, ...]
+    node: Node, account: Account, session: HeldSession, viewed: Viewed, begun: EmergencyAnswer
 ) -> tuple[Asking, Collected]:
     """Return own records that came by emergency access as an answer that is kept with the others."""
-    return _asking(node, account, session, viewed), Collected(Answered.CAME, node.clock(), records=records)
+    came = Collected(Answered.CAME, node.clock(), records=begun.records, emergency=begun.permit)
+    return _asking(node, account, session, viewed), came
 
 
 def _asking(node: Node, account: Account, session: HeldSession, viewed: Viewed) -> Asking:

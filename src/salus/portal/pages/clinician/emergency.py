@@ -60,7 +60,7 @@ def answer(call: Call) -> Response:
         return _page(call, Error("reason", _why_not(words, begun.reason)))
     if patient.collection:
         call.portal.collections.drop(patient.collection)
-    return go_to(call, _known(asked, begun), begun.records)  # 3
+    return go_to(call, _known(asked, begun), begun)  # 3
 
 
 def end(call: Call) -> Response:

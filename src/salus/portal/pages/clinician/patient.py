@@ -38,6 +38,7 @@ class Answers:
     Args:
         done: how many have, or will not; a page that was drawn with fewer is out of date.
         is_here: whether this organisation knows the person; can_ask: whether others can be asked at all.
+        is_ended: whether an officer here has ended the emergency access.
     """
 
     rows: list[AnswerRow]
@@ -45,6 +46,7 @@ class Answers:
     is_asking: bool
     is_here: bool
     can_ask: bool
+    is_ended: bool
 
 
 def show(call: Call) -> Response:
@@ -106,7 +108,8 @@ def again(call: Call) -> Response:
 def _answers(call: Call, patient: OpenPatient, seen: View) -> Answers:
     rows = [_row(call.words, each) for each in seen.answers]
     can_ask = bool(patient.number and patient.born)
-    return Answers(rows, seen.done, seen.is_asking, is_here=bool(patient.pseudonym), can_ask=can_ask)
+    is_here, is_ended = bool(patient.pseudonym), seen.is_own_ended
+    return Answers(rows, seen.done, seen.is_asking, is_here=is_here, can_ask=can_ask, is_ended=is_ended)
 
 
 def _row(words: Words, answer: Answer) -> AnswerRow:
@@ -117,10 +120,13 @@ def _row(words: Words, answer: Answer) -> AnswerRow:
         Answered.DENIED: words("May not share"),
         Answered.REFUSED: words("Could not share"),
         Answered.SILENT: words("Did not answer"),
+        Answered.ENDED: words("Access has ended"),
     }[answer.state]
     hint = words("There is more than is shown here.") if answer.is_cut else ""
     if answer.state is Answered.DENIED:
         hint = words("If somebody is in danger, ask for emergency access.")
+    if answer.state is Answered.ENDED:
+        hint = words("Their privacy officer reviewed your emergency access and said no.")
     place = str(answer.place) if answer.state in AGAIN else ""
     return AnswerRow(answer.custodian.name, said, COLOURS[answer.state], hint, place)
 

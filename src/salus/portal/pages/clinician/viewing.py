@@ -14,8 +14,8 @@ from salus.clinical.fhir.dates import last_s
 from salus.clinical.fhir.plain import Content
 from salus.clinical.nhs_number import NhsNumber
 from salus.node.services import view_patient
-from salus.node.services.collect import Answered, Custodian
-from salus.node.services.view_patient import TYPES, Viewed
+from salus.node.services.collect import Answered, Collected, Custodian
+from salus.node.services.view_patient import TYPES, EmergencyAnswer, Viewed
 from salus.portal.call import Call
 from salus.portal.open_patients import OpenPatient
 
@@ -53,10 +53,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class View:
-    """What may be seen of somebody at this moment."""
+    """What may be seen of somebody at this moment; `is_own_ended`: an officer here has ended the emergency access."""
 
     records: list[Known] = field(repr=False)
     answers: list[Answer]
+    is_own_ended: bool = False
 
     @property
     def is_asking(self) -> bool:
@@ -120,7 +121,8 @@ def view(
         state = collected.state_at(portal.node.clock())
         answers.append(Answer(place, custodian, state, collected.is_cut))
         records += [_known(call, body, custodian.name) for body in collected.records]
-    return View([each for each in records if each is not None and each.type in types], answers)
+    seen = [each for each in records if each is not None and each.type in types]
+    return View(seen, answers, _is_ended(kept))
 
 
 def has_older(call: Call, patient: OpenPatient, types: Sequence[str], *, beyond: int, code: str = "") -> bool:
@@ -133,14 +135,19 @@ def answers_of(call: Call, patient: OpenPatient) -> View:
     """Return what custodians have answered, without any record."""
     came = call.portal.collections.look(patient.collection) if patient.collection else {}
     asked, now_s = enumerate(_asked(call, came.keys())), call.portal.node.clock()
-    return View([], [Answer(place, each, came[each.organisation].state_at(now_s)) for place, each in asked])
+    answers = [Answer(place, each, came[each.organisation].state_at(now_s)) for place, each in asked]
+    return View([], answers, _is_ended(came.get(call.portal.node.organisation)))
 
 
-def go_to(call: Call, patient: OpenPatient, own: tuple[bytes, ...] = (), *, notice: str = "") -> Response:
+def _is_ended(own: Collected | None) -> bool:
+    return own is not None and own.state is Answered.ENDED
+
+
+def go_to(call: Call, patient: OpenPatient, own: EmergencyAnswer | None = None, *, notice: str = "") -> Response:
     """Open somebody: ask all other custodians for them, anew, and send the browser to their page.
 
     Args:
-        own: this organisation's records, where they came by emergency access.
+        own: this organisation's answer to emergency access.
     """
     portal = call.portal
     if patient.collection:
@@ -149,7 +156,7 @@ def go_to(call: Call, patient: OpenPatient, own: tuple[bytes, ...] = (), *, noti
     held = view_patient.sessions_with(portal.accounts, call.owner, custodians, call.signed_in.state.held)
     shown = viewed(call, patient)
     wanted = view_patient.askings(portal.node, call.owner, custodians, held, shown)
-    have = [view_patient.own_answer(portal.node, call.owner, held[0], shown, own)] if own else []
+    have = [view_patient.own_answer(portal.node, call.owner, held[0], shown, own)] if own and own.records else []
     collection = portal.collections.begin(wanted, about=patient.pseudonym, have=have) if wanted or have else b""
     opened_now = msgspec.structs.replace(patient, collection=collection)
     return call.go("/patient", notice=notice, patient=(opened_now,), found=(), held=held)

@@ -6,6 +6,7 @@ from typing import Final
 KINDS: Final = {
     "AllergyIntolerance": "allergies and reactions",
     "Appointment": "appointments",
+    "Binary": "files that belong to letters and documents",
     "CarePlan": "care plans",
     "CareTeam": "care teams",
     "Condition": "conditions and diagnoses",

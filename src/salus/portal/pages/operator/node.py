@@ -1,12 +1,17 @@
 """This node: what it keeps, what it has to do, its backups, jobs and certificates; counts and times only."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.responses import Response
 
 from salus.node.services import overview
 from salus.node.services.overview import CertificateSeen, JobSeen, NodeSeen
 from salus.portal.call import Call, Page, Person
+
+
+BACKUP_S: Final = 86_400
+"""An epoch root lives so long: keys that were backed up before are wrapped under one that is gone (DESIGN §6)."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,16 @@ def show(call: Call) -> Response:
 
 
 def _when(call: Call, at_s: int) -> str:
-    return call.words.moment(at_s) if at_s else call.words("Never: make a backup")
+    """When there was a backup last; one that is older than a day is said to be."""
+    words = call.words
+    if not at_s:
+        return words("Never: make a backup")
+    is_old = call.portal.node.clock() - at_s > BACKUP_S
+    return (
+        words("%(when)s, more than a day ago: make a backup") % {"when": words.moment(at_s)}
+        if is_old
+        else words.moment(at_s)
+    )
 
 
 def _waiting(call: Call, node: NodeSeen) -> list[tuple[str, str]]:

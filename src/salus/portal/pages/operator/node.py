@@ -9,7 +9,6 @@ from salus.node.services import overview
 from salus.node.services.overview import CertificateSeen, JobSeen, NodeSeen
 from salus.portal.call import Call, Page, Person
 
-
 BACKUP_S: Final = 86_400
 """An epoch root lives so long: keys that were backed up before are wrapped under one that is gone (DESIGN §6)."""
 

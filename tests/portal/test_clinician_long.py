@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from salus.contracts.provisions import Provision, ProvisionType, RoleClass
 from salus.node.services import view_patient
+from salus.node.services.choices import file_by_custodian, withdraw_by_custodian
 from tests.portal.patient_charts import add, letter, sodium
-from tests.portal.portal_world import Browser, portal
+from tests.portal.portal_world import Browser, Hospital, portal
 from tests.portal.test_clinician_find import NUMBER, WHY
 from tests.portal.test_clinician_view import BORN
 
@@ -20,7 +22,7 @@ NEXT = re.compile(r'rel="next"[^>]*href="([^"]+)"|href="([^"]+)"[^>]*rel="next"'
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     folder = tmp_path_factory.mktemp("portal")
     with portal(folder) as here:
         results = [sodium(number, value=100.25 + number) for number in range(RESULTS)]
@@ -30,9 +32,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
             for each in letter(f"l{number}", content_type="text/plain", content=b"a", title=f"Letter {number}.")
         ]
         add(here, folder, [*results, *letters])
-        doctor = here.signed_in("rao")
-        assert doctor.post("/patients", WHY | NUMBER | BORN).headers["location"] == "/patient"
-        yield doctor
+        yield here
+
+
+@pytest.fixture(scope="module")
+def browser(here: Hospital) -> Browser:
+    doctor = here.signed_in("rao")
+    assert doctor.post("/patients", WHY | NUMBER | BORN).headers["location"] == "/patient"
+    return doctor
 
 
 def pages_of(browser: Browser, path: str) -> list[str]:
@@ -91,3 +98,17 @@ def test_a_kind_opens_no_other_and_a_page_as_many_as_it_shows(
 def test_a_page_that_is_none_is_the_first_or_not_there(browser: Browser, page: str) -> None:
     assert browser.get(f"{CODE}?page={page}").status_code in (200, 404)
     assert browser.get(f"/patient/all/letters?page={page}").status_code == 200
+
+
+@pytest.mark.promise("R4")
+def test_a_page_is_full_of_what_may_be_shown_and_hints_at_nothing_else(here: Hospital, browser: Browser) -> None:
+    """The newest 94 are kept back: what is older is on the first page, and no page is said to follow."""
+    spring = {"data_from_s": 1_267_401_600, "data_to_s": 1_293_839_999}  # March to December 2010
+    hides = Provision(type=ProvisionType.DENY, role_classes=(RoleClass.CLINICAL,), classes=("Observation",), **spring)
+    choice = file_by_custodian(here.node, here.patient, hides)
+    try:
+        (text,) = pages_of(browser, CODE)
+    finally:
+        withdraw_by_custodian(here.node, here.patient, choice)
+    assert {int(each) for each in VALUE.findall(text)} >= set(range(100, 156))
+    assert "250.25" not in text

@@ -4,16 +4,18 @@ Promises: own records go through the one decision point at each look (R3, R4); o
 emergency is one request at each custodian for one time box, with its reason (`BTG`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
-from salus.clinical.fhir.search import parse_query
+from salus.clinical.fhir.search import Query, parse_query
 from salus.clinical.nhs_number import NhsNumber
 from salus.contracts import access
-from salus.contracts.provisions import Purpose
+from salus.contracts.provisions import Purpose, Verb
 from salus.ledger.identifiers import PermitId, Pseudonym
 from salus.node.assemble import Node
+from salus.node.errors import NotNow
 from salus.node.people import HeldSession
 from salus.node.projections.resources import Found
 from salus.node.services.accounts import Account, Accounts
@@ -21,7 +23,7 @@ from salus.node.services.collect import Answered, Asking, Collected, Custodian
 from salus.node.services.own_care import open_for_own_staff
 from salus.node.services.request import DURATION_S, Denied, Wish, emergency_s
 from salus.node.services.respond import Login, Responder
-from salus.node.services.search import Reach, Search
+from salus.node.services.search import CANDIDATES_MAX, Reach, Search
 from salus.node.services.show import Shown, newest, show
 
 TYPES: Final = (
@@ -106,9 +108,8 @@ def own_records(
     """
     if not viewed.pseudonym or viewed.is_emergency:
         return []
-    asking, reach = viewed.login(login), Reach(viewed.pseudonym, lambda _type: True, lambda _type: ())
-    search = Search(node, responder, asking, reach)
-    found = [each for type_name in types for each in _found(search, type_name, most=most, skip=skip, code=code)]
+    asking = viewed.login(login)
+    found = _found(node, responder, asking, viewed, types, most=most, skip=skip, code=code)
     shown = show(node, responder, asking, [newest(each) for each in found])
     return [shown[each.key] for each in found if each.key in shown]
 
@@ -116,21 +117,59 @@ def own_records(
 def has_older(
     node: Node, responder: Responder, login: Login, viewed: Viewed, types: Sequence[str], *, beyond: int, code: str = ""
 ) -> bool:
-    """Tell whether there are more own records of one of these types than so many; of types that have many."""
+    """Tell whether more own records of one of these types may be shown than so many; of types that have many.
+
+    Raises:
+        Refused, NotNow: as `show`.
+    """
     if not viewed.pseudonym or viewed.is_emergency:
         return False
-    reach = Reach(viewed.pseudonym, lambda _type: True, lambda _type: ())
-    search = Search(node, responder, viewed.login(login), reach)
     many = [each for each in types if each in MANY]
-    return any(_found(search, each, most=1, skip=beyond, code=code) for each in many)
+    return bool(_found(node, responder, viewed.login(login), viewed, many, most=1, skip=beyond, code=code))
 
 
-def _found(search: Search, type_name: str, *, most: int | None, skip: int, code: str) -> list[Found]:
-    is_many = type_name in MANY
-    order = [("_sort", f"-{MANY[type_name]}")] if is_many else []
-    wanted = parse_query(type_name, [*order, *([("code", code)] if code else [])], is_strict=True)
-    found = search.candidates(wanted, first=None if most is None or not is_many else skip + most)
-    return found[skip:] if is_many else found
+def _found(
+    node: Node,
+    responder: Responder,
+    asking: Login,
+    viewed: Viewed,
+    types: Sequence[str],
+    *,
+    most: int | None,
+    skip: int,
+    code: str,
+) -> list[Found]:
+    reach = Reach(viewed.pseudonym, lambda _type: True, lambda _type: ())
+    search, found = Search(node, responder, asking, reach), []
+    for each in types:
+        order = [("_sort", f"-{MANY[each]}")] if each in MANY else []
+        wanted = parse_query(each, [*order, *([("code", code)] if code else [])], is_strict=True)
+        if most is None or each not in MANY:
+            found += search.candidates(wanted)
+        else:
+            found += _newest(search, wanted, partial(_may_go, responder, asking, viewed), skip + most)[skip:]
+    return found
+
+
+def _newest(search: Search, wanted: Query, may_go: Callable[[list[Found]], list[Found]], count: int) -> list[Found]:
+    """The newest that may be shown, so many: a page is full of these, and hints at no other (R4)."""
+    first = count
+    while True:
+        rows = search.candidates(wanted, first=first)
+        found = may_go(rows)
+        if len(found) >= count or len(rows) < first or first == CANDIDATES_MAX:
+            return found[:count]
+        first = min(2 * first, CANDIDATES_MAX)
+
+
+def _may_go(responder: Responder, asking: Login, viewed: Viewed, found: list[Found]) -> list[Found]:
+    """While the ledger is away, care of own patients goes on: then `show` alone decides, of what a page has."""
+    keys = [each.key for each in found]
+    try:
+        allowed = responder.allowed(asking, Pseudonym(viewed.pseudonym), Verb.READ, keys) if keys else frozenset()
+    except NotNow:
+        return found
+    return [each for each in found if each.key in allowed]
 
 
 def begin_emergency(node: Node, login: Login, viewed: Viewed) -> EmergencyAnswer:

@@ -233,11 +233,13 @@ def test_a_stranger_changes_who_acts_for_a_patient(on: Scene) -> None:
     added = AddKey(on.pseudonym, key, KeyKind.DEVICE, 0, why.root())
     guardians = ChangeRecoveryKey(on.pseudonym, key, Digest(b""), why.root())
     odd = commit_fields(["why", "no terms"], secret=bytes(32))
-    untermed = AddKey(on.pseudonym, key, KeyKind.DEVICE, 0, odd.root())
+    untermed = AddKey(on.pseudonym, key, KeyKind.DELEGATE, 0, odd.root())
+    termed = AddKey(on.pseudonym, key, KeyKind.DEVICE, 0, odd.root())
     for message, keys, residual, refusal in (
         (added, [stranger], why, Refusal.CHOICE_UNFIT),
         (added, [on.key, stranger], reason("otherwise", bytes(32)), Refusal.CHOICE_UNFIT),
         (untermed, [on.key, stranger], odd, Refusal.DELEGATE_UNFIT),
+        (termed, [on.key, stranger], odd, Refusal.CHOICE_UNFIT),
         (RemoveKey(on.pseudonym, own, why.root()), [stranger], why, Refusal.CHOICE_UNFIT),
         (CancelRecovery(on.pseudonym, why.root()), [stranger], why, Refusal.CHOICE_UNFIT),
         (guardians, [stranger], why, Refusal.LEDGER_REJECTED),

@@ -32,7 +32,7 @@ from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.exchange import HistoryAnswer, HistoryAsk
 from salus.node.people import NOBODY, OpenSession, open_session
-from salus.node.services import delegations
+from salus.node.services import delegations, deliver
 from salus.node.services.audit import answer_history
 from salus.node.services.choices import take_choice
 from salus.node.services.deposit import deposit
@@ -75,7 +75,7 @@ class Home:
         else:
             residual = reason("let act by the patient", new_key())
             raw = self.added(key, residual)
-        delegations.take_key(self.node, raw, residual)
+        deliver.take(self.node, raw, residual)
         return key
 
     def added(self, key: SigningKey, residual: CommittedFields, *, kind: KeyKind = KeyKind.DELEGATE) -> bytes:
@@ -232,23 +232,23 @@ def test_terms_that_no_custodian_takes(home: Home, terms: DelegateTerms) -> None
         commit_delegate("why", terms, secret=new_key())
     residual = commit_fields(["why", terms], secret=new_key())
     with pytest.raises(Refused, match="not well formed"):
-        delegations.take_key(home.node, home.added(SigningKey.generate(), residual), residual)
+        deliver.take(home.node, home.added(SigningKey.generate(), residual), residual)
 
 
 def test_what_is_taken_is_a_delegates_key_for_a_patient_here(home: Home) -> None:
     residual = commit_delegate("why", ALL, secret=new_key())
     key = SigningKey.generate()
-    with pytest.raises(Refused, match="one AddKey of a delegate"):
-        delegations.take_key(home.node, home.added(key, residual, kind=KeyKind.DEVICE), residual)
+    with pytest.raises(Refused, match="the reason is not well formed"):
+        deliver.take(home.node, home.added(key, residual, kind=KeyKind.DEVICE), residual)
     with pytest.raises(Refused, match="opens the commitment"):
-        delegations.take_key(home.node, home.added(key, residual), reason("why", new_key()))
+        deliver.take(home.node, home.added(key, residual), reason("why", new_key()))
     three = commit_fields(["a", "b", "c"], secret=new_key())
     with pytest.raises(Refused, match="well formed"):
-        delegations.take_key(home.node, home.added(key, three), three)
+        deliver.take(home.node, home.added(key, three), three)
     rotated = patients.RotatePseudonymKey(home.ann, PublicKey(key.public), Holder.PATIENT, Digest(bytes(32)))
     raw = sign(home.wallet, home.mine, rotated, time_s=home.node.clock(), also=(key,))
-    with pytest.raises(Refused, match="AddKey of a delegate"):
-        delegations.take_key(home.node, raw, residual)
+    with pytest.raises(Refused, match="one message that a patient's device signs"):
+        deliver.take(home.node, raw, residual)
 
 
 def test_terms_come_back_as_they_were() -> None:

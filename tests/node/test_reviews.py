@@ -28,7 +28,7 @@ from salus.node.errors import Refusal, Refused
 from salus.node.exchange import PartAsk, PartOffer
 from salus.node.notices import NoticeKind, notices
 from salus.node.people import OpenSession, Person, certify_person, open_session
-from salus.node.services import challenges, own_care, reviews
+from salus.node.services import challenges, deliver, own_care, reviews
 from salus.node.services.deposit import deposit
 from salus.node.services.enrol import enrol
 from salus.node.services.erase import erase
@@ -205,7 +205,7 @@ def test_a_challenge_reaches_the_officer_with_its_words(desk: Desk) -> None:
     node, officer, permit = desk.world.hospital, desk.officer(), desk.emergency()
     challenges.send_by_custodian(node, desk.ann, permit, WORDS)
     words, refused = reason("Why was I asked about?", bytes(32)), denied(desk)
-    challenges.take_signed(node, desk.challenge(refused, words, desk.ben_key), words, only=desk.ben)
+    deliver.take(node, desk.challenge(refused, words, desk.ben_key), words)
     before = desk.count(desk.ann)
     found = challenges.received(node, officer)
     assert [(each.pseudonym, each.permit, each.actor, each.words) for each in found] == [
@@ -245,25 +245,23 @@ def test_what_is_no_patients_own_challenge_is_not_kept(desk: Desk) -> None:
     stranger, of_ann = SigningKey.generate(), desk.emergency()
     wrong: dict[str, tuple[Callable[[], object], Refusal]] = {
         "signed by a stranger": (
-            lambda: challenges.take_signed(node, desk.challenge(refused, words, stranger), words, only=desk.ben),
+            lambda: deliver.take(node, desk.challenge(refused, words, stranger), words),
             Refusal.CHOICE_UNFIT,
         ),
-        "for another patient": (
-            lambda: challenges.take_signed(node, desk.challenge(refused, words, desk.ben_key), words, only=desk.ann),
+        "of a patient elsewhere": (
+            lambda: deliver.take(desk.world.practice, desk.challenge(refused, words, desk.ben_key), words),
             Refusal.CHOICE_UNFIT,
         ),
         "with other words": (
-            lambda: challenges.take_signed(
-                node, desk.challenge(refused, words, desk.ben_key), reason("x", bytes(32)), only=desk.ben
-            ),
+            lambda: deliver.take(node, desk.challenge(refused, words, desk.ben_key), reason("x", bytes(32))),
             Refusal.CHOICE_UNFIT,
         ),
         "no transaction": (
-            lambda: challenges.take_signed(node, b"no", words, only=desk.ben),
+            lambda: deliver.take(node, b"no", words),
             Refusal.CHOICE_UNFIT,
         ),
         "of another's request": (
-            lambda: challenges.take_signed(node, desk.challenge(of_ann, words, desk.ben_key), words, only=desk.ben),
+            lambda: deliver.take(node, desk.challenge(of_ann, words, desk.ben_key), words),
             Refusal.NOT_YOURS,
         ),
         "by custodian for who holds the key": (

@@ -20,7 +20,6 @@ from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
 from salus.ledger.machine import read_leaf
 from salus.ledger.outcomes import TransactionResult, decode_leaf
-from salus.ledger.transactions import NotATransaction
 from salus.node import documents, tallies
 from salus.node.assemble import Node
 from salus.node.documents import Kind
@@ -117,33 +116,22 @@ def to_sign(node: Node, custodian: OrganisationId, pseudonym: Pseudonym, permit:
     return NewChallenge(custodian, pseudonym, PermitId(permit), said)
 
 
-def take_signed(node: Node, raw: bytes, residual: CommittedFields, *, only: Pseudonym) -> TransactionResult:
+def take(node: Node, raw: bytes, message: Challenge, residual: CommittedFields) -> TransactionResult:
     """Take a challenge that the patient's device signed.
 
-    1. It is one challenge, of this patient, signed by a key that acts for them, of a request about them; the words
-       open the commitment. Nobody else's fills the vault.
+    1. A key signed it that acts for a patient here, of a request about them; the words open the commitment. Nobody
+       else's fills the vault.
     2. Keep the words, durably, before the ledger knows of them. Submit what the patient signed.
-
-    Args:
-        only: the relationship that it has to be about.
 
     Raises:
         Refused: CHOICE_UNFIT, NOT_YOURS, TOO_MANY; or what the ledger says.
         NotNow: the ledger is away.
     """
-    try:
-        messages = node.decode(raw).messages
-    except NotATransaction as error:
-        raise Refused(Refusal.CHOICE_UNFIT, str(error)) from error
-    match messages:
-        case (Challenge() as message,) if message.pseudonym == only:
-            deliveries.require_acting(node, raw, message.pseudonym)  # 1
-            deliveries.require_reason_behind(message.commitment, residual)
-            _require_about_request(node, message.pseudonym, message.permit)
-            _keep(node, message, residual)  # 2
-            return node.submit_raw(raw)
-        case _:
-            raise Refused(Refusal.CHOICE_UNFIT, "expected one Challenge, of the patient who is named")
+    deliveries.require_acting(node, raw, message.pseudonym)  # 1
+    deliveries.require_reason_behind(message.commitment, residual)
+    _require_about_request(node, message.pseudonym, message.permit)
+    _keep(node, message, residual)  # 2
+    return node.submit_raw(raw)
 
 
 def _require_about_request(node: Node, pseudonym: Pseudonym, permit: PermitId) -> None:

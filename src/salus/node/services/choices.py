@@ -79,11 +79,11 @@ class Taken:
     result: TransactionResult
 
 
-def take_signed(node: Node, raw: bytes, residual: CommittedFields, *, only: Pseudonym | None = None) -> Taken:
+def take_signed(node: Node, raw: bytes, residual: CommittedFields, *, only: Pseudonym) -> Taken:
     """Take a choice or a withdrawal, whichever was signed.
 
     Args:
-        only: the one relationship that it may be about, where whoever brings it is bound to one.
+        only: the one relationship that it may be about.
 
     Raises:
         Refused: CHOICE_UNFIT, or what the ledger says.
@@ -93,9 +93,9 @@ def take_signed(node: Node, raw: bytes, residual: CommittedFields, *, only: Pseu
     except NotATransaction as error:
         raise Refused(Refusal.CHOICE_UNFIT, str(error)) from error
     match messages:
-        case (FileConsent() as message,) if only in (None, message.pseudonym):
+        case (FileConsent() as message,) if message.pseudonym == only:
             return Taken(message, take_choice(node, raw, message, residual))
-        case (WithdrawConsent() as message,) if only in (None, message.pseudonym):
+        case (WithdrawConsent() as message,) if message.pseudonym == only:
             return Taken(message, take_withdrawal(node, raw, message, residual))
     raise Refused(Refusal.CHOICE_UNFIT, "expected one FileConsent or WithdrawConsent, of the patient who is named")
 

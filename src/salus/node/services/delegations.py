@@ -11,47 +11,25 @@ from datetime import date
 from salus.clinical.uk_time import uk_datetime
 from salus.contracts import patients, residuals
 from salus.contracts.gathering import read_trail
-from salus.contracts.patients import AddKey, KeyAdded, KeyKind, Relationship
+from salus.contracts.patients import KeyAdded, KeyKind, Relationship
 from salus.contracts.residuals import Ability, Band, CertifiedSession, DelegateTerms, RequestResidual, ResidualInvalid
 from salus.crypto.signing import SignatureInvalid
 from salus.ledger.encoding import EncodingInvalid, decoder
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Digest, PermitId, Pseudonym, PublicKey
-from salus.ledger.outcomes import TransactionResult
 from salus.ledger.state import Reader
-from salus.ledger.transactions import NotATransaction
 from salus.node import documents
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import Refusal, Refused
 from salus.node.members import read_time_s
 from salus.node.people import OpenSession
-from salus.node.services import deliveries
 from salus.node.services.enrol import date_of_birth
 from salus.node.services.identify import check_patient_session
 
 _FIELDS = decoder(CommittedFields)
 WITHOUT_LIMITS = Band(until_age=0, abilities=(Ability.READ, Ability.SHARE))
 """Where the patient let somebody act and gave no terms."""
-
-
-def take_key(node: Node, raw: bytes, residual: CommittedFields) -> TransactionResult:
-    """Keep a delegate's terms and submit the transaction that lets them act.
-
-    1. It adds one delegate's key for a patient here, signed by a key that acts for them.
-    2. The terms open the commitment and are fit.
-    3. Keep them, durably, before the ledger knows of the key.
-    4. Submit what patient and delegate signed.
-
-    Raises:
-        Refused: CHOICE_UNFIT, DELEGATE_UNFIT, or what the ledger says.
-    """
-    message = _added(node, raw)
-    deliveries.require_acting(node, raw, message.pseudonym)  # 1
-    deliveries.require_opens(message.commitment, residual)  # 2
-    read_terms(residual)
-    deliveries.keep(node, message.pseudonym, Kind.REASON, message.commitment, residual)  # 3
-    return node.submit_raw(raw)  # 4
 
 
 def require_may_read(
@@ -178,17 +156,6 @@ def birthday(born: date, *, age: int) -> date:
 
 def _is_leap(year: int) -> bool:
     return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-
-
-def _added(node: Node, raw: bytes) -> AddKey:
-    try:
-        messages = node.decode(raw).messages
-    except NotATransaction as error:
-        raise Refused(Refusal.DELEGATE_UNFIT, str(error)) from error
-    match messages:
-        case (AddKey(kind=KeyKind.DELEGATE) as message,):
-            return message
-    raise Refused(Refusal.DELEGATE_UNFIT, "expected one AddKey of a delegate")
 
 
 def _commitment(reader: Reader, pseudonym: Pseudonym, key: PublicKey) -> Digest | None:

@@ -58,8 +58,10 @@ def take(node: Node, raw: bytes, residual: CommittedFields) -> TransactionResult
     except NotATransaction as error:
         raise Refused(Refusal.CHOICE_UNFIT, str(error)) from error
     match messages:
-        case (FileConsent() | WithdrawConsent(),):
-            return choices.take_signed(node, raw, residual).result
+        case (FileConsent() as message,):
+            return choices.take_choice(node, raw, message, residual)
+        case (WithdrawConsent() as message,):
+            return choices.take_withdrawal(node, raw, message, residual)
         case (IssueTicket() | AttenuateTicket() as message,):
             return tickets.take_ticket(node, raw, message, residual)
         case (RevokeTicket() as message,):
@@ -69,5 +71,5 @@ def take(node: Node, raw: bytes, residual: CommittedFields) -> TransactionResult
         case (ChangeRecoveryKey() | UndoRecoveryKey() | StartRecovery() | FinishRecovery() as message,):
             return recoveries.take(node, raw, message, residual)
         case (Challenge() as message,):
-            return challenges.take_signed(node, raw, residual, only=message.pseudonym)
+            return challenges.take(node, raw, message, residual)
     raise Refused(Refusal.CHOICE_UNFIT, "expected one message that a patient's device signs: send each alone")

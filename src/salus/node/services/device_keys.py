@@ -7,7 +7,7 @@ come to act, and cease to, is in `device_steps`.
 from collections.abc import Sequence
 from typing import Final
 
-from salus.contracts.patients import AddKey, CancelRecovery, RemoveKey
+from salus.contracts.patients import AddKey, CancelRecovery, KeyKind, RemoveKey
 from salus.crypto.signing import SigningKey
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
@@ -98,7 +98,7 @@ def take(
         NotNow: the ledger is away.
     """
     deliveries.require_acting(node, raw, message.pseudonym)
-    if isinstance(message, AddKey):
+    if isinstance(message, AddKey) and message.kind is KeyKind.DELEGATE:
         deliveries.require_opens(message.commitment, residual)
         delegations.read_terms(residual)
     else:

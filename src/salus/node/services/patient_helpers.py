@@ -197,16 +197,17 @@ class Helpers:
             key: the helper's, which signs after the device; patient: as for `add`.
 
         Raises:
-            Refused: as `delegations.take_key`.
+            Refused: as `device_keys.take`.
             NotNow: the ledger is away.
         """
         terms = residuals.delegate_terms(half.residual)
         assert terms is not None, "what was signed has the terms that were asked for"
+        assert isinstance(half.message, AddKey), "what lets somebody act adds a key"
         pseudonym = half.message.pseudonym
         account = self._accounts.add_delegate(pseudonym, key, name=terms.name, patient=patient)
         raw = transactions.assemble(half.body, [half.signature, transactions.sign_body(half.body, key)])
         try:
-            delegations.take_key(self._node, raw, half.residual)
+            device_keys.take(self._node, raw, half.message, half.residual)
         except Refused:
             self._accounts.remove(account)
             raise

@@ -113,27 +113,26 @@ def answer_ask(node: Node, sender: OrganisationId, ask: TakeOverAsk) -> TakeOver
 def answer_signed(node: Node, sender: OrganisationId, signed: TakeOverSigned) -> Done:
     """Hand the relationship over for which a code stands; the same once more is done already.
 
-    1. The code is known here; else count it.
-    2. What was signed is one TakeOverKey of its relationship, by the key held here and the device's, and nothing else.
-    3. The ledger takes it, and the key held here is destroyed; then the code is used up.
+    1. What the ledger has done by this very body is done: its answer was lost, whatever became of the code since.
+    2. The code is known here; else count it.
+    3. What was signed is one TakeOverKey of its relationship, by the key held here and the device's, and nothing else.
+    4. The ledger takes it, and the key held here is destroyed; then the code is used up.
 
     Raises:
         Refused: SENDER_UNKNOWN, TOO_MANY; CHOICE_UNFIT: the code opens nothing; MESSAGE_UNFIT, SIGNATURE_UNFIT: the
             body is not that; or what the ledger says.
         NotNow: the ledger is away; the code stays good.
     """
-    found = _found(node, sender, signed.code)  # 1
-    if found is None:
-        raise Refused(Refusal.CHOICE_UNFIT, _WRONG)
-    pseudonym = Pseudonym(found.value.pseudonym)
-    if _is_done(node, pseudonym, signed):
+    _require_standing(node, sender)
+    if _is_done(node, signed):  # 1
         finish_take_overs(node)  # whoever submitted it may have been killed before
-    else:
-        held = _held_by(node, pseudonym)
-        if held is None:
-            raise Refused(Refusal.CHOICE_UNFIT, _WRONG)
-        half = _half(node, BeginTakeOver(node.organisation, pseudonym, held), signed)  # 2
-        take_over_signed(node, half)  # 3
+        return Done(0)
+    found = _found(node, sender, signed.code)  # 2
+    held = None if found is None else _held_by(node, Pseudonym(found.value.pseudonym))
+    if found is None or held is None:
+        raise Refused(Refusal.CHOICE_UNFIT, _WRONG)
+    item = BeginTakeOver(node.organisation, Pseudonym(found.value.pseudonym), held)
+    take_over_signed(node, _half(node, item, signed))  # 3, 4
     _bearers(node).take(BearerKind.TAKE_OVER, written(signed.code), _Code)
     return Done(0)
 
@@ -239,14 +238,18 @@ def _held_by(node: Node, pseudonym: Pseudonym) -> PublicKey | None:
     return held if row is not None and not row.closed_at_s and held == row.key else None
 
 
-def _is_done(node: Node, pseudonym: Pseudonym, signed: TakeOverSigned) -> bool:
-    """Whether the ledger has what was signed: it came before, and its answer was lost."""
+def _is_done(node: Node, signed: TakeOverSigned) -> bool:
+    """Whether the ledger has what was signed of a relationship here."""
     with node.engine.snapshot() as reader:
         result = stored_result(reader, Digest(sha256(signed.body)))
     if result is None or result.code != DONE:
         return False
     outcome = decode_outcome(decode_leaf(result.leaves[0]))
-    return isinstance(outcome, KeyTakenOver) and outcome.pseudonym == pseudonym
+    if not isinstance(outcome, KeyTakenOver):
+        return False
+    with node.engine.snapshot() as reader:
+        row = patients.relationship_of(reader, outcome.pseudonym)
+    return row is not None and row.custodian == node.organisation
 
 
 def _half(node: Node, item: BeginTakeOver, signed: TakeOverSigned) -> HalfSigned:

@@ -1,6 +1,6 @@
 """Deliveries: what a patient signed elsewhere and brings here, checked before anything of it is kept or submitted.
 
-A device needs no account to deliver a choice, a withdrawal or a ticket; so nobody else's may fill the vault.
+A device needs no account to deliver what it signed; so nobody else's may fill the vault.
 """
 
 from typing import Final

@@ -26,7 +26,7 @@ from salus.portal.signer.app import signer_app
 from salus.testing.clock import ForwardClock
 from salus.testing.world import CHAIN
 from tests.apps.browser import TIMEOUT_MS
-from tests.journeys.seen_whole import lost_when_large_or_narrow, unmarked_focus
+from tests.journeys.seen_whole import lost_when_large_or_narrow, unmarked_focus, wait_for_room
 from tests.portal.portal_world import PASSWORD, Hospital, portal
 
 HOST, SIGNER = "portal.localhost", "signer.localhost"
@@ -258,5 +258,6 @@ class Walker:
         name = re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-")
         for width in (1280, 390):
             self.page.set_viewport_size({"width": width, "height": 900})
+            wait_for_room(self.page)
             self.page.screenshot(path=self._shots / f"{name}-{width}.png", full_page=True)
         self.page.set_viewport_size({"width": 1280, "height": 900})

@@ -123,6 +123,13 @@ def zoomed(devtools: CDPSession, width: int, height: int) -> Iterator[None]:
     devtools.send("Emulation.setDeviceMetricsOverride", for_all | plain)
 
 
+def wait_for_room(page: Page) -> None:
+    """Wait until the header's script has moved what a new width has no room for."""
+    until_s = time.monotonic() + SETTLED_S
+    while page.evaluate("document.documentElement.scrollWidth > innerWidth") and time.monotonic() < until_s:
+        page.wait_for_timeout(50)
+
+
 def _settled(page: Page) -> list[str]:
     """What is lost once scripts have moved what has no room."""
     until_s = time.monotonic() + SETTLED_S

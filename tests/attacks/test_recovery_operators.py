@@ -233,4 +233,8 @@ def test_nobody_recovers_with_a_seed_that_is_among_an_operators_secrets(
             with pytest.raises(Refused) as error:
                 on.made.nodes[organisation].submit_raw(raw)
             assert (error.value.refusal, error.value.number) == (Refusal.LEDGER_REJECTED, SIGNATURE_MISSING)
+    on.submit(guardians.sign_start(wallet, mine, on.first.seed, time_s=on.now_s))
+    on.later(TIME_LOCK_S)
+    for secret in held(on):
+        refused(SIGNATURE_MISSING, on.submit, guardians.sign_finish(mine, secret, time_s=on.now_s))
     assert on.reads(on.wallet, on.mine) == [RECORD]

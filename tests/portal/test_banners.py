@@ -7,9 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.portal.portal_world import Browser, Hospital, portal
+from salus.contracts.membership import RevokeCertificate
+from salus.node.acting import Staff
+from salus.portal.words import words_of
+from tests.portal.portal_world import PASSWORD, Browser, Hospital, portal
 
 NOBODY = "00" * 16
+SIGNED_OUT = "You were signed out because you were away, or because what you signed in with has ended."
 BANNER = re.compile(r'<div class="(nhsuk-notification-banner[^"]*)"[^>]*>(.*?)</p>', re.DOTALL)
 TAG = re.compile(r"<[^>]*>")
 NOT_DONE = {
@@ -51,3 +55,25 @@ def test_what_was_done_is_said_as_done(here: Hospital) -> None:
     browser = here.signed_in("eleanor")
     browser.post("/notices", {})
     assert _banners(browser, "/notices") == [("success", "Done All notices are marked as read")]
+
+
+def test_whoever_is_sent_to_sign_in_again_reads_why(here: Hospital) -> None:
+    browser = here.signed_in("eleanor")
+    here.portal.accounts.set_password(here.accounts["eleanor"], signs_in_as="eleanor", password=PASSWORD)
+    assert browser.get("/devices").headers["location"] == "/sign-in"
+    assert _banners(browser, "/sign-in") == [("nhsuk-notification-banner", f"Important {SIGNED_OUT}")]
+    stranger = here.client()
+    assert stranger.get("/devices").headers["location"] == "/sign-in"
+    assert _banners(stranger, "/sign-in") == []
+
+
+def test_whoever_acts_by_what_has_ended_reads_so_in_their_language(here: Hospital) -> None:
+    browser = here.signed_in("rao")
+    assert browser.get("/language/cy?from=/devices").status_code == 303
+    known = here.portal.accounts.find(here.accounts["rao"])
+    assert known is not None
+    assert isinstance(known.acts_as, Staff)
+    here.node.submit(RevokeCertificate(here.node.organisation, known.acts_as.certificate.root()))
+    assert browser.get("/devices").headers["location"] == "/sign-in"
+    welsh = words_of("cy")
+    assert _banners(browser, "/sign-in") == [("nhsuk-notification-banner", f"{welsh('Important')} {welsh(SIGNED_OUT)}")]

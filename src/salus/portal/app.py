@@ -43,7 +43,7 @@ from salus.portal.call import Call, Page, Person, fields_once, local, read_query
 from salus.portal.helping import may_open
 from salus.portal.pages import PAGES
 from salus.portal.rendering import KEPT_OUT, go
-from salus.portal.sessions import PortalSession, PortalState, Sessions
+from salus.portal.sessions import COOKIE, PortalSession, PortalState, Sessions
 from salus.portal.settings import PortalSettings
 from salus.portal.shared_link import VIEWER, shared_link_routes
 from salus.portal.signing import signing_routes
@@ -306,7 +306,7 @@ class Portal:
         except Refused as refused:
             log.info("portal.help_ended", refusal=refused.refusal)
         said = words_of(session.state.language)("You can no longer help this person. Ask them if you should")
-        self.sessions.change(session, helping=(), held=session.own, notice=said)
+        self.sessions.change(session, helping=(), held=session.own, not_done=said)
         return None
 
     def _is_beyond(self, call: Call, page: Page) -> bool:
@@ -318,10 +318,11 @@ class Portal:
         response = go(SIGN_IN)
         wanted = http.url.path if http.method == "GET" else ""
         old = session if session is not None and not session.account else None
-        notice = "ended" if session is not None and session.account else ""
         before = old.state if old is not None else STRANGER
+        if old is None and COOKIE in http.cookies:
+            before = _signed_out(session.state.language if session is not None else STRANGER.language)
         wanted = local(wanted) if wanted else ""
-        self.sessions.begin(response, old, msgspec.structs.replace(before, next=wanted, notice=notice))
+        self.sessions.begin(response, old, msgspec.structs.replace(before, next=wanted))
         return response
 
     def _problem(self, http: Request, words: str, *, status: int) -> Response:
@@ -369,6 +370,13 @@ def _call(
         agent=http.headers.get("user-agent", "")[:200],
         is_fragment=http.headers.get("hx-request") == "true",
     )
+
+
+def _signed_out(language: str) -> PortalState:
+    """What a browser has whose session ended: why, for its next page."""
+    words = words_of(language)
+    said = words("You were signed out because you were away, or because what you signed in with has ended.")
+    return PortalState("", language=language, not_done=said)
 
 
 def _refused(call: Call, refused: Refused) -> Response:

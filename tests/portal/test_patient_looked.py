@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ from salus.portal.pages.patient.looked import given
 from salus.portal.verifier.links import receipt_link
 from salus.portal.words import LONDON, Words
 from tests.portal.patient_charts import EVIL, MACHINE_WORDS, SCRIPT, somebody_else
-from tests.portal.portal_world import Hospital, portal, staff
+from tests.portal.portal_world import Hospital, emergency, portal, staff
 
 TAG = re.compile(r"<[^>]*>")
 DETAILS = re.compile(r'href="(/looked/\d+)"')
@@ -83,6 +84,22 @@ def test_a_list_on_which_nobody_is_says_so(here: Hospital) -> None:
     browser = here.signed_in("other")
     assert "Nobody but you has asked for your record yet" in browser.get("/looked").text
     assert "nothing of that kind" in browser.get("/looked?only=refused").text
+
+
+@pytest.mark.promise("U2")
+def test_an_emergency_says_what_the_officer_says(tmp_path: Path) -> None:
+    with portal(tmp_path) as here:
+        emergency(here)
+        browser = here.signed_in("eleanor")
+        (address,) = DETAILS.findall(browser.get("/looked?only=emergency").text)
+        assert "They have not checked it yet" in browser.get(address).text
+        officer = here.signed_in("officer")
+        (waits,) = set(re.findall(r'href="(/reviews/[A-Z2-7]{6})"', officer.get("/reviews").text))
+        officer.post(waits, {"verdict": "no", "why": f"nothing says so {EVIL}"})
+        page = browser.get(address).text
+        assert "They checked it: it was not right to look" in page
+        assert "nothing says so" in page
+        assert "<script>alert" not in page
 
 
 def test_a_look_says_what_was_given_and_why(here: Hospital) -> None:

@@ -40,6 +40,7 @@ from salus.node.services.own_history import ReceiptName
 from salus.node.services.quiet import NOTHING, Hidden
 from salus.node.services.release import part_fields
 from salus.node.services.respond import Login, Responder
+from salus.node.services.reviews import Reviewed, verdict_on
 
 OPENED_MAX: Final = 200
 """Of so many, the newest, it is found out when a page is opened who they were: each costs a document."""
@@ -106,13 +107,17 @@ class Person:
 
 @dataclass(frozen=True)
 class Opened:
-    """A look with what was given: how many records of each FHIR type, and how many were kept back."""
+    """A look with what was given: how many records of each FHIR type, and how many were kept back.
+
+    `review` is the verdict of an officer here; None for what waits for one, or is no emergency at this organisation.
+    """
 
     look: Look
     person: Person
     released: tuple[tuple[str, int], ...]
     withheld_count: int
     receipts: tuple[ReceiptName, ...]
+    review: Reviewed | None = None
 
 
 @dataclass(frozen=True)
@@ -187,7 +192,8 @@ class Looks:
         withheld = sum(isinstance(each, WithheldField) for each in fields)
         names = tuple(ReceiptName(look.permit.hex(), part) for part, _ in parts)
         person = self._persons([look]).get(look.person, Person())
-        return Opened(look, person, tuple(sorted(given.items())), withheld, names)
+        review = verdict_on(self._node, self._pseudonym, PermitId(look.permit)) if look.is_emergency else None
+        return Opened(look, person, tuple(sorted(given.items())), withheld, names, review)
 
     def _types(self, hidden: Hidden) -> dict[bytes, str]:
         placed = placed_entries(self._node, self._pseudonym)

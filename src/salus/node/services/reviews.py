@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from salus.contracts import access, residuals
-from salus.contracts.access import EMERGENCIES, Emergency, ReviewEmergency, Verdict
+from salus.contracts.access import EMERGENCIES, Emergency, EmergencyReviewed, ReviewEmergency, Verdict
+from salus.contracts.gathering import read_trail
 from salus.contracts.membership import KeyUse
 from salus.contracts.residuals import RequestResidual
 from salus.crypto.sealing import new_key
@@ -72,6 +73,14 @@ class Review:
     justification: str = field(repr=False)
     released: tuple[str, ...] = field(repr=False)
     withheld_count: int
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """The verdict on an emergency, and why in the officer's words; empty where they are not held here."""
+
+    is_justified: bool
+    words: str = field(repr=False)
 
 
 def waiting(node: Node, officer: OpenSession) -> list[Waiting]:
@@ -140,6 +149,18 @@ def give_verdict(node: Node, officer: OpenSession, permit: PermitId, words: str,
     verdict = Verdict.JUSTIFIED if is_justified else Verdict.NOT_JUSTIFIED
     message = ReviewEmergency(pseudonym=row.pseudonym, permit=permit, session=0, verdict=verdict, commitment=why.root())
     node.submit_signed((message,), (officer.key, node.signing(KeyUse.TRANSACTION)))
+
+
+def verdict_on(node: Node, pseudonym: Pseudonym, permit: PermitId) -> Reviewed | None:
+    """Return what an officer here said of an emergency, for the patient; None for one that waits, or is none."""
+    with node.engine.snapshot() as reader:
+        outcomes = [each.outcome for each in read_trail(reader, pseudonym)]
+    for each in outcomes:
+        if isinstance(each, EmergencyReviewed) and each.permit == permit:
+            kept = documents.find(node.vault, Kind.REASON, each.commitment)
+            words = "" if kept is None else residuals.reason_words(_RESIDUAL.decode(kept))
+            return Reviewed(each.verdict is Verdict.JUSTIFIED, words)
+    return None
 
 
 def _look(node: Node, officer: OpenSession, permit: PermitId) -> Emergency:

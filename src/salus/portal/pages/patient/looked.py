@@ -139,6 +139,8 @@ def show_one(call: Call, *errors: Error) -> Response:
         withheld=opened.withheld_count,
         proofs=[f"/looked/{look.number}/check/{each.part}" for each in _receipts(call, opened)],
         held_by=look.held_by,
+        is_reviewed_here=look.is_emergency and not look.held_by,
+        review=opened.review,
         answer=one.answer,
         can_question=_asked_at(call, look) is not None,
         officer_of=look.held_by or call.portal.title,

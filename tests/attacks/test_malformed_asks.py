@@ -305,6 +305,21 @@ def test_a_patients_own_device_keeps_more_than_words_with_a_custodian(on: Scene)
     assert on.hospital.vault.records(on.pseudonym) == records
 
 
+@pytest.mark.promise("P2")
+def test_a_member_keeps_more_than_its_request_with_a_custodian(on: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("salus.node.services.request.new_key", lambda: bytes(500_000))
+    granted = on.granted()
+    records = on.hospital.vault.records(on.pseudonym)
+    for ask in (
+        PartAsk(granted.permit, granted.height, 1, granted.residual, granted.reader_key.public),
+        ChoicesAsk(granted.permit, granted.height, granted.residual),
+    ):
+        came = answer(on.hospital, PRACTICE, ask)
+        assert isinstance(came, RefusedAnswer)
+        assert came.refusal in (Refusal.RESIDUAL_UNFIT, Refusal.PERSON_UNFIT)
+    assert on.hospital.vault.records(on.pseudonym) == records
+
+
 def forged(on: Scene, message: FileConsent | WithdrawConsent) -> bytes:
     """Ann's key among the signers, and a signature that is none."""
     raw = sign(on, [message], [on.key])

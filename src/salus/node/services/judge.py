@@ -31,6 +31,7 @@ from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import PartAsk
 from salus.node.services import choices, delegations
 from salus.node.services.choices import HeldRules
+from salus.node.services.deliveries import SECRET_BYTES
 from salus.node.services.deposit import METADATA, placed_entries, placed_versions
 from salus.node.services.identify import Identified, identify
 from salus.vault.rows import RecordKey
@@ -100,7 +101,7 @@ def hear_residual(node: Node, reader: Reader, permit: PermitId, terms: Permit, c
         Refused: RESIDUAL_UNFIT, what `identify` and `delegations` say, TOO_MANY emergencies of one person, or
             RULES_MISSING, which own staff's care is spared.
     """
-    if committed.root() != terms.residual:
+    if len(committed.secret) != SECRET_BYTES or committed.root() != terms.residual:
         raise Refused(Refusal.RESIDUAL_UNFIT, "expected the residual that the request committed to")
     try:
         residual = residuals.request_residual(committed)

@@ -61,7 +61,7 @@ def say(who: Person, button: str, words: list[str], asked: str, heading: str) ->
     """Press a button, and type the words on the signer page to which it leads."""
     page = who.walker.page
     page.get_by_role("button", name=button).click()
-    page.get_by_label("The words of your guardians").fill("\n\n".join(words))
+    page.get_by_label("The words of the people who help you back in").fill("\n\n".join(words))
     who.approve(asked, heading)
 
 

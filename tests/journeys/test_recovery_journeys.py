@@ -106,7 +106,7 @@ def begin(thief: Person, words: list[str]) -> None:
     walker.look("Devices that act for you")
     walker.go("/recovery/lost", "I have lost my device")
     page.get_by_role("button", name="I have the words: begin with this device").click()
-    page.get_by_label("The words of your guardians").fill("\n\n".join(words))
+    page.get_by_label("The words of the people who help you back in").fill("\n\n".join(words))
     thief.approve("Replace a device that you lost", "I have lost my device")
     expect(page.get_by_text("It has begun. Come back after")).to_be_visible()
 

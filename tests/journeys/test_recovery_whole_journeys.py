@@ -81,7 +81,7 @@ def test_a_new_device_reads_the_old_records_and_the_lost_one_opens_nothing(
         new.walker.sign_in("eleanor", "/recovery/lost", LOST)
         expect(page.get_by_text("The time to wait is over.")).to_be_visible()
         page.get_by_role("button", name="Finish with this device").click()
-        page.get_by_label("The words of your guardians").fill("\n\n".join(words[:2]))
+        page.get_by_label("The words of the people who help you back in").fill("\n\n".join(words[:2]))
         new.approve("Finish replacing your device", "Devices that act for you")
         expect(page.get_by_text("This device now acts for you, and the lost one no longer does")).to_be_visible()
         reads(new)

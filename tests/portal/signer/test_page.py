@@ -178,7 +178,7 @@ def test_a_browser_without_prf_is_told_of_assisted_mode(browser: Browser, portal
         address = opened.open("create", [])
         opened.page.get_by_role("button", name="Approve with your passkey").click()
         assert opened.problem() == "This browser cannot keep your keys"
-        expect(opened.page.get_by_role("main")).to_contain_text("assisted mode")
+        expect(opened.page.get_by_role("main")).to_contain_text("to act for you")
         opened.page.get_by_role("button", name="Go back").click()
         expect(opened.page).to_have_title("Done")
         assert portal.answer_to(address) == {"format": 1, "refused": "unable"}

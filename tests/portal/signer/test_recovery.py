@@ -29,7 +29,7 @@ def sheets(opened: Tab) -> dict[str, list[str]]:
 
 def give(opened: Tab, words: list[str]) -> None:
     """Type what guardians say, and approve."""
-    opened.page.get_by_label("The words of your guardians").fill("\n\n".join(words))
+    opened.page.get_by_label("The words of the people who help you back in").fill("\n\n".join(words))
     opened.page.get_by_role("button", name=APPROVE).click()
 
 
@@ -38,7 +38,7 @@ def test_guardians_let_a_new_device_back_in_and_the_portal_never_sees_a_word(mar
     address = mary.tab.open("set-recovery", [mary.item(**CIRCLE), mary.item(mary.practice, **CIRCLE)])
     assert mary.tab.lines() == [
         "Any 2 of Tom, Ida and Dr Rao together can replace your device.",
-        "If that was stopped once, it takes 3 of them, and your record keeper.",
+        "If that was stopped once, it takes 3 of them, and the organisation.",
     ]
     mary.tab.page.get_by_role("button", name=APPROVE).click()
     given = sheets(mary.tab)
@@ -63,7 +63,7 @@ def test_guardians_let_a_new_device_back_in_and_the_portal_never_sees_a_word(mar
         give(second, [given["Tom"][0], given["Ida"][1]])
         said.to_contain_text("do not belong together")
         give(second, [given["Tom"][0], re.sub(r"^\w+", "academic", given["Ida"][0])])
-        said.to_contain_text("the words of guardian 2")
+        said.to_contain_text("the words of person 2")
         give(second, [given["Dr Rao"][0].upper(), given["Ida"][0]])
         expect(second.page).to_have_title("Done")
         answer = portal.answer_to(address)

@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 
 from bench.measure import Line, Spread
 from bench.portal import BORN, NUMBER, ORIGIN, PAGE_MS, RESOURCES, VIEW_KB, chart
+from salus.api.exchange.serve import freeze_memory
 from salus.clinical.fhir.resources import parse
 from salus.contracts.access import RequestAccess
 from salus.contracts.evidence import permit_of
@@ -97,6 +98,7 @@ def run() -> list[Line]:
     """Ask for every page of each person a number of times."""
     lines = []
     with TemporaryDirectory() as folder, place(Path(folder)) as made:
+        freeze_memory()  # as a worker does before it serves
         for person, of in PEOPLE.items():
             client = made.browser(person)
             found = addresses(client, person)

@@ -105,13 +105,15 @@ class Demonstration:
         """Let people in to the portal, which the nodes that go on have; return what to try while they run."""
         assert self._portal is not None, "the nodes were to go on"
         network, (hospital, _) = self.setting.folder, self.setting.nodes[self._hospital.organisation]
+        practice, _ = self.setting.nodes[self._practice.organisation]
         person = story_patient(self._seed)
         patient = f"--nhs-number {person.nhs_number.digits} --born {person.birth_date}"
-        password, names = let_in(self._hospital, self._told, people(self._seed, self._people))
+        made = let_in(self._hospital, self._told, people(self._seed, self._people))
+        other = f"--nhs-number {made.other.nhs_number.digits} --born {made.other.birth_date}"
         return [
             "",
-            f"The hospital's portal: {self._portal.origin}, for each of these with the password {password}",
-            *names,
+            f"The hospital's portal: {self._portal.origin}, for each of these with the password {made.password}",
+            *made.lines,
             "",
             "The nodes go on until Ctrl-C. In another terminal:",
             f"  salus status {network}",
@@ -119,6 +121,7 @@ class Demonstration:
             f"  salus audit {hospital} --staff {hospital}/staff/officer.staff {patient}",
             f"  salus verify {network}/eleanor.salus-receipt --trust {network}/trust.json",
             f"  salus consent list {hospital} {patient}",
+            f'  salus patient code {practice} {other} --checked "passport seen"',
             f"  salus fsck {network}",
             f"  less {self.log}",
         ]

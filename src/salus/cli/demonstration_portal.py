@@ -7,7 +7,7 @@ keys open is at another name of this machine.
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from salus.api.exchange.serve import listen, uvicorn_config
@@ -61,12 +61,17 @@ def prepare(node: Path, *, trust: Path) -> DemoPortal:
     return made
 
 
-def let_in(node: Node, stage: Stage, everybody: Iterable[SyntheticPerson]) -> tuple[str, list[str]]:
-    """Make the accounts: the patient's of the story, for whom her own wallet certifies a session, and four more.
+@dataclass(frozen=True)
+class LetIn:
+    """Who may sign in: the password of all of them, a line for each, and the patient for whom custodians sign."""
 
-    Returns:
-        The password of all of them, and a line for each.
-    """
+    password: str = field(repr=False)
+    lines: list[str]
+    other: SyntheticPerson
+
+
+def let_in(node: Node, stage: Stage, everybody: Iterable[SyntheticPerson]) -> LetIn:
+    """Make the accounts: the patient's of the story, for whom her own wallet certifies a session, and four more."""
     assert stage.wallet is not None, "the story began with a wallet"
     told, mine = stage.person, stage.at(node)
     accounts, password = Accounts.of(node), secrets.token_urlsafe(PASSWORD_BYTES)
@@ -92,7 +97,7 @@ def let_in(node: Node, stage: Stage, everybody: Iterable[SyntheticPerson]) -> tu
         person = certify_person(node, name=who, role=role, registration="invented", role_class=role_class)
         add(name, f"{who}, {role}", accounts.add_staff(person, role_class, name=who))
     add("operator", "who keeps the hospital's node running", accounts.add_operator(name="Operator"))
-    return password, lines
+    return LetIn(password, lines, other)
 
 
 def _known(person: SyntheticPerson, told: SyntheticPerson) -> tuple[bool, int]:

@@ -13,7 +13,7 @@ from salus.crypto.signing import SigningKey
 from salus.ledger import transactions
 from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
 from salus.node.errors import NotNow, Refusal, Refused
-from salus.node.exchange import Answer, HistoryAnswer
+from salus.node.exchange import HistoryAnswer
 from salus.node.sealed_rows import SealedRows
 from salus.node.services import deliver, device_steps
 from salus.node.services.accounts import AccountId
@@ -22,26 +22,12 @@ from salus.node.services.signer_answers import HalfSigned, KeyAccepted, NewBlob,
 from salus.node.services.signer_devices import DeviceKey, SignerDevices
 from salus.testing.population.numbers import kept_nhs_number
 from salus.testing.world import CHAIN, HOSPITAL, PRACTICE, World, world
+from tests.node.test_take_over_codes import Says
 
 pytestmark = pytest.mark.promise("U3")
 ACCOUNT = AccountId(bytes(16))
 CUSTODIANS = (PRACTICE, HOSPITAL)
 """The one that says no comes first."""
-
-
-class Says:
-    """A custodian elsewhere that answers one thing."""
-
-    def __init__(self, answer: Answer | Exception) -> None:
-        self._answer = answer
-
-    def ask(self, *_: object) -> Answer:
-        if isinstance(self._answer, Exception):
-            raise self._answer
-        return self._answer
-
-    def stream(self, *_: object) -> Iterator[bytes]:
-        raise AssertionError("no stream is asked for")
 
 
 REFUSES = Says(Refused(Refusal.CHOICE_UNFIT, "an older release takes choices alone"))

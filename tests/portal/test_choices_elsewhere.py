@@ -45,18 +45,6 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
 
 
 @pytest.fixture
-def practice(here: Hospital) -> Practice:
-    assert here.joined is not None
-    return here.joined[0]
-
-
-@pytest.fixture
-def device(here: Hospital) -> OwnDevice:
-    assert here.joined is not None
-    return here.joined[1]
-
-
-@pytest.fixture
 def browser(here: Hospital) -> Iterator[Browser]:
     """Signed in; afterwards no choice is left."""
     made = here.signed_in("eleanor")

@@ -49,18 +49,6 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
         yield made
 
 
-@pytest.fixture
-def practice(here: Hospital) -> Practice:
-    assert here.joined is not None
-    return here.joined[0]
-
-
-@pytest.fixture
-def device(here: Hospital) -> OwnDevice:
-    assert here.joined is not None
-    return here.joined[1]
-
-
 def _settled(browser: Browser, path: str = "/record") -> str:
     """A page once everybody has answered, or will not."""
     until_s = time.monotonic() + 15

@@ -4,7 +4,7 @@ import itertools
 import json
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -23,7 +23,7 @@ from salus.contracts.residuals import RequestResidual, Scope, commit_request
 from salus.crypto.sealing import new_key
 from salus.ledger.encoding import encode
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import Digest, Pseudonym
+from salus.ledger.identifiers import Digest, PermitId, Pseudonym
 from salus.ledger.outcomes import decode_leaf
 from salus.node.assemble import Node
 from salus.node.documents import Document, Kind, keep_many
@@ -91,28 +91,46 @@ def look(node: Node) -> None:
 
 
 def _ask(node: Node, session: OpenSession, pseudonym: Pseudonym, *, count: int) -> None:
-    """Ask in one transaction, which costs the ledger less than one for each, and keep what was asked."""
-    residuals = [_residual(session) for _ in range(count)]
+    said = [_residual(session) for _ in range(count)]
+    ask(node, session, pseudonym, said, custodian=node, purpose=Purpose.TREAT, duration_s=900)
+
+
+def ask(
+    node: Node,
+    session: OpenSession,
+    pseudonym: Pseudonym,
+    said: Sequence[CommittedFields],
+    *,
+    custodian: Node,
+    purpose: Purpose,
+    duration_s: int,
+) -> list[PermitId]:
+    """Ask in one transaction, which costs the ledger less than one for each, and keep at the custodian what was said.
+
+    Args:
+        said: the residual of each request.
+    """
     asked = [
         RequestAccess(
             pseudonym=pseudonym,
-            custodian=node.organisation,
+            custodian=custodian.organisation,
             requester=node.organisation,
             role_class=RoleClass.CLINICAL,
-            purpose=Purpose.TREAT,
+            purpose=purpose,
             verb=Verb.READ,
-            duration_s=900,
+            duration_s=duration_s,
             session=0,
             reader_key=Digest(secrets.token_bytes(32)),
             ticket=Digest(b""),
             residual=each.root(),
         )
-        for each in residuals
+        for each in said
     ]
     result = node.submit_signed(tuple(asked), (session.key, node.signing(KeyUse.TRANSACTION)))
-    permits = [permit_of(decode_leaf(each)) for each in result.leaves]
-    kept = [Document(Kind.REQUEST, permit, encode(each)) for permit, each in zip(permits, residuals, strict=True)]
-    keep_many(node.vault, node.chain, pseudonym, kept)
+    permits = [PermitId(permit_of(decode_leaf(each))) for each in result.leaves]
+    kept = [Document(Kind.REQUEST, permit, encode(each)) for permit, each in zip(permits, said, strict=True)]
+    keep_many(custodian.vault, custodian.chain, pseudonym, kept)
+    return permits
 
 
 def _residual(session: OpenSession) -> CommittedFields:

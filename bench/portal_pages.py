@@ -15,22 +15,16 @@ from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from bench.measure import Line, Spread
-from bench.portal import BORN, NUMBER, ORIGIN, PAGE_MS, RESOURCES, VIEW_KB, chart
+from bench.portal import BORN, NUMBER, ORIGIN, PAGE_MS, RESOURCES, VIEW_KB, ask, chart
 from salus.api.exchange.serve import freeze_memory
 from salus.clinical.fhir.resources import parse
-from salus.contracts.access import RequestAccess
-from salus.contracts.evidence import permit_of
-from salus.contracts.membership import KeyUse
-from salus.contracts.provisions import Purpose, RoleClass, Verb
+from salus.contracts.provisions import Purpose, RoleClass
 from salus.contracts.residuals import RequestResidual, Scope, commit_request
 from salus.crypto.sealing import new_key
-from salus.ledger.encoding import encode
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import Digest, OrganisationId, PermitId, Pseudonym
-from salus.ledger.outcomes import decode_leaf
+from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
 from salus.node import schema
 from salus.node.assemble import Node
-from salus.node.documents import Document, Kind, keep_many
 from salus.node.people import OpenSession, certify_person, open_session
 from salus.node.sealed_rows import SealedRows
 from salus.node.services import challenges
@@ -196,27 +190,7 @@ def _emergencies(node: Node, custodian: Node, patient: Pseudonym) -> list[Permit
     person = certify_person(node, name="Dr Pym", role="GP", registration="9", role_class=RoleClass.CLINICAL)
     session = open_session(person.key, person.certificate, custodian=custodian.organisation, from_s=node.clock())
     said = [_said(session) for _ in range(REVIEWS_BY_SESSION)]
-    asked = [
-        RequestAccess(
-            pseudonym=patient,
-            custodian=custodian.organisation,
-            requester=node.organisation,
-            role_class=RoleClass.CLINICAL,
-            purpose=Purpose.BTG,
-            verb=Verb.READ,
-            duration_s=3_600,
-            session=0,
-            reader_key=Digest(secrets.token_bytes(32)),
-            ticket=Digest(b""),
-            residual=each.root(),
-        )
-        for each in said
-    ]
-    result = node.submit_signed(tuple(asked), (session.key, node.signing(KeyUse.TRANSACTION)))
-    permits = [PermitId(permit_of(decode_leaf(each))) for each in result.leaves]
-    kept = [Document(Kind.REQUEST, permit, encode(each)) for permit, each in zip(permits, said, strict=True)]
-    keep_many(custodian.vault, custodian.chain, patient, kept)
-    return permits
+    return ask(node, session, patient, said, custodian=custodian, purpose=Purpose.BTG, duration_s=3_600)
 
 
 def _said(session: OpenSession) -> CommittedFields:

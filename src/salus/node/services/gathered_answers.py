@@ -2,7 +2,8 @@
 
 Answers of other custodians are kept for all workers while somebody looks (`collect`). Promises: from a decision here
 on, what was told before is shown to nobody, and an answer that is on its way has no row to go to. An emergency passes
-what patients decide, so what came in one stays for its hour.
+what patients decide, so what came in one stays for its hour; but where this organisation has no records of the patient,
+an emergency's answers look like all others in their last quarter of an hour, and go.
 """
 
 from sqlalchemy import delete, select

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ RUNS = re.compile(r"^(ready|proposal)\b", re.MULTILINE)
 PATIENCE_S = 120.0
 TRY_LATER = 3
 LOOK_AGAIN_S = 0.1
+COUNTS_AFTER_BLOCKS = 4
+"""A seat counts from two blocks after its vote; who signed is read from a block below the newest."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,21 @@ class Hosts:
             assert time.monotonic() < until_s, f"{host}: {command}{ran.stdout}{ran.stderr}"
         found: dict[str, Any] = json.loads(ran.stdout)
         return found
+
+    def stands(self, hosts: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """How each of these stands some blocks later, when the votes of before count everywhere."""
+        until_s = time.monotonic() + PATIENCE_S
+        height = max(self._status(each)["height"] for each in hosts) + COUNTS_AFTER_BLOCKS
+        found = {}
+        for host in hosts:
+            while (now := self._status(host))["height"] < height:
+                assert time.monotonic() < until_s, f"{host} is below block {height}: {now}"
+                time.sleep(LOOK_AGAIN_S)
+            found[host] = now
+        return found
+
+    def _status(self, host: str) -> dict[str, Any]:
+        return self.facts(host, f"salus network status ./{host}")
 
     def _run(self, block: Block) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -157,7 +174,7 @@ def main(page: str, place: str, stays: str, goes: str) -> None:
         else:
             hosts.run(block)
     gone = {host: hosts.ended(host) for host in goes.split(",") if host}
-    stands = {host: hosts.facts(host, f"salus network status ./{host}") for host in stays.split(",")}
+    stands = hosts.stands(stays.split(","))
     logs = {log.name: log.read_text(encoding="utf-8") for _, _, log in hosts.running}
     print(json.dumps({"said": hosts.said, "ended": gone, "stands": stands, "logs": logs}))
     for _, process, _ in hosts.running:

@@ -1,11 +1,13 @@
 """A process that serves one organisation's exchange beside a ledger process; the tests start it and end it badly."""
 
+import gc
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from salus.api.exchange.serve import serve
+from salus.api.exchange.serve import listen, serve_on
 from salus.api.exchange.settings import ExchangeSettings
 from salus.engines.client import LedgerClient
 from salus.ledger.identifiers import OrganisationId
@@ -47,9 +49,16 @@ def _journal(folder: Path, keys: LineKeys, unfinished: State) -> Journal:
 
 def main(folder: Path, organisation: OrganisationId, port: int, workers: int) -> int:
     settings = ExchangeSettings(folder=folder / organisation.lower(), match_step_ms=20)
-    return serve(
-        lambda: open_node(folder, organisation), host="127.0.0.1", port=port, workers=workers, settings=settings
-    )
+
+    @contextmanager
+    def noting(_node: Node, _on_failure: Callable[[], None]) -> Iterator[None]:
+        yield
+        (folder / f"{os.getpid()}.frozen").write_text(str(gc.get_freeze_count()))
+
+    with listen("127.0.0.1", port) as listener:
+        return serve_on(
+            listener, lambda: open_node(folder, organisation), workers=workers, settings=settings, beside=noting
+        )
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from salus.crypto.signing import SigningKey
 from salus.ledger.encoding import encode
 from salus.ledger.identifiers import OrganisationId
 from salus.node.answer import answer
-from salus.node.errors import Refusal
-from salus.node.exchange import Answer, Ask, MatchAnswer, RefusedAnswer, SignedMatchAsk
+from salus.node.errors import Refusal, Refused
+from salus.node.exchange import Answer, Ask, Done, MatchAnswer, RefusedAnswer, SignedMatchAsk, Slots
 from salus.node.local_peers import LocalPeers
 from salus.node.people import OpenSession, open_session
 from salus.node.services.match import MATCH_S, MATCH_TAG, match, match_terms, sign_match
@@ -162,6 +162,25 @@ def test_a_match_whose_answer_was_lost_is_signed_anew(on: Scene) -> None:
     peers = Twice(PRACTICE, on.world.nodes)
     assert match(on.practice, peers, HOSPITAL, on.session(PRACTICE), ANN, date_of_birth=BORN) == on.pseudonym
     assert peers.sent == 2
+
+
+class Says(LocalPeers):
+    """A custodian that answers a match with something of its own."""
+
+    answer: Answer
+
+    def ask(self, organisation: OrganisationId, ask: Ask) -> Answer:
+        return self.answer
+
+
+@pytest.mark.parametrize("said", [Done(0), Slots(b"", (), ()), MatchAnswer(b"short"), MatchAnswer(bytes(15))])
+def test_a_custodian_that_answers_a_match_with_something_else_is_refused(on: Scene, said: Answer) -> None:
+    peers, before = Says(PRACTICE, on.world.nodes), event_count(on)
+    peers.answer = said
+    with pytest.raises(Refused) as refused:
+        match(on.practice, peers, HOSPITAL, on.session(PRACTICE), ANN, date_of_birth=BORN)
+    assert (refused.value.refusal, HOSPITAL in refused.value.words) == (Refusal.MESSAGE_UNFIT, True)
+    assert event_count(on) == before
 
 
 @pytest.mark.promise("P4")

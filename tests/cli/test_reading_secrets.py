@@ -10,6 +10,8 @@ from salus.api.exchange.serve import listen
 from salus.contracts.patients import TIME_LOCK_S
 from salus.crypto.hpke import HpkeKey, open_with, seal_to
 from salus.node.assemble import Node
+from salus.node.exchange import MatchAnswer
+from salus.node.http_peers import HttpPeers
 from salus.sdk.wallet import reading_key, relationship
 from salus.sdk.wallet_files import WalletSecret, read_wallet
 from salus.testing.clock import ForwardClock
@@ -34,6 +36,14 @@ def key_of(wallet: Path) -> tuple[object, ...]:
 def says_no(result: Result, words: str) -> bool:
     """A failure with these words; the practice in this process logs on standard output."""
     return result.status == 1 and words in result.err
+
+
+@contextmanager
+def says_nothing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The other member answers, and with something else than what it was asked for."""
+    with monkeypatch.context() as patch:
+        patch.setattr(HttpPeers, "ask", lambda *_: MatchAnswer(b""))
+        yield
 
 
 def chosen(run: Run, wallet: Path, node: Path, person: SyntheticPerson, words: Path) -> list[str]:
@@ -84,7 +94,11 @@ def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[World,
 
 
 def test_it_comes_back_to_the_wallet_that_was_recovered_and_to_no_other(
-    at: tuple[World, ForwardClock, Practice], everybody: list[SyntheticPerson], tmp_path: Path, run: Run
+    at: tuple[World, ForwardClock, Practice],
+    everybody: list[SyntheticPerson],
+    tmp_path: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, clock, practice = at
     old, new, person, into = tmp_path / "old.wallet", tmp_path / "new.wallet", everybody[6], tmp_path / "reading"
@@ -94,6 +108,9 @@ def test_it_comes_back_to_the_wallet_that_was_recovered_and_to_no_other(
     assert run("recovery", "protect", *of_old, *both).status == 0
     with practice.being(Manner.IS_DOWN):
         assert run("recovery", "protect", *of_old, *both).status != 0
+    with says_nothing(monkeypatch):
+        came = run("recovery", "protect", *of_old, *both)
+        assert (came.status != 0, "does not say that it keeps its share" in came.err) == (True, True)
     clock.advance(2)
     assert run("recovery", "protect", *of_old, *both).status == 0  # anew
     lost = read_wallet(old, WalletSecret.key_file(old.with_suffix(".key")))
@@ -108,6 +125,9 @@ def test_it_comes_back_to_the_wallet_that_was_recovered_and_to_no_other(
     assert says_no(run("recovery", "reopen", *of_old, *both, "--into", into), "finished recovery")
     wrong = (new, tmp_path, *key_of(new), *shared(files[3:]))  # of the second circle, which was not protected
     assert says_no(run("recovery", "reopen", *wrong, *both, "--into", into), "do not belong together")
+    with says_nothing(monkeypatch):
+        came = run("recovery", "reopen", *of_new, *both, "--into", into)
+        assert (came.status != 0, "something else than its share" in came.err) == (True, True)
     assert not into.exists()
     assert run("recovery", "reopen", *of_new, *both, "--into", into).status == 0
     assert into.stat().st_mode & 0o777 == 0o600

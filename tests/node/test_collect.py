@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import wait
 
 import pytest
 
@@ -13,7 +16,7 @@ from salus.clinical.nhs_number import NhsNumber
 from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass
 from salus.ledger.identifiers import OrganisationId, Pseudonym
 from salus.node.errors import NotNow, Refusal, Refused
-from salus.node.exchange import Answer, Ask, PartAsk
+from salus.node.exchange import Answer, Ask, MatchAnswer, PartAsk
 from salus.node.local_peers import LocalPeers
 from salus.node.people import certify_person
 from salus.node.sealed_rows import SealedRows
@@ -132,6 +135,40 @@ def test_a_custodian_that_does_not_answer_is_silent_and_answers_when_asked_again
     desk.peers.away = None
     desk.collections.again(collection, asking)
     assert desk.settled(collection).state is Answered.CAME
+
+
+class Hangs(LocalPeers):
+    """Peers of whom the hospital answers nobody until it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(PRACTICE, {})
+        self.let = threading.Event()
+        self.asked = 0
+
+    def ask(self, organisation: OrganisationId, ask: Ask) -> Answer:
+        self.asked += 1
+        if organisation == HOSPITAL:
+            assert self.let.wait(30), "nobody let it"
+        return MatchAnswer(b"")
+
+
+def test_however_many_wait_for_one_custodian_another_answers_at_once(desk: Desk) -> None:
+    """A hospital that hangs, and more doctors who wait for it than are asked for at the same moment."""
+    peers = Hangs()
+    collections = Collections(desk.node, SealedRows(desk.node.vault, desk.node.chain), peers)
+    hanging = [collections.begin([desk.asking()], about=b"") for _ in range(5 * collect.AT_ONCE)]
+    other = desk.accounts.hold_with(desk.owner, OrganisationId("OTHER"))
+    quick = collections.begin([dataclasses.replace(desk.asking(), session=other)], about=b"")
+    try:
+        wait(collections.running(quick), timeout=10)
+        (came,) = collections.look(quick).values()
+        assert came.state is Answered.NOTHING_THERE
+    finally:
+        for each in hanging:
+            collections.drop(each)
+        peers.let.set()
+        collections.close()
+    assert peers.asked <= collect.AT_ONCE + 1, "nobody is asked once nobody looks any more"
 
 
 def test_a_bound_on_what_is_kept_is_said(desk: Desk, shared: Pseudonym, monkeypatch: pytest.MonkeyPatch) -> None:

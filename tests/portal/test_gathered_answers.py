@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
 from sqlalchemy import select
 
+from salus.clinical.fhir.resources import parse
+from salus.clinical.nhs_number import NhsNumber
 from salus.contracts.provisions import Purpose, RoleClass
 from salus.node import schema
 from salus.node.sealed_rows import SealedRows
-from salus.node.services import enrol, sharing
+from salus.node.services import enrol, gathered_answers, sharing
 from salus.node.services.choices import file_by_custodian
 from salus.node.services.collect import Answered, Asking, Collected, Collections
+from salus.node.services.deposit import deposit
 from salus.node.services.sharing import Wanted
 from salus.testing.population import story_patient
 from salus.testing.world import HOSPITAL, PRACTICE
+from tests.portal.patient_charts import OTHER_NUMBER
 from tests.portal.portal_world import SEED, Hospital, portal
-from tests.portal.test_clinician_view import EMERGENCY, opened, settled
+from tests.portal.test_clinician_find import WHY
+from tests.portal.test_clinician_view import BORN, EMERGENCY, opened, settled
 from tests.portal.test_patient_sharing import _login
 
 pytestmark = pytest.mark.promise("R3")
 
 ONLY_THERE = "Amlodipine"
+FLAG = {"status": "active", "subject": {"reference": "Patient/x"}, "code": {"text": "Has a pacemaker"}}
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +106,25 @@ def asking(here: Hospital) -> Asking:
     account = here.portal.accounts.find(here.accounts["rao"])
     assert account is not None
     return Asking(here.portal.accounts.hold_with(account, PRACTICE), RoleClass.CLINICAL, Purpose.TREAT)
+
+
+def test_an_emergency_of_somebody_without_records_here_stays_in_its_last_minutes_too(
+    here: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are enrolled here, and every record of theirs is at the practice."""
+    born = story_patient(SEED).birth_date
+    unseen, there = (enrol.enrol(node, NhsNumber(OTHER_NUMBER), born) for node in (here.node, here.made.practice))
+    deposit(here.made.practice, there, [parse(json.dumps({"resourceType": "Flag", "id": "f", **FLAG}).encode())])
+    doctor = here.signed_in("rao")
+    doctor.post("/patients", WHY | BORN | {"number": OTHER_NUMBER})
+    assert doctor.post("/patient/emergency", EMERGENCY).headers["location"] == "/patient"
+    assert FLAG["code"]["text"] in settled(doctor)
+    now_s = here.node.clock()
+    with monkeypatch.context() as late:
+        late.setitem(here.node.__dict__, "clock", lambda: now_s + 3_000)
+        doctor.get("/patient")
+        assert gathered_answers.forget(here.node, unseen) == 0
+        assert FLAG["code"]["text"] in doctor.get("/patient").text
 
 
 def test_in_an_emergency_it_stays_for_its_hour_and_another_patient_s_stays_too(here: Hospital) -> None:

@@ -9,7 +9,8 @@ from salus.crypto.hpke import HpkeKey
 from salus.ledger.identifiers import OrganisationId
 from salus.ledger.recovery_shares import KeptShare
 from salus.node.assemble import Node
-from salus.node.exchange import GiveShareAsk, KeepShareAsk, ShareAnswer
+from salus.node.errors import NotNow
+from salus.node.exchange import Done, GiveShareAsk, KeepShareAsk, ShareAnswer
 from salus.node.http_peers import node_peers
 from salus.node.services import recovery_shares
 from salus.sdk import reading_secrets
@@ -29,7 +30,7 @@ def keep_shares(
 
     Raises:
         WalletRefuses: one member twice.
-        Refused: a member does not take it; NotNow: one is away. Do it again then, for both.
+        Refused: a member does not take it; NotNow: one is away, or says something else. Do it again then, for both.
     """
     signed = reading_secrets.protect(wallet, of, seeds, members, time_s=desk.clock())
     with closing(node_peers(desk)) as peers:
@@ -37,8 +38,8 @@ def keep_shares(
             ask = KeepShareAsk(each.kept, each.signature)
             if each.kept.member == desk.organisation:
                 recovery_shares.keep(desk, ask)
-            else:
-                peers.ask(each.kept.member, ask)
+            elif not isinstance(peers.ask(each.kept.member, ask), Done):
+                raise NotNow(f"{each.kept.member} does not say that it keeps its share: do it again, for both")
 
 
 def ask_shares(
@@ -56,7 +57,8 @@ def ask_shares(
             signed = reading_secrets.ask(wallet, of, member, height=height, time_s=desk.clock())
             ask = GiveShareAsk(signed.asked, signed.signature)
             came = recovery_shares.give(desk, ask) if member == desk.organisation else peers.ask(member, ask)
-            assert isinstance(came, ShareAnswer), "an ask for a share is answered with one"
+            if not isinstance(came, ShareAnswer):
+                raise NotNow(f"{member} answers something else than its share: try later")
             given.append(reading_secrets.open_given(signed, came.sealed))
     return given[0], given[1]
 

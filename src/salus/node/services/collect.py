@@ -40,7 +40,8 @@ from salus.node.services.request import DURATION_S, Denied, Granted, Wish, reque
 
 CUSTODIANS_MAX: Final = 50
 """How many custodians one look asks."""
-AT_ONCE: Final = 8
+AT_ONCE: Final = 4
+"""How many looks ask one custodian at the same moment; each custodian has its own, so that none waits for another."""
 BYTES_MAX: Final = 64_000_000
 """Of one custodian's records; what is beyond is left out, and said."""
 SILENT_S: Final = 60
@@ -151,12 +152,13 @@ class Collections:
         self._node = node
         self._rows = rows
         self._peers = peers
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="collecting")
+        self._threads: dict[OrganisationId, ThreadPoolExecutor] = {}
         self._running: dict[bytes, list[Future[None]]] = {}
 
     def close(self) -> None:
         """Ask nobody anew, and let answers come that are on their way."""
-        self._threads.shutdown(cancel_futures=True)
+        for each in list(self._threads.values()):
+            each.shutdown(cancel_futures=True)
 
     def others(self) -> list[Custodian]:
         """Return the members that may be asked, by name, without this one. Raises NotNow."""
@@ -179,7 +181,7 @@ class Collections:
             self._put(collection, each, came, about=about)
         for each in asked:
             self._put(collection, each, Collected(Answered.ASKING, self._node.clock()), about=about)
-        self._running[collection] = [self._threads.submit(self._ask, collection, each) for each in asked]
+        self._running[collection] = [self._submit(collection, each) for each in asked]
         for name in [name for name, each in list(self._running.items()) if all(one.done() for one in each)]:
             self._running.pop(name, None)
         return collection
@@ -191,7 +193,7 @@ class Collections:
     def again(self, collection: bytes, asked: Asking) -> None:
         """Ask one custodian once more."""
         self._replace(collection, asked, Collected(Answered.ASKING, self._node.clock()))
-        self._threads.submit(self._ask, collection, asked)
+        self._submit(collection, asked)
 
     def look(self, collection: bytes, *, about: bytes | None = None) -> dict[OrganisationId, Collected]:
         """Return what has come so far, by custodian; nothing of a collection that is over, or that an officer ended.
@@ -216,8 +218,14 @@ class Collections:
         with self._node.vault.database.writing() as connection:
             connection.execute(delete(schema.collected).where(schema.collected.c.collection == collection))
 
+    def _submit(self, collection: bytes, asked: Asking) -> Future[None]:
+        fresh = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="collecting")  # which starts no thread by itself
+        return self._threads.setdefault(asked.custodian, fresh).submit(self._ask, collection, asked)
+
     def _ask(self, collection: bytes, asked: Asking) -> None:
-        """Ask one custodian and keep what it answers; whatever that is, somebody looks at it."""
+        """Ask one custodian and keep what it answers; nobody is asked once nobody looks any more."""
+        if not self._is_open(collection, asked.custodian):
+            return
         try:
             with plainly():
                 came = self._came(asked)
@@ -227,6 +235,12 @@ class Collections:
             came = Collected(Answered.SILENT, self._node.clock())
         log.info("collect.answered", custodian=asked.custodian, state=came.state.name.lower(), reason=came.reason)
         self._replace(collection, asked, came)
+
+    def _is_open(self, collection: bytes, custodian: str) -> bool:
+        columns = schema.collected.c
+        this = (columns.collection == collection) & (columns.custodian == custodian)
+        with self._node.vault.database.reading() as connection:
+            return connection.scalar(select(columns.custodian).where(this)) is not None
 
     def _came(self, asked: Asking) -> Collected:
         """Return what a custodian answers.

@@ -31,6 +31,7 @@ DIRECT_CARE = (RoleClass.CLINICAL, RoleClass.PHARMACY, RoleClass.ADMINISTRATIVE)
 NOTHING = MatchAnswer(b"")
 MATCH_TAG = "salus/match/1"
 MATCH_NONCE_BYTES = 16
+PSEUDONYM_BYTES = 16
 MATCH_S = 30
 """How far a match's time may be from the present, either way."""
 HEARD_S = 5 * MATCH_S
@@ -48,7 +49,7 @@ def match(
         date_of_birth: YYYY-MM-DD.
 
     Raises:
-        Refused: TOO_MANY sessions of one person, or what the custodian says.
+        Refused: TOO_MANY sessions of one person, what the custodian says, or MESSAGE_UNFIT for what is no match.
     """
     require_session_room(node, session)
     ask = MatchAsk(number.digits, date_of_birth, session.certified, session.certificate)
@@ -59,7 +60,8 @@ def match(
             raise
         # It was heard, its answer was lost, and it was sent once more: only a new one is answered.
         answer = peers.ask(custodian, sign_match(node, custodian, session, ask))
-    assert isinstance(answer, MatchAnswer)
+    if not isinstance(answer, MatchAnswer) or len(answer.pseudonym) not in (0, PSEUDONYM_BYTES):
+        raise Refused(Refusal.MESSAGE_UNFIT, f"expected a pseudonym or nothing, {custodian} answers something else")
     return Pseudonym(answer.pseudonym) if answer.pseudonym else None
 
 

@@ -147,7 +147,8 @@ def go_to(call: Call, patient: OpenPatient, own: EmergencyAnswer | None = None, 
     """Open somebody: ask all other custodians for them, anew, and send the browser to their page.
 
     Args:
-        own: this organisation's answer to emergency access.
+        own: this organisation's answer to emergency access, which is kept with the others', also where it is empty:
+            by it they are known to be an emergency's (`gathered_answers`).
     """
     portal = call.portal
     if patient.collection:
@@ -156,7 +157,7 @@ def go_to(call: Call, patient: OpenPatient, own: EmergencyAnswer | None = None, 
     held = view_patient.sessions_with(portal.accounts, call.owner, custodians, call.signed_in.state.held)
     shown = viewed(call, patient)
     wanted = view_patient.askings(portal.node, call.owner, custodians, held, shown)
-    have = [view_patient.own_answer(portal.node, call.owner, held[0], shown, own)] if own and own.records else []
+    have = [view_patient.own_answer(portal.node, call.owner, held[0], shown, own)] if own else []
     collection = portal.collections.begin(wanted, about=patient.pseudonym, have=have) if wanted or have else b""
     opened_now = msgspec.structs.replace(patient, collection=collection)
     return call.go("/patient", notice=notice, patient=(opened_now,), found=(), held=held)

@@ -201,7 +201,8 @@ class Smart:
         try:
             found = await self._run(lambda: self.desk.find_patient(browser.account, number=number, born=born))
         except Refused as refused:
-            return await self._patient_page(browser, error=refused.words)
+            status = 429 if refused.refusal is Refusal.TOO_MANY else 400
+            return await self._patient_page(browser, error=refused.words, status=status)
         await self._run(lambda: self._browsers.change(browser, patient=found))
         return pages.go(CONSENT_PATH)
 
@@ -292,9 +293,8 @@ class Smart:
             error=error,
         )
 
-    async def _patient_page(self, browser: Browser, *, error: str = "") -> Response:
+    async def _patient_page(self, browser: Browser, *, error: str = "", status: int = 200) -> Response:
         app = await self._run(lambda: self.desk.require_app(browser.asked))
-        status = 400 if error else 200
         return self._pages.page("patient", status=status, app=app.name, form=browser.state.form, error=error)
 
     async def _form(self, http: Request) -> dict[str, str]:

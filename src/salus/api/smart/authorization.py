@@ -92,7 +92,9 @@ def _wanted(fields: dict[str, str], settings: SmartSettings) -> tuple[str, ...]:
 
 
 def possible(asked: Asked, app: App, account: Account) -> tuple[str, ...]:
-    """Return the scopes that an account can give an app: a patient its own records, staff what it sees."""
+    """Return the scopes that an account can give an app: a patient its own records, staff what it sees, others none."""
+    if not account.asks:
+        return ()
     own = isinstance(account.acts_as, Patient)
     contexts = {Context.PATIENT} if own else {Context.PATIENT, Context.USER}
     of_resources = {str(each) for each in scopes.resources(asked.scopes) if each.context in contexts}

@@ -15,13 +15,14 @@ from salus.api.smart.words import words_of
 from salus.clinical import nhs_number
 from salus.clinical.nhs_number import NhsNumberInvalid
 from salus.clinical.uk_time import uk_time
-from salus.node.acting import Patient
+from salus.node.acting import Patient, Staff
 from salus.node.assemble import Node
 from salus.node.bearers import BearerKind, Bearers
 from salus.node.errors import Refusal, Refused
 from salus.node.services import enrol
 from salus.node.services.accounts import Account, AccountId, Accounts
 from salus.node.services.apps import App, Apps
+from salus.node.services.find_patient import count_try
 from salus.node.services.grants import Grants, Wanted
 
 LAUNCH_S: Final = 300
@@ -98,9 +99,15 @@ class Desk:
         return app
 
     def find_patient(self, account: AccountId, *, number: str, born: str) -> bytes:
-        """Return the patient that staff means. Raises Refused, with the same words whatever did not fit."""
-        if isinstance(self._require_account(account).acts_as, Patient):
+        """Return the patient that staff means; tries are counted together with those in the portal.
+
+        Raises:
+            Refused: TOO_MANY; or with the same words whatever did not fit.
+            NotNow: the try cannot be counted at this moment.
+        """
+        if not isinstance(self._require_account(account).acts_as, Staff):
             raise Refused(Refusal.ACCOUNT_UNFIT, "this is for staff")
+        count_try(self._node, account)
         try:
             date = datetime.date.fromisoformat(born.strip()).isoformat()
             found = enrol.match(self._node, nhs_number.parse(number.strip()), date)

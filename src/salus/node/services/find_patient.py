@@ -58,7 +58,7 @@ def by_number(
         Refused: TOO_MANY; or as `show`.
         NotNow: as `show`, or the try cannot be counted at this moment.
     """
-    _count(node, account)
+    count_try(node, account)
     pseudonym = known_here(node, number, born=born)
     patient = resources.patient_of(node, pseudonym) if pseudonym else None
     found = _shown(node, responder, login, [] if patient is None else [patient], Verb.READ)
@@ -82,7 +82,7 @@ def by_name(
         FhirRejected: the name or the date is longer than anybody's.
         NotNow: as `show`, or the try cannot be counted at this moment.
     """
-    _count(node, account)
+    count_try(node, account)
     wanted = [("family", _escaped(family)), ("birthdate", born), *([("given", _escaped(given))] if given else [])]
     candidates = Search(node, responder, login, _ANYWHERE).candidates(parse_query("Patient", wanted, is_strict=True))
     if len(candidates) > HITS_MAX:
@@ -108,16 +108,17 @@ def patient_of(node: Node, responder: Responder, login: Login, pseudonym: bytes)
     return found[0] if found else None
 
 
-def _shown(node: Node, responder: Responder, login: Login, patients: Sequence[Found], verb: Verb) -> list[FoundPatient]:
-    shown = show(node, responder, login, [newest(each) for each in patients], verb)
-    return [FoundPatient(each.pseudonym, shown[each.key].body) for each in patients if each.key in shown]
-
-
-def _count(node: Node, account: bytes) -> None:
+def count_try(node: Node, account: bytes) -> None:
+    """Count that an account looks for somebody, wherever it does. Raises Refused (TOO_MANY) and NotNow."""
     what, now_s = secrets.token_bytes(16), node.clock()
     counted = count(node, Tally.LOOK_UP, who=account, what=what, now_s=now_s, within_s=TRIES_S, most=TRIES_MAX)
     if counted is Counted.TOO_MANY:
         raise Refused(Refusal.TOO_MANY, f"expected at most {TRIES_MAX} searches in {TRIES_S // 60} minutes: wait")
+
+
+def _shown(node: Node, responder: Responder, login: Login, patients: Sequence[Found], verb: Verb) -> list[FoundPatient]:
+    shown = show(node, responder, login, [newest(each) for each in patients], verb)
+    return [FoundPatient(each.pseudonym, shown[each.key].body) for each in patients if each.key in shown]
 
 
 def _escaped(text: str) -> str:

@@ -21,7 +21,11 @@ TITLE_FIELD = 5
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True):
-    """What is committed of one record version. Times in seconds; `EARLIEST_S` and `LATEST_S` where not known."""
+    """What is committed of one record version. Times in seconds; `EARLIEST_S` and `LATEST_S` where not known.
+
+    Args:
+        classes: its FHIR type; of a file, those of the letters and reports that it belongs to as well.
+    """
 
     classes: tuple[str, ...]
     codes: tuple[str, ...] = ()
@@ -84,7 +88,7 @@ def facts_of(committed: CommittedFields) -> Facts:
 
 
 def classes_of(committed: CommittedFields) -> tuple[str, ...]:
-    """Return the record's classes, its FHIR type. Raises EncodingInvalid."""
+    """Return the record's classes, its FHIR type first. Raises EncodingInvalid."""
     classes: tuple[str, ...] = _TEXTS.decode(committed.values[0])
     return classes
 

@@ -74,7 +74,7 @@ def _facts(resource: Resource, name: bytes) -> Facts:
     metadata = resource.metadata
     require_bounded(metadata.codes, metadata.labels)
     return Facts(
-        classes=(metadata.resource_type,),
+        classes=(metadata.resource_type, *metadata.part_of),
         codes=_as_rules_say(metadata.codes),
         labels=_as_rules_say(metadata.labels),
         period_from_s=EARLIEST_S if metadata.period_from_s is None else metadata.period_from_s,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from salus.clinical.fhir.faults import Fault, FhirRejected
-from salus.clinical.fhir.metadata import RecordMetadata
+from salus.clinical.fhir.metadata import WITH_FILES, RecordMetadata
 from salus.clinical.fhir.resources import TYPE_NAME, Resource, from_content
 from salus.clinical.fhir.strict_json import JsonObject, broken_at, not_json, read_object, too_deep
 from salus.clinical.fhir.subjects import PERSONAL
@@ -175,8 +175,8 @@ def bad_entry(expected: str, came: str) -> FhirRejected:
 def patient_chart(bundle: Bundle) -> PatientChart:
     """Sort a bundle about one patient; a searchset's OperationOutcomes are left out.
 
-    A Binary that one of the patient's documents points to takes over that document's labels, codes and period,
-    because it is the same record in two resources and carries none of its own.
+    A Binary that one of the patient's documents points to takes over that document's class, labels, codes and
+    period, because it is the same record in two resources and carries none of its own.
 
     Raises:
         FhirRejected: NO_PATIENT, SEVERAL_PATIENTS or WRONG_PATIENT, placed at the entry that is at fault.
@@ -267,8 +267,13 @@ def wrong_patient(each: Entry) -> FhirRejected:
 
 
 def as_part_of(document: RecordMetadata | None, resource: Resource) -> Resource:
-    """A Binary with the document's metadata and all labels of both; any other resource as it is."""
+    """A Binary with the document's metadata and class and all labels of both; any other resource as it is."""
     if document is None:
         return resource
-    labels = tuple(sorted({*document.labels, *resource.metadata.labels}))
-    return replace(resource, metadata=msgspec.structs.replace(document, resource_type=resource.type, labels=labels))
+    both = msgspec.structs.replace(
+        document,
+        resource_type=resource.type,
+        labels=tuple(sorted({*document.labels, *resource.metadata.labels})),
+        part_of=tuple(WITH_FILES & {document.resource_type}),
+    )
+    return replace(resource, metadata=both)

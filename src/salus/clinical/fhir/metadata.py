@@ -17,6 +17,8 @@ from salus.clinical.labels import CONFIDENTIALITY
 TITLE_CHARACTERS_MAX = 200
 UNITS = "http://unitsofmeasure.org"  # a unit is part of a number and classifies nothing
 
+WITH_FILES = frozenset({"DiagnosticReport", "DocumentReference"})
+"""Types of which a Binary can be a part: a rule about one of them is about its files as well."""
 AUTHOR_PATHS = (
     *("author", "recorder", "asserter", "requester", "prescriber", "provider", "enterer", "sender", "operator"),
     *("performer.actor", "performer", "informationSource", "participant.individual", "agent.who"),
@@ -40,6 +42,7 @@ class RecordMetadata(msgspec.Struct, frozen=True, array_like=True):
         period_to_s: last second, included; None when no end is known.
         author: the reference or `system|value` of who wrote it; None when nobody is named.
         title: a few words for people; clinical content, to be sealed like the rest.
+        part_of: of a Binary, the types among `WITH_FILES` of what it belongs to, sorted.
     """
 
     resource_type: str
@@ -49,6 +52,7 @@ class RecordMetadata(msgspec.Struct, frozen=True, array_like=True):
     period_to_s: int | None
     author: str | None
     title: str | None = None
+    part_of: tuple[str, ...] = ()
 
 
 def derive(content: Mapping[str, object]) -> RecordMetadata:

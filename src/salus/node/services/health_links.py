@@ -17,6 +17,7 @@ import msgspec
 import structlog
 from sqlalchemy import delete, insert, select, update
 
+from salus.clinical.fhir.kinds import whole
 from salus.clinical.labels import label
 from salus.contracts import patients, tickets
 from salus.contracts.provisions import (
@@ -197,7 +198,7 @@ class HealthLinks:
         """
         self._require_patient(login, of[0][1])
         self.require_fit(of[0][1], wanted)
-        types = (*wanted.classes, "Patient") if wanted.is_only else ("*",)
+        types = (*whole(wanted.classes), "Patient") if wanted.is_only else ("*",)
         resources = tuple(Resources(each, ("read", "search")) for each in types)
         tree = tree_of(wanted, self._node.organisation, purpose=Purpose.PATRQT)
         until_s = self._node.clock() + wanted.lasts_s
@@ -407,7 +408,7 @@ def tree_of(wanted: WantedLink, organisation: OrganisationId, *, purpose: Purpos
     is_odd = wanted.is_only and (wanted.labels or not wanted.classes)
     if is_odd or not set(wanted.labels) <= set(sharing.SENSITIVE):
         raise Refused(Refusal.CHOICE_UNFIT, "expected kinds of records that the list has: choose some")
-    codes, classes = as_set(map(label, wanted.labels)), as_set(wanted.classes)
+    codes, classes = as_set(map(label, wanted.labels)), as_set(whole(wanted.classes))
     tree = Provision(
         type=ProvisionType.PERMIT,
         organisations=(organisation,),

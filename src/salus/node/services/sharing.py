@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from salus.clinical import labels
+from salus.clinical.fhir.kinds import chosen, whole
 from salus.contracts import consent, decision, patients
 from salus.contracts.access import Basis, Permit
 from salus.contracts.consent import Choice
@@ -110,7 +111,8 @@ class Wanted:
     Args:
         is_permit: whether somebody may see something, or nobody may.
         organisation: a member's code; empty for everybody.
-        labels, classes: what is left out of everything, or with `is_only` all that it is about.
+        labels, classes: what is left out of everything, or with `is_only` all that it is about; a class stands for
+            all that people call by the same words (`kinds.whole`).
         until: the last day; None until it is withdrawn.
     """
 
@@ -207,7 +209,7 @@ def withdraw(node: Node, login: Login, pseudonym: bytes, choice: bytes) -> None:
 
 def tree_of(wanted: Wanted) -> Provision:
     """Return an answer as rules. Raises Refused (CHOICE_UNFIT): an answer that says nothing, or that no rule says."""
-    codes, classes = as_set(map(labels.label, wanted.labels)), as_set(wanted.classes)
+    codes, classes = as_set(map(labels.label, wanted.labels)), as_set(whole(wanted.classes))
     if not set(wanted.labels) <= set(SENSITIVE) or (wanted.is_only and not (codes or classes)):
         raise Refused(Refusal.CHOICE_UNFIT, "expected kinds of records that the list has: choose some")
     until = LAST_DAY if wanted.until is None else (wanted.until - EPOCH).days
@@ -245,7 +247,7 @@ def wanted_of(tree: Provision) -> Wanted | None:
         is_permit=is_permit,
         organisation=tree.organisations[0] if tree.organisations else "",
         labels=tuple(each.rpartition("|")[2] for one in kinds for each in one.labels),
-        classes=tuple(each for one in kinds for each in one.classes),
+        classes=chosen(each for one in kinds for each in one.classes),
         is_only=not left_out_of and bool(tree.labels or tree.classes),
         until=None if tree.valid_to_day == LAST_DAY else EPOCH + datetime.timedelta(days=tree.valid_to_day),
     )

@@ -11,6 +11,7 @@ from typing import TypeGuard
 import msgspec
 
 from salus.clinical.fhir import Fault, FhirRejected, Resource
+from salus.clinical.fhir.metadata import WITH_FILES
 from salus.clinical.fhir.subjects import HOST_PATHS
 from salus.contracts.record_metadata import Facts, facts_of
 from salus.ledger.identifiers import Pseudonym
@@ -217,8 +218,10 @@ def _as_part(node: Node, binary: Write, own: Facts, beside: Sequence[Write | Del
     codes = tuple(sorted({*own.codes, *(code for each in documents for code in each.codes)}))
     labels = tuple(sorted({*own.labels, *(label for each in documents for label in each.labels)}))
     require_bounded(codes, labels)
+    part_of = WITH_FILES & {name for each in documents for name in each.classes}
     return msgspec.structs.replace(
         own,
+        classes=(*own.classes, *sorted(part_of)),
         codes=codes,
         labels=labels,
         period_from_s=min(each.period_from_s for each in documents),

@@ -6,6 +6,7 @@ The same words where a choice is made, where it is listed and where it is withdr
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from salus.clinical.fhir.kinds import whole
 from salus.node.services.sharing import InForce, Rule
 from salus.portal.words import Words
 
@@ -38,6 +39,16 @@ CLASSES: Final = {
     "Procedure": _("operations and procedures"),
     "ImagingStudy": _("scans and X-rays"),
 }
+ALONE: Final = {
+    "Binary": _("files"),
+    "MedicationAdministration": _("medicines that were given to you"),
+    "MedicationDispense": _("medicines that were handed out to you"),
+    "MedicationRequest": _("prescribed medicines"),
+    "MedicationStatement": _("medicines that you take"),
+    "Patient": _("your name and address"),
+}
+"""What rules that were made elsewhere can name, and nobody chooses here."""
+OTHERS: Final = _("other records")
 _CARE: Final = frozenset({"treat", "etreat"})
 _CARERS: Final = frozenset({"clinical", "pharmacy"})
 _MADE_BY: Final = {
@@ -78,9 +89,13 @@ def made(words: Words, choice: InForce, *, organisation: str, patient: str) -> s
 
 
 def kinds(words: Words, labels: Iterable[str], classes: Iterable[str]) -> list[str]:
-    """Return kinds of records as people call them."""
+    """Return kinds of records as people call them; what goes by one word is said once where all of it is meant."""
     about = [words("what is about %(matter)s") % {"matter": words(LABELS.get(each, each))} for each in labels]
-    return [*about, *(words(CLASSES.get(each, each)) for each in classes)]
+    every = tuple(classes)
+    wholes = [each for each in every if each in CLASSES and set(whole([each])) <= set(every)]
+    parts = set(whole(wholes)) - set(wholes)
+    named = [CLASSES[each] if each in wholes else ALONE.get(each, OTHERS) for each in every if each not in parts]
+    return [*about, *(words(each) for each in dict.fromkeys(named))]
 
 
 def _who(words: Words, rule: Rule) -> str:

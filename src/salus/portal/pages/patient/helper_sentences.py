@@ -3,7 +3,7 @@
 from typing import Final
 
 from salus.node.services.patient_helpers import Help, HelperRow
-from salus.portal.pages.patient.choice_sentences import CLASSES, kinds
+from salus.portal.pages.patient.choice_sentences import kinds
 from salus.portal.words import Words
 
 
@@ -24,8 +24,6 @@ _WHO: Final = {
     "attorney": _("%(name)s, to whom you gave power of attorney,"),
     "other": _("%(name)s"),
 }
-GOES_WITH: Final = {"DocumentReference": ("Binary",)}
-"""What is part of a record of another class: a letter's file."""
 
 
 def sentence(words: Words, wanted: Help) -> str:
@@ -58,6 +56,6 @@ def kinds_seen(words: Words, classes: tuple[str, ...], *, is_own: bool = True) -
     Args:
         is_own: whether it is said to the patient, and not to who helps them.
     """
-    named = kinds(words, (), [each for each in classes if each in CLASSES])
+    named = kinds(words, (), classes)
     everything = words("everything in your record") if is_own else words("everything in their record")
     return words.listed(named) if named else everything

@@ -7,11 +7,12 @@ from typing import Final
 
 from starlette.responses import Response
 
+from salus.clinical.fhir.kinds import whole
 from salus.clinical.uk_time import uk_datetime
 from salus.node.services.patient_helpers import Help
 from salus.portal.call import Call, Error, Page, Person
 from salus.portal.pages.patient.choice_sentences import CLASSES
-from salus.portal.pages.patient.helper_sentences import GOES_WITH, RELATIONS, sentence
+from salus.portal.pages.patient.helper_sentences import RELATIONS, sentence
 from salus.portal.pages.patient.helpers_signing import sign_helper, typed_code
 from salus.portal.pages.patient.questions import answers_of, ask, ask_day, capital, keep
 from salus.portal.pages.patient.sharing_questions import DAY_PARTS, day_of
@@ -187,7 +188,7 @@ def _wanted(answers: Mapping[str, str]) -> Help | None:
         name=answers[NAME],
         relation=relation,
         may_share=answers[DOING] == "share",
-        classes=tuple(part for each in chosen for part in (each, *GOES_WITH.get(each, ()))),
+        classes=whole(chosen),
         until=datetime.date.fromisoformat(until) if until and not is_parent else None,
         until_age=int(until) if is_parent else 0,
     )

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from salus.clinical.fhir.kinds import whole
 from salus.node.services.health_links import Link, LinkState
 from salus.node.services.link_secrets import Kept
 from salus.portal.pages.patient.choice_sentences import kinds
@@ -24,7 +25,7 @@ _STATES: Final = {
 
 def shows(words: Words, *, labels: tuple[str, ...], classes: tuple[str, ...], is_only: bool) -> str:
     """Return what a link shows."""
-    chosen = words.listed(kinds(words, labels, classes))
+    chosen = words.listed(kinds(words, labels, whole(classes)))
     if is_only:
         return words("Your name and only this: %(kinds)s") % {"kinds": chosen}
     return words("Everything except %(kinds)s") % {"kinds": chosen} if chosen else words("Everything")

@@ -17,7 +17,7 @@ from salus.node.services.own_history import ReceiptName
 from salus.portal import files
 from salus.portal.answered import AGAIN
 from salus.portal.call import Call, Error, Page, Person
-from salus.portal.pages.patient.choice_sentences import CLASSES
+from salus.portal.pages.patient.choice_sentences import ALONE, CLASSES
 from salus.portal.pages.patient.looked_filter import filter_of, organisations_of, people_of
 from salus.portal.pages.patient.signing import places, sign_challenge
 from salus.portal.paging import PAGE_ENTRIES, number_of, pages
@@ -54,7 +54,7 @@ ROLES: Final = {
     "officer": _("The privacy officer"),
     "system": _("A computer system"),
 }
-GIVEN: Final = {**CLASSES, "Patient": _("who you are")}
+GIVEN: Final = {**ALONE, **CLASSES, "Patient": _("who you are")}
 VERBS: Final = {
     "read": _("asked to read your record"),
     "search": _("searched in your record"),

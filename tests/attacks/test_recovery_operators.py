@@ -194,7 +194,7 @@ def test_a_device_that_an_operator_writes_into_the_portals_rows_does_not_act(
     devices, device = portal
     assert devices.standing(device, Pseudonym(on.mine.pseudonym)).is_first, "before it was altered"
     own = DeviceKey(HOSPITAL, on.mine.pseudonym, OPERATORS.public)
-    devices.change(ACCOUNT, msgspec.structs.replace(device, blob=bytes(99), keys=(own,)))
+    devices.change(ACCOUNT, device.id, lambda now: msgspec.structs.replace(now, blob=bytes(99), keys=(own,)))
     pseudonym = Pseudonym(on.mine.pseudonym)
     assert not devices.standing(devices.find(ACCOUNT, device.id), pseudonym).acts
     assert devices.acting(ACCOUNT, pseudonym) == []

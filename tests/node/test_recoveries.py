@@ -18,6 +18,7 @@ from salus.contracts.patients import (
     StartRecovery,
 )
 from salus.contracts.residuals import reason
+from salus.crypto.hashing import sha256
 from salus.crypto.signing import SigningKey
 from salus.ledger import transactions
 from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
@@ -73,7 +74,7 @@ class Home:
 
     def start(self, *keys: SigningKey, account: AccountId = ACCOUNT) -> Delivered:
         signed = self.signed(lambda of, why: StartRecovery(of, PublicKey(NEW.public), why), *(keys or (MASTER, NEW)))
-        new = NewBlob(self.device, CREDENTIAL, NEW_BLOB)
+        new = NewBlob(self.device, CREDENTIAL, NEW_BLOB, sha256(self.blob()))
         return recovery_deliveries.begin(self.node, self.peers, self.devices, account, [(HOSPITAL, signed)], new)
 
     def finish(self) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from salus.contracts.patients import ChangeRecoveryKey, StartRecovery
 from salus.contracts.residuals import reason
+from salus.crypto.hashing import sha256
 from salus.crypto.signing import SigningKey
 from salus.ledger import transactions
 from salus.ledger.identifiers import Digest, OrganisationId, Pseudonym, PublicKey
@@ -66,7 +67,7 @@ class Two:
         return transactions.sign([message], chain=CHAIN, keys=keys, expires_at_s=until_s, nonce=nonce)
 
     def begin(self, peers: Peers, *signed: tuple[str, Signed]) -> Delivered:
-        new = NewBlob(self.device, b"passkey", NEW_BLOB)
+        new = NewBlob(self.device, b"passkey", NEW_BLOB, sha256(self.kept()[0]))
         return recovery_deliveries.begin(self.made.hospital, peers, self.devices, ACCOUNT, signed, new)
 
     def started(self) -> list[bool]:

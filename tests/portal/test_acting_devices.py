@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from salus.contracts.patients import TakeOverKey
 from salus.contracts.residuals import Session, certify_session
+from salus.crypto.hashing import sha256
 from salus.crypto.sealing import SealBroken
 from salus.crypto.signing import SigningKey
 from salus.ledger.encoding import encode
@@ -173,7 +174,7 @@ def test_the_wallet_from_before_comes_back_where_the_record_is_not_handed_over(h
     (device,) = devices.of(account)
     message = TakeOverKey(here.patient, PublicKey(bytes(32)), Digest(b""), Digest(bytes(32)))
     half = HalfSigned(message, b"", (), b"", CommittedFields(bytes(32), ()))
-    new = NewBlob(device.id, device.credential, b"a new wallet")
+    new = NewBlob(device.id, device.credential, b"a new wallet", sha256(device.blob))
     with pytest.raises(Refused, match="the patient holds this key"):
         device_keys.take_over_with(here.node, devices, account, half, new)
     assert devices.of(account) == [device]

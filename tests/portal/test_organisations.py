@@ -426,6 +426,28 @@ def test_where_a_device_came_from_elsewhere_the_pages_say_so(ann: Patient) -> No
         assert ("Your own device opens it." in page, "Add organisations there" in page) == (True, True)
 
 
+@pytest.mark.promise("U3")
+def test_of_two_windows_with_one_wallet_the_second_begins_again(ann: Patient, tablet: PocketDevice) -> None:
+    """What it brings was made without what the first one has added, and would lose that."""
+    other = Patient(ann.here, ann.name, ann.at, ann.phone, ann.here.signed_in(ann.name))
+    other.open(ann.phone)
+    names = [
+        (
+            each,
+            tablet.approve(
+                each.browser, each.browser.post("/acting-devices", {"do": "reach", "device": tablet.id.hex()})
+            ),
+        )
+        for each in (ann, other)
+    ]
+    first, second = [each.browser.get(f"/signing/{name}/done") for each, name in names]
+    assert first.status_code == 303
+    assert (second.status_code, "begin again" in second.text) == (403, True)
+    ann.do("let-act", tablet, ann.phone)
+    ann.do("accept", tablet, tablet)
+    assert ann.keys() == [1, 1]
+
+
 @pytest.mark.usefixtures("tablet")
 def test_the_pages_are_well_formed_in_every_state(ann: Patient, cara: Patient, practice: Practice) -> None:
     pages = {f"{each} before": cara.browser.get(each).text for each in ("/organisations", "/acting-devices")}
@@ -444,7 +466,7 @@ def test_the_pages_are_well_formed_in_every_state(ann: Patient, cara: Patient, p
 
 def change(whose: Patient, name: str, **known: Any) -> None:
     """Keep one of somebody's devices otherwise than it is."""
-    whose.here.portal.devices.change(whose.account, replace(whose.named(name), **known))
+    whose.here.portal.devices.change(whose.account, whose.named(name).id, lambda now: replace(now, **known))
 
 
 def custodians(device: PocketDevice) -> list[str]:

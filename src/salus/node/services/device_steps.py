@@ -7,6 +7,7 @@ Promises: what one custodian has taken stays, whether or not another answers; th
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -18,7 +19,7 @@ from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import Peers
 from salus.node.services.accounts import AccountId
 from salus.node.services.deliver import deliver
-from salus.node.services.signer_answers import HalfSigned, KeyAccepted, NewBlob, Signed, join
+from salus.node.services.signer_answers import HalfSigned, KeyAccepted, Signed, join
 from salus.node.services.signer_devices import Device, DeviceKey, Offer, SignerDevices
 from salus.node.services.signer_requests import AcceptKey, LetAct, StopActing
 
@@ -87,13 +88,6 @@ def to_stop(
     return items, tuple(able)
 
 
-def extend(devices: SignerDevices, account: AccountId, new: NewBlob, keys: tuple[DeviceKey, ...]) -> None:
-    """Keep keys that a device has made beside those that it had. Raises Refused: NOT_YOURS."""
-    before, made = devices.find(account, new.device), {each.pseudonym for each in keys}
-    others = tuple(each for each in before.keys if each.pseudonym not in made)
-    devices.change(account, msgspec.structs.replace(before, blob=new.blob, keys=(*others, *keys)))
-
-
 def offer(
     node: Node,
     devices: SignerDevices,
@@ -111,7 +105,7 @@ def offer(
     for half, custodian in zip(halves, custodians, strict=True):
         assert isinstance(half.message, AddKey), "what lets a device act adds its key"
         offers.append(Offer(custodian, half.message, half.body, half.signers, half.signature, half.residual, until_s))
-    devices.change(account, msgspec.structs.replace(devices.find(account, device), offers=tuple(offers)))
+    devices.change(account, device, lambda now: msgspec.structs.replace(now, offers=tuple(offers)))
 
 
 def accept(
@@ -144,8 +138,7 @@ def accept(
         except Refused as error:
             refusals.append(error)
         else:
-            left = tuple(other for other in found.offers if other is not one)
-            devices.change(account, msgspec.structs.replace(found, offers=left))
+            devices.change(account, device, partial(_without, one.body))
     if refusals:
         raise refusals[0]
     return tuple(away)
@@ -162,7 +155,7 @@ def stop(
     Returns:
         The custodians with which it still acts.
     """
-    found, ended, refusals = devices.find(account, device), set(), []
+    ended, refusals = set(), []
     for each in signed:
         try:
             deliver(node, peers, each.message.pseudonym, each.raw, each.residual)
@@ -172,13 +165,19 @@ def stop(
             refusals.append(error)
             continue
         ended.add(each.message.pseudonym)
-        devices.change(account, msgspec.structs.replace(found, is_leaving=True))
-    left = tuple(each.custodian for each in _standing(devices, found).acts if each.pseudonym not in ended)
+        devices.change(account, device, lambda now: msgspec.structs.replace(now, is_leaving=True))
+    now = _standing(devices, devices.find(account, device))
+    left = tuple(each.custodian for each in now.acts if each.pseudonym not in ended)
     if not left:
         devices.forget(account, device)
     elif refusals and not ended:
         raise refusals[0]
     return left
+
+
+def _without(body: bytes, device: Device) -> Device:
+    """A device without an offer that it has taken up."""
+    return msgspec.structs.replace(device, offers=tuple(each for each in device.offers if each.body != body))
 
 
 def _standing(devices: SignerDevices, device: Device) -> Reach:

@@ -1,11 +1,13 @@
 """Patients' own devices as the portal keeps them: a wrapped wallet, and apart from it the share that opens it.
 
 Promises: wallet and share are in different tables, sealed under different keys; neither opens anything without the
-passkey (docs/spec/signer.md). Whether a device's key acts, the ledger says and nothing that is kept here.
+passkey (docs/spec/signer.md). What two workers change of one device at one moment both holds, and a wallet takes the
+place of the one from which it was made, and of no other. Whether a device's key acts, the ledger says and nothing that
+is kept here.
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +17,7 @@ from sqlalchemy import delete, insert, select, update
 
 from salus.contracts import patients, records
 from salus.contracts.patients import AddKey, Holder, Relationship
+from salus.crypto.hashing import sha256
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Pseudonym, PublicKey
 from salus.node import schema
@@ -34,6 +37,7 @@ SHARE_BYTES: Final = 32
 _TABLE: Final = "signing-device"
 _SHARE: Final = "signing-share"
 _GONE: Final = "this device is not known here any more: set it up again"
+_MOVED_ON: Final = "this device was changed in another window meanwhile: begin again"
 
 
 class DeviceKey(msgspec.Struct, frozen=True, array_like=True):
@@ -92,6 +96,9 @@ class Device(msgspec.Struct, frozen=True, array_like=True):
     def __repr__(self) -> str:
         """Hide all of it."""
         return "Device(…)"
+
+
+Change = Callable[[Device], Device]
 
 
 class _Share(msgspec.Struct, frozen=True, array_like=True):
@@ -170,41 +177,67 @@ class SignerDevices:
     def add(
         self, account: AccountId, pseudonym: Pseudonym, new: NewBlob, *, name: str, keys: tuple[DeviceKey, ...]
     ) -> None:
-        """Keep a device that was made. Raises Refused (NOT_YOURS): it was not begun, or too long ago."""
+        """Keep a device that was made.
+
+        Raises:
+            Refused: NOT_YOURS: it was not begun, or too long ago; TOO_MANY: others were made meanwhile.
+        """
         shares, lookup = schema.signing_shares, self._rows.lookup(_TABLE, new.device)
         device = Device(new.device, name, self._node.clock(), new.credential, new.blob, keys=keys)
         begun = (shares.c.device == lookup) & (shares.c.account == account)
         with self._node.vault.database.writing() as connection:
+            theirs = select(shares.c.until_s).where(shares.c.account == account).with_for_update()
+            if connection.scalars(theirs).all().count(schema.NEVER_S) >= DEVICES_MAX:
+                raise Refused(Refusal.TOO_MANY, f"expected at most {DEVICES_MAX} devices: remove one")
             if not connection.execute(update(shares).where(begun).values(until_s=schema.NEVER_S)).rowcount:
                 raise Refused(Refusal.NOT_YOURS, _GONE)
             row = {"device": lookup, "account": account, "pseudonym": pseudonym}
             sealed = self._rows.seal(_TABLE, lookup, device)
             connection.execute(insert(schema.signing_devices).values(row | {"sealed": sealed}))
 
-    def change(self, account: AccountId, device: Device) -> None:
-        """Keep a device as it is now."""
-        table, lookup = schema.signing_devices, self._rows.lookup(_TABLE, device.id)
+    def change(self, account: AccountId, device: bytes, to: Change) -> Device:
+        """Change a device, beside what others change at this moment; return it as it is then.
+
+        Raises:
+            Refused: NOT_YOURS.
+        """
+        table, lookup = schema.signing_devices, self._rows.lookup(_TABLE, device)
         own = (table.c.device == lookup) & (table.c.account == account)
         with self._node.vault.database.writing() as connection:
-            connection.execute(update(table).where(own).values(sealed=self._rows.seal(_TABLE, lookup, device)))
+            sealed = connection.scalar(select(table.c.sealed).where(own).with_for_update())
+            if sealed is None:
+                raise Refused(Refusal.NOT_YOURS, _GONE)
+            changed = to(self._rows.open(_TABLE, lookup, sealed, row_decoder(Device).decode))
+            connection.execute(update(table).where(own).values(sealed=self._rows.seal(_TABLE, lookup, changed)))
+        return changed
+
+    def rewrap(self, account: AccountId, new: NewBlob, keys: tuple[DeviceKey, ...]) -> None:
+        """Keep a device's new wallet, with these keys more.
+
+        Raises:
+            Refused: NOT_YOURS; MESSAGE_UNFIT: it was made from another wallet than the one that is kept.
+        """
+        self.change(account, new.device, lambda now: msgspec.structs.replace(_rewrapped(now, new, keys), before=b""))
 
     @contextmanager
     def trying(self, account: AccountId, new: NewBlob, *keys: DeviceKey) -> Iterator[None]:
         """Keep a device's new wallet, with these keys more, and beside it the one before, until the block ends.
 
-        If the block raises Refused the old one is back; whatever else it raises, both stay. Raises Refused: NOT_YOURS.
+        If the block raises Refused the old one is back, unless another has taken the place of the new one since;
+        whatever else it raises, both stay. Raises Refused: as `rewrap`.
         """
         before = self.find(account, new.device)
-        tried = {each.pseudonym for each in keys}
-        others = tuple(each for each in before.keys if each.pseudonym not in tried)
-        after = msgspec.structs.replace(before, blob=new.blob, before=before.blob, keys=(*others, *keys))
-        self.change(account, after)
+        self.change(account, new.device, lambda now: _rewrapped(now, new, keys))
         try:
             yield
         except Refused:
-            self.change(account, before)
+            self.change(account, new.device, lambda now: _unwrapped(now, before) if now.blob == new.blob else now)
             raise
-        self.change(account, msgspec.structs.replace(after, before=b""))
+        self.change(
+            account,
+            new.device,
+            lambda now: msgspec.structs.replace(now, before=b"") if now.blob == new.blob else now,
+        )
 
     def forget(self, account: AccountId, device: bytes) -> None:
         """Forget one of an account's devices, wallet and share; another's, or none, is left as it is."""
@@ -265,3 +298,16 @@ class SignerDevices:
             raise Refused(Refusal.NOT_YOURS, _GONE)
         found: _Share = self._shares.open(_SHARE, lookup, sealed, row_decoder(_Share).decode)
         return found.share
+
+
+def _rewrapped(now: Device, new: NewBlob, keys: tuple[DeviceKey, ...]) -> Device:
+    if sha256(now.blob) != new.base:
+        raise Refused(Refusal.MESSAGE_UNFIT, _MOVED_ON)
+    made = {each.pseudonym for each in keys}
+    others = tuple(each for each in now.keys if each.pseudonym not in made)
+    return msgspec.structs.replace(now, blob=new.blob, before=now.blob, keys=(*others, *keys))
+
+
+def _unwrapped(now: Device, before: Device) -> Device:
+    """A device with wallet and keys as they were, and all else as it is now."""
+    return msgspec.structs.replace(now, blob=now.before, before=before.before, keys=before.keys)

@@ -32,11 +32,16 @@ _RESIDUAL: Final = decoder(CommittedFields)
 
 @dataclass(frozen=True)
 class NewBlob:
-    """A device's blob, which takes the place of the one before it."""
+    """A device's blob, which takes the place of the one before it.
+
+    Args:
+        base: SHA-256 of the blob from which it was made, so that it takes the place of no other; empty of a new device.
+    """
 
     device: bytes
     credential: bytes
     blob: bytes
+    base: bytes = b""
 
     def __repr__(self) -> str:
         """Hide the blob."""

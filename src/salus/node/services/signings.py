@@ -1,18 +1,20 @@
 """Signings: what the portal asks the signer page, the page's one answer, and who may collect it (docs/spec/signer.md).
 
 Promises: a request is given out once and answered once, within ten minutes; an answer is held against what was asked
-before it is kept, and collected once, by the portal session that asked. A wallet and its share never lie in one row.
+before it is kept, and collected once, by the portal session that asked. A new wallet says from which it was made.
+A wallet and its share never lie in one row.
 """
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import GenericAlias
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import ColumnElement, delete, insert, select, update
 
+from salus.crypto.hashing import sha256
 from salus.ledger.identifiers import OrganisationId, Pseudonym
 from salus.node import schema
 from salus.node.assemble import Node
@@ -41,6 +43,8 @@ class _Asked(msgspec.Struct, frozen=True, array_like=True):
     items: bytes
     ending: str
     known: bytes
+    bases: tuple[tuple[bytes, bytes], ...] = ()
+    """Once it was given out: of each device the SHA-256 of the blob that the page has."""
 
 
 class _Answer(msgspec.Struct, frozen=True, array_like=True):
@@ -113,10 +117,14 @@ class Signings:
             Refused: a device of it was removed meanwhile.
         """
         lookup = self._lookup(name)
-        row = self._row(_COLUMNS.lookup == lookup)
-        if row is None or not self._advance(lookup, {"stage": FETCHED}, stage=ASKED):
+        row = self._row((_COLUMNS.lookup == lookup) & (_COLUMNS.stage == ASKED))
+        if row is None:
             return None
-        return self._opened(row)[1].encode({OrganisationId(code): each for code, each in names.items()})
+        asked, request = self._opened(row)
+        given = msgspec.structs.replace(asked, bases=tuple((each.id, sha256(each.blob)) for each in request.devices))
+        if not self._advance(lookup, {"stage": FETCHED, "sealed": self._rows.seal(_TABLE, lookup, given)}, stage=ASKED):
+            return None
+        return request.encode({OrganisationId(code): each for code, each in names.items()})
 
     def answer(self, name: str, raw: bytes) -> bool:
         """Keep what the page answered, once; False for every id that is unknown, not fetched, answered or late.
@@ -144,7 +152,7 @@ class Signings:
                 return None
         asked, request = self._opened(row)
         answer: _Answer = self._rows.open(_ANSWER, lookup, row.answer, row_decoder(_Answer).decode)
-        return Collected(request, read_answer(request, answer.raw), asked.ending, asked.known)
+        return Collected(request, _based(read_answer(request, answer.raw), asked), asked.ending, asked.known)
 
     def _advance(self, lookup: bytes, values: dict[str, Any], *, stage: int) -> bool:
         """Bring a request on from a stage; False where somebody else was faster."""
@@ -174,3 +182,10 @@ class Signings:
 
     def _lookup(self, name: str) -> bytes:
         return self._rows.lookup(_TABLE, name)
+
+
+def _based(answer: Answered | Declined, asked: _Asked) -> Answered | Declined:
+    """An answer whose blob, where it has one, says from which it was made."""
+    if isinstance(answer, Declined) or answer.device is None:
+        return answer
+    return replace(answer, device=replace(answer.device, base=dict(asked.bases)[answer.device.device]))

@@ -162,7 +162,7 @@ def _taken_over(call: Call, collected: Collected) -> Response:
 def _keys_made(call: Call, collected: Collected) -> Response:
     """Keep the keys that a device made; the first device lets them act."""
     keys = device_keys.keys_of(collected.request.items, part_of(collected, KeyMade))
-    device_steps.extend(call.portal.devices, call.signed_in.account, _blob(collected), keys)
+    call.portal.devices.rewrap(call.signed_in.account, _blob(collected), keys)
     return call.go(HERE, notice=call.words("Keep the code. One step is left, on your first device"))
 
 

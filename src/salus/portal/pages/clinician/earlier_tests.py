@@ -13,6 +13,7 @@ from salus.clinical.fhir import contributed, plain
 from salus.clinical.fhir.dates import last_s
 from salus.portal.call import Call, Page, Person
 from salus.portal.pages.clinician.results import TYPES
+from salus.portal.pages.clinician.same_patient import linked, mark, of_the_same
 from salus.portal.pages.clinician.sections import by_test, result_cells, test_code
 from salus.portal.pages.clinician.viewing import Known, opened, view
 
@@ -74,6 +75,7 @@ def show(call: Call) -> Response:
         options=options,
         earlier=_earlier(call, tested[wanted], wanted) if wanted in tested else None,
         is_other=wanted == "other",
+        of=mark(call, patient),
     )
 
 
@@ -90,7 +92,7 @@ def _earlier(call: Call, newest: Known, name: str) -> Earlier:
         source=source,
         age="" if age_d is None else call.words.many("%(num)s day ago", "%(num)s days ago", age_d),
         days=days,
-        link=f"/patient/results/{name}",
+        link=linked(call, f"/patient/results/{name}"),
     )
 
 
@@ -104,4 +106,4 @@ def _days_since(at_s: int, now_s: int) -> int:
     return max(0, (datetime.datetime.fromtimestamp(now_s, datetime.UTC).date() - day).days)
 
 
-PAGES: Final = (Page("/patient/tests", Person.CLINICIAN, show),)
+PAGES: Final = (Page("/patient/tests", Person.CLINICIAN, of_the_same(show)),)

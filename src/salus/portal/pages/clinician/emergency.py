@@ -1,6 +1,6 @@
 """Emergency access: to somebody who cannot be asked, for one hour, with a reason, reviewed, and told to the patient."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -17,6 +17,7 @@ from salus.portal.call import Call, Error, Page, Person
 from salus.portal.open_patients import OpenPatient
 from salus.portal.pages.clinician.find import read_patient
 from salus.portal.pages.clinician.reasons import EMERGENCIES, chosen, items
+from salus.portal.pages.clinician.same_patient import mark, of_the_same
 from salus.portal.pages.clinician.viewing import go_to, opened, viewed
 from salus.portal.words import Words
 
@@ -85,6 +86,11 @@ def _wanted(call: Call) -> OpenPatient | None:
     return opened(call) or (found[0] if found and not found[0].name else None)
 
 
+def _whom(call: Call) -> Sequence[OpenPatient]:
+    patient = _wanted(call)
+    return () if patient is None else (patient,)
+
+
 def _pseudonym(call: Call, patient: OpenPatient) -> bytes:
     if patient.pseudonym or not patient.number:
         return patient.pseudonym
@@ -123,10 +129,11 @@ def _page(call: Call, *errors: Error) -> Response:
         errors=errors,
         reasons=items(call, "reason", EMERGENCIES),
         entered=call.form.get("reason-words", ""),
+        of=mark(call, *_whom(call)),
     )
 
 
 PAGES: Final = (
-    Page("/patient/emergency", Person.CLINICIAN, show, answer),
+    Page("/patient/emergency", Person.CLINICIAN, of_the_same(show, _whom), of_the_same(answer, _whom)),
     Page("/patient/emergency/end", Person.CLINICIAN, None, end),
 )

@@ -9,6 +9,7 @@ from salus.node.services.collect import Answered
 from salus.portal.answered import AGAIN, COLOURS
 from salus.portal.call import Call, Page, Person
 from salus.portal.open_patients import OpenPatient
+from salus.portal.pages.clinician.same_patient import mark, of_the_same
 from salus.portal.pages.clinician.sections import KINDS, TYPES_OF, section, sections, warnings
 from salus.portal.pages.clinician.viewing import Answer, View, answers_of, ask_again, go_to, has_older, opened, view
 from salus.portal.paging import number_of, pages
@@ -61,6 +62,7 @@ def show(call: Call) -> Response:
         warnings=warnings(call, seen),
         sections=sections(call, seen),
         answers=_answers(call, patient, seen),
+        of=mark(call, patient),
     )
 
 
@@ -71,7 +73,13 @@ def show_answers(call: Call) -> Response:
         return call.go("/patients")
     shown = call.query.get("seen", "")
     known = _answers(call, patient, answers_of(call, patient))
-    return call.page("pages/clinician/answers.html", title="", has_new=shown != str(known.done), answers=known)
+    return call.page(
+        "pages/clinician/answers.html",
+        title="",
+        has_new=shown != str(known.done),
+        answers=known,
+        of=mark(call, patient),
+    )
 
 
 def show_kind(call: Call) -> Response:
@@ -132,8 +140,8 @@ def _row(words: Words, answer: Answer) -> AnswerRow:
 
 
 PAGES: Final = (
-    Page("/patient", Person.CLINICIAN, show),
-    Page("/patient/answers", Person.CLINICIAN, show_answers),
-    Page("/patient/again", Person.CLINICIAN, None, again),
-    Page("/patient/all/{kind}", Person.CLINICIAN, show_kind),
+    Page("/patient", Person.CLINICIAN, of_the_same(show)),
+    Page("/patient/answers", Person.CLINICIAN, of_the_same(show_answers, part="pages/clinician/answers_left.html")),
+    Page("/patient/again", Person.CLINICIAN, None, of_the_same(again)),
+    Page("/patient/all/{kind}", Person.CLINICIAN, of_the_same(show_kind)),
 )

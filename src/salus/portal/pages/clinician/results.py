@@ -9,6 +9,7 @@ from salus.clinical.fhir import plain
 from salus.clinical.fhir.dates import last_s
 from salus.portal.call import Call, Page, Person
 from salus.portal.line_chart import LineChart, Point, draw
+from salus.portal.pages.clinician.same_patient import of_the_same
 from salus.portal.pages.clinician.sections import CODE, Row, Section, by_test, result_cells
 from salus.portal.pages.clinician.viewing import Known, View, has_older, opened, view
 from salus.portal.paging import number_of, pages
@@ -66,4 +67,4 @@ def _chart(words: Words, values: Sequence[Known]) -> LineChart | None:
     return draw([points], words, low=usual.low, high=usual.high)
 
 
-PAGES: Final = (Page("/patient/results/{code}", Person.CLINICIAN, show),)
+PAGES: Final = (Page("/patient/results/{code}", Person.CLINICIAN, of_the_same(show)),)

@@ -10,6 +10,7 @@ from salus.clinical.fhir.elements import texts, values
 from salus.clinical.fhir.plain import ANY, Range
 from salus.portal import dates
 from salus.portal.call import Call
+from salus.portal.pages.clinician.same_patient import linked
 from salus.portal.pages.clinician.viewing import Known, View
 from salus.portal.words import Words
 
@@ -100,7 +101,7 @@ def results(call: Call, view: View) -> Section:
     rows = []
     for tested in by_test(view).values():
         newest = tested[0]
-        link = f"/patient/results/{test_code(newest)}" if test_code(newest) else ""
+        link = linked(call, f"/patient/results/{test_code(newest)}") if test_code(newest) else ""
         rows.append(Row(result_cells(words, newest), link, plain.flag_of(newest.content)))
     columns = [words("Test"), words("Result"), words("Usual range"), words("Date"), words("From")]
     return Section("results", words("Test results"), columns, rows, words("No test results came with this record."))

@@ -47,6 +47,15 @@ def offered(here: Hospital, code: str) -> TakeOverOffer:
     return came
 
 
+def test_a_code_that_another_window_ended_is_not_shown(here: Hospital) -> None:
+    browser = here.signed_in("eleanor")
+    browser.post(PATH, {"do": "make"})
+    take_over_codes.make(here.node, here.patient)
+    page = browser.get(PATH).text
+    assert SHOWN.search(page) is None
+    assert "A code was made on" in page
+
+
 def test_a_code_is_shown_once_and_opens_the_patients_relationship(here: Hospital) -> None:
     browser = here.signed_in("eleanor")
     code = made(browser)

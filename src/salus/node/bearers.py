@@ -1,17 +1,20 @@
 """Bearers: codes, tokens and cookies, by which whoever has one is let in; for all workers of a node, across restarts.
 
 Promises: what is kept is a keyed hash, so the database lets nobody in; of two who use a single-use one at the same
-moment, one is first; one that is past its time is as if it never was.
+moment, one is first; one that is past its time is as if it never was. What two change of one at the same moment both
+holds, and of two that are to be the only one of their kind and grant, the later is.
 """
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import IntEnum, unique
 from typing import Final, Generic, TypeVar
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 
+from salus.crypto.hashing import sha256
 from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.sealed_rows import SealedRows, row_decoder
@@ -77,6 +80,7 @@ class Bearers:
         grant: bytes = b"",
         pseudonym: bytes = b"",
         token: str = "",
+        is_only: bool = False,
     ) -> str:
         """Make a new bearer and return it; it is nowhere else.
 
@@ -84,7 +88,9 @@ class Bearers:
             until_s: Unix seconds.
             pseudonym: of the patient that it is about, so that an erasure takes it along.
             token: a random one that people can type; empty draws one.
+            is_only: whether it ends those before it of its kind and grant.
         """
+        assert grant or not is_only, "one without a grant would end everybody's"
         token = token or secrets.token_urlsafe(TOKEN_BYTES)
         lookup = self.lookup(kind, token)
         row = {
@@ -100,6 +106,9 @@ class Bearers:
         is_over = (columns.until_s < now_s) & ((columns.used == 0) | (columns.until_s < now_s - SWEPT_AFTER_S))
         with self._node.vault.database.writing() as connection:
             connection.execute(delete(schema.bearers).where(is_over))
+            if is_only:
+                _wait_for_others(connection, kind, grant)
+                connection.execute(delete(schema.bearers).where((columns.kind == kind) & (columns.grant == grant)))
             connection.execute(insert(schema.bearers).values(row))
         return token
 
@@ -125,14 +134,6 @@ class Bearers:
             is_first = connection.execute(update(schema.bearers).where(unused).values(used=1)).rowcount == 1
         return Bearer(found.lookup, found.grant, found.until_s, is_first, found.value)
 
-    def again(self, bearer: Bearer[V], value: type[V]) -> Bearer[V] | None:
-        """Return a bearer as it is now; None for one that was dropped."""
-        with self._node.vault.database.reading() as connection:
-            row = connection.execute(_BY_LOOKUP, {"name": bearer.lookup}).one_or_none()
-        if row is None:
-            return None
-        return Bearer(row.lookup, row.grant, row.until_s, row.used == 0, self.opened(row.lookup, row.sealed, value))
-
     def of(self, kind: BearerKind, grant: bytes, value: type[V]) -> list[Bearer[V]]:
         """Return all of a kind that belong to a grant and are not past their time."""
         columns = schema.bearers.c
@@ -144,13 +145,17 @@ class Bearers:
             for row in rows
         ]
 
-    def replace(self, bearer: Bearer[V], value: V) -> None:
-        """Keep another value under a bearer."""
-        sealed = self._rows.seal("bearer", bearer.lookup, value)
+    def change(self, bearer: Bearer[V], value: type[V], to: Callable[[V], V]) -> Bearer[V] | None:
+        """Change the value of a bearer, beside what others change at this moment; None for one that was dropped."""
+        this = schema.bearers.c.lookup == bearer.lookup
         with self._node.vault.database.writing() as connection:
-            connection.execute(
-                update(schema.bearers).where(schema.bearers.c.lookup == bearer.lookup).values(sealed=sealed)
-            )
+            sealed = connection.scalar(select(schema.bearers.c.sealed).where(this).with_for_update())
+            if sealed is None:
+                return None
+            changed = to(self.opened(bearer.lookup, sealed, value))
+            again = self._rows.seal("bearer", bearer.lookup, changed)
+            connection.execute(update(schema.bearers).where(this).values(sealed=again))
+        return replace(bearer, value=changed)
 
     def drop(self, lookup: bytes) -> None:
         """Forget a bearer."""
@@ -165,3 +170,10 @@ class Bearers:
     def lookup(self, kind: BearerKind, token: str) -> bytes:
         """Return the keyed hash under which a bearer is kept."""
         return self._rows.lookup("bearer", kind.name, token)
+
+
+def _wait_for_others(connection: Connection, kind: BearerKind, grant: bytes) -> None:
+    """Wait for whoever makes the only one of the same at this moment; writers of SQLite wait for each other anyway."""
+    if connection.dialect.name == "postgresql":
+        number = int.from_bytes(sha256(bytes([kind]) + grant)[:8], signed=True)
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})

@@ -7,7 +7,7 @@ everywhere, and the end of whatever the person acts by (R3). Nothing of it is in
 
 import hmac
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -165,12 +165,8 @@ class Sessions:
         Returns:
             The session as it is then; as it was, of one that has ended.
         """
-        now = self._bearers.again(session.bearer, PortalState)
-        if now is None:
-            return session
-        state = msgspec.structs.replace(now.value, **known)
-        self._bearers.replace(now, state)
-        return PortalSession(replace(now, value=state))
+        changed = self._bearers.change(session.bearer, PortalState, lambda now: msgspec.structs.replace(now, **known))
+        return session if changed is None else PortalSession(changed)
 
     def end(self, response: Response, session: PortalSession) -> None:
         """Forget a browser; it is told to forget what it kept of our pages as well."""

@@ -109,8 +109,8 @@ class Browsers:
         response.set_cookie(COOKIE, token, path="/", secure=True, httponly=True, samesite="lax")
 
     def change(self, browser: Browser, **known: object) -> None:
-        """Remember something more of a browser."""
-        self._bearers.replace(browser.bearer, msgspec.structs.replace(browser.state, **known))
+        """Remember something more of a browser, beside what other requests of it have changed meanwhile."""
+        self._bearers.change(browser.bearer, BrowserState, lambda now: msgspec.structs.replace(now, **known))
 
     def end(self, response: Response, browser: Browser) -> None:
         """Forget a browser."""

@@ -224,7 +224,8 @@ class Passkeys:
             raise _unfit()
         fresh = self._rows.seal(_TABLE, kept.lookup, msgspec.structs.replace(passkey, sign_count=signed))
         with self._node.vault.database.writing() as connection:
-            row = connection.execute(select(schema.passkeys).where(columns.lookup == kept.lookup)).one_or_none()
+            this = select(schema.passkeys).where(columns.lookup == kept.lookup).with_for_update()
+            row = connection.execute(this).one_or_none()
             if row is None or self._opened(row.lookup, row.sealed) != passkey:  # another sign-in came between
                 raise _unfit()
             connection.execute(update(schema.passkeys).where(columns.lookup == kept.lookup).values(sealed=fresh))

@@ -313,11 +313,14 @@ class Helpers:
 
     def _code(self, account: AccountId, pseudonym: Pseudonym) -> str:
         code = "".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH))
-        until_s, invitation = self._node.clock() + CODE_S, _Invitation(account)
-        for before in self._bearers.of(BearerKind.HELPER, account, _Invitation):
-            self._bearers.drop(before.lookup)
         return self._bearers.issue(
-            BearerKind.HELPER, invitation, until_s=until_s, grant=account, pseudonym=pseudonym, token=code
+            BearerKind.HELPER,
+            _Invitation(account),
+            until_s=self._node.clock() + CODE_S,
+            grant=account,
+            pseudonym=pseudonym,
+            token=code,
+            is_only=True,
         )
 
     def _lookup(self, helper: AccountId) -> bytes:

@@ -74,14 +74,15 @@ def make(node: Node, pseudonym: Pseudonym, *, checked: str = "") -> str:
     bearers, now_s = _bearers(node), node.clock()
     value, until_s = _Code(pseudonym, now_s, checked), now_s + CODE_S
     token = "".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH))
-    code = bearers.issue(
-        BearerKind.TAKE_OVER, value, until_s=until_s, grant=pseudonym, pseudonym=pseudonym, token=token
+    return bearers.issue(
+        BearerKind.TAKE_OVER, value, until_s=until_s, grant=pseudonym, pseudonym=pseudonym, token=token, is_only=True
     )
-    own = bearers.lookup(BearerKind.TAKE_OVER, code)
-    for each in bearers.of(BearerKind.TAKE_OVER, pseudonym, _Code):
-        if each.lookup != own:
-            bearers.drop(each.lookup)
-    return code
+
+
+def is_good(node: Node, pseudonym: Pseudonym, code: str) -> bool:
+    """Tell whether a code of a patient's opens something; of two that were made at one moment, one does."""
+    found = _bearers(node).find(BearerKind.TAKE_OVER, written(code), _Code)
+    return found is not None and found.is_first and found.grant == pseudonym
 
 
 def made_s(node: Node, pseudonym: Pseudonym) -> int | None:

@@ -18,7 +18,7 @@ GROUP: Final = 4
 def show(call: Call) -> Response:
     """The code that was just made, once; else what it does, and whether there is one."""
     code = dict(call.signed_in.state.answers).get(CODE, "")
-    if code:
+    if take_over_codes.is_good(call.portal.node, call.owner.pseudonym, code):
         return _shown(call, code)
     if signs_alone(call):
         return call.go(DEVICES)

@@ -1,0 +1,112 @@
+"""Bearers that two workers make or change at the same moment: one code lives, and no change is lost (R3, U3)."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier, Event
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from salus.ledger.identifiers import Pseudonym
+from salus.node.bearers import BearerKind, Bearers
+from salus.node.sealed_rows import SealedRows
+from salus.node.services import take_over_codes
+from salus.node.services.accounts import Accounts
+from salus.node.services.enrol import enrol
+from salus.node.services.patient_helpers import Help, Helpers
+from salus.testing.population.numbers import kept_nhs_number
+from salus.testing.world import CHAIN, HOSPITAL, World, world
+
+pytestmark = pytest.mark.promise("U3")
+WORKERS = 4
+WAIT_S = 0.3
+
+
+class State(msgspec.Struct, frozen=True, array_like=True):
+    """What is known of a browser."""
+
+    seen_s: int = 0
+    answer: str = ""
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path, organisations=(HOSPITAL,)) as ready:
+        yield ready
+
+
+@pytest.fixture
+def bearers(made: World) -> Bearers:
+    return Bearers(made.hospital, SealedRows(made.hospital.vault, CHAIN))
+
+
+def all_at_once(monkeypatch: pytest.MonkeyPatch, make: Callable[[], str]) -> list[str]:
+    """Codes that as many workers make, of whom none makes it before all begin, and none goes on before all have."""
+    begin, go_on, issue = Barrier(WORKERS), Barrier(WORKERS), Bearers.issue
+
+    def slowly(self: Bearers, *arguments: object, **named: object) -> str:
+        begin.wait()
+        token = issue(self, *arguments, **named)  # type: ignore[arg-type]
+        go_on.wait()
+        return token
+
+    monkeypatch.setattr(Bearers, "issue", slowly)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(lambda _: make(), range(WORKERS)))
+
+
+def test_of_codes_that_are_made_at_one_moment_one_lives(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = made.hospital
+    ann = enrol(node, kept_nhs_number(1), "1980-02-29")
+    codes = all_at_once(monkeypatch, lambda: take_over_codes.make(node, ann))
+    assert len(set(codes)) == WORKERS
+    assert [take_over_codes.is_good(node, ann, code) for code in codes].count(True) == 1
+    assert not any(take_over_codes.is_good(node, Pseudonym(bytes(16)), code) for code in codes)
+
+
+def test_of_a_helpers_codes_that_are_made_at_one_moment_one_lives(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = made.hospital
+    ann, helpers = enrol(node, kept_nhs_number(1), "1980-02-29"), Helpers.of_node(node)
+    accounts = Accounts(node, SealedRows(node.vault, CHAIN))
+    account = accounts.find(accounts.add_patient(ann, name="Ann"))
+    assert account is not None
+    own = accounts.login_of(account, accounts.hold(account)[0])
+    helpers.add(own, ann, Help("Jo Carer", "carer", may_share=False), patient="Ann")
+    (row,) = helpers.of(ann)
+    codes = all_at_once(monkeypatch, lambda: helpers.new_code(own, ann, row.key))
+    assert [helpers.invited(code) is not None for code in codes].count(True) == 1
+
+
+def test_what_two_requests_of_one_browser_remember_both_holds(bearers: Bearers) -> None:
+    token = bearers.issue(BearerKind.PORTAL, State(), until_s=1 << 40)
+    bearer = bearers.find(BearerKind.PORTAL, token, State)
+    assert bearer is not None
+    has_read, has_changed = Event(), Event()
+
+    def seen(now: State) -> State:
+        has_read.set()
+        has_changed.wait(WAIT_S)
+        return replace(now, seen_s=9)
+
+    def answered() -> None:
+        has_read.wait()
+        bearers.change(bearer, State, lambda now: replace(now, answer="yes"))
+        has_changed.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        for each in [pool.submit(bearers.change, bearer, State, seen), pool.submit(answered)]:
+            each.result()
+    now = bearers.find(BearerKind.PORTAL, token, State)
+    assert now is not None
+    assert now.value == State(9, "yes")
+
+
+def test_a_browser_that_was_signed_out_meanwhile_stays_so(bearers: Bearers) -> None:
+    token = bearers.issue(BearerKind.PORTAL, State(), until_s=1 << 40)
+    bearer = bearers.find(BearerKind.PORTAL, token, State)
+    assert bearer is not None
+    bearers.drop(bearer.lookup)
+    assert bearers.change(bearer, State, lambda now: now) is None
+    assert bearers.find(BearerKind.PORTAL, token, State) is None

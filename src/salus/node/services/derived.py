@@ -56,6 +56,11 @@ def is_patient(login: Login) -> bool:
     return (login.role_class, login.purpose) == (RoleClass.PATIENT_SIDE, Purpose.PATRQT)
 
 
+def has_patient(node: Node, pseudonym: bytes) -> bool:
+    """Tell whether it is written down here who a patient is: of whom it is not, `may_see` lets nobody see anything."""
+    return resources.patient_of(node, pseudonym) is not None
+
+
 def may_see(
     node: Node, responder: Responder, login: Login, pseudonym: bytes, kind: str, verb: Verb = Verb.READ
 ) -> bool:

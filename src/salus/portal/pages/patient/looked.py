@@ -8,7 +8,7 @@ from typing import Final
 import segno
 from starlette.responses import Response
 
-from salus.node.services import looks, looks_elsewhere, own_history
+from salus.node.services import derived, looks, looks_elsewhere, own_history
 from salus.node.services.choices_elsewhere import Place
 from salus.node.services.collect import Sought
 from salus.node.services.looks import Line, Look, Looks, Opened
@@ -103,7 +103,9 @@ def show(call: Call) -> Response:
     """The list, grouped and filtered; its pages stay as they are while more comes."""
     found, asked, number = _looks(call), filter_of(call), number_of(call)
     if found is None:
-        return call.page("pages/patient/looked.html", title=call.words("Who has looked"), is_hidden=True)
+        is_known = derived.has_patient(call.portal.node, call.owner.pseudonym)
+        title = call.words("Who has looked")
+        return call.page("pages/patient/looked.html", title=title, is_hidden=is_known, is_unknown=not is_known)
     people, newest, start = found.people(), found.newest, (number - 1) * PAGE_ENTRIES
     groups = found.groups(asked.wanted(people), hours=HALF_DAY)
     upto = asked.upto or newest

@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from salus.node.services import sharing
+from salus.node.services import derived, sharing
 from salus.node.services.own_chart import record_name
 from salus.node.services.sharing import Seen
 from salus.portal.call import Call, Page, Person
@@ -39,12 +39,14 @@ class PlaceRow:
 
     Args:
         answer: what another one has answered; None of this one.
-        is_hidden: whether the patient hid all of it from themself.
+        is_hidden: whether the patient hid all of it from themself; is_unknown: whether it is not written down there
+            who they are.
     """
 
     name: str
     answer: AnswerRow | None
     is_hidden: bool
+    is_unknown: bool
     rows: list[ChoiceRow]
 
 
@@ -140,7 +142,8 @@ def by_kind(call: Call, seen: Iterable[Seen]) -> list[KindSeen]:
 def _place(call: Call, group: AtPlace) -> PlaceRow:
     answer = None if group.answer is None else answer_row(call.words, group.answer)
     rows = [_row(call, each) for each in group.known or ()]
-    return PlaceRow(group.place.name, answer, group.known is None, rows)
+    is_unknown = group.known is None and not derived.has_patient(call.portal.node, call.owner.pseudonym)
+    return PlaceRow(group.place.name, answer, group.known is None and not is_unknown, is_unknown, rows)
 
 
 def _row(call: Call, known: Known, holders: Sequence[str] = ()) -> ChoiceRow:

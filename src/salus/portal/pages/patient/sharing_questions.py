@@ -8,14 +8,13 @@ from typing import Final
 from starlette.responses import Response
 
 from salus.clinical.fhir import plain
-from salus.clinical.fhir.elements import text
-from salus.node.services import sharing
+from salus.node.services import choice_dangers, sharing
 from salus.node.services.choices_elsewhere import Place
 from salus.node.services.sharing import InForce, Wanted
 from salus.portal.call import Call, Error, Page, Person
 from salus.portal.pages.patient.choice_sentences import CLASSES, LABELS, sentence
 from salus.portal.pages.patient.choices_known import Choices
-from salus.portal.pages.patient.entries import own_chart
+from salus.portal.pages.patient.gathered import gathered
 from salus.portal.pages.patient.kinds import ALLERGIES, MEDICINES
 from salus.portal.pages.patient.questions import Question, answers_of, ask_day, capital, keep, page_of
 from salus.portal.pages.patient.sharing import by_kind
@@ -28,11 +27,6 @@ CHANGES: Final = "changes"
 DAY_PARTS: Final = ("year", "month", "day")
 EVERYBODY: Final = "everybody"
 CHECKED_MAX: Final = 200
-ANTICOAGULANTS: Final = (
-    *("warfarin", "acenocoumarol", "phenindione", "apixaban", "rivaroxaban", "dabigatran", "edoxaban"),
-    *("heparin", "enoxaparin", "dalteparin", "tinzaparin", "fondaparinux"),
-)
-"""BNF 2.8.2, medicines that stop blood clotting: whoever does not know of them can do harm."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +171,7 @@ def show_check(call: Call) -> Response:
         sentence=sentence(words, sharing.said(call.portal.node, asked.wanted), asked.holders),
         before=sentence(words, before, asked.holders) if before else "",
         rules=asked.changes.commitment.hex() if asked.changes else "",
-        warnings=_warnings(call, asked) if asked.is_here else [],
+        warnings=_warnings(call, asked),
         rows=by_kind(call, _previewed(call, asked.wanted, instead_of=asked.changes)) if asked.is_here else [],
         is_here=asked.is_here,
         elsewhere=words.listed([each.name for each in asked.about if each.custodian != call.portal.node.organisation]),
@@ -286,27 +280,31 @@ def _previewed(
 
 
 def _warnings(call: Call, asked: _Asked) -> list[str]:
-    """What clinicians would not know any more that they have to know: compared record by record with now."""
-    wanted, changes = asked.wanted, asked.changes
-    at = wanted.organisation or call.portal.node.organisation
-    now = {each.name for each in _previewed(call, None, at=at) if each.is_seen}
-    then = {each.name for each in _previewed(call, wanted, at=at, instead_of=changes) if each.is_seen}
-    lost = now - then
-    chart, words = own_chart(call), call.words
-    allergies = chart.newest_of(ALLERGIES.types, CHECKED_MAX) if _has(lost, ALLERGIES.types) else []
-    medicines = chart.newest_of(MEDICINES.types, CHECKED_MAX) if _has(lost, MEDICINES.types) else []
-    found = []
-    for each in (*allergies, *medicines):
-        name = plain.name_of(each.content)
-        is_thinner = any(one in name.casefold() for one in ANTICOAGULANTS)
-        is_allergy = each.content.get("resourceType") == "AllergyIntolerance"
-        if f"{each.content.get('resourceType')}/{text(each.content, 'id')}" in lost and (is_allergy or is_thinner):
-            found.append(name)
+    """What clinicians would not know that they have to know, whoever keeps it, as far as that has been told here."""
+    lost, words = _lost(call, asked) if asked.is_here else frozenset(), call.words
+    leaves_out = (
+        asked.wanted.is_permit and not asked.wanted.is_only and bool(asked.wanted.labels + asked.wanted.classes)
+    )
+    is_only_here = asked.is_here and len(asked.about) == 1
+    if is_only_here and not leaves_out and not any(_has(lost, each.types) for each in (ALLERGIES, MEDICINES)):
+        return []
+    chart, before = gathered(call).chart, asked.changes.tree if asked.changes else None
+    kept = [each for kind in (ALLERGIES, MEDICINES) for each in chart.newest_of(kind.types, CHECKED_MAX)]
+    about = [each.custodian for each in asked.about]
+    found = choice_dangers.unknown(call.portal.node, kept, asked.wanted, about=about, before=before, lost=lost)
     said = words("They would not know of: %(name)s. They could give you something that harms you.")
-    return [said % {"name": each} for each in dict.fromkeys(found)]
+    return [said % {"name": plain.name_of(each.content) or words("Without a name")} for each in found]
 
 
-def _has(names: set[str], types: tuple[tuple[str, str], ...]) -> bool:
+def _lost(call: Call, asked: _Asked) -> frozenset[str]:
+    """What clinicians see now of this organisation's records, and would not see then, by `Type/id`."""
+    at = asked.wanted.organisation or call.portal.node.organisation
+    now = {each.name for each in _previewed(call, None, at=at) if each.is_seen}
+    then = {each.name for each in _previewed(call, asked.wanted, at=at, instead_of=asked.changes) if each.is_seen}
+    return frozenset(now - then)
+
+
+def _has(names: frozenset[str], types: tuple[tuple[str, str], ...]) -> bool:
     return any(each.partition("/")[0] == name for each in names for name, _ in types)
 
 

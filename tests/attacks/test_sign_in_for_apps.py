@@ -1,15 +1,19 @@
-"""Signing in for an app as a way round the portal: who finds out who is a patient here, and what outlives a password."""
+"""Signing in for an app as a way round the portal: who finds out who is a patient, and what outlives a password."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
+from salus.node.bearers import Bearers
+from salus.node.sealed_rows import SealedRows
+from salus.node.services import take_over_codes
 from salus.node.services.accounts import AccountId
 from salus.node.services.find_patient import TRIES_MAX
+from salus.portal.sessions import Sessions
 from tests.api.smart.smart_world import BORN, NUMBER, PASSWORD, Hall, born, cheap_passwords, hall, hidden, went_back
 
 NOBODY = "9990000026"
@@ -72,3 +76,54 @@ def test_an_app_gives_staff_no_more_searches_than_the_portal_does(here: Hall) ->
     assert said(*second, NUMBER).status_code == 429
     here.later_s[0] = 901
     assert said(*second, NUMBER).headers["location"] == "/oauth/consent"
+
+
+def new_password(here: Hall, account: AccountId) -> None:
+    """The desk gives a patient another password, since somebody may have had the old one."""
+    here.smart.accounts.set_password(account, signs_in_as=here.names[account], password=PASSWORD)
+
+
+def out_everywhere(here: Hall, account: AccountId) -> None:
+    """The patient signs out everywhere in the portal."""
+    bearers = Bearers(here.node, SealedRows(here.node.vault, here.node.chain))
+    Sessions(here.node, bearers, origin="https://portal.example").end_all(account)
+
+
+def taken_away(here: Hall, account: AccountId) -> None:
+    """The account is removed, and the patient gets another."""
+    here.smart.accounts.remove(account)
+
+
+@pytest.mark.promise("R3")
+@pytest.mark.parametrize("end", [new_password, out_everywhere, taken_away], ids=lambda each: each.__name__)
+def test_no_app_and_no_page_for_apps_goes_on(here: Hall, end: Callable[[Hall, AccountId], None]) -> None:
+    """What somebody who knew the password let in, or may still let in where they have signed in."""
+    account = named(here, here.smart.accounts.add_patient(here.pseudonym, name="Pat"), f"pat-{end.__name__}")
+    tokens, browser = here.tokens(account), here.client()
+    code = here.code(browser, account)
+    assert browser.get("/oauth/apps").status_code == 200
+    end(here, account)
+    assert here.search(tokens["access_token"]).status_code == 401
+    refresh = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "client_id": here.public.id}
+    assert here.client().post("/oauth/token", data=refresh).json()["error"] == "invalid_grant"
+    assert here.redeem(here.client(), code).json()["error"] == "invalid_grant"
+    assert browser.get("/oauth/apps").headers["location"] == "/oauth/sign-in"
+    assert browser.get("/oauth/authorize?" + urlencode(here.asked())).headers["location"] == "/oauth/sign-in"
+
+
+def test_what_others_let_in_goes_on(here: Hall) -> None:
+    account = named(here, here.smart.accounts.add_patient(here.pseudonym, name="Pat"), "pat-again")
+    tokens = here.tokens(here.staff, scope="user/Observation.rs"), here.tokens(here.patient)
+    for end in (new_password, out_everywhere, taken_away):
+        end(here, account)
+    assert [here.search(each["access_token"]).status_code for each in tokens] == [200, 200]
+
+
+@pytest.mark.promise("R3")
+@pytest.mark.parametrize("end", [new_password, taken_away], ids=lambda each: each.__name__)
+def test_no_code_that_hands_the_record_over_goes_on(here: Hall, end: Callable[[Hall, AccountId], None]) -> None:
+    account = named(here, here.smart.accounts.add_patient(here.pseudonym, name="Pat"), f"code-{end.__name__}")
+    take_over_codes.make(here.node, here.pseudonym)
+    assert take_over_codes.made_s(here.node, here.pseudonym) is not None
+    end(here, account)
+    assert take_over_codes.made_s(here.node, here.pseudonym) is None

@@ -192,6 +192,16 @@ def test_a_cookie_that_was_copied_before_opens_nothing_after(
     require_out(browser)
 
 
+def test_a_passkey_that_whoever_knew_the_password_added_signs_in_no_more(here: Hospital) -> None:
+    thief, made = here.client(), SoftPasskey()
+    assert by_password(here, thief).status_code == 303
+    assert add(thief, made).status_code == 303
+    assert sign_in(here.client(), made, count=0).status_code == 303
+    password_changed(here, thief)
+    assert sign_in(here.client(), made, count=0).status_code == 403
+    assert here.portal.passkeys.of(here.accounts["eleanor"]) == []
+
+
 @pytest.mark.parametrize("out", [signed_out, left], ids=lambda each: each.__name__)
 def test_what_others_answered_goes_with_the_session(here: Hospital, out: Callable[[Hospital, Browser], None]) -> None:
     before, browser = gathered(here), here.signed_in("rao")

@@ -53,7 +53,7 @@ class Bearer(Generic[V]):
 
     Args:
         lookup: its keyed hash.
-        grant: the grant that it belongs to, or the account of a portal's session; empty for other cookies and launches.
+        grant: the grant that it belongs to, or the account that is signed in by a cookie; empty for launches.
         is_first: False when it was taken before.
     """
 

@@ -21,6 +21,7 @@ from salus.node.people import HeldSession
 from salus.node.services.accounts import AccountId
 from salus.node.services.launches import LaunchedPatient
 from salus.node.services.outside_sign_in import Begun
+from salus.node.services.sign_in_ends import sign_out_everywhere
 from salus.portal.open_patients import OpenPatient
 
 COOKIE: Final = "__Host-salus-portal"
@@ -186,9 +187,9 @@ class Sessions:
                 self._bearers.drop(each.bearer.lookup)
 
     def end_all(self, account: AccountId) -> None:
-        """End every session of an account."""
-        for each in self._bearers.of(BearerKind.PORTAL, account, PortalState):
-            self._bearers.drop(each.lookup)
+        """End every session of an account, here and for apps, and every app that it let in."""
+        with self._node.vault.database.writing() as connection:
+            sign_out_everywhere(connection, account)
 
     def name_of(self, session: PortalSession) -> str:
         """Return how a form names a session of the same account: not what its cookie says."""

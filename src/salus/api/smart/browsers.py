@@ -105,7 +105,9 @@ class Browsers:
         if old is not None:
             self._bearers.drop(old.bearer.lookup)
         until_s = self._node.clock() + BROWSER_S
-        token = self._bearers.issue(BearerKind.BROWSER, state, until_s=until_s, pseudonym=state.patient)
+        token = self._bearers.issue(
+            BearerKind.BROWSER, state, until_s=until_s, grant=state.account, pseudonym=state.patient
+        )
         response.set_cookie(COOKIE, token, path="/", secure=True, httponly=True, samesite="lax")
 
     def change(self, browser: Browser, **known: object) -> None:

@@ -38,6 +38,7 @@ from salus.node.services import delegations
 from salus.node.services.enrol import custodian_held_key
 from salus.node.services.identify import check_patient_session, check_session, staff_certificate
 from salus.node.services.respond import Login
+from salus.node.services.sign_in_ends import forget_account, forget_ways_in
 from salus.node.tallies import Counted, Tally, count
 
 AccountId = NewType("AccountId", bytes)
@@ -121,6 +122,11 @@ class Account(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     def pseudonym(self) -> Pseudonym:
         """The patient's; empty for staff."""
         return Pseudonym(self.acts_as.pseudonym if isinstance(self.acts_as, Patient | Delegate) else b"")
+
+    @property
+    def own_pseudonym(self) -> bytes:
+        """Of the patient whose own account it is; empty for staff, and for whoever acts for a patient."""
+        return self.acts_as.pseudonym if isinstance(self.acts_as, Patient) else b""
 
     @property
     def asks(self) -> bool:
@@ -241,18 +247,12 @@ class Accounts:
 
     def remove(self, account: AccountId) -> None:
         """Forget an account, and all that it let apps do. Raises Refused: ACCOUNT_UNFIT."""
-        grants = select(schema.grants.c.grant).where(schema.grants.c.account == account)
+        known = self._require(account)
         with self._node.vault.database.writing() as connection:
-            if not connection.execute(delete(schema.accounts).where(schema.accounts.c.account == account)).rowcount:
-                raise Refused(Refusal.ACCOUNT_UNFIT, "expected the id of an account: salus account list shows them")
-            connection.execute(delete(schema.sign_ins).where(schema.sign_ins.c.account == account))
-            connection.execute(delete(schema.passkeys).where(schema.passkeys.c.account == account))
-            connection.execute(delete(schema.helped).where(schema.helped.c.account == account))
-            connection.execute(delete(schema.bearers).where(schema.bearers.c.grant.in_(grants)))
-            connection.execute(delete(schema.grants).where(schema.grants.c.account == account))
+            forget_account(connection, account, pseudonym=known.own_pseudonym)
 
     def set_password(self, account: AccountId, *, signs_in_as: str, password: str) -> None:
-        """Let an account sign in by name and password; sessions, codes end. Raises Refused: ACCOUNT_UNFIT (taken)."""
+        """Let an account sign in by name and password; what the old one led to ends. Raises Refused: ACCOUNT_UNFIT."""
         words = _normal(password)
         if len(words) < PASSWORD_LENGTH_MIN or len(words.encode()) > PASSWORD_BYTES_MAX:
             raise Refused(Refusal.ACCOUNT_UNFIT, f"expected a password of at least {PASSWORD_LENGTH_MIN} characters")
@@ -460,8 +460,7 @@ class Accounts:
                 )
                 if outdated is not None:
                     connection.execute(delete(schema.sign_ins).where(outdated, schema.sign_ins.c.account == name))
-                    own = (name, account.pseudonym if isinstance(account.acts_as, Patient) else name)  # take-over codes
-                    connection.execute(delete(schema.bearers).where(schema.bearers.c.grant.in_(own)))
+                    forget_ways_in(connection, name, pseudonym=account.own_pseudonym)
                 if new:
                     row = {"lookup": new, "account": name, "pseudonym": account.pseudonym}
                     connection.execute(insert(schema.sign_ins).values(row))

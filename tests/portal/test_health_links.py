@@ -167,11 +167,14 @@ def test_many_tries_at_one_moment_are_no_more_tries(desk: Desk) -> None:
             return "wrong"
         except Refused as refused:
             return refused.refusal.name
+        except NotNow:
+            return "try again"
         return "opened"
 
     with ThreadPoolExecutor(8) as pool:
         came = list(pool.map(guess, range(12)))
-    assert sorted(came) == ["NOT_YOURS"] * 9 + ["wrong"] * 3
+    assert came.count("wrong") == 3
+    assert set(came) <= {"wrong", "NOT_YOURS", "try again"}
     assert desk.link(made).state is LinkState.GUESSED
 
 

@@ -30,7 +30,7 @@ from salus.ledger.identifiers import OrganisationId, Pseudonym, RecordId
 from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.bearers import BearerKind, Bearers
-from salus.node.errors import Refusal, Refused
+from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.people import HeldSession, held, open_session
 from salus.node.projections.resources import Found
 from salus.node.sealed_rows import SealedRows
@@ -151,7 +151,7 @@ class LinkOpenings:
         Raises:
             PasscodeWrong: with how many tries are left; 0 has ended the link.
             Refused: NOT_YOURS with the same words whatever is amiss with the link, MESSAGE_UNFIT, TOO_MANY.
-            NotNow: the ledger is away.
+            NotNow: the ledger is away, or as many as the link has tries left open it at this moment.
         """
         recipient = clean(ask.recipient)
         if not 1 <= len(recipient) <= RECIPIENT_MAX:
@@ -309,13 +309,19 @@ class LinkOpenings:
         return found
 
     def _reserved(self, secret: bytes) -> Row | None:  # type: ignore[type-arg]
-        """Spend a try of a link that is there and has not ended; return its row as it is then."""
+        """Spend a try of a link that is there and has not ended; return its row as it is then.
+
+        Raises:
+            NotNow: all its tries are being looked at: whether one is left shows in a moment.
+        """
         columns, lookup = schema.health_links.c, self._links.lookup(secret)
         is_open = (columns.ended == Ended.NOT_YET) & (columns.until_s > self._node.clock())
         spendable = (columns.lookup == lookup) & is_open & (columns.tries_left > 0)
         spent = update(schema.health_links).where(spendable).values(tries_left=columns.tries_left - 1)
         with self._node.vault.database.writing() as connection:
             if connection.execute(spent).rowcount != 1:
+                if connection.execute(select(columns.link).where((columns.lookup == lookup) & is_open)).first():
+                    raise NotNow("others open this link at this moment: try again")
                 return None
             return connection.execute(select(schema.health_links).where(columns.lookup == lookup)).one()
 

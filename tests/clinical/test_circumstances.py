@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from salus.clinical.fhir import circumstances
-from salus.clinical.fhir.circumstances import Attachment
+from salus.clinical.fhir.circumstances import Attachment, Caution
 
 LABORATORY = {"reference": "Organization/1", "display": "The laboratory"}
 DOCTOR = {"reference": "Practitioner/1", "display": "Dr Marsh"}
@@ -35,6 +35,9 @@ def test_who_and_where(content: dict[str, Any], person: str, place: str) -> None
         ({"resourceType": "MedicationRequest", "status": "stopped"}, True),
         ({"resourceType": "Immunization", "status": "completed"}, False),
         ({"resourceType": "Condition", "clinicalStatus": 3}, False),
+        ({"resourceType": "Condition", "abatementDateTime": "2020-01-01"}, True),
+        ({"resourceType": "Flag", "status": "inactive"}, True),
+        ({"resourceType": "Flag", "status": "active"}, False),
     ],
 )
 def test_whether_it_is_over(content: dict[str, Any], is_over: bool) -> None:
@@ -51,6 +54,34 @@ def test_whether_it_is_over(content: dict[str, Any], is_over: bool) -> None:
 )
 def test_whether_it_was_an_error(content: dict[str, Any], is_wrong: bool) -> None:
     assert circumstances.is_wrong(content) is is_wrong
+
+
+def verified(kind: str, code: str) -> dict[str, Any]:
+    return {"resourceType": kind, "verificationStatus": {"coding": [{"code": code}]}}
+
+
+@pytest.mark.parametrize(
+    ("content", "want"),
+    [
+        ({"resourceType": "Immunization", "status": "not-done"}, Caution.NOT_DONE),
+        ({"resourceType": "Immunization", "status": "completed"}, None),
+        ({"resourceType": "Procedure", "status": "not-done"}, Caution.NOT_DONE),
+        ({"resourceType": "MedicationStatement", "status": "not-taken"}, Caution.NOT_TAKEN),
+        ({"resourceType": "MedicationRequest", "status": "active", "doNotPerform": True}, Caution.NOT_TO_TAKE),
+        ({"resourceType": "MedicationRequest", "status": "active", "doNotPerform": False}, None),
+        ({"resourceType": "MedicationRequest", "status": "draft"}, Caution.NOT_BEGUN),
+        ({"resourceType": "Observation", "status": "preliminary"}, Caution.NOT_FINAL),
+        ({"resourceType": "Observation", "status": "corrected"}, Caution.CORRECTED),
+        ({"resourceType": "Observation", "status": "final"}, None),
+        ({"resourceType": "DocumentReference", "status": "superseded"}, Caution.REPLACED),
+        (verified("AllergyIntolerance", "refuted"), Caution.REFUTED),
+        (verified("Condition", "differential"), Caution.UNCONFIRMED),
+        (verified("Condition", "confirmed"), None),
+        ({"resourceType": "Observation", "status": 3, "verificationStatus": []}, None),
+    ],
+)
+def test_what_has_to_be_said_beside_a_name(content: dict[str, Any], want: Caution | None) -> None:
+    assert circumstances.caution_of(content) is want
 
 
 def test_what_it_says_in_words() -> None:

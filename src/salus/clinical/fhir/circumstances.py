@@ -10,6 +10,7 @@ import base64
 import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 from salus.clinical.fhir.elements import objects, text, texts
@@ -22,9 +23,62 @@ _PEOPLE: Final = (
 _PLACES: Final = ("custodian", "serviceProvider", "performer", "managingOrganization")
 _NOTES: Final = ("dosageInstruction.text", "dosage.text", "conclusion", "note.text")
 _NAMED_NOTES: Final = ("reaction.manifestation", "reasonCode")
-_MAY_END: Final = frozenset({"AllergyIntolerance", "Condition", "MedicationRequest", "MedicationStatement"})
+_MAY_END: Final = frozenset({"AllergyIntolerance", "Condition", "Flag", "MedicationRequest", "MedicationStatement"})
 _OVER: Final = frozenset({"resolved", "inactive", "remission", "stopped", "completed", "cancelled", "ended"})
+_ABATED: Final = ("abatementDateTime", "abatementPeriod", "abatementRange", "abatementAge", "abatementString")
 _WRONG: Final = "entered-in-error"
+
+
+class Caution(StrEnum):
+    """What has to be said beside a name, since the name alone says something else."""
+
+    REFUTED = "refuted"
+    UNCONFIRMED = "unconfirmed"
+    NOT_DONE = "not done"
+    NOT_TAKEN = "not taken"
+    NOT_TO_TAKE = "not to be taken"
+    NOT_BEGUN = "not begun"
+    ON_HOLD = "on hold"
+    NOT_FINAL = "not final"
+    CORRECTED = "corrected"
+    CANCELLED = "cancelled"
+    REPLACED = "replaced"
+
+
+_BY_STATUS: Final = {
+    ("Immunization", "not-done"): Caution.NOT_DONE,
+    ("Procedure", "not-done"): Caution.NOT_DONE,
+    ("Procedure", "preparation"): Caution.NOT_BEGUN,
+    ("Procedure", "on-hold"): Caution.ON_HOLD,
+    ("MedicationStatement", "not-taken"): Caution.NOT_TAKEN,
+    ("MedicationStatement", "intended"): Caution.NOT_BEGUN,
+    ("MedicationStatement", "on-hold"): Caution.ON_HOLD,
+    ("MedicationRequest", "draft"): Caution.NOT_BEGUN,
+    ("MedicationRequest", "on-hold"): Caution.ON_HOLD,
+    ("MedicationRequest", "cancelled"): Caution.CANCELLED,
+    ("Observation", "registered"): Caution.NOT_FINAL,
+    ("Observation", "preliminary"): Caution.NOT_FINAL,
+    ("Observation", "amended"): Caution.CORRECTED,
+    ("Observation", "corrected"): Caution.CORRECTED,
+    ("Observation", "cancelled"): Caution.CANCELLED,
+    ("DiagnosticReport", "registered"): Caution.NOT_FINAL,
+    ("DiagnosticReport", "partial"): Caution.NOT_FINAL,
+    ("DiagnosticReport", "preliminary"): Caution.NOT_FINAL,
+    ("DiagnosticReport", "amended"): Caution.CORRECTED,
+    ("DiagnosticReport", "corrected"): Caution.CORRECTED,
+    ("DiagnosticReport", "cancelled"): Caution.CANCELLED,
+    ("ImagingStudy", "registered"): Caution.NOT_BEGUN,
+    ("ImagingStudy", "cancelled"): Caution.CANCELLED,
+    ("DocumentReference", "superseded"): Caution.REPLACED,
+}
+"""FHIR R4: EventStatus and the status of each type; `docStatus` is not there in ours."""
+_BY_VERIFICATION: Final = {
+    "refuted": Caution.REFUTED,
+    "unconfirmed": Caution.UNCONFIRMED,
+    "provisional": Caution.UNCONFIRMED,
+    "differential": Caution.UNCONFIRMED,
+}
+"""FHIR R4: condition-ver-status, allergyintolerance-verification."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +116,19 @@ def notes_of(content: Content) -> list[str]:
 
 def is_over(content: Content) -> bool:
     """Tell whether a problem, an allergy or a medicine is said to be no more."""
-    standing = {*texts(content, "clinicalStatus.coding.code"), *texts(content, "status")}
-    return content.get("resourceType") in _MAY_END and bool(standing & _OVER)
+    kind, standing = content.get("resourceType"), {*texts(content, "clinicalStatus.coding.code")}
+    standing |= {*texts(content, "status")}
+    has_abated = kind == "Condition" and any(each in content for each in _ABATED)
+    return has_abated or (kind in _MAY_END and bool(standing & _OVER))
+
+
+def caution_of(content: Content) -> Caution | None:
+    """Return what has to be said beside its name: a vaccine that was not given is no vaccination; None for nothing."""
+    if content.get("resourceType") == "MedicationRequest" and content.get("doNotPerform") is True:
+        return Caution.NOT_TO_TAKE
+    verified = (_BY_VERIFICATION.get(each) for each in texts(content, "verificationStatus.coding.code"))
+    stated = (_BY_STATUS.get((str(content.get("resourceType")), each)) for each in texts(content, "status"))
+    return next((each for each in (*verified, *stated) if each is not None), None)
 
 
 def is_wrong(content: Content) -> bool:

@@ -45,6 +45,9 @@ DATES: Final = {
     "Procedure": ("performedDateTime", "performedPeriod.start"),
 }
 """Where a type says when it was, the best place first."""
+_CONCERNS: Final = {"HH": "critical", "LL": "critical", "AA": "critical", "A": "abnormal"}
+_NORMAL: Final = "normal"
+"""FHIR R4 referencerange-meaning: the range of healthy people, which a range is that says nothing else."""
 _FLAGS: Final = {"H": "high", "HH": "high", "HU": "high", "L": "low", "LL": "low", "LU": "low"}
 """HL7 v3 ObservationInterpretation, of those that say on which side a value is."""
 
@@ -92,7 +95,7 @@ def concept(node: object) -> str:
 def name_of(content: Content) -> str:
     """Return what a resource is about, in its source's words."""
     places = NAMES.get(str(content.get("resourceType")), ())
-    named = (concept(each) for place in places for each in values(content, place))
+    named = (concept(each) or _contained(content, each) for place in places for each in values(content, place))
     return next((each for each in named if each), "")
 
 
@@ -119,10 +122,23 @@ def value_of(observation: Content) -> Value:
 
 
 def range_of(observation: Content) -> Range:
-    """Return the usual range that came with a value, the first of several."""
-    first = next(objects(observation, "referenceRange"), {})
-    low, high = _number(first.get("low")), _number(first.get("high"))
-    return Range(low, high, "" if low is not None or high is not None else text(first, "text") or "")
+    """Return the usual range that came with a value; in words where it is not one in the value's own unit.
+
+    Of several it is not said here which is this person's, and one that is of a treatment is not what is usual: then
+    all are in words, with whom or what they are for.
+    """
+    found = list(objects(observation, "referenceRange"))
+    usual = [
+        each for each in found if _NORMAL in (*texts(each, "type.coding.code"), *(() if "type" in each else (_NORMAL,)))
+    ]
+    only = usual[0] if len(usual) == 1 else found[0] if len(found) == 1 and not usual else None
+    if only is None:
+        return Range(words="; ".join(filter(None, map(_range_words, usual or found))))
+    low, high = _number(only.get("low")), _number(only.get("high"))
+    if low is None and high is None:
+        return Range(words=text(only, "text") or "")
+    is_own = only in usual and _is_in_unit_of(observation.get("valueQuantity"), only)
+    return Range(low, high) if is_own else Range(words=_range_words(only))
 
 
 def flag_of(observation: Content) -> str:
@@ -136,6 +152,40 @@ def flag_of(observation: Content) -> str:
     return "low" if usual.low is not None and number < usual.low else ""
 
 
+def _contained(content: Content, reference: object) -> str:
+    """What a resource is called that is inside of this one (FHIR R4 2.3.0.3), as a medicine often is."""
+    named = text(reference, "reference") or ""
+    inside = (each for each in objects(content, "contained") if named == f"#{text(each, 'id')}")
+    return next((concept(each.get("code")) for each in inside), "")
+
+
+def concern_of(observation: Content) -> str:
+    """Return `critical` or `abnormal` where the laboratory said so of a value; else nothing."""
+    said = {_CONCERNS[each] for each in texts(observation, "interpretation.coding.code") if each in _CONCERNS}
+    return min(said, key=("critical", "abnormal").index, default="")
+
+
+def _range_words(node: Content) -> str:
+    """A range with its unit, and for whom or what it is: `men: 130 to 170 g/L`."""
+    about = ", ".join(concept(each) for path in ("type", "appliesTo") for each in objects(node, path))
+    ends = [_value({"valueQuantity": node[each]}).with_unit for each in ("low", "high") if each in node]
+    open_end = {(True, False): "from ", (False, True): "up to "}.get(("low" in node, "high" in node), "")
+    said = text(node, "text") or open_end + " to ".join(ends)
+    return ": ".join(each for each in (about, said) if each)
+
+
+def _is_in_unit_of(quantity: object, usual: Content) -> bool:
+    """Tell whether a range is in the unit of a value; one that names no unit is."""
+    for each in (usual[end] for end in ("low", "high") if end in usual):
+        for said in ("code", "unit"):
+            own, other = text(quantity, said), text(each, said)
+            if own and other:
+                if own.casefold() != other.casefold():
+                    return False
+                break
+    return True
+
+
 def _value(node: Content) -> Value:
     quantity = node.get("valueQuantity")
     if isinstance(quantity, dict) and _number(quantity) is not None:
@@ -144,10 +194,28 @@ def _value(node: Content) -> Value:
         return Value(written, text(quantity, "unit") or text(quantity, "code") or "", number)
     if "valueCodeableConcept" in node:
         return Value(concept(node["valueCodeableConcept"]))
+    if (said := _compound(node)) is not None:
+        return Value(said)
     if isinstance(node.get("valueBoolean"), bool):
         return Value("yes" if node["valueBoolean"] else "no")
-    stated = next((node[each] for each in ("valueString", "valueInteger", "valueDateTime") if each in node), "")
+    stated = next(
+        (node[each] for each in ("valueString", "valueInteger", "valueDateTime", "valueTime") if each in node), ""
+    )
     return Value(_literal(stated)) if stated != "" else NOTHING
+
+
+def _compound(node: Content) -> str | None:
+    """A ratio, a range or a period in words; None for another kind of value."""
+    if (ratio := node.get("valueRatio")) is not None:
+        parts = [
+            _value({"valueQuantity": each}) for end in ("numerator", "denominator") for each in objects(ratio, end)
+        ]
+        return " : ".join(each.with_unit for each in parts if each.words)
+    if isinstance(extent := node.get("valueRange"), dict):
+        return _range_words(extent)
+    if (period := node.get("valuePeriod")) is not None:
+        return " to ".join(filter(None, (text(period, "start"), text(period, "end"))))
+    return None
 
 
 def _number(quantity: object) -> Decimal | None:

@@ -9,13 +9,16 @@ from typing import Final
 
 from starlette.responses import Response
 
-from salus.clinical.fhir import contributed, plain
+from salus.clinical.fhir import circumstances, contributed, plain
+from salus.clinical.fhir.circumstances import Caution
 from salus.clinical.fhir.dates import last_s
 from salus.portal.call import Call, Page, Person
+from salus.portal.pages.clinician.cautions import not_whole
 from salus.portal.pages.clinician.results import TYPES
 from salus.portal.pages.clinician.same_patient import linked, mark, of_the_same
 from salus.portal.pages.clinician.sections import by_test, result_cells, test_code
 from salus.portal.pages.clinician.viewing import Known, opened, view
+from salus.portal.words import Words
 
 LOINC: Final = "http://loinc.org"
 USABLE_D: Final = {
@@ -42,9 +45,9 @@ NEWEST: Final = 300
 
 @dataclass(frozen=True)
 class Earlier:
-    """The newest result of a test, and whether it is recent enough to use."""
+    """The newest result of a test, and whether it is recent enough to use, and final."""
 
-    is_usable: bool
+    verdict: str
     test: str = field(repr=False)
     value: str = field(repr=False)
     usual: str = field(repr=False)
@@ -60,7 +63,8 @@ def show(call: Call) -> Response:
     patient = opened(call)
     if patient is None:
         return call.go("/patients")
-    found = by_test(view(call, patient, TYPES, most=NEWEST)).values()
+    seen = view(call, patient, TYPES, most=NEWEST)
+    found = by_test(seen).values()
     measured = [[each for each in one if not contributed.is_contributed(each.content)] for one in found]
     tested = {test_code(each[0]): each[0] for each in measured if each and test_code(each[0])}
     wanted = call.query.get("test", "")
@@ -75,6 +79,7 @@ def show(call: Call) -> Response:
         options=options,
         earlier=_earlier(call, tested[wanted], wanted) if wanted in tested else None,
         is_other=wanted == "other",
+        not_whole=not_whole(seen),
         of=mark(call, patient),
     )
 
@@ -84,7 +89,7 @@ def _earlier(call: Call, newest: Known, name: str) -> Earlier:
     at_s, days = last_s(plain.date_of(newest.content)), _usable_d(newest)
     age_d = None if at_s is None else _days_since(at_s, call.portal.node.clock())
     return Earlier(
-        is_usable=age_d is not None and age_d <= days,
+        verdict=_verdict(call.words, newest, is_recent=age_d is not None and age_d <= days),
         test=test,
         value=value,
         usual=usual,
@@ -94,6 +99,15 @@ def _earlier(call: Call, newest: Known, name: str) -> Earlier:
         days=days,
         link=linked(call, f"/patient/results/{name}"),
     )
+
+
+def _verdict(words: Words, newest: Known, *, is_recent: bool) -> str:
+    if not is_recent:
+        return words("The last result is too old to use")
+    caution = circumstances.caution_of(newest.content)
+    if caution not in (None, Caution.CORRECTED):
+        return words("There is a recent result that you cannot use yet")
+    return words("There is a result that you can use")
 
 
 def _usable_d(result: Known) -> int:

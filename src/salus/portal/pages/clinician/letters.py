@@ -9,10 +9,11 @@ from salus.clinical.fhir import circumstances, plain
 from salus.clinical.fhir.circumstances import Attachment
 from salus.portal import dates, files
 from salus.portal.call import Call, Page, Person
-from salus.portal.pages.clinician.sections import source_of
+from salus.portal.pages.clinician.cautions import caution_words
+from salus.portal.pages.clinician.sections import conclusion_of, source_of
 from salus.portal.pages.clinician.viewing import Known, find, opened, place_in, view
 
-LETTERS: Final = ("DocumentReference",)
+LETTERS: Final = ("DocumentReference", "DiagnosticReport")
 BINARIES: Final = ("Binary",)
 TEXT_MAX: Final = 200_000
 """So many characters of a letter in plain text are shown on the page."""
@@ -41,6 +42,8 @@ def show(call: Call) -> Response:
         day=dates.in_words(call.words, plain.date_of(letter.content)),
         author=circumstances.person_of(letter.content),
         source=source_of(call.words, letter),
+        caution=caution_words(call.words, letter),
+        conclusion=conclusion_of(letter) if letter.type == "DiagnosticReport" else "",
         files=[_row(letter, each, place) for place, each in enumerate(found) if each is not None],
     )
     response.headers["content-security-policy"] += "; frame-src 'self'"

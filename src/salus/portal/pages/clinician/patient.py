@@ -9,6 +9,7 @@ from salus.node.services.collect import Answered
 from salus.portal.answered import AGAIN, COLOURS
 from salus.portal.call import Call, Page, Person
 from salus.portal.open_patients import OpenPatient
+from salus.portal.pages.clinician.cautions import not_whole
 from salus.portal.pages.clinician.same_patient import mark, of_the_same
 from salus.portal.pages.clinician.sections import KINDS, TYPES_OF, section, sections, warnings
 from salus.portal.pages.clinician.viewing import Answer, View, answers_of, ask_again, go_to, has_older, opened, view
@@ -62,6 +63,8 @@ def show(call: Call) -> Response:
         warnings=warnings(call, seen),
         sections=sections(call, seen),
         answers=_answers(call, patient, seen),
+        not_whole=not_whole(seen),
+        is_alone=not seen.answers,
         of=mark(call, patient),
     )
 

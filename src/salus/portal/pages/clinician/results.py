@@ -10,7 +10,7 @@ from salus.clinical.fhir.dates import last_s
 from salus.portal.call import Call, Page, Person
 from salus.portal.line_chart import LineChart, Point, draw
 from salus.portal.pages.clinician.same_patient import of_the_same
-from salus.portal.pages.clinician.sections import CODE, Row, Section, by_test, result_cells
+from salus.portal.pages.clinician.sections import CODE, Row, Section, by_test, flag_of, moment_of, result_cells
 from salus.portal.pages.clinician.viewing import Known, View, has_older, opened, view
 from salus.portal.paging import number_of, pages
 from salus.portal.words import Words
@@ -51,8 +51,8 @@ def _table(words: Words, values: Sequence[Known]) -> Section:
     columns = [words("Date"), words("Result"), words("Usual range"), words("From")]
     rows = []
     for each in values:
-        _, value, usual, day, source = result_cells(words, each)
-        rows.append(Row([day or words("No date"), value, usual, source], "", plain.flag_of(each.content)))
+        _, value, usual, _, source = result_cells(words, each)
+        rows.append(Row([moment_of(words, each) or words("No date"), value, usual, source], "", flag_of(each)))
     return Section("results", words("All results"), columns, rows, "")
 
 

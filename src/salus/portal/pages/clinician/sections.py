@@ -6,15 +6,22 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from salus.clinical.fhir import circumstances, contributed, plain
+from salus.clinical.fhir.circumstances import Caution
+from salus.clinical.fhir.dates import last_s
 from salus.clinical.fhir.elements import texts, values
 from salus.clinical.fhir.plain import ANY, Range
 from salus.portal import dates
 from salus.portal.call import Call
+from salus.portal.pages.clinician.cautions import caution_words, result_words, state_words
 from salus.portal.pages.clinician.same_patient import linked
 from salus.portal.pages.clinician.viewing import Known, View
 from salus.portal.words import Words
 
 CODE: Final = re.compile(r"[A-Za-z0-9.-]{1,40}")
+SHORT: Final = 200
+"""So many characters of what a report says are in a list; its own page has all."""
+NOT_SO: Final = frozenset({Caution.REFUTED, Caution.NOT_TAKEN, Caution.CANCELLED})
+"""What was never so, or is not, comes after what is."""
 FEW: Final = 8
 """How many rows of a kind the first view has; the kind's own page has all."""
 
@@ -57,7 +64,7 @@ class Warned:
 def warnings(call: Call, view: View) -> list[Warned]:
     """Return allergies and warnings, those that are severe first."""
     words, found = call.words, view.of("AllergyIntolerance", "Flag")
-    ordered = sorted(found, key=lambda each: (_is_ended(each), each.content.get("criticality") != "high"))
+    ordered = sorted(found, key=lambda each: (_is_past(each), each.content.get("criticality") != "high"))
     return [_warned(words, each) for each in ordered]
 
 
@@ -74,9 +81,9 @@ def section(call: Call, view: View, name: str) -> Section:
 def problems(call: Call, view: View) -> Section:
     """Problems, those that go on first."""
     words = call.words
-    found = sorted(view.of("Condition"), key=_is_ended)
+    found = sorted(view.of("Condition"), key=_is_past)
     rows = [
-        Row([_name(words, each), _since(words, each), _state(words, each), source_of(words, each)])
+        Row([_name(words, each), _since(words, each), state_words(words, each), source_of(words, each)])
         for each in _once(words, found)
     ]
     columns = [words("Problem"), words("Since"), words("State"), words("From")]
@@ -86,9 +93,9 @@ def problems(call: Call, view: View) -> Section:
 def medicines(call: Call, view: View) -> Section:
     """Medicines, those that go on first."""
     words = call.words
-    found = sorted(view.of("MedicationRequest", "MedicationStatement"), key=_is_ended)
+    found = sorted(view.of("MedicationRequest", "MedicationStatement"), key=_is_past)
     rows = [
-        Row([_name(words, each), _dose(each), _since(words, each), _state(words, each), source_of(words, each)])
+        Row([_name(words, each), _dose(each), _since(words, each), state_words(words, each), source_of(words, each)])
         for each in found
     ]
     columns = [words("Medicine"), words("How to take it"), words("Since"), words("State"), words("From")]
@@ -102,9 +109,21 @@ def results(call: Call, view: View) -> Section:
     for tested in by_test(view).values():
         newest = tested[0]
         link = linked(call, f"/patient/results/{test_code(newest)}") if test_code(newest) else ""
-        rows.append(Row(result_cells(words, newest), link, plain.flag_of(newest.content)))
+        rows.append(Row(result_cells(words, newest), link, flag_of(newest)))
     columns = [words("Test"), words("Result"), words("Usual range"), words("Date"), words("From")]
     return Section("results", words("Test results"), columns, rows, words("No test results came with this record."))
+
+
+def reports(call: Call, view: View) -> Section:
+    """Reports that say something themselves; of others the results say it."""
+    words, rows = call.words, []
+    for each in view.of("DiagnosticReport"):
+        said = conclusion_of(each)
+        if said or circumstances.attachments_of(each.content) or not values(each.content, "result"):
+            link, short = f"/patient/letters/{each.name}", said if len(said) <= SHORT else f"{said[:SHORT]} …"
+            rows.append(Row([_named(words, each), short, _since(words, each), source_of(words, each)], link))
+    columns = [words("Report"), words("What it says"), words("Date"), words("From")]
+    return Section("reports", words("Reports"), columns, rows, words("No reports came with this record."))
 
 
 def letters(call: Call, view: View) -> Section:
@@ -114,7 +133,7 @@ def letters(call: Call, view: View) -> Section:
     for each in view.of("DocumentReference"):
         author = ", ".join(plain.concept(who) for who in values(each.content, "author"))
         link = f"/patient/letters/{each.name}"
-        rows.append(Row([_name(words, each), author, _since(words, each), source_of(words, each)], link))
+        rows.append(Row([_named(words, each), author, _since(words, each), source_of(words, each)], link))
     columns = [words("Letter"), words("Written by"), words("Date"), words("From")]
     return Section("letters", words("Letters and documents"), columns, rows, words("No letters came with this record."))
 
@@ -122,7 +141,7 @@ def letters(call: Call, view: View) -> Section:
 def vaccinations(call: Call, view: View) -> Section:
     """Vaccinations."""
     words = call.words
-    rows = [Row([_name(words, each), _since(words, each), source_of(words, each)]) for each in view.of("Immunization")]
+    rows = [Row([_named(words, each), _since(words, each), source_of(words, each)]) for each in view.of("Immunization")]
     columns = [words("Vaccine"), words("Date"), words("From")]
     empty = words("No vaccinations came with this record.")
     return Section("vaccinations", words("Vaccinations"), columns, rows, empty)
@@ -132,7 +151,7 @@ def images(call: Call, view: View) -> Section:
     """Images and procedures, listed."""
     words = call.words
     found = view.of("ImagingStudy", "Procedure")
-    rows = [Row([_name(words, each), _since(words, each), source_of(words, each)]) for each in found]
+    rows = [Row([_named(words, each), _since(words, each), source_of(words, each)]) for each in found]
     columns = [words("Image or procedure"), words("Date"), words("From")]
     empty = words("No images or procedures came with this record.")
     return Section("images", words("Images and procedures"), columns, rows, empty)
@@ -142,6 +161,7 @@ KINDS: Final[dict[str, Callable[[Call, View], Section]]] = {
     "problems": problems,
     "medicines": medicines,
     "results": results,
+    "reports": reports,
     "letters": letters,
     "vaccinations": vaccinations,
     "images": images,
@@ -150,6 +170,7 @@ TYPES_OF: Final = {
     "problems": ("Condition",),
     "medicines": ("MedicationRequest", "MedicationStatement"),
     "results": ("Observation",),
+    "reports": ("DiagnosticReport",),
     "letters": ("DocumentReference",),
     "vaccinations": ("Immunization",),
     "images": ("ImagingStudy", "Procedure"),
@@ -180,9 +201,7 @@ def test_code(observation: Known) -> str:
 
 def result_cells(words: Words, observation: Known) -> list[str]:
     """Test, value, usual range, date, where it is from."""
-    value = plain.value_of(observation.content).with_unit
-    side = flag_words(words, plain.flag_of(observation.content))
-    shown = f"{value} ({side})" if side else value
+    shown = result_words(words, observation)
     usual = range_words(words, plain.range_of(observation.content))
     return [_name(words, observation), shown, usual, _since(words, observation), source_of(words, observation)]
 
@@ -205,9 +224,21 @@ def range_words(words: Words, usual: Range) -> str:
     return words("%(low)s to %(high)s") % {"low": usual.low, "high": usual.high}
 
 
-def flag_words(words: Words, flag: str) -> str:
-    """On which side of the usual range a value is, in a word."""
-    return {"high": words("high"), "low": words("low")}.get(flag, "")
+def moment_of(words: Words, known: Known) -> str:
+    """When it was, to the minute where that is said: of several results of one day each has its time."""
+    at_s, written = last_s(plain.date_of(known.content)), plain.date_of(known.content)
+    return _since(words, known) if at_s is None or "T" not in written else words.moment(at_s)
+
+
+def flag_of(observation: Known) -> str:
+    """Return why a value stands out; empty for one that does not."""
+    return plain.flag_of(observation.content) or plain.concern_of(observation.content)
+
+
+def conclusion_of(report: Known) -> str:
+    """Return what a report concludes, in words."""
+    coded = [plain.concept(each) for each in values(report.content, "conclusionCode")]
+    return "\n".join(each for each in (*texts(report.content, "conclusion"), *coded) if each)
 
 
 def _cut(whole: Section, most: int | None) -> Section:
@@ -219,8 +250,8 @@ def _cut(whole: Section, most: int | None) -> Section:
 def _warned(words: Words, known: Known) -> Warned:
     shows = [plain.concept(each) for each in values(known.content, "reaction.manifestation")]
     severe = words("high risk") if known.content.get("criticality") == "high" else ""
-    ended = words("no longer active") if _is_ended(known) else ""
-    details = [words.listed(shows), severe, ended, _since(words, known)]
+    ended = words("no longer active") if circumstances.is_over(known.content) else ""
+    details = [caution_words(words, known), words.listed(shows), severe, ended, _since(words, known)]
     return Warned(_name(words, known), ", ".join(each for each in details if each), source_of(words, known))
 
 
@@ -244,9 +275,10 @@ def _dose(known: Known) -> str:
     return "; ".join(texts(known.content, "dosageInstruction.text")) or "; ".join(texts(known.content, "dosage.text"))
 
 
-def _is_ended(known: Known) -> bool:
-    return circumstances.is_over(known.content)
+def _named(words: Words, known: Known) -> str:
+    said = caution_words(words, known)
+    return f"{_name(words, known)} ({said})" if said else _name(words, known)
 
 
-def _state(words: Words, known: Known) -> str:
-    return words("ended") if _is_ended(known) else words("goes on")
+def _is_past(known: Known) -> bool:
+    return circumstances.is_over(known.content) or circumstances.caution_of(known.content) in NOT_SO

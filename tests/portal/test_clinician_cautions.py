@@ -1,0 +1,137 @@
+"""What a record's name alone would say wrongly is said beside it, and what is not there is not said to be none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.portal.patient_charts import add, sodium
+from tests.portal.portal_world import Browser, Hospital, portal
+from tests.portal.second_custodian import Manner
+from tests.portal.test_clinician_view import PRACTICE, opened, settled
+
+LONG = "Two nodules in the right upper lobe. " * 12
+TO_COME = {"id": "sodium-to-come", "status": "preliminary"}
+
+
+def named(kind: str, text: str, **more: Any) -> dict[str, Any]:
+    about = "vaccineCode" if kind == "Immunization" else "medicationCodeableConcept" if "Medic" in kind else "code"
+    return {"resourceType": kind, "id": re.sub("[^a-z]", "-", text.casefold()), about: {"text": text}} | more
+
+
+def verified(code: str) -> dict[str, Any]:
+    return {"verificationStatus": {"coding": [{"code": code}]}, "clinicalStatus": {"coding": [{"code": "active"}]}}
+
+
+CHART = [
+    named("Immunization", "Yellow fever vaccine", status="not-done", occurrenceDateTime="2026-03-01"),
+    named("Procedure", "Left nephrectomy", status="not-done", performedDateTime="2026-03-01"),
+    named("MedicationStatement", "Lithium tablets", status="not-taken"),
+    named("MedicationRequest", "Methotrexate tablets", status="active", intent="order", doNotPerform=True),
+    named("MedicationRequest", "Digoxin tablets", status="on-hold", intent="order"),
+    named("Condition", "Epilepsy", **verified("refuted")),
+    named("Condition", "Lupus", **verified("provisional")),
+    named("Condition", "Old fracture"),
+    named("Flag", "Was at risk of falls", status="inactive"),
+    named("DiagnosticReport", "CT of chest", status="preliminary", conclusion=LONG, effectiveDateTime="2026-03-01"),
+    named("DiagnosticReport", "Full blood count", status="final", result=[{"reference": "Observation/1"}]),
+    named(
+        "Observation",
+        "Troponin",
+        status="final",
+        valueQuantity={"value": 900, "unit": "ng/L"},
+        interpretation=[{"coding": [{"code": "HH"}]}],
+    ),
+    sodium(1, value=128, at="2026-11-28T06:10:00Z"),
+    sodium(2, value=131, at="2026-11-28T18:25:00Z") | TO_COME,
+]
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
+    folder = tmp_path_factory.mktemp("portal")
+    with portal(folder, is_joined=True) as made:
+        add(made, folder, CHART)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def browser(here: Hospital) -> Browser:
+    return opened(here)
+
+
+def text_of(page: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("vaccinations", "Yellow fever vaccine (not done)"),
+        ("images", "Left nephrectomy (not done)"),
+        ("results", "900 ng/L (high, critical)"),
+        ("results", "131 mmol/L (low, not final)"),
+        ("reports", "CT of chest (not final)"),
+    ],
+)
+def test_it_is_said_beside_the_name(browser: Browser, kind: str, said: str) -> None:
+    assert said in text_of(browser.get(f"/patient/all/{kind}").text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "state"),
+    [
+        ("medicines", "Lithium tablets", "not taken"),
+        ("medicines", "Methotrexate tablets", "do not give"),
+        ("medicines", "Digoxin tablets", "on hold"),
+        ("problems", "Epilepsy", "ruled out"),
+        ("problems", "Lupus", "not confirmed"),
+        ("problems", "Old fracture", "not said"),
+    ],
+)
+def test_nothing_is_said_to_go_on_that_does_not(browser: Browser, kind: str, name: str, state: str) -> None:
+    page = browser.get(f"/patient/all/{kind}").text
+    (row,) = [each for each in page.split("<tr") if name in each]
+    assert (state in row, "goes on" in row) == (True, False)
+
+
+def test_a_warning_that_is_over_is_said_to_be(browser: Browser) -> None:
+    assert "Was at risk of falls : no longer active" in text_of(settled(browser))
+
+
+def test_what_a_report_says_is_read_whole_and_a_heading_of_results_is_no_report(browser: Browser) -> None:
+    page = browser.get("/patient/all/reports").text
+    assert "Full blood count" not in page
+    (address,) = set(re.findall(r'href="(/patient/letters/[0-9]+)"', page))
+    shown = text_of(browser.get(address).text)
+    assert (LONG.strip() in shown, "Take care: not final." in shown) == (True, True)
+    assert LONG.strip() not in text_of(page)
+
+
+def test_two_results_of_one_day_have_their_times(browser: Browser) -> None:
+    page = browser.get("/patient/results/1000661000000107").text
+    assert page.index("28 November 2026 at 6:25pm") < page.index("28 November 2026 at 6:10am")
+
+
+def test_a_result_that_is_not_final_spares_no_test(browser: Browser) -> None:
+    said = text_of(browser.get("/patient/tests?test=1000661000000107").text)
+    assert ("There is a recent result that you cannot use yet" in said, "not final" in said) == (True, True)
+
+
+def test_no_allergies_is_not_said_where_somebody_has_not_answered(here: Hospital) -> None:
+    """With a practice that is slow, one that is away, and one that may not share; without JavaScript."""
+    assert here.joined is not None
+    practice, more = here.joined[0], f"There may be more at {PRACTICE}."
+    with practice.being(Manner.WAITS):
+        doctor = opened(here)
+        waiting = text_of(doctor.get("/patient").text)
+        assert (more in waiting, "Asking" in waiting, "Penicillin" in waiting) == (True, True, True)
+        assert waiting.index("Penicillin") < waiting.index(more) < waiting.index("Problems")
+        assert f"Not all organisations are in this: {PRACTICE}." in text_of(
+            doctor.get("/patient/tests?test=other").text
+        )
+    assert "May not share" in settled(doctor)
+    assert more in text_of(settled(doctor))

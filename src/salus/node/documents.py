@@ -93,14 +93,22 @@ def keep(vault: Vault, chain: str, relationship: bytes, kind: Kind, name: bytes,
     keep_many(vault, chain, relationship, [Document(kind, name, content)])
 
 
-def keep_many(vault: Vault, chain: str, relationship: bytes, kept: Sequence[Document]) -> None:
+def keep_many(vault: Vault, chain: str, relationship: bytes, kept: Sequence[Document]) -> list[Document]:
     """Seal documents durably, all or none; the same content again changes nothing.
 
     Raises:
         RecordExists: another content is kept under one of the names.
+
+    Returns:
+        Those that were not kept before.
     """
     deposits = [_deposit(chain, relationship, each) for each in kept]
-    vault.deposit_many(deposits)
+    return [each for each, stored in zip(kept, vault.deposit_many(deposits), strict=True) if stored.is_new]
+
+
+def let_go(vault: Vault, kept: Sequence[Document]) -> None:
+    """Keep documents no longer that came to nothing."""
+    vault.discard([(document_id(each.kind, each.name), 1) for each in kept])
 
 
 def _deposit(chain: str, relationship: bytes, document: Document) -> Deposit:

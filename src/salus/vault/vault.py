@@ -316,6 +316,14 @@ class Vault:
         self._after_erasing(within_s)
         return len(gone)
 
+    def discard(self, versions: Sequence[RecordKey]) -> None:
+        """Remove record versions that came to nothing, before anybody was told of them; unknown ones are passed over.
+
+        Their relationship's key stays as it is, so this is no erasure.
+        """
+        with self.database.writing() as connection:
+            rows.delete_records(connection, [each.row for each in rows.find_locked(connection, versions)])
+
     def renew_root(self) -> Renewal:
         """Wrap every relationship key under a new root and destroy the old one.
 

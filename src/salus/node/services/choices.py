@@ -38,7 +38,7 @@ def take_choice(node: Node, raw: bytes, message: FileConsent, residual: Committe
     1. It is for a patient here, signed by a key that acts for them: a device needs no account to deliver a choice, and
        nobody else's fills the vault.
     2. The rules open the commitment, and their gate is the gate that was signed: the two can never disagree.
-    3. Keep the rules, durably, before the ledger knows of them.
+    3. Keep the rules, durably, before the ledger knows of them, and no longer if it says no.
     4. Submit what the patient signed; what others told before is shown to nobody from then on.
 
     Raises:
@@ -46,9 +46,9 @@ def take_choice(node: Node, raw: bytes, message: FileConsent, residual: Committe
     """
     signers = _require_wanted(node, raw, message)  # 1
     _check_choice(message, residual)  # 2
-    delegations.keep_signer(node, message.pseudonym, message.commitment, signers)
-    deliveries.keep(node, message.pseudonym, Kind.CHOICE, message.commitment, residual)  # 3
-    result = node.submit_raw(raw)  # 4
+    by = delegations.signed_by(node, message.pseudonym, message.commitment, signers)
+    with deliveries.kept_before(node, message.pseudonym, Kind.CHOICE, message.commitment, residual, *by):  # 3
+        result = node.submit_raw(raw)  # 4
     gathered_answers.forget(node, message.pseudonym)
     return result
 

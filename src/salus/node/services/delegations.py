@@ -75,13 +75,13 @@ def require_own(node: Node, pseudonym: Pseudonym, session: OpenSession) -> None:
             raise Refused(Refusal.PERSON_UNFIT, "expected the patient: nobody else decides this for them")
 
 
-def keep_signer(node: Node, pseudonym: Pseudonym, commitment: Digest, signers: Sequence[PublicKey]) -> None:
-    """Keep which delegate signed a choice, so that the patient reads who decided it; nothing where none did."""
+def signed_by(
+    node: Node, pseudonym: Pseudonym, commitment: Digest, signers: Sequence[PublicKey]
+) -> list[documents.Document]:
+    """Return what is kept of which delegate signed a choice, so that the patient reads who decided it."""
     with node.engine.snapshot() as reader:
         relationship = patients.require_relationship(reader, pseudonym)
-    for key in signers:
-        if _is_delegate(relationship, key):
-            documents.keep(node.vault, node.chain, pseudonym, Kind.DELEGATE, commitment, key)
+    return [documents.Document(Kind.DELEGATE, commitment, key) for key in signers if _is_delegate(relationship, key)]
 
 
 def keep_asker(node: Node, pseudonym: Pseudonym, permit: PermitId, asked: RequestResidual) -> None:

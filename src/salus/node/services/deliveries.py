@@ -1,11 +1,15 @@
 """Deliveries: what a patient signed elsewhere and brings here, checked before anything of it is kept or submitted.
 
-A device needs no account to deliver what it signed; so nobody else's may fill the vault.
+A device needs no account to deliver what it signed; so nobody else's may fill the vault, and nothing stays there to
+which the ledger says no.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from salus.contracts import patients, residuals
+from salus.contracts.gathering import read_trail
 from salus.contracts.patients import Relationship
 from salus.contracts.provisions import Provision, ProvisionInvalid
 from salus.contracts.residuals import ResidualInvalid
@@ -17,8 +21,8 @@ from salus.ledger.state import Reader
 from salus.ledger.transactions import NotATransaction
 from salus.node import documents
 from salus.node.assemble import Node
-from salus.node.documents import Kind
-from salus.node.errors import Refusal, Refused
+from salus.node.documents import Document, Kind
+from salus.node.errors import Busy, Refusal, Refused
 from salus.node.members import read_time_s
 from salus.vault.errors import RecordExists
 
@@ -81,10 +85,45 @@ def keep(node: Node, pseudonym: Pseudonym, kind: Kind, commitment: Digest, resid
     try:
         documents.keep(node.vault, node.chain, pseudonym, kind, commitment, encode(residual))
     except RecordExists as error:
-        raise Refused(Refusal.CHOICE_UNFIT, "expected a secret of its own: sign anew with another one") from error
+        raise _used_before() from error
+
+
+@contextmanager
+def kept_before(
+    node: Node, pseudonym: Pseudonym, kind: Kind, commitment: Digest, residual: CommittedFields, *more: Document
+) -> Iterator[None]:
+    """Keep what opens a commitment, and more of its name, durably before the block asks the ledger for it.
+
+    What the ledger refuses, or is too busy to look at, is not kept: else who may act could fill the vault with it. What
+    was kept before stays, what the history has, as after a restore, and what nobody knows of whether it will.
+
+    Raises:
+        Refused: as `keep`, and what the block raises.
+    """
+    kept = (Document(kind, commitment, encode(residual)), *more)
+    try:
+        new = documents.keep_many(node.vault, node.chain, pseudonym, kept)
+    except RecordExists as error:
+        raise _used_before() from error
+    try:
+        yield
+    except (Refused, Busy):
+        if new and not _is_committed(node, pseudonym, commitment):
+            documents.let_go(node.vault, new)
+        raise
 
 
 def require_opens(commitment: Digest, residual: CommittedFields) -> None:
     """Raise Refused (CHOICE_UNFIT) unless a residual opens a commitment, with a secret of the size that one has."""
     if len(residual.secret) != SECRET_BYTES or residual.root() != commitment:
         raise Refused(Refusal.CHOICE_UNFIT, "expected what opens the commitment: send the rules or reason you signed")
+
+
+def _used_before() -> Refused:
+    return Refused(Refusal.CHOICE_UNFIT, "expected a secret of its own: sign anew with another one")
+
+
+def _is_committed(node: Node, pseudonym: Pseudonym, commitment: Digest) -> bool:
+    """Whether the history of a relationship has a commitment."""
+    with node.engine.snapshot() as reader:
+        return any(getattr(each.outcome, "commitment", b"") == commitment for each in read_trail(reader, pseudonym))

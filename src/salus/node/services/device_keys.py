@@ -1,7 +1,7 @@
 """Device keys: what a patient's own devices are asked to sign about keys and sessions, and what is done with it.
 
-The ledger decides whether who signed may do it; why is kept before the ledger knows of it (P2). How further devices
-come to act, and cease to, is in `device_steps`.
+The ledger decides whether who signed may do it; why is kept before the ledger knows of it, and no longer if that says
+no (P2). How further devices come to act, and cease to, is in `device_steps`.
 """
 
 from collections.abc import Sequence
@@ -103,5 +103,5 @@ def take(
         delegations.read_terms(residual)
     else:
         deliveries.require_reason_behind(message.commitment, residual)
-    deliveries.keep(node, message.pseudonym, Kind.REASON, message.commitment, residual)
-    return node.submit_raw(raw)
+    with deliveries.kept_before(node, message.pseudonym, Kind.REASON, message.commitment, residual):
+        return node.submit_raw(raw)

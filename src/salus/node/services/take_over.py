@@ -6,7 +6,8 @@ What is begun is noted first, so that a key is destroyed also when whoever began
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from salus.contracts import consent, patients, residuals
 from salus.contracts.patients import Holder, TakeOverKey
@@ -63,9 +64,9 @@ def take_over_signed(node: Node, half: HalfSigned) -> None:
     """
     pseudonym = half.message.pseudonym
     raw = co_sign(half, custodian_held_key(node, pseudonym))
-    deliveries.keep(node, pseudonym, Kind.REASON, half.message.commitment, half.residual)
-    _note(node, pseudonym)
-    node.submit_raw(raw)
+    with deliveries.kept_before(node, pseudonym, Kind.REASON, half.message.commitment, half.residual):
+        _note(node, pseudonym)
+        node.submit_raw(raw)
     finish_take_overs(node)
 
 
@@ -104,10 +105,10 @@ def _is_outdated(node: Node, pseudonym: Pseudonym) -> bool:
 
 
 def _note(node: Node, pseudonym: Pseudonym) -> None:
-    here = schema.take_overs.c.pseudonym == pseudonym
+    table = schema.take_overs
     with node.vault.database.writing() as connection:
-        if connection.scalar(select(schema.take_overs.c.pseudonym).where(here)) is None:
-            connection.execute(insert(schema.take_overs).values(pseudonym=pseudonym))
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        connection.execute(dialect.insert(table).values(pseudonym=pseudonym).on_conflict_do_nothing())
 
 
 def _forget(node: Node, pseudonym: Pseudonym) -> None:

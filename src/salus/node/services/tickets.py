@@ -61,7 +61,7 @@ def take_ticket(node: Node, raw: bytes, message: NewTicket, residual: CommittedF
     1. It is for a patient here, and signed by a key that acts for them or, when it is made from a ticket in force, by
        that one: nobody else's fills the vault.
     2. The rules open the commitment, and may permit just what the condition may.
-    3. Keep the rules, durably, before the ledger knows of them.
+    3. Keep the rules, durably, before the ledger knows of them, and no longer if it says no.
     4. Submit what was signed.
 
     Raises:
@@ -69,8 +69,8 @@ def take_ticket(node: Node, raw: bytes, message: NewTicket, residual: CommittedF
     """
     _require_wanted(node, raw, message)  # 1
     _check_ticket(message, residual)  # 2
-    deliveries.keep(node, message.pseudonym, Kind.TICKET, message.commitment, residual)  # 3
-    return node.submit_raw(raw)  # 4
+    with deliveries.kept_before(node, message.pseudonym, Kind.TICKET, message.commitment, residual):  # 3
+        return node.submit_raw(raw)  # 4
 
 
 def take_revocation(node: Node, raw: bytes, message: RevokeTicket, residual: CommittedFields) -> TransactionResult:

@@ -7,7 +7,7 @@ join the patient's relationships for whoever reads the database (P7).
 
 import hmac
 
-from salus.contracts.consent import FileConsent
+from salus.contracts.consent import FileConsent, WithdrawConsent
 from salus.ledger.encoding import encode
 from salus.ledger.identifiers import Pseudonym
 from salus.node import documents
@@ -62,6 +62,24 @@ def file(node: Node, peers: Peers, own: Pseudonym, signed: Signed) -> bool:
             return False
     name = _voucher_name(node, message.commitment, is_here=message.pseudonym == own)
     documents.keep(node.vault, node.chain, own, Kind.VOUCHER, name, signed.voucher)
+    return True
+
+
+def withdraw(node: Node, peers: Peers, signed: Signed) -> bool:
+    """Give a withdrawal that a device signed to the custodian whose records the choice is about.
+
+    Raises:
+        Refused: as `deliver.deliver`.
+
+    Returns:
+        Whether the choice has ended. A custodian that did not answer may have taken it: then the ledger has it.
+    """
+    message = signed.message
+    assert isinstance(message, WithdrawConsent), "what was asked for"
+    try:
+        deliver.deliver(node, peers, message.pseudonym, signed.raw, signed.residual)
+    except NotNow:
+        return not sharing.is_in_force(node, message.pseudonym, message.choice)
     return True
 
 

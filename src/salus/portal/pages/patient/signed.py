@@ -5,7 +5,9 @@ from typing import Final
 
 from starlette.responses import Response
 
+from salus.node.errors import NotNow
 from salus.node.services.signer_answers import Declined
+from salus.node.services.signings import Collected
 from salus.portal.call import Call, Page, Person
 from salus.portal.pages.patient import (
     acting_devices,
@@ -54,7 +56,7 @@ def show(call: Call) -> Response:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
     ending = ENDINGS[collected.ending]
     if not isinstance(collected.answer, Declined):
-        return ending.act(call, collected)
+        return _acted(call, collected, ending)
     reason = collected.answer.reason
     return call.page(
         "pages/patient/unsigned.html",
@@ -64,6 +66,21 @@ def show(call: Call) -> Response:
         is_unable=reason == "unable",
         is_assisted=not signing.signs_alone(call),
     )
+
+
+def _acted(call: Call, collected: Collected, ending: Ending) -> Response:
+    """Do what was signed; where nobody knows what became of it, say so: this address does nothing a second time."""
+    try:
+        return ending.act(call, collected)
+    except NotNow:
+        words = call.words
+        return call.page(
+            "pages/patient/unsigned.html",
+            title=words("We do not know yet whether it is done"),
+            back=ending.back,
+            said=words("Somebody did not answer us. Go back and look. If it is not done, do it again in a while."),
+            status=503,
+        )
 
 
 PAGES: Final = (Page("/signing/{id}/done", Person.PATIENT, show, needs_session=False),)

@@ -195,8 +195,14 @@ def _is_taken(call: Call, signed: Signed, *, is_alone: bool) -> bool:
 
 def _choice_withdrawn(call: Call, collected: Collected) -> Response:
     (signed,) = part_of(collected, Signed)
-    deliver_signed(call, signed)
-    return _choice_ended(call)
+    names = {each.pseudonym: each.name for each in places(call)}
+    if signer_choices.withdraw(call.portal.node, call.portal.peers, signed):
+        return _choice_ended(call)
+    words = call.words
+    said = words("%(organisation)s did not answer. Your choice still holds. Go back, and stop it again in a while.")
+    said %= {"organisation": names.get(signed.message.pseudonym, call.portal.title)}
+    title = words("Your choice has not ended")
+    return call.page("pages/patient/unsigned.html", title=title, back="/sharing", said=said, status=503)
 
 
 def _challenge_filed(call: Call, collected: Collected) -> Response:

@@ -26,6 +26,7 @@ from salus.portal.signer.app import signer_app
 from salus.testing.clock import ForwardClock
 from salus.testing.world import CHAIN
 from tests.apps.browser import TIMEOUT_MS
+from tests.journeys import keyboard
 from tests.journeys.seen_whole import lost_when_large_or_narrow, unmarked_focus, wait_for_room
 from tests.portal.portal_world import PASSWORD, Hospital, portal
 
@@ -198,19 +199,19 @@ class Walker:
     def sign_in(self, name: str, wanted: str, heading: str) -> None:
         """Ask for a page, and sign in by name and password on the way."""
         self.go(wanted, "Sign in")
-        self.page.get_by_label("Name", exact=True).fill(name)
-        self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        keyboard.write(self.page.get_by_label("Name", exact=True), name)
+        keyboard.write(self.page.get_by_label("Password", exact=True), PASSWORD)
         self.press("Sign in", heading)
 
     def press(self, button: str, heading: str) -> None:
         """Press a button and look at the page to which it leads, which may be the same once more."""
         with self.page.expect_navigation():
-            self.page.get_by_role("button", name=button, exact=True).click()
+            keyboard.press(self.page.get_by_role("button", name=button, exact=True))
         self.look(heading)
 
     def follow(self, link: str, heading: str) -> None:
         """Follow a link and look at the page to which it leads."""
-        self.page.get_by_role("link", name=link, exact=True).first.click()
+        keyboard.press(self.page.get_by_role("link", name=link, exact=True).first)
         self.look(heading)
 
     def look(self, heading: str, *, shows_receipt: bool = False) -> None:

@@ -16,6 +16,7 @@ from salus.node.services import challenges
 from salus.node.services.own_care import open_for_own_staff
 from salus.node.services.request import Denied, Wish, request
 from salus.testing.world import HOSPITAL, PRACTICE
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Served, served
 from tests.journeys.test_patient_organisations_journeys import DEVICES, PLACE, bring
 from tests.journeys.test_signer_journeys import APPROVE, Person, ann, set_up
@@ -66,7 +67,7 @@ def test_a_choice_about_the_practice_is_signed_here_and_a_look_there_is_question
         walker.look(SHARING)
     walker.go("/sharing/where", "Which records is it about?")
     walker.go("/sharing", SHARING)
-    page.get_by_role("button", name="Try again").click()
+    keyboard.press(page.get_by_role("button", name="Try again"))
     expect(page.get_by_text("You have made no choices.")).to_have_count(2)
 
     decide(ann, f"What {PLACE} has written down", f"that {PLACE} has written down")
@@ -74,7 +75,7 @@ def test_a_choice_about_the_practice_is_signed_here_and_a_look_there_is_question
     expect(page.get_by_text("You decided this on")).to_be_visible()
     walker.look(SHARING)
     change(ann)
-    page.get_by_role("link", name="Stop this choice").click()
+    keyboard.press(page.get_by_role("link", name="Stop this choice"))
     walker.look("Stop this choice?")
     expect(page.get_by_text(f"that {PLACE} has written down")).to_be_visible()
     ann.sign_by("Yes, stop it", "End a sharing choice", SHARING, is_seen=True)
@@ -85,9 +86,9 @@ def test_a_choice_about_the_practice_is_signed_here_and_a_look_there_is_question
     assert len(set(ids)) == 2
 
     ann.come("/looked?at=A81001", "Who has looked")
-    page.get_by_role("link", name="Details").first.click()
+    keyboard.press(page.get_by_role("link", name="Details").first)
     walker.look("Details")
-    page.get_by_label("What does not look right?").fill("Nobody asked me")
+    keyboard.write(page.get_by_label("What does not look right?"), "Nobody asked me")
     ann.sign_by("Tell the privacy officer", "Say that a look was not right", "Who has looked", is_seen=True)
     expect(page.get_by_text(f"The privacy officer of {PLACE} was told")).to_be_visible()
     received = challenges.received(node, session(at, RoleClass.OFFICER))
@@ -97,17 +98,17 @@ def test_a_choice_about_the_practice_is_signed_here_and_a_look_there_is_question
 def change(who: Person) -> None:
     """Let the choice end some day; the signer page knows it again as one of this device's."""
     walker, page = who.walker, who.walker.page
-    page.get_by_role("button", name="Change this choice").click()
+    keyboard.press(page.get_by_role("button", name="Change this choice"))
     for heading in ("What do you want to do?", "Who is it about?", "What is it about?"):
         who.expect(heading)
-        page.get_by_role("button", name="Continue").click()
+        keyboard.press(page.get_by_role("button", name="Continue"))
     for part, value in (("Day", "1"), ("Month", "3"), ("Year", "2030")):
-        page.get_by_label(part, exact=True).fill(value)
-    page.get_by_role("button", name="Continue").click()
+        keyboard.write(page.get_by_label(part, exact=True), value)
+    keyboard.press(page.get_by_role("button", name="Continue"))
     walker.look("Check your choice")
-    page.get_by_role("button", name="Change this choice").click()
+    keyboard.press(page.get_by_role("button", name="Change this choice"))
     who.expect(SIGN)
-    page.get_by_role("button", name=APPROVE).click()
+    keyboard.press(page.get_by_role("button", name=APPROVE))
     who.expect(SHARING)
     expect(page.locator("strong")).to_have_text("Nobody but you may see anything, until 1 March 2030.")
 
@@ -121,12 +122,12 @@ def choices(at: Served, pseudonym: Pseudonym) -> tuple[Choice, ...]:
 def decide(who: Person, where: str, said: str) -> None:
     """Hide everything of some organisations' from everybody, and say yes on the signer page, once."""
     walker, page = who.walker, who.walker.page
-    page.get_by_role("button", name="Make a choice").click()
+    keyboard.press(page.get_by_role("button", name="Make a choice"))
     who.expect("Which records is it about?")
     for answer in (where, "Hide something from people", "Everyone who treats me, anywhere", "Everything"):
-        page.get_by_label(answer, exact=True).check()
-        page.get_by_role("button", name="Continue").click()
-    page.get_by_role("button", name="Continue").click()
+        keyboard.pick(page.get_by_label(answer, exact=True))
+        keyboard.press(page.get_by_role("button", name="Continue"))
+    keyboard.press(page.get_by_role("button", name="Continue"))
     walker.look("Check your choice")
     expect(page.get_by_text(f"Nobody but you may see anything {said}.")).to_be_visible()
     who.sign_by("Make this choice", SIGN, SHARING, is_seen=True)

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 from sqlalchemy import delete
 
 from salus.node import schema
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Walker
 
 pytestmark = pytest.mark.services
@@ -17,20 +18,20 @@ LETTER = "Clinical letter: Diabetes and endocrinology, 25/05/2018"
 
 def ask(walker: Walker) -> None:
     """Say why."""
-    walker.page.get_by_label("A referral or a letter").check()
-    walker.page.get_by_label("I am treating this person").check()
+    keyboard.pick(walker.page.get_by_label("A referral or a letter"))
+    keyboard.pick(walker.page.get_by_label("I am treating this person"))
 
 
 def born(walker: Walker) -> None:
     """Fill in Eleanor's birthday."""
     for part, value in (("Day", "14"), ("Month", "3"), ("Year", "1968")):
-        walker.page.get_by_label(part, exact=True).fill(value)
+        keyboard.write(walker.page.get_by_label(part, exact=True), value)
 
 
 def opened(walker: Walker) -> None:
     """Sign in and open Eleanor by her number."""
     walker.sign_in("rao", "/patients", "Find a patient")
-    walker.page.get_by_label("NHS number").fill("999 000 0018")
+    keyboard.write(walker.page.get_by_label("NHS number"), "999 000 0018")
     born(walker)
     ask(walker)
     walker.press("Find this patient", RECORD)
@@ -48,7 +49,7 @@ def test_a_patient_is_found_by_name_and_closed(walker: Walker) -> None:
     walker.sign_in("rao", "/patients", "Find a patient")
     walker.press("Find this patient", "Find a patient")
     expect(walker.page.get_by_role("alert").first).to_contain_text("Choose why you are looking")
-    walker.page.get_by_label("Last name").fill("Hughes")
+    keyboard.write(walker.page.get_by_label("Last name"), "Hughes")
     born(walker)
     ask(walker)
     walker.press("Find this patient", "Which of these people is it?")
@@ -75,7 +76,7 @@ def test_a_record_is_read(walker: Walker) -> None:
     walker.go("/patient/all/results", "Test results")
     walker.follow("Back", RECORD)
     walker.follow("Before you ask for a test: see whether there is a result", "Before you ask for a test")
-    walker.page.get_by_label("Which test do you want to ask for?").select_option("Serum sodium level")
+    keyboard.choose(walker.page.get_by_label("Which test do you want to ask for?"), "Serum sodium level")
     walker.press("Look for a result", "Before you ask for a test")
     expect(walker.page.get_by_role("heading", name="The last result is too old to use")).to_be_visible()
     walker.page.goto(f"{walker.served.origin}/patient/answers")  # what a script asks for while answers may come
@@ -86,8 +87,8 @@ def break_glass(walker: Walker, why: str) -> None:
     """Open Eleanor's record, and get emergency access to it."""
     opened(walker)
     walker.follow("Emergency access", "Emergency access")
-    walker.page.get_by_label("The person cannot answer, and needs treatment now").check()
-    walker.page.get_by_label("What has happened?").fill(why)
+    keyboard.pick(walker.page.get_by_label("The person cannot answer, and needs treatment now"))
+    keyboard.write(walker.page.get_by_label("What has happened?"), why)
     walker.press("Get emergency access", RECORD)
 
 
@@ -96,8 +97,8 @@ def test_emergency_access_fills_the_record_in_and_is_ended(walker: Walker) -> No
     opened(walker)
     walker.follow("Emergency access", "Emergency access")
     walker.press("Get emergency access", "Emergency access")
-    walker.page.get_by_label("The person cannot answer, and needs treatment now").check()
-    walker.page.get_by_label("What has happened?").fill("Brought in by ambulance, no answer")
+    keyboard.pick(walker.page.get_by_label("The person cannot answer, and needs treatment now"))
+    keyboard.write(walker.page.get_by_label("What has happened?"), "Brought in by ambulance, no answer")
     walker.press("Get emergency access", RECORD)
     expect(walker.page.get_by_text("Amlodipine 5mg tablets")).to_be_visible()
     walker.look(RECORD)
@@ -109,7 +110,7 @@ def test_emergency_access_fills_the_record_in_and_is_ended(walker: Walker) -> No
 @pytest.mark.covers("POST /patients/elsewhere", "POST /patient/again")
 def test_somebody_who_is_not_here_is_asked_for_elsewhere(walker: Walker) -> None:
     walker.sign_in("rao", "/patients", "Find a patient")
-    walker.page.get_by_label("NHS number").fill("999 000 0026")
+    keyboard.write(walker.page.get_by_label("NHS number"), "999 000 0026")
     born(walker)
     ask(walker)
     walker.press("Find this patient", "Nobody was found")

@@ -10,6 +10,18 @@ import pytest
 from salus.portal.pages import PAGES
 
 HERE = Path(__file__).parent
+BY_POINTER = (
+    "check",
+    "click",
+    "dblclick",
+    "drag_to",
+    "hover",
+    "select_option",
+    "set_checked",
+    "set_input_files",
+    "tap",
+)
+"""What a Locator does without a keyboard, besides `fill`."""
 
 
 def covered() -> set[str]:
@@ -35,3 +47,15 @@ def test_every_page_has_a_journey() -> None:
 
 def test_no_journey_names_a_page_that_is_not_there() -> None:
     assert covered() - routes() == set()
+
+
+@pytest.mark.promise("U4")
+def test_journeys_use_nothing_but_the_keyboard() -> None:
+    found = []
+    for path in sorted(HERE.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                is_filled = node.func.attr == "fill" and not isinstance(node.func.value, ast.Name)
+                if is_filled or node.func.attr in BY_POINTER:
+                    found.append(f"{path.name}: {ast.unparse(node)}")
+    assert found == ["keyboard.py: control.click(trial=True)"]

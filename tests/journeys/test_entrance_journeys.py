@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, CDPSession, expect
 
 from tests.api.smart.provider import running
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Walker, served
 
 pytestmark = pytest.mark.services
@@ -32,7 +33,7 @@ def authenticator(walker: Walker) -> CDPSession:
 @pytest.mark.covers("GET /sign-in", "POST /sign-in", "GET /devices", "POST /sign-out", "GET /signed-out", "GET /")
 def test_somebody_signs_in_looks_at_their_devices_and_signs_out(walker: Walker) -> None:
     walker.go("/", "Sign in")
-    walker.page.get_by_role("button", name="Sign in", exact=True).click()
+    keyboard.press(walker.page.get_by_role("button", name="Sign in", exact=True))
     walker.look("Sign in")
     expect(walker.page.get_by_role("alert").first).to_contain_text("Enter your password")
     walker.sign_in("eleanor", "/devices", "Your devices")
@@ -62,7 +63,7 @@ def test_a_device_is_added_signs_in_and_is_removed(walker: Walker) -> None:
 
 def add_device(walker: Walker, name: str) -> None:
     """Add a device on the page of devices."""
-    walker.page.get_by_label("What do you call this device?").fill(name)
+    keyboard.write(walker.page.get_by_label("What do you call this device?"), name)
     walker.press("Add this device", "Your devices")
 
 
@@ -96,7 +97,7 @@ def test_somebody_elses_device_signs_in_whom_it_belongs_to(walker: Walker) -> No
 def test_a_browser_without_a_passkey_of_ours_is_told_to_try_another_way(walker: Walker) -> None:
     authenticator(walker)
     walker.go("/devices", "Sign in")
-    walker.page.get_by_role("button", name="Sign in with this device").click()
+    keyboard.press(walker.page.get_by_role("button", name="Sign in with this device"))
     said = walker.page.get_by_text("This device did not sign you in. Try again, or use another way.")
     expect(said).to_be_visible()
     walker.look("Sign in")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Served, Walker
 from tests.portal.launch_world import PracticeEhr, practice_ehr
 from tests.portal.portal_world import PASSWORD
@@ -28,10 +29,10 @@ def come(walker: Walker, practice: PracticeEhr) -> None:
     """Sign in at the practice's system, which opens the record of whoever is open there, and let it say who."""
     walker.allowed = (*walker.allowed, practice.launcher.issuer)
     walker.page.goto(practice.launch())
-    walker.page.get_by_label("Name").fill("pym")
-    walker.page.get_by_label("Password").fill(PASSWORD)
-    walker.page.get_by_role("button", name="Sign in", exact=True).click()
-    walker.page.get_by_role("button", name="Give access", exact=True).click()
+    keyboard.write(walker.page.get_by_label("Name"), "pym")
+    keyboard.write(walker.page.get_by_label("Password"), PASSWORD)
+    keyboard.press(walker.page.get_by_role("button", name="Sign in", exact=True))
+    keyboard.press(walker.page.get_by_role("button", name="Give access", exact=True))
 
 
 @pytest.mark.covers("GET /launch", "GET /launch/{system}/back")
@@ -51,7 +52,7 @@ def test_a_clinician_opens_the_record_that_they_had_open_elsewhere(walker: Walke
     expect(walker.page.get_by_role("link", name="Dr Anita Rao")).to_be_visible()
     walker.press("Open this record", WHY)
     expect(walker.page.get_by_role("alert").first).to_contain_text("Choose why you are looking")
-    walker.page.get_by_label("A referral or a letter").check()
-    walker.page.get_by_label("I am treating this person").check()
+    keyboard.pick(walker.page.get_by_label("A referral or a letter"))
+    keyboard.pick(walker.page.get_by_label("I am treating this person"))
     walker.press("Open this record", "Patient record")
     expect(walker.page.get_by_text("999 000 0018").first).to_be_visible()

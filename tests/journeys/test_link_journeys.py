@@ -15,6 +15,7 @@ from salus.crypto.jwe import write_jwe
 from salus.node.services.link_openings import CONTENT_TYPE
 from salus.portal.shared_link import encoded, link_text
 from tests.apps.browser import DESKTOP
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Served, Walker
 
 pytestmark = pytest.mark.services
@@ -44,21 +45,21 @@ def answer_all(walker: Walker, *, tries: str = "5", name: str = "Dr Jones") -> N
     """Answer all questions about a link to everything for a day."""
     page = walker.page
     walker.press("Make a link", TEXTS[0])
-    page.get_by_label("Everything", exact=True).check()
+    keyboard.pick(page.get_by_label("Everything", exact=True))
     walker.press("Continue", TEXTS[1])
-    page.get_by_label("1 day").check()
+    keyboard.pick(page.get_by_label("1 day"))
     walker.press("Continue", TEXTS[2])
-    page.get_by_role("textbox").fill(name)
+    keyboard.write(page.get_by_role("textbox"), name)
     walker.press("Continue", TEXTS[3])
-    page.get_by_label("Passcode").fill(PASSCODE)
-    page.get_by_label(tries, exact=True).check()
+    keyboard.write(page.get_by_label("Passcode"), PASSCODE)
+    keyboard.pick(page.get_by_label(tries, exact=True))
 
 
 def open_with(walker: Walker, passcode: str, *, name: str = "Dr Jones, Cardiff") -> None:
     """Type who one is and a passcode, and press the button."""
-    walker.page.get_by_label("Who you are").fill(name)
-    walker.page.get_by_label("Passcode").fill(passcode)
-    walker.page.get_by_role("button", name="Open the record").click()
+    keyboard.write(walker.page.get_by_label("Who you are"), name)
+    keyboard.write(walker.page.get_by_label("Passcode"), passcode)
+    keyboard.press(walker.page.get_by_role("button", name="Open the record"))
 
 
 def visit(walker: Walker, address: str, heading: str) -> None:
@@ -116,7 +117,7 @@ def test_a_stopped_link_explains_itself(walker: Walker, recipient: Walker) -> No
 def test_wrong_passcodes_end_a_link_and_both_are_told(walker: Walker, recipient: Walker) -> None:
     address = make(walker, tries="3", name="Somebody careless")
     visit(recipient, address, "Open a shared record")
-    recipient.page.get_by_role("button", name="Open the record").click()
+    keyboard.press(recipient.page.get_by_role("button", name="Open the record"))
     expect(recipient.page.get_by_text("Enter who you are")).to_be_visible()
     for left in (2, 1):
         open_with(recipient, f"wrong-{left}")
@@ -153,25 +154,25 @@ def test_an_address_without_a_link_says_what_to_do(recipient: Walker, at: Served
 def test_a_link_to_some_kinds_shows_these_and_in_welsh_too(walker: Walker, recipient: Walker) -> None:
     page = walker.page
     walker.sign_in("eleanor", "/links/what", TEXTS[0])
-    page.get_by_label("Only some kinds").check()
+    keyboard.pick(page.get_by_label("Only some kinds"))
     walker.press("Continue", "Which kinds of records?")
     walker.press("Continue", "Which kinds of records?")  # none was chosen
-    page.get_by_label("Allergies").check()
+    keyboard.pick(page.get_by_label("Allergies"))
     walker.press("Continue", TEXTS[1])
-    page.get_by_label("1 hour").check()
+    keyboard.pick(page.get_by_label("1 hour"))
     walker.press("Continue", TEXTS[2])
-    page.get_by_role("textbox").fill("<img src=x onerror=alert(1)>")
+    keyboard.write(page.get_by_role("textbox"), "<img src=x onerror=alert(1)>")
     walker.press("Continue", TEXTS[3])
-    page.get_by_label("Passcode").fill("12345")
+    keyboard.write(page.get_by_label("Passcode"), "12345")
     walker.press("Make the link", TEXTS[3])  # too short
-    page.get_by_label("Passcode").fill(PASSCODE)
+    keyboard.write(page.get_by_label("Passcode"), PASSCODE)
     walker.press("Make the link", "Your link")
     visit(recipient, page.get_by_label("The link itself").input_value(), "Open a shared record")
-    recipient.page.get_by_role("link", name="Cymraeg").click()
+    keyboard.press(recipient.page.get_by_role("link", name="Cymraeg"))
     recipient.look("Agor cofnod a rannwyd")
-    recipient.page.get_by_label("Pwy ydych chi").fill("Dr Jones")
-    recipient.page.get_by_label("Cod cyfrin").fill(PASSCODE)
-    recipient.page.get_by_role("button").last.click()
+    keyboard.write(recipient.page.get_by_label("Pwy ydych chi"), "Dr Jones")
+    keyboard.write(recipient.page.get_by_label("Cod cyfrin"), PASSCODE)
+    keyboard.press(recipient.page.get_by_role("button").last)
     recipient.look("Cofnod iechyd a rannwyd")
     expect(recipient.page.get_by_text("Penicillin")).to_be_visible()
     expect(recipient.page.get_by_role("heading", name="Alergeddau")).to_be_visible()

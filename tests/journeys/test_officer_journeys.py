@@ -9,6 +9,7 @@ from salus.contracts.provisions import Provision, ProvisionType, Purpose
 from salus.node.services import challenges
 from salus.node.services.choices import file_by_custodian
 from tests.apps.browser import DESKTOP
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Served, Walker
 from tests.journeys.test_clinician_journeys import break_glass
 from tests.portal.portal_world import emergency
@@ -24,13 +25,13 @@ def test_an_officer_reviews_an_emergency_and_reads_a_concern(walker: Walker) -> 
     granted = emergency(here)
     challenges.send_by_custodian(here.node, here.patient, granted.permit, "I was at home that day")
     walker.go("/reviews", "Emergencies to review")
-    walker.page.get_by_role("link", name="Open").click()
+    keyboard.press(walker.page.get_by_role("link", name="Open"))
     heading = walker.page.get_by_role("heading", level=1).inner_text()
     walker.look(heading)
     walker.press("Send your answer", heading)
     expect(walker.page.get_by_role("alert").first).to_contain_text("Say if it was right to look")
-    walker.page.get_by_label("Yes, it was an emergency").check()
-    walker.page.get_by_label("Why?").fill("The ambulance's note says so")
+    keyboard.pick(walker.page.get_by_label("Yes, it was an emergency"))
+    keyboard.write(walker.page.get_by_label("Why?"), "The ambulance's note says so")
     walker.press("Send your answer", "Emergencies to review")
     walker.follow("Concerns", "Concerns of patients")
     expect(walker.page.get_by_text("I was at home that day")).to_be_visible()
@@ -55,12 +56,12 @@ def test_an_emergency_that_was_none_ends_at_once_and_the_patient_reads_it(
         break_glass(rao, "Wanted to see how she is")
         expect(rao.page.get_by_text("Emergency access until")).to_be_visible()
         walker.sign_in("officer", "/reviews", "Emergencies to review")
-        walker.page.get_by_role("link", name="Open Dr Anita Rao").first.click()
+        keyboard.press(walker.page.get_by_role("link", name="Open Dr Anita Rao").first)
         heading = walker.page.get_by_role("heading", level=1).inner_text()
         walker.look(heading)
         expect(walker.page.get_by_text("Wanted to see how she is")).to_be_visible()
-        walker.page.get_by_label("No", exact=True).check()
-        walker.page.get_by_label("Why?").fill("She was well, and at home")
+        keyboard.pick(walker.page.get_by_label("No", exact=True))
+        keyboard.write(walker.page.get_by_label("Why?"), "She was well, and at home")
         walker.press("Send your answer", "Emergencies to review")
         expect(walker.page.get_by_text("Your answer is recorded. The patient can see it.")).to_be_visible()
     with browser.new_context(ignore_https_errors=True, viewport=DESKTOP) as context:

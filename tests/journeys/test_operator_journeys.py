@@ -17,6 +17,7 @@ from salus.node.services.govern import Change, action_of
 from salus.node.services.overview import ValidatorSeen
 from salus.portal.words import Words
 from salus.testing.world import HOSPITAL, PRACTICE
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Served, Walker
 
 pytestmark = pytest.mark.services
@@ -34,8 +35,8 @@ def row(walker: Walker) -> Locator:
 def propose(walker: Walker, change: str) -> None:
     """Propose a change of the practice."""
     walker.follow(PROPOSE, PROPOSE)
-    walker.page.get_by_label("Which member?").select_option(label=f"{MEMBER} (A81001)")
-    walker.page.get_by_label(change).check()
+    keyboard.choose(walker.page.get_by_label("Which member?"), f"{MEMBER} (A81001)")
+    keyboard.pick(walker.page.get_by_label(change))
     walker.press("Propose it", NETWORK)
 
 
@@ -47,8 +48,8 @@ def test_an_operator_proposes_a_change_and_takes_the_vote_back(walker: Walker) -
     walker.follow("Propose a change of a member", "Propose a change of a member")
     walker.press("Propose it", "Propose a change of a member")
     expect(walker.page.get_by_role("alert").first).to_contain_text("Choose a member")
-    walker.page.get_by_label("Which member?").select_option(label="Harrowmere Medical Centre (A81001)")
-    walker.page.get_by_label("Let it follow the ledger").check()
+    keyboard.choose(walker.page.get_by_label("Which member?"), "Harrowmere Medical Centre (A81001)")
+    keyboard.pick(walker.page.get_by_label("Let it follow the ledger"))
     walker.press("Propose it", "The network")
     what = "Change what Harrowmere Medical Centre holds of the ledger"
     walker.press(f"Take our vote back {what}", "The network")
@@ -86,7 +87,7 @@ def test_a_vote_for_what_another_member_proposed_carries_it(walker: Walker, at: 
     expect(row(walker)).not_to_contain_text("Own proofs only")
     theirs = walker.page.locator(".nhsuk-card").filter(has_text=f"Proposed by {MEMBER}")
     with walker.page.expect_navigation():
-        theirs.get_by_role("button", name="Vote for it").click()
+        keyboard.press(theirs.get_by_role("button", name="Vote for it"))
     walker.look(NETWORK)
     expect(walker.page.get_by_text("Your vote is counted, and the change is carried")).to_be_visible()
     expect(row(walker)).to_contain_text("Own proofs only")

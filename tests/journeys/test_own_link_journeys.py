@@ -9,6 +9,7 @@ from salus.contracts.access import AccessPermitted, Basis
 from salus.contracts.gathering import read_trail
 from salus.contracts.provisions import Purpose
 from tests.apps.browser import DESKTOP
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Served, Walker
 from tests.journeys.test_link_journeys import PASSCODE, answer_all, open_with, visit
 from tests.journeys.test_signer_journeys import Person, ann, at, leaked, logged
@@ -22,7 +23,7 @@ def test_a_patients_own_device_signs_the_ticket_of_a_link(
 ) -> None:
     walker, page = ann.walker, ann.walker.page
     walker.sign_in("eleanor", "/acting-devices", "Devices that act for you")
-    page.get_by_label("What do you call this device?").fill("My phone")
+    keyboard.write(page.get_by_label("What do you call this device?"), "My phone")
     ann.sign_by("Set up this device", "Set up this device", "Devices that act for you")
     ann.sign_by("Let this device act for me", "Hold your own key", "Devices that act for you")
     walker.go("/links", "Open your record")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Walker
 from tests.portal.test_patient_add import PDF
 
@@ -28,13 +29,13 @@ def test_a_patient_adds_a_blood_pressure(walker: Walker) -> None:
     page = walker.page
     walker.sign_in("eleanor", "/add", "What do you want to add?")
     walker.press("Continue", "What do you want to add?")  # nothing was chosen
-    page.get_by_label("Blood pressure").check()
+    keyboard.pick(page.get_by_label("Blood pressure"))
     walker.press("Continue", "Blood pressure")
-    page.get_by_label("Upper number").fill("15")
-    page.get_by_label("Lower number").fill("91")
+    keyboard.write(page.get_by_label("Upper number"), "15")
+    keyboard.write(page.get_by_label("Lower number"), "91")
     walker.press("Continue", "Blood pressure")
     expect(page.get_by_role("link", name="Upper number: enter a number from 50 to 280")).to_be_visible()
-    page.get_by_label("Upper number").fill("152")
+    keyboard.write(page.get_by_label("Upper number"), "152")
     walker.press("Continue", "When did you measure it?")
     walker.press("Continue", "Check what you add")
     walker.press("Add it to my record", "It is in your record")
@@ -48,13 +49,13 @@ def test_a_patient_adds_a_letter(walker: Walker, tmp_path: Path) -> None:
     for name, content in (("page.pdf", b"<script>alert(1)</script>"), ("physio.pdf", PDF)):
         (tmp_path / name).write_bytes(content)
     walker.sign_in("eleanor", "/add/file", "Add a document or a photo")
-    page.get_by_label("What is it?").fill("From my physio")
-    page.locator("input[type=file]").set_input_files(tmp_path / "page.pdf")
+    keyboard.write(page.get_by_label("What is it?"), "From my physio")
+    keyboard.attach(page.locator("input[type=file]"), tmp_path / "page.pdf")
     walker.press("Add it", "Add a document or a photo")
     expect(page.get_by_text("The file must be a PDF").first).to_be_visible()
-    page.locator("input[type=file]").set_input_files(tmp_path / "physio.pdf")
+    keyboard.attach(page.locator("input[type=file]"), tmp_path / "physio.pdf")
     walker.press("Add it", "It is in your record")
     walker.go("/record/letters", "Letters and documents")
-    page.get_by_role("link", name="From my physio").click()
+    keyboard.press(page.get_by_role("link", name="From my physio"))
     walker.look("From my physio")
     expect(page.get_by_text("You added this yourself")).to_be_visible()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Walker
 
 pytestmark = pytest.mark.services
@@ -16,22 +17,22 @@ def test_a_patient_changes_a_choice(walker: Walker) -> None:
     walker.sign_in("eleanor", "/sharing", "Who can see your record")
     walker.press("Make a choice", "What do you want to do?")
     for answer in ("Let people see something", "Everyone who treats me, anywhere", "Everything"):
-        page.get_by_label(answer, exact=True).check()
-        page.get_by_role("button", name="Continue").click()
-    page.get_by_role("button", name="Continue").click()
+        keyboard.pick(page.get_by_label(answer, exact=True))
+        keyboard.press(page.get_by_role("button", name="Continue"))
+    keyboard.press(page.get_by_role("button", name="Continue"))
     walker.press("Make this choice", "Who can see your record")
 
-    page.get_by_role("button", name="Change this choice").click()
+    keyboard.press(page.get_by_role("button", name="Change this choice"))
     walker.look("What do you want to do?")
     expect(page.get_by_label("Let people see something")).to_be_checked()
-    page.get_by_role("button", name="Continue").click()
+    keyboard.press(page.get_by_role("button", name="Continue"))
     expect(page.get_by_label("Everyone who treats me, anywhere")).to_be_checked()
-    page.get_by_role("button", name="Continue").click()
-    page.get_by_label("Only some kinds").check()
-    page.get_by_role("button", name="Continue").click()
-    page.get_by_label("Vaccinations").check()
-    page.get_by_role("button", name="Continue").click()
-    page.get_by_role("button", name="Continue").click()
+    keyboard.press(page.get_by_role("button", name="Continue"))
+    keyboard.pick(page.get_by_label("Only some kinds"))
+    keyboard.press(page.get_by_role("button", name="Continue"))
+    keyboard.pick(page.get_by_label("Vaccinations"))
+    keyboard.press(page.get_by_role("button", name="Continue"))
+    keyboard.press(page.get_by_role("button", name="Continue"))
     walker.look("Check your choice")
     expect(page.get_by_text("Anyone treating you may see everything.")).to_be_visible()
     walker.press("Change this choice", "Who can see your record")

@@ -9,6 +9,7 @@ from salus.node.exchange import TakeOverAsk, TakeOverOffer
 from salus.node.services import take_over_codes
 from salus.testing.world import HOSPITAL, PRACTICE
 from tests.apps.browser import DESKTOP
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Served, Walker
 
 pytestmark = [pytest.mark.services, pytest.mark.promise("U3")]
@@ -26,7 +27,7 @@ def opens(at: Served, code: str) -> bool:
 def test_a_patient_makes_a_code_another_one_and_stops_it(walker: Walker, at: Served, browser: Browser) -> None:
     page = walker.page
     walker.sign_in("eleanor", "/acting-devices", DEVICES)
-    page.get_by_role("button", name="Get a code").click()
+    keyboard.press(page.get_by_role("button", name="Get a code"))
     walker.look(ASKED)
     walker.press("Make a code", SHOWN)
     older = page.locator(".app-code").inner_text()

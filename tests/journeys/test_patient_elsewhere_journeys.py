@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from salus.portal.sessions import COOKIE
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Served, Walker, served
 from tests.journeys.reader import Reader
 from tests.portal.second_custodian import REFUSED, WITHHELD, Manner, OwnDevice, Practice
@@ -57,7 +58,7 @@ def test_records_of_both_come_and_a_letter_from_there_is_opened(walker: Walker) 
     expect(walker.page.get_by_text(ONLY_THERE)).to_be_visible()
     walker.go("/record/letters", "Letters and documents")
     row = walker.page.get_by_role("listitem").filter(has_text=PLACE).filter(has_text="Discharge summary").first
-    row.get_by_role("link").click()
+    keyboard.press(row.get_by_role("link"))
     walker.look("Discharge summary: Acute medicine, 17/02/2026")
     expect(walker.page.get_by_text("Open the letter (PDF, 1 kB)")).to_be_visible()
 
@@ -120,9 +121,9 @@ def test_a_download_has_what_both_have(walker: Walker) -> None:
     signed_in(walker)
     expect(walker.page.get_by_text("Answered")).to_have_count(2)
     walker.follow("Download your record", "Download your record")
-    walker.page.get_by_label("Everything in one folder (ZIP)").check()
+    keyboard.pick(walker.page.get_by_label("Everything in one folder (ZIP)"))
     with walker.page.expect_download() as saved:
-        walker.page.get_by_role("button", name="Download", exact=True).click()
+        keyboard.press(walker.page.get_by_role("button", name="Download", exact=True))
     with zipfile.ZipFile(io.BytesIO(Path(saved.value.path()).read_bytes())) as archive:
         assert ONLY_THERE.encode() in archive.read("record.json")
         assert json.loads(archive.read("manifest.json"))["others"] == [{"name": PLACE, "answer": "came"}]
@@ -134,7 +135,9 @@ def test_a_look_elsewhere_is_asked_for_and_its_proof_saved(walker: Walker, pract
     signed_in(walker)
     expect(page.get_by_text("Answered")).to_have_count(2)
     walker.go("/looked?own=yes&at=RVJ", "Who has looked")
-    page.get_by_role("listitem").filter(has_text=f"That was your record at {PLACE}").get_by_role("link").first.click()
+    keyboard.press(
+        page.get_by_role("listitem").filter(has_text=f"That was your record at {PLACE}").get_by_role("link").first
+    )
     walker.look("Details")
     with practice.being(Manner.IS_DOWN):
         walker.press("Ask them for the details", "Details")

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.apps.browser import DESKTOP
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Served, Walker
 
 pytestmark = pytest.mark.services
@@ -18,10 +19,10 @@ def let_help(walker: Walker, doing: str) -> str:
     """Answer the questions; return the code."""
     page = walker.page
     walker.press("Let somebody help", "Who is to help you?")
-    page.get_by_label("Their name").fill("Ben Moss")
-    page.get_by_label("My carer").check()
+    keyboard.write(page.get_by_label("Their name"), "Ben Moss")
+    keyboard.pick(page.get_by_label("My carer"))
     walker.press("Continue", "What may they do?")
-    page.get_by_label(doing).check()
+    keyboard.pick(page.get_by_label(doing))
     walker.press("Continue", "For how long?")
     walker.press("Continue", "Check what you have said")
     walker.press("Let them help", "Give them this code")
@@ -31,7 +32,7 @@ def let_help(walker: Walker, doing: str) -> str:
 def go_on(page: Page, button: str = "Continue") -> None:
     """Press a button that leads to a page which another journey has looked at."""
     with page.expect_navigation():
-        page.get_by_role("button", name=button, exact=True).click()
+        keyboard.press(page.get_by_role("button", name=button, exact=True))
 
 
 def start(walker: Walker, code: str, name: str) -> None:
@@ -40,7 +41,7 @@ def start(walker: Walker, code: str, name: str) -> None:
     walker.follow("I have a code to help somebody", "Start helping somebody")
     walker.press("Start helping", "Start helping somebody")  # without a code
     for label, value in (("Code", code), ("A name for signing in", name), ("A password", "three odd words here")):
-        walker.page.get_by_label(label, exact=True).fill(value)
+        keyboard.write(walker.page.get_by_label(label, exact=True), value)
     walker.press("Start helping", "People you help")
 
 
@@ -69,7 +70,7 @@ def test_a_helper_takes_up_a_code_decides_and_is_stopped(walker: Walker, browser
     code = let_help(walker, "See everything, and decide for me who else sees it")
     walker.follow("I have written it down", "Who helps you")
     expect(walker.page.get_by_text("They have not used their code yet.")).to_be_visible()
-    walker.page.get_by_role("button", name=re.compile("^Give them a new code")).first.click()
+    keyboard.press(walker.page.get_by_role("button", name=re.compile("^Give them a new code")).first)
     walker.look("Give them this code")
     code = walker.page.locator(".app-code").inner_text()
     walker.follow("I have written it down", "Who helps you")
@@ -81,7 +82,7 @@ def test_a_helper_takes_up_a_code_decides_and_is_stopped(walker: Walker, browser
         ben.follow("Who can see your record", "Who can see your record")
         ben.press("Stop helping", "People you help")
         ben.press("Help now Eleanor Moss", "The record of Eleanor Moss")
-        walker.page.get_by_role("link", name=re.compile("^Stop this help")).first.click()
+        keyboard.press(walker.page.get_by_role("link", name=re.compile("^Stop this help")).first)
         walker.look("Stop this help?")
         expect(walker.page.get_by_text(SAID)).to_be_visible()
         walker.press("Yes, stop it", "Who helps you")
@@ -94,15 +95,15 @@ def test_somebody_who_signs_in_here_already_helps_with_some_kinds(walker: Walker
     page = walker.page
     walker.sign_in("eleanor", "/helpers", "Who helps you")
     go_on(page, "Let somebody help")
-    page.get_by_label("Their name").fill("Anita Rao")
-    page.get_by_label("Somebody else I trust").check()
+    keyboard.write(page.get_by_label("Their name"), "Anita Rao")
+    keyboard.pick(page.get_by_label("Somebody else I trust"))
     go_on(page)
-    page.get_by_label("See some kinds of things only").check()
+    keyboard.pick(page.get_by_label("See some kinds of things only"))
     walker.press("Continue", "Which records may they see?")
-    page.get_by_label("Allergies").check()
+    keyboard.pick(page.get_by_label("Allergies"))
     go_on(page)
     for part, value in (("Day", "1"), ("Month", "3"), ("Year", "2030")):
-        page.get_by_label(part, exact=True).fill(value)
+        keyboard.write(page.get_by_label(part, exact=True), value)
     go_on(page)
     go_on(page, "Let them help")
     code = page.locator(".app-code").inner_text()
@@ -110,7 +111,7 @@ def test_somebody_who_signs_in_here_already_helps_with_some_kinds(walker: Walker
         rao = Walker(context, at)
         rao.sign_in("rao", "/helping", "People you help")
         rao.press("Enter a code", "Enter your code")
-        rao.page.get_by_label("Code").fill(code.lower())
+        keyboard.write(rao.page.get_by_label("Code"), code.lower())
         go_on(rao.page)
         go_on(rao.page, "Help now Eleanor Moss")
         expect(rao.page.get_by_text("Penicillin")).to_be_visible()

@@ -14,6 +14,7 @@ from salus.node.projections import resources
 from salus.node.services.accounts import Account
 from salus.node.services.anchor import anchor
 from salus.node.services.show import newest, show
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Served, Walker, served
 
 pytestmark = pytest.mark.services
@@ -44,26 +45,26 @@ def test_a_patient_looks_at_who_has_looked(walker: Walker) -> None:
     anchor(here.node)
     walker.sign_in("eleanor", "/record", "Your record")
     walker.go("/looked", "Who has looked")
-    page.get_by_text("Show less of the list").click()
-    page.get_by_label("Who looked").select_option("Dr Anita Rao (Consultant)")
+    keyboard.press(page.get_by_text("Show less of the list"))
+    keyboard.choose(page.get_by_label("Who looked"), "Dr Anita Rao (Consultant)")
     walker.press("Show", "Who has looked")
-    page.get_by_role("group", name="From this day on").get_by_label("Day").fill("31")
+    keyboard.write(page.get_by_role("group", name="From this day on").get_by_label("Day"), "31")
     walker.press("Show", "Who has looked")  # which is no day
     expect(page.get_by_role("alert").first).to_contain_text("Enter a real date")
     walker.go("/looked?only=emergency", "Who has looked")
     expect(page.get_by_text("There is nothing of that kind on the list.")).to_be_visible()
     walker.go("/looked", "Who has looked")
-    page.get_by_role("link", name="Dr Anita Rao").first.click()
+    keyboard.press(page.get_by_role("link", name="Dr Anita Rao").first)
     walker.look("Details")
     walker.follow("Check the proof, part 1", "Check this yourself")
     href = page.get_by_role("link", name="Save the proof").get_attribute("href")
     assert page.evaluate("async href => (await fetch(href)).status", href) == 200
-    page.get_by_role("button", name="Check it now").click()
+    keyboard.press(page.get_by_role("button", name="Check it now"))
     expect(page.get_by_role("heading", name="This receipt is genuine")).to_be_visible()
     page.go_back()
     walker.follow("Back", "Details")
     walker.press("Tell the privacy officer", "Details")  # nothing was said yet
-    page.get_by_label("What does not look right?").fill("I was not there that day")
+    keyboard.write(page.get_by_label("What does not look right?"), "I was not there that day")
     walker.press("Tell the privacy officer", "Who has looked")
     expect(page.get_by_text("The privacy officer was told")).to_be_visible()
 

@@ -12,6 +12,7 @@ from salus.contracts.patients import Holder, KeyKind
 from salus.node.services import take_over_codes
 from salus.testing.world import HOSPITAL
 from tests.apps.browser import DESKTOP
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Served, served
 from tests.journeys.test_patient_elsewhere_journeys import ONLY_THERE, PLACE
 from tests.journeys.test_signer_journeys import APPROVE, Person, add_device, ann, person, set_up
@@ -80,9 +81,9 @@ def read_without_scripts(browser: Browser, at: Served) -> None:
     with browser.new_context(ignore_https_errors=True, viewport=DESKTOP, java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(f"{at.origin}/organisations")
-        page.get_by_label("Name", exact=True).fill("eleanor")
-        page.get_by_label("Password", exact=True).fill(PASSWORD)
-        page.get_by_role("button", name="Sign in", exact=True).click()
+        keyboard.write(page.get_by_label("Name", exact=True), "eleanor")
+        keyboard.write(page.get_by_label("Password", exact=True), PASSWORD)
+        keyboard.press(page.get_by_role("button", name="Sign in", exact=True))
         expect(page.get_by_role("heading", level=1)).to_have_text(OTHERS)
         expect(page.get_by_role("listitem").filter(has_text=PLACE)).to_contain_text("Opened by: My phone.")
 
@@ -92,7 +93,7 @@ def bring(who: Person, at: Served) -> None:
     walker, page = who.walker, who.walker.page
     code = take_over_codes.make(at.here.made.practice, at.here.there)
     walker.go("/organisations", OTHERS)
-    page.get_by_role("button", name=ADD).click()
+    keyboard.press(page.get_by_role("button", name=ADD))
     who.expect(OPEN)
     who.sign_by("Open with my device", "Open your records", ADD)
     enter(who, code[::-1], ADD)
@@ -106,9 +107,9 @@ def bring(who: Person, at: Served) -> None:
 def enter(who: Person, code: str, heading: str) -> None:
     """Type a code of the practice's."""
     page = who.walker.page
-    page.get_by_label("Which organisation gave you the code?").select_option(label=PLACE)
-    page.get_by_label("Their code").fill(code)
-    page.get_by_role("button", name="Continue").click()
+    keyboard.choose(page.get_by_label("Which organisation gave you the code?"), PLACE)
+    keyboard.write(page.get_by_label("Their code"), code)
+    keyboard.press(page.get_by_role("button", name="Continue"))
     who.expect(heading)
 
 
@@ -116,16 +117,16 @@ def let_open_more(first: Person, second: Person) -> None:
     """The second device makes a key where it does not act yet; the first lets it, by its code; the second accepts."""
     page = second.walker.page
     second.walker.go("/acting-devices", DEVICES)
-    page.get_by_role("button", name="I am on that device: let it open more").click()
+    keyboard.press(page.get_by_role("button", name="I am on that device: let it open more"))
     second.expect("Make a key on this device")
-    page.get_by_role("button", name=APPROVE).click()
+    keyboard.press(page.get_by_role("button", name=APPROVE))
     second.expect("Your code")
     code = page.locator(".code").inner_text()
-    page.get_by_role("button", name="Continue").click()
+    keyboard.press(page.get_by_role("button", name="Continue"))
     second.walker.look(DEVICES)
     first.walker.go("/acting-devices", DEVICES)
-    first.walker.page.get_by_role("button", name="I am on my first device: let it act").click()
-    first.walker.page.get_by_label("Type the code").fill(code)
+    keyboard.press(first.walker.page.get_by_role("button", name="I am on my first device: let it act"))
+    keyboard.write(first.walker.page.get_by_label("Type the code"), code)
     first.approve("Let somebody or something act for you", DEVICES, is_seen=True)
     second.come("/acting-devices", DEVICES)
     second.sign_by("I am on the new device: finish", "Let this device act", DEVICES, is_seen=True)

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from salus.portal.pages.entrance.leave import WEATHER
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Walker
 
 pytestmark = pytest.mark.services
@@ -27,18 +28,18 @@ def test_a_patient_hides_a_page_and_shows_it_again_by_a_word(walker: Walker) -> 
     walker.sign_in("eleanor", "/devices", "Your devices")
     walker.follow("Does somebody else use this device?", TITLE)
     walker.follow("Choose what to hide", "What do you want to hide?")
-    page.get_by_label("Who has looked").check()
+    keyboard.pick(page.get_by_label("Who has looked"))
     walker.press("Continue", "Do you want to hide single records?")
     walker.press("Continue", "Choose a word")
-    page.get_by_label("Your word", exact=True).fill("short")
+    keyboard.write(page.get_by_label("Your word", exact=True), "short")
     walker.press("Hide it", "Choose a word")
-    page.get_by_label("Your word", exact=True).fill("a word of hers")
+    keyboard.write(page.get_by_label("Your word", exact=True), "a word of hers")
     walker.press("Hide it", "Your record")
     expect(page.get_by_role("link", name="Who has looked")).to_have_count(0)
     walker.go("/looked", "Page not found")
     for word, count in (("another word", 0), ("a word of hers", 1)):
         walker.go("/private", TITLE)
-        page.get_by_label("Your word", exact=True).fill(word)
+        keyboard.write(page.get_by_label("Your word", exact=True), word)
         walker.press("Go to your record", "Your record")
         expect(page.get_by_role("link", name="Who has looked")).to_have_count(count)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Walker
 
 pytestmark = pytest.mark.services
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.services
 def test_a_patient_looks_at_a_result(walker: Walker) -> None:
     walker.sign_in("eleanor", "/record", "Your record")
     walker.follow("Test results", "Test results")
-    walker.page.get_by_role("link", name="Sodium (a salt in your blood)").first.click()
+    keyboard.press(walker.page.get_by_role("link", name="Sodium (a salt in your blood)").first)
     walker.look("Sodium (a salt in your blood)")
     walker.follow("Back", "Test results")
 
@@ -21,7 +22,7 @@ def test_a_patient_looks_at_a_result(walker: Walker) -> None:
 @pytest.mark.covers("GET /record/letters/{letter}", "GET /record/letters/{letter}/file/{part}")
 def test_a_patient_opens_a_letter(walker: Walker) -> None:
     walker.sign_in("eleanor", "/record/letters", "Letters and documents")
-    walker.page.get_by_role("link", name="Discharge summary: Acute medicine, 17/02/2026").click()
+    keyboard.press(walker.page.get_by_role("link", name="Discharge summary: Acute medicine, 17/02/2026"))
     walker.look("Discharge summary: Acute medicine, 17/02/2026")
     href = walker.page.get_by_role("link", name="Open the letter (PDF, 1 kB)").get_attribute("href")
     kind = walker.page.evaluate("async href => (await fetch(href)).headers.get('content-type')", href)
@@ -33,7 +34,7 @@ def test_a_patient_downloads_their_record_in_three_clicks(walker: Walker) -> Non
     walker.sign_in("eleanor", "/record", "Your record")
     walker.follow("Download your record", "Download your record")
     walker.press("Download", "Download your record")  # nothing was chosen yet
-    walker.page.get_by_label("Everything in one folder (ZIP)").check()
+    keyboard.pick(walker.page.get_by_label("Everything in one folder (ZIP)"))
     with walker.page.expect_download() as saved:
-        walker.page.get_by_role("button", name="Download", exact=True).click()
+        keyboard.press(walker.page.get_by_role("button", name="Download", exact=True))
     assert saved.value.suggested_filename.endswith(".zip")

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from salus.contracts.patients import CHANGE_S
 from salus.node.services import recoveries
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Served
 from tests.journeys.test_recovery_journeys import choose_circles
 from tests.journeys.test_recovery_whole_journeys import ann, at
@@ -26,17 +27,17 @@ def choose_others(thief: Person, words: list[str], wrong: list[str]) -> None:
     walker.go("/recovery", HERE)
     walker.follow("Choose other people", "Choose other people")
     expect(page.get_by_text("Use the words for the second time.")).to_be_visible()
-    page.get_by_label("Their names").fill("Eve\nMal\nTrudy")
-    page.get_by_label("How many of them does it take?").fill("2")
-    page.get_by_role("button", name="Continue on my device").click()
+    keyboard.write(page.get_by_label("Their names"), "Eve\nMal\nTrudy")
+    keyboard.write(page.get_by_label("How many of them does it take?"), "2")
+    keyboard.press(page.get_by_role("button", name="Continue on my device"))
     thief.expect("Choose other people who can help you back in")
-    page.get_by_label("The words of the people who help you back in").fill("\n\n".join(wrong))
-    page.get_by_role("button", name=APPROVE).click()
+    keyboard.write(page.get_by_label("The words of the people who help you back in"), "\n\n".join(wrong))
+    keyboard.press(page.get_by_role("button", name=APPROVE))
     expect(page.get_by_role("alert")).to_contain_text("These are not the words that are needed.")
-    page.get_by_label("The words of the people who help you back in").fill("\n\n".join(words))
-    page.get_by_role("button", name=APPROVE).click()
+    keyboard.write(page.get_by_label("The words of the people who help you back in"), "\n\n".join(words))
+    keyboard.press(page.get_by_role("button", name=APPROVE))
     expect(page.locator(".sheet")).to_have_count(3)
-    page.get_by_role("button", name=HAVE).click()
+    keyboard.press(page.get_by_role("button", name=HAVE))
     walker.look(HERE)
     expect(page.get_by_text("Other people can help you back in after 7 days.")).to_be_visible()
 
@@ -44,10 +45,10 @@ def choose_others(thief: Person, words: list[str], wrong: list[str]) -> None:
 def set_up_tablet(who: Person) -> None:
     """Another device, which does not act."""
     page = who.walker.page
-    page.get_by_label("What do you call this device?").fill("Tablet")
-    page.get_by_role("button", name="Set up this device").click()
-    page.get_by_role("button", name=APPROVE).click()
-    page.get_by_role("button", name="Continue").click()
+    keyboard.write(page.get_by_label("What do you call this device?"), "Tablet")
+    keyboard.press(page.get_by_role("button", name="Set up this device"))
+    keyboard.press(page.get_by_role("button", name=APPROVE))
+    keyboard.press(page.get_by_role("button", name="Continue"))
     who.expect("Devices that act for you")
 
 
@@ -71,8 +72,8 @@ def test_other_people_are_undone_within_seven_days_and_not_after(
         expect(page.get_by_text("Somebody has chosen other people who can help you back in.")).to_be_visible()
         walker.follow("No, undo it", UNDO)
         expect(page.get_by_text("Use the words for the second time.")).to_be_visible()
-        page.get_by_role("button", name="I have the words: undo it").click()
-        page.get_by_label("The words of the people who help you back in").fill("\n\n".join(seconds))
+        keyboard.press(page.get_by_role("button", name="I have the words: undo it"))
+        keyboard.write(page.get_by_label("The words of the people who help you back in"), "\n\n".join(seconds))
         owner.approve("Keep the people who can help you back in", HERE)
         expect(page.get_by_text("It was undone. The same people as before can help you back in")).to_be_visible()
         assert recoveries.standing(at.here.node, at.here.patient) == before

@@ -12,6 +12,7 @@ from salus.contracts.patients import TIME_LOCK_S
 from salus.node.services import recoveries
 from salus.node.services.recoveries import Standing
 from salus.testing.clock import ForwardClock
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Served, served
 from tests.journeys.test_patient_elsewhere_journeys import ONLY_THERE, PLACE
 from tests.journeys.test_patient_organisations_journeys import bring
@@ -44,15 +45,15 @@ def choose(who: Person) -> list[str]:
     walker, page = who.walker, who.walker.page
     walker.go("/recovery/guardians", "Choose people you trust")
     expect(page.get_by_text("This is about your records at")).to_contain_text(PLACE)
-    page.get_by_label("Their names").fill("\n".join(NAMES))
-    page.get_by_label("How many of them does it take?").fill("2")
-    page.get_by_role("button", name="Continue on my device").click()
+    keyboard.write(page.get_by_label("Their names"), "\n".join(NAMES))
+    keyboard.write(page.get_by_label("How many of them does it take?"), "2")
+    keyboard.press(page.get_by_role("button", name="Continue on my device"))
     who.expect("Choose who can help you back in")
     expect(page.get_by_role("heading", level=2)).to_contain_text(f"{PLACE} (A81001)")
-    page.get_by_role("button", name=APPROVE).click()
+    keyboard.press(page.get_by_role("button", name=APPROVE))
     expect(page.locator(".sheet")).to_have_count(3)
     words = [each.locator("ol").first.locator("li").all_inner_texts() for each in page.locator(".sheet").all()]
-    page.get_by_role("button", name="I have all the pages on paper").click()
+    keyboard.press(page.get_by_role("button", name="I have all the pages on paper"))
     walker.look(HERE)
     return [" ".join(each) for each in words]
 
@@ -60,8 +61,8 @@ def choose(who: Person) -> list[str]:
 def say(who: Person, button: str, words: list[str], asked: str, heading: str) -> None:
     """Press a button, and type the words on the signer page to which it leads."""
     page = who.walker.page
-    page.get_by_role("button", name=button).click()
-    page.get_by_label("The words of the people who help you back in").fill("\n\n".join(words))
+    keyboard.press(page.get_by_role("button", name=button))
+    keyboard.write(page.get_by_label("The words of the people who help you back in"), "\n\n".join(words))
     who.approve(asked, heading)
 
 
@@ -97,6 +98,6 @@ def test_one_recovery_is_for_every_organisation(ann: Person, at: Served, browser
         expect(page.get_by_text(ONLY_THERE)).to_be_visible()
     ann.walker.sign_in("eleanor", "/record", "Open your record")
     page = ann.walker.page
-    page.get_by_role("button", name="Open with my device").click()
-    page.get_by_role("button", name=APPROVE).click()
+    keyboard.press(page.get_by_role("button", name="Open with my device"))
+    keyboard.press(page.get_by_role("button", name=APPROVE))
     expect(page.get_by_text("Your passkey was not used.")).to_be_visible()

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, expect
 from salus.contracts.patients import Holder, KeyKind
 from salus.node.services import recoveries
 from salus.sdk import guardians
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Served, served
 from tests.journeys.test_patient_helpers_journeys import go_on
 from tests.journeys.test_signer_journeys import APPROVE, Person, person, relationship
@@ -40,8 +41,8 @@ def with_own_key(ann: Person) -> None:
     """Hand over to a device, by somebody who is signed in."""
     page = ann.walker.page
     ann.walker.go("/acting-devices", "Devices that act for you")
-    page.get_by_label("What do you call this device?").fill("My phone")
-    page.get_by_role("button", name="Set up this device").click()
+    keyboard.write(page.get_by_label("What do you call this device?"), "My phone")
+    keyboard.press(page.get_by_role("button", name="Set up this device"))
     ann.approve("Set up this device", "Devices that act for you")
     ann.sign_by("Let this device act for me", "Hold your own key", "Devices that act for you")
 
@@ -57,15 +58,15 @@ def choose_circles(ann: Person) -> tuple[list[str], list[str]]:
     walker.go("/recovery/guardians", "Open your record")
     ann.sign_by("Open with my device", "Open your records", "Choose people you trust")
     walker.press("Continue on my device", "Choose people you trust")  # nobody was named
-    page.get_by_label("Their names").fill("\n".join(NAMES))
-    page.get_by_label("How many of them does it take?").fill("2")
-    page.get_by_role("button", name="Continue on my device").click()
+    keyboard.write(page.get_by_label("Their names"), "\n".join(NAMES))
+    keyboard.write(page.get_by_label("How many of them does it take?"), "2")
+    keyboard.press(page.get_by_role("button", name="Continue on my device"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Choose who can help you back in")
-    page.get_by_role("button", name=APPROVE).click()
+    keyboard.press(page.get_by_role("button", name=APPROVE))
     expect(page.locator(".sheet")).to_have_count(3)
     sheets = [each.locator("ol").all() for each in page.locator(".sheet").all()]
     first, second = ([" ".join(each[time].locator("li").all_inner_texts()) for each in sheets] for time in (0, 1))
-    page.get_by_role("button", name="I have all the pages on paper").click()
+    keyboard.press(page.get_by_role("button", name="I have all the pages on paper"))
     walker.look("People who can help you back in")
     return first, second
 
@@ -74,20 +75,20 @@ def let_help(ann: Person, at: Served) -> None:
     """Let somebody help, and stop it, both signed by one's own device."""
     walker, page = ann.walker, ann.walker.page
     page.goto(f"{at.origin}/helpers/who")
-    page.get_by_label("Their name").fill("Ben Moss")
-    page.get_by_label("My carer").check()
+    keyboard.write(page.get_by_label("Their name"), "Ben Moss")
+    keyboard.pick(page.get_by_label("My carer"))
     go_on(page)
-    page.get_by_label("See everything in my record").check()
+    keyboard.pick(page.get_by_label("See everything in my record"))
     go_on(page)
     walker.press("Continue", "Check what you have said")
     code = page.locator(".app-code").inner_text()
-    page.get_by_role("button", name="Let them help").click()
-    page.get_by_label("Type the code").fill(code)
+    keyboard.press(page.get_by_role("button", name="Let them help"))
+    keyboard.write(page.get_by_label("Type the code"), code)
     ann.approve("Let somebody or something act for you", "Give them this code")
     (key,) = relationship(at).keys
     assert (key.kind, key.appointed_by) == (KeyKind.DELEGATE, Holder.PATIENT)
     walker.follow("I have written it down", "Who helps you")
-    page.get_by_role("link", name=re.compile("^Stop this help")).click()
+    keyboard.press(page.get_by_role("link", name=re.compile("^Stop this help")))
     ann.sign_by("Yes, stop it", "Stop a device or a helper", "Who helps you")
     assert relationship(at).keys == ()
 
@@ -98,15 +99,15 @@ def begin(thief: Person, words: list[str]) -> None:
     walker.sign_in("eleanor", "/record", "Open your record")
     walker.follow("I have lost my device", "I have lost my device")
     expect(page.get_by_text("There is no new device yet.")).to_be_visible()
-    page.get_by_role("link", name="Set up a device").click()
-    page.get_by_label("What do you call this device?").fill("Tablet")
-    page.get_by_role("button", name="Set up this device").click()
-    page.get_by_role("button", name=APPROVE).click()
-    page.get_by_role("button", name="Continue").click()
+    keyboard.press(page.get_by_role("link", name="Set up a device"))
+    keyboard.write(page.get_by_label("What do you call this device?"), "Tablet")
+    keyboard.press(page.get_by_role("button", name="Set up this device"))
+    keyboard.press(page.get_by_role("button", name=APPROVE))
+    keyboard.press(page.get_by_role("button", name="Continue"))
     walker.look("Devices that act for you")
     walker.go("/recovery/lost", "I have lost my device")
-    page.get_by_role("button", name="I have the words: begin with this device").click()
-    page.get_by_label("The words of the people who help you back in").fill("\n\n".join(words))
+    keyboard.press(page.get_by_role("button", name="I have the words: begin with this device"))
+    keyboard.write(page.get_by_label("The words of the people who help you back in"), "\n\n".join(words))
     thief.approve("Replace a device that you lost", "I have lost my device")
     expect(page.get_by_text("It has begun. Come back after")).to_be_visible()
 

@@ -18,6 +18,7 @@ from salus.sdk.wallet import begin as begin_wallet
 from salus.sdk.wallet import new_wallet, relationship
 from salus.testing.clock import ForwardClock
 from salus.testing.world import CHAIN, HOSPITAL
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Served, served
 from tests.journeys.test_recovery_journeys import begin, choose_circles, with_own_key
 from tests.journeys.test_signer_journeys import APPROVE, Person, person
@@ -59,10 +60,10 @@ def opens_nothing(who: Person) -> None:
     """Try to open with a device that acts no more: its passkey is not among those that are asked."""
     page = who.walker.page
     who.walker.sign_in("eleanor", "/record/medicines", OPEN)
-    page.get_by_role("button", name="Open with my device").click()
-    page.get_by_role("button", name=APPROVE).click()
+    keyboard.press(page.get_by_role("button", name="Open with my device"))
+    keyboard.press(page.get_by_role("button", name=APPROVE))
     expect(page.get_by_text("Your passkey was not used.")).to_be_visible()
-    page.get_by_role("button", name="Do not approve").click()
+    keyboard.press(page.get_by_role("button", name="Do not approve"))
     who.expect("Nothing has changed")
 
 
@@ -80,8 +81,8 @@ def test_a_new_device_reads_the_old_records_and_the_lost_one_opens_nothing(
         at.later(TIME_LOCK_S + 60, ann.walker, new.walker)
         new.walker.sign_in("eleanor", "/recovery/lost", LOST)
         expect(page.get_by_text("The time to wait is over.")).to_be_visible()
-        page.get_by_role("button", name="Finish with this device").click()
-        page.get_by_label("The words of the people who help you back in").fill("\n\n".join(words[:2]))
+        keyboard.press(page.get_by_role("button", name="Finish with this device"))
+        keyboard.write(page.get_by_label("The words of the people who help you back in"), "\n\n".join(words[:2]))
         new.approve("Finish replacing your device", "Devices that act for you")
         expect(page.get_by_text("This device now acts for you, and the lost one no longer does")).to_be_visible()
         reads(new)

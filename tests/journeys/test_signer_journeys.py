@@ -16,6 +16,7 @@ from salus.contracts.patients import Actor, Holder, KeyKind
 from salus.node.projections import resources
 from salus.node.services.show import newest, show
 from tests.apps.browser import DESKTOP
+from tests.journeys import keyboard
 from tests.journeys.journey_world import Served, Walker, served
 from tests.portal.signer.signer_tab import KEEP_PRF
 from tests.portal.signer.signer_world import text
@@ -58,7 +59,7 @@ class Person:
     def approve(self, asked: str, heading: str, *, is_seen: bool = False) -> None:
         """Say yes on the signer page, which asks this, and look at the page to which that leads, once for all."""
         self.expect(asked)
-        self.walker.page.get_by_role("button", name=APPROVE).click()
+        keyboard.press(self.walker.page.get_by_role("button", name=APPROVE))
         if is_seen:
             self.expect(heading)
         else:
@@ -66,7 +67,7 @@ class Person:
 
     def sign_by(self, button: str, asked: str, heading: str, *, is_seen: bool = False) -> None:
         """Press a button of the portal, and say yes on the signer page to which it leads."""
-        self.walker.page.get_by_role("button", name=button).click()
+        keyboard.press(self.walker.page.get_by_role("button", name=button))
         self.approve(asked, heading, is_seen=is_seen)
 
 
@@ -128,9 +129,9 @@ def test_a_browser_without_what_it_takes_leaves_everything_as_it_was(browser: Br
     with person(browser, at, has_prf=False) as ann:
         set_up(ann)
         page = ann.walker.page
-        page.get_by_role("button", name=APPROVE).click()
+        keyboard.press(page.get_by_role("button", name=APPROVE))
         expect(page.get_by_role("heading", level=1)).to_have_text("This browser cannot keep your keys")
-        page.get_by_role("button", name="Go back to the website").click()
+        keyboard.press(page.get_by_role("button", name="Go back to the website"))
         ann.walker.look("Nothing has changed")
         expect(page.get_by_text("goes on acting for you")).to_be_visible()
     assert (relationship(at).holder, at.here.portal.devices.of(at.here.accounts["eleanor"])) == (Holder.CUSTODIAN, [])
@@ -138,7 +139,7 @@ def test_a_browser_without_what_it_takes_leaves_everything_as_it_was(browser: Br
 
 def test_who_does_not_approve_changes_nothing_and_comes_back(ann: Person, at: Served) -> None:
     set_up(ann)
-    ann.walker.page.get_by_role("button", name="Do not approve").click()
+    keyboard.press(ann.walker.page.get_by_role("button", name="Do not approve"))
     ann.walker.look("Nothing has changed")
     ann.walker.follow("Go back", "Devices that act for you")
     assert at.here.portal.devices.of(at.here.accounts["eleanor"]) == []
@@ -149,7 +150,7 @@ def test_what_one_browser_asked_another_does_not_collect(ann: Person, at: Served
     with person(browser, at) as other:
         other.walker.sign_in("eleanor", "/acting-devices", "Devices that act for you")
         ann.walker.page.route("**/signing/*/done", lambda route: route.abort())
-        ann.walker.page.get_by_role("button", name="Do not approve").click()
+        keyboard.press(ann.walker.page.get_by_role("button", name="Do not approve"))
         with ann.walker.page.expect_request("**/signing/*/done") as asked:
             pass
         other.walker.page.goto(asked.value.url)
@@ -175,9 +176,9 @@ def test_a_patient_takes_over_and_decides_with_their_own_devices(
     walker.go("/record", "Open your record")
     ann.sign_by("Open with my device", "Open your records", "Your record")
     ann.come("/looked", "Who has looked")
-    page.get_by_role("link", name="Dr Anita Rao").first.click()
+    keyboard.press(page.get_by_role("link", name="Dr Anita Rao").first)
     ann.expect("Details")
-    page.get_by_label("What does not look right?").fill("I was not there.\nNobody asked me")
+    keyboard.write(page.get_by_label("What does not look right?"), "I was not there.\nNobody asked me")
     ann.sign_by("Tell the privacy officer", "Say that a look was not right", "Who has looked", is_seen=True)
     expect(page.get_by_text("The privacy officer was told")).to_be_visible()
 
@@ -187,7 +188,7 @@ def test_a_patient_takes_over_and_decides_with_their_own_devices(
     (choice,) = choices(at)
     assert choice.actor is Actor.PATIENT
     expect(page.get_by_text("You decided this on")).to_be_visible()
-    page.get_by_role("link", name="Stop this choice").click()
+    keyboard.press(page.get_by_role("link", name="Stop this choice"))
     ann.expect("Stop this choice?")
     ann.sign_by("Yes, stop it", "End a sharing choice", "Who can see your record")
     assert choices(at) == []
@@ -211,11 +212,11 @@ def is_told_that_it_does_not_fit(who: Person) -> None:
     """Try to open the record with an authenticator that has no passkey of these devices."""
     page = who.walker.page
     who.walker.sign_in("eleanor", "/record", "Open your record")
-    page.get_by_role("button", name="Open with my device").click()
+    keyboard.press(page.get_by_role("button", name="Open with my device"))
     who.expect("Open your records")
-    page.get_by_role("button", name=APPROVE).click()
+    keyboard.press(page.get_by_role("button", name=APPROVE))
     expect(page.get_by_text("Your passkey was not used. You can try again.")).to_be_visible()
-    page.get_by_role("button", name="Do not approve").click()
+    keyboard.press(page.get_by_role("button", name="Do not approve"))
     who.walker.look("Nothing has changed")
     who.come("/record", "Open your record")
 
@@ -223,8 +224,8 @@ def is_told_that_it_does_not_fit(who: Person) -> None:
 def set_up(who: Person, name: str = "My phone") -> None:
     """Sign in, and go to the signer page to set up a device."""
     who.walker.sign_in("eleanor", "/acting-devices", "Devices that act for you")
-    who.walker.page.get_by_label("What do you call this device?").fill(name)
-    who.walker.page.get_by_role("button", name="Set up this device").click()
+    keyboard.write(who.walker.page.get_by_label("What do you call this device?"), name)
+    keyboard.press(who.walker.page.get_by_role("button", name="Set up this device"))
     who.expect("Set up this device")
 
 
@@ -233,10 +234,10 @@ def make_choice(who: Person) -> None:
     page = who.walker.page
     page.goto(f"{who.walker.served.origin}/sharing/direction")
     for answer in ("Let people see something", "Everyone who treats me, anywhere", "Everything"):
-        page.get_by_label(answer, exact=True).check()
-        page.get_by_role("button", name="Continue").click()
+        keyboard.pick(page.get_by_label(answer, exact=True))
+        keyboard.press(page.get_by_role("button", name="Continue"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Until when?")
-    page.get_by_role("button", name="Continue").click()
+    keyboard.press(page.get_by_role("button", name="Continue"))
     who.sign_by("Make this choice", "Confirm your sharing choice", "Who can see your record", is_seen=True)
 
 
@@ -244,15 +245,15 @@ def add_device(first: Person, second: Person) -> None:
     """Set up a second device; the first lets it act by its code, and it accepts."""
     there, page = second.walker, second.walker.page
     set_up(second, "Tablet")
-    page.get_by_role("button", name=APPROVE).click()
+    keyboard.press(page.get_by_role("button", name=APPROVE))
     expect(page.get_by_role("heading", level=1)).to_have_text("Your code")
     code = page.locator(".code").inner_text()
-    page.get_by_role("button", name="Continue").click()
+    keyboard.press(page.get_by_role("button", name="Continue"))
     there.look("Devices that act for you")
 
     first.walker.go("/acting-devices", "Devices that act for you")
-    first.walker.page.get_by_role("button", name="I am on my first device: let it act").click()
-    first.walker.page.get_by_label("Type the code").fill(code)
+    keyboard.press(first.walker.page.get_by_role("button", name="I am on my first device: let it act"))
+    keyboard.write(first.walker.page.get_by_label("Type the code"), code)
     first.approve("Let somebody or something act for you", "Devices that act for you")
 
     there.go("/acting-devices", "Devices that act for you")

@@ -7,6 +7,7 @@ counts only from its own page; a failure says what to do and nothing about anybo
 import base64
 import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from typing import Final
 
 import msgspec
@@ -48,7 +49,7 @@ from salus.portal.settings import PortalSettings
 from salus.portal.shared_link import VIEWER, shared_link_routes
 from salus.portal.signing import signing_routes
 from salus.portal.telling import telling_of
-from salus.portal.uploads import Upload, read_form
+from salus.portal.uploads import Pairs, Room, Upload, read_form
 from salus.portal.verifier.links import VERIFIER
 from salus.portal.verifier.routes import verifier_routes
 from salus.portal.words import words_of
@@ -105,6 +106,7 @@ class Portal:
             node, launchers, back=lambda name: f"{settings.origin}/launch/{name}/back", fetching=fetching
         )
         self.threads = Pool(THREADS, waiting_max=WAITING_MAX)
+        self._room = Room()
 
     def close(self) -> None:
         """Let running work finish."""
@@ -211,19 +213,35 @@ class Portal:
         self, page: Page, handler: Callable[[Call], Response], method: str
     ) -> Callable[[Request], Awaitable[Response]]:
         async def answer(http: Request) -> Response:
-            pairs: list[tuple[str, str]] = []
-            files: dict[str, Upload] = {}
             try:
-                if method == "POST":
-                    pairs, files = await read_form(http, bytes_max=page.body_bytes_max, takes_files=page.takes_files)
-                form = fields_once(pairs)
-                return await self.threads.run(lambda: self._answered(http, page, handler, form, files))
+                with ExitStack() as held:
+                    pairs, files = await self._posted(http, page, held) if method == "POST" else ([], {})
+                    form = fields_once(pairs)
+                    return await self.threads.run(lambda: self._answered(http, page, handler, form, files))
             except Refused as refused:
                 return self._problem(http, refused.words, status=400)
             except NotNow:
                 return self._problem(http, "", status=503)
 
         return answer
+
+    async def _posted(self, http: Request, page: Page, held: ExitStack) -> tuple[Pairs, dict[str, Upload]]:
+        """Return what was posted. Of files, which stay in memory, nothing is read of whoever is not signed in.
+
+        Raises:
+            Refused: FORM_UNFIT.
+            NotNow: others' files, or theirs, are on their way in.
+        """
+        if page.takes_files:
+            session = await self.threads.run(lambda: self._known(http))
+            if session is None or not session.account:
+                return [], {}
+            held.enter_context(self._room.taken(session.account))
+        return await read_form(http, bytes_max=page.body_bytes_max, takes_files=page.takes_files)
+
+    def _known(self, http: Request) -> PortalSession | None:
+        with plainly():
+            return self.sessions.find(http)
 
     def _answered(
         self,

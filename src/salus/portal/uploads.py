@@ -1,7 +1,9 @@
 """Uploads: what comes in a form, within bounds; the bytes of files are taken as they are and trusted in nothing."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl
@@ -10,7 +12,7 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from salus.node.errors import Refusal, Refused
+from salus.node.errors import NotNow, Refusal, Refused
 
 URLENCODED: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
@@ -18,6 +20,9 @@ BODY_S: Final = 10.0
 FILE_BODY_S: Final = 120.0
 FIELDS_MAX: Final = 200
 FILES_MAX: Final = 5
+FILES_AT_ONCE_MAX: Final = 16
+FILES_EACH_MAX: Final = 2
+"""Forms with files that are on their way in at one moment, of everybody and of one account: each is in memory."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,24 @@ class Upload:
 
 
 Pairs = list[tuple[str, str]]
+
+
+class Room:
+    """Room in memory for forms with files, of one worker; asked by the thread of its loop alone."""
+
+    def __init__(self) -> None:
+        self._taken: Counter[bytes] = Counter()
+
+    @contextmanager
+    def taken(self, account: bytes) -> Iterator[None]:
+        """Have room for one form of an account until the block ends. Raises NotNow."""
+        if self._taken.total() >= FILES_AT_ONCE_MAX or self._taken[account] >= FILES_EACH_MAX:
+            raise NotNow("as many files as there is room for are on their way in: try later")
+        self._taken[account] += 1
+        try:
+            yield
+        finally:
+            self._taken -= Counter([account])
 
 
 async def read_form(http: Request, *, bytes_max: int, takes_files: bool) -> tuple[Pairs, dict[str, Upload]]:

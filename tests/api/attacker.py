@@ -98,7 +98,7 @@ def raw(
     served: Served, method: str, path: str, body: bytes, fields: dict[str, str], *, to: OrganisationId = HOSPITAL
 ) -> Came:
     """Send anything."""
-    connection = http.client.HTTPConnection("127.0.0.1", served.ports[to], timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", served.ports[to], timeout=60)
     try:
         connection.request(method, path, body, fields)
         response = connection.getresponse()

@@ -245,7 +245,7 @@ def test_a_field_twice(served: Served, heard: Heard) -> None:
     body, _ = forged.sealed()
     lines = [f"POST {ASK_PATH} HTTP/1.1", "host: x", f"content-length: {len(body)}", "salus-sender: X99"]
     lines += [f"{name}: {value}" for name, value in forged.signed(body).fields().items()]
-    with socket.create_connection(("127.0.0.1", served.ports[HOSPITAL]), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", served.ports[HOSPITAL]), timeout=60) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
         assert connection.recv(12) == b"HTTP/1.1 401"
     assert heard == []

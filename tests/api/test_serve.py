@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from salus.api.exchange.serve import listen
+from salus.cli.demonstration_places import free_ports
 from salus.clinical.fhir.resources import parse
 from salus.clinical.nhs_number import NhsNumber
 from salus.contracts import CONTRACTS
@@ -81,8 +82,7 @@ class Machine:
 @contextmanager
 def machine(folder: Path, *, workers: int) -> Iterator[Machine]:
     keys = {organisation: generate() for organisation in (HOSPITAL, PRACTICE)}
-    with closing(listen("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    [port] = free_ports(1)
     genesis = with_endpoints(make_genesis(keys), {HOSPITAL: port})
     rows = tuple(genesis_rows(genesis))
     founding = Founding(chain=genesis.chain, contracts=CONTRACTS, time_s=genesis.time_s, rows=rows)

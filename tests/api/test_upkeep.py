@@ -11,6 +11,8 @@ from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.upkeep import ASKING_TASKS, TASKS, Task, Upkeep
 from salus.vault.errors import Damaged, Unavailable
 
+PATIENCE_S = 60
+
 
 class Counted:
     """A task that fails as it is told, and counts."""
@@ -47,21 +49,21 @@ OF_THE_WORLD = [
 def test_a_failure_of_the_world_is_tried_again_and_hinders_no_other(error: Exception) -> None:
     failing, other = Counted(error), Counted()
     with closing(kept_up(failing, other)):
-        assert failing.enough.wait(5)
-        assert other.enough.wait(5)
+        assert failing.enough.wait(PATIENCE_S)
+        assert other.enough.wait(PATIENCE_S)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_failure_of_ours_ends_the_worker() -> None:
     ended = threading.Event()
     with closing(kept_up(Counted(AssertionError("we are wrong")), on_failure=ended.set)):
-        assert ended.wait(5)
+        assert ended.wait(PATIENCE_S)
 
 
 def test_nothing_is_begun_after_close() -> None:
     work = Counted(until=1)
     upkeep = kept_up(work)
-    assert work.enough.wait(5)
+    assert work.enough.wait(PATIENCE_S)
     upkeep.close()
     count = work.count
     assert threading.Event().wait(0.05) is False

@@ -51,9 +51,9 @@ def test_a_validator_serves_its_figures_and_names_who_is_gone(setting: Setting) 
 
     found = wait(port, lambda figures: set(of(figures, "salus_validator_signed_ratio").values()) == {1.0})
     assert of(found, "salus_validator_signed_ratio").keys() == ALL
-    assert all(abs(each) < 5 for each in of(found, "salus_validator_clock_ahead_seconds").values())
-    assert (one(found, "salus_ledger_up"), one(found, "salus_ledger_state_age_seconds") < 10) == (1, True)
-    assert abs(one(found, "salus_ledger_block_time_seconds") - time.time()) < 10
+    assert all(abs(each) < PATIENCE_S for each in of(found, "salus_validator_clock_ahead_seconds").values())
+    assert (one(found, "salus_ledger_up"), one(found, "salus_ledger_state_age_seconds") < PATIENCE_S) == (1, True)
+    assert abs(one(found, "salus_ledger_block_time_seconds") - time.time()) < PATIENCE_S
     waits = of(found, "salus_ledger_process")
     assert {name: waits[name] for name in OF_COMETBFT} == {name: float(name == "node_starts") for name in OF_COMETBFT}
 

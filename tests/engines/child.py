@@ -13,7 +13,7 @@ from salus.engines.process import run
 from tests.engines import toy
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 20.0
+START_S = 60.0
 SMALL_MAP_BYTES = 1 << 20
 
 

@@ -37,7 +37,7 @@ from salus.testing.clock import FakeClock
 from tests.engines import toy
 
 NOW_S = 1_800_000_000
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 FIRST_ROW = toy.NOTES.key((toy.KEY.public, 0))
 
 
@@ -288,11 +288,10 @@ def test_one_connection_too_many_is_closed_and_room_comes_back(connect: Callable
     extra = connect()
     assert extra.answer() is None
     clients[0].close()
-    for _ in range(100):
-        if is_served(connect()):
-            return
+    until_s = time.monotonic() + TIMEOUT_S
+    while not is_served(connect()):
+        assert time.monotonic() < until_s, "no room came back"
         time.sleep(0.02)
-    pytest.fail("no room came back")
 
 
 def is_served(client: Client) -> bool:

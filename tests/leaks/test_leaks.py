@@ -161,7 +161,7 @@ def test_what_leaks_in_an_export_is_caught(subjects: Subjects, planted: str) -> 
 def test_the_verb_runs_it_against_a_server_at_an_address(tmp_path: Path) -> None:
     with served(tmp_path) as here:
         for name, backend in (("writer", here.feed), ("reader", here.clinical)):
-            answer = requests.post(backend.token_url, data=backend.form(), verify=str(here.certificate), timeout=10)
+            answer = requests.post(backend.token_url, data=backend.form(), verify=str(here.certificate), timeout=60)
             (tmp_path / name).write_text(answer.json()["access_token"])
         options = ["--base", here.base, "--ca", str(here.certificate), "--json"]
         files = ["--writer", str(tmp_path / "writer"), "--reader", str(tmp_path / "reader")]

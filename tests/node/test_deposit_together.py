@@ -44,7 +44,7 @@ def together(node: Node, monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[
 
         def slowly(on: Node, charts: Sequence[ChartDeposit], *, marks: bool) -> list[list[Filed]]:
             sizes.append(len(charts))
-            held.wait(10)
+            held.wait(60)
             return deposit_charts(on, charts, marks=marks)
 
         monkeypatch.setattr(deposit_together, "deposit_charts", slowly)

@@ -36,7 +36,6 @@ from salus.testing.clock import FakeClock
 from salus.testing.population.numbers import kept_nhs_number
 from salus.testing.world import CHAIN, HOSPITAL, world
 
-DAY_S = 86_400
 BORN = datetime.date(2012, 2, 29)
 OBSERVATION = b'{"resourceType":"Observation","id":"o","status":"final","subject":{"reference":"Patient/ann"}}'
 FLAG = b'{"resourceType":"Flag","id":"f","status":"active","subject":{"reference":"Patient/ann"}}'
@@ -176,7 +175,7 @@ def test_one_whose_last_day_is_over_acts_no_more(home: Home) -> None:
     until = uk_datetime(home.node.clock()).date()
     ben = home.helped(replace(READER, until=until))
     assert home.reads(ben) == [FLAG, OBSERVATION]
-    home.clock.advance(DAY_S)
+    home.clock.advance(patient_helpers.end_of(until) + 1 - home.node.clock())
     assert refusal_of(home.accounts.hold, ben) is Refusal.SESSION_UNFIT
     assert [(each.until, each.is_ended) for each in home.helpers.of(home.ann)] == [(until, True)]
 
@@ -188,8 +187,7 @@ def test_a_parent_loses_access_when_the_child_reaches_the_age(home: Home) -> Non
     assert home.reads(parent) == [FLAG, OBSERVATION]
     (row,) = home.helpers.of(home.ann)
     assert row.until == datetime.date(2028, 2, 28)  # until the sixteenth birthday, in a leap year on 29 February
-    today = uk_datetime(home.node.clock()).date()
-    home.clock.advance((row.until - today).days * DAY_S + DAY_S)
+    home.clock.advance(patient_helpers.end_of(row.until) + 1 - home.node.clock())
     for act, arguments in (
         (home.accounts.hold, (parent,)),
         (home.accounts.require_held, (parent, held)),

@@ -184,7 +184,7 @@ def test_whoever_answers_slowly_is_cut_off() -> None:
     began_s = time.monotonic()
     with listener(b"HTTP/1.1 200 OK\r\n" * 10, drip_s=0.1) as (port, _), pytest.raises(HookAway, match="answering"):
         send(port, timeout_s=0.7)
-    assert time.monotonic() - began_s < 5
+    assert time.monotonic() - began_s < 10
 
 
 def test_who_is_no_web_server_is_away() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +14,10 @@ from pathlib import Path
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from salus.cli.demonstration_places import free_ports
+
 NAME, PASSWORD = "portal", "a password of the server"
-WAIT_S = 20
+WAIT_S = 60
 
 
 @dataclass
@@ -52,8 +53,7 @@ def mail_server(certificate: Path, key: Path) -> Iterator[MailServer]:
     """Take mail until the block ends."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        server = MailServer(free.getsockname()[1])
+    server = MailServer(free_ports(1)[0])
     controller = Controller(
         server,
         hostname="127.0.0.1",
@@ -62,6 +62,7 @@ def mail_server(certificate: Path, key: Path) -> Iterator[MailServer]:
         tls_context=context,
         authenticator=_checked,
         auth_required=True,
+        ready_timeout=WAIT_S,
     )
     controller.start()
     try:

@@ -24,7 +24,7 @@ from salus.node.services.request import Denied, Granted, Wish, request
 from salus.testing.world import HOSPITAL, PRACTICE
 from tests.portal.choosing_device import SIGNER, answer, asked, say_yes, set_up, voucher
 from tests.portal.patient_charts import MACHINE_WORDS, somebody_else
-from tests.portal.portal_world import NAMES, Browser, Hospital, portal
+from tests.portal.portal_world import NAMES, Browser, Hospital, portal, soonest
 from tests.portal.second_custodian import REFUSED, Manner, OwnDevice, Practice
 from tests.portal.test_markup import faults
 
@@ -59,7 +59,7 @@ def browser(here: Hospital) -> Iterator[Browser]:
 
 def _settled(browser: Browser, path: str = "/sharing") -> str:
     """A page once everybody has answered, or will not."""
-    until_s = time.monotonic() + 15
+    until_s = time.monotonic() + 60
     while ASKING in (page := browser.get(path).text):
         assert time.monotonic() < until_s
         time.sleep(0.05)
@@ -265,9 +265,8 @@ def test_an_answer_that_was_lost_is_looked_for_on_the_ledger(
 def test_a_slow_organisation_keeps_nobody_waiting(here: Hospital, practice: Practice) -> None:
     browser = here.signed_in("eleanor")
     with practice.being(Manner.WAITS):
-        began_s = time.monotonic()
-        page = browser.get("/sharing").text
-        assert time.monotonic() - began_s < 2
+        page, took_s = soonest(browser, "/sharing")
+        assert took_s < 2
         assert ASKING in page
         assert 'hx-get="/sharing"' in page
         assert "Show what has come since" in page

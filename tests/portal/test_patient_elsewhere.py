@@ -30,7 +30,7 @@ from salus.node.services.own_elsewhere import Elsewhere
 from salus.node.services.request import Denied, Wish
 from salus.testing.world import PRACTICE
 from tests.portal.patient_charts import MACHINE_WORDS, somebody_else
-from tests.portal.portal_world import Browser, Hospital, portal
+from tests.portal.portal_world import Browser, Hospital, portal, soonest
 from tests.portal.second_custodian import REFUSED, WITHHELD, Manner, OwnDevice, Practice
 from tests.portal.test_markup import faults
 
@@ -51,7 +51,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
 
 def _settled(browser: Browser, path: str = "/record") -> str:
     """A page once everybody has answered, or will not."""
-    until_s = time.monotonic() + 15
+    until_s = time.monotonic() + 60
     while ASKING in (page := browser.get(path).text):
         assert time.monotonic() < until_s
         time.sleep(0.05)
@@ -112,9 +112,9 @@ def test_a_custodian_that_is_down_is_said_and_asked_again(here: Hospital, practi
 
 def test_a_slow_custodian_keeps_nobody_waiting_and_fills_in(here: Hospital, practice: Practice) -> None:
     with practice.being(Manner.WAITS):
-        browser, began_s = here.signed_in("eleanor"), time.monotonic()
-        page = browser.get("/record").text
-        assert time.monotonic() - began_s < 2
+        browser = here.signed_in("eleanor")
+        page, took_s = soonest(browser, "/record")
+        assert took_s < 2
         assert ASKING in page
         assert "Show what has come since" in page
         (poll,) = re.findall(r'hx-get="(/record/answers[^"]+)"', page)

@@ -86,7 +86,7 @@ def test_a_key_for_browsers_that_is_none_is_said_at_the_start(tmp_path: Path, te
 def asked(address: str, certificate: Path) -> str:
     """What is at an address."""
     trust = ssl.create_default_context(cafile=str(certificate))
-    with urllib.request.urlopen(address, context=trust, timeout=10) as came:
+    with urllib.request.urlopen(address, context=trust, timeout=60) as came:
         return str(came.read().decode())
 
 

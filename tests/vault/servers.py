@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,8 +16,10 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+from salus.cli.demonstration_places import free_ports
+
 DEBIAN_POSTGRES = Path("/usr/lib/postgresql/15/bin")
-START_S_MAX = 30
+START_S_MAX = 60
 KEYS = {"access_key": "testing", "secret_key": "testing", "region": "us-east-1"}
 
 
@@ -125,7 +126,7 @@ class S3Server:
     def __init__(self) -> None:
         if find_spec("moto") is None or find_spec("flask") is None:
             raise Absent("no S3 server: moto and flask of the extra `test` are not installed")
-        self._port = free_port()
+        self._port = free_ports(1)[0]
         self.endpoint = f"http://127.0.0.1:{self._port}"
         self._buckets = 0
         self.start()
@@ -153,13 +154,6 @@ class S3Server:
         """Make a bucket of this name."""
         signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request"}
         urllib.request.urlopen(urllib.request.Request(f"{self.endpoint}/{name}", method="PUT", headers=signed)).close()
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answers(url: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-WAIT_S = 20
+WAIT_S = 60
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class Served:
 
     def token(self, backend: Backend) -> str:
         """A token for a backend service."""
-        answer = requests.post(backend.token_url, data=backend.form(), verify=str(self.certificate), timeout=10)
+        answer = requests.post(backend.token_url, data=backend.form(), verify=str(self.certificate), timeout=60)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["access_token"])
 
@@ -88,7 +88,7 @@ class Served:
             json=resource,
             headers=fields(self.token(self.feed)),
             verify=str(self.certificate),
-            timeout=10,
+            timeout=60,
         )
         assert answer.status_code == 201, answer.text
 

@@ -28,7 +28,7 @@ from salus.node.services.grants import Issued, Wanted, challenge_of
 from tests.api.fhir.receiver import Told
 from tests.api.fhir.test_subscriptions import Scene
 
-WAIT_S = 20
+WAIT_S = 60
 ORIGIN = "https://app.example"
 VERIFIER = "v" * 64
 

@@ -26,7 +26,7 @@ NAMES = ("cat", "dan", "eva")
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("served")) as made:
-        answer = requests.post(made.feed.token_url, data=made.feed.form(), verify=str(made.certificate), timeout=10)
+        answer = requests.post(made.feed.token_url, data=made.feed.form(), verify=str(made.certificate), timeout=60)
         fields = {"authorization": f"Bearer {answer.json()['access_token']}", "content-type": "application/fhir+json"}
         for body in (
             *(patient(name, number, meta={"tag": [TAG]}) for number, name in enumerate(NAMES)),
@@ -35,7 +35,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             group("Patient?_tag=urn:cohorts|asthma"),
         ):
             url = f"{made.base}/{body['resourceType']}/{body['id']}"
-            answer = requests.put(url, json=body, headers=fields, verify=str(made.certificate), timeout=10)
+            answer = requests.put(url, json=body, headers=fields, verify=str(made.certificate), timeout=60)
             assert answer.status_code == 201, answer.text
         yield made
 

@@ -45,7 +45,7 @@ class Scene:
         self.tokens[who] = token
         url, trust = f"{self.here.base}{path}", str(self.here.certificate)
         content = None if body is None else json.dumps(body)
-        return requests.request(method, url, data=content, headers=fields(token), verify=trust, timeout=20)
+        return requests.request(method, url, data=content, headers=fields(token), verify=trust, timeout=60)
 
     def patient(self) -> str:
         """A new patient, alone in a test."""
@@ -206,7 +206,7 @@ def test_headers_go_along_and_every_request_is_signed(on: Scene) -> None:
     told = on.at.next()
     assert told.fields["authorization"] == "Bearer of-the-app"
     issuer = on.here.base.removesuffix("/FHIR/R4")
-    keys = requests.get(f"{issuer}/.well-known/jwks.json", verify=str(on.here.certificate), timeout=10).json()["keys"]
+    keys = requests.get(f"{issuer}/.well-known/jwks.json", verify=str(on.here.certificate), timeout=60).json()["keys"]
     require_signed(told, on.at.url, {each["kid"]: each["x"] for each in keys})
     changed = Told(told.method, told.path, told.fields, told.body + b" ")
     with pytest.raises(AssertionError):

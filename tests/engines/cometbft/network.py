@@ -1,11 +1,11 @@
 """Networks of real CometBFT nodes on this machine, each with a ledger process inside the test."""
 
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from salus.cli.demonstration_places import free_ports
 from salus.crypto.hashing import sha256
 from salus.crypto.signing import SigningKey
 from salus.engines.base import Founding, Payer
@@ -80,18 +80,6 @@ def wait_until(is_so: Callable[[], bool], words: str, *, patience_s: float = PAT
     while not is_so():
         assert time.monotonic() < until_s, f"not in {patience_s:.0f} s: {words}"
         time.sleep(0.02)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that nobody listens on now."""
-    found = [socket.socket() for _ in range(count)]
-    try:
-        for each in found:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in found]
-    finally:
-        for each in found:
-            each.close()
 
 
 def _key(name: str) -> SigningKey:

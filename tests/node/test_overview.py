@@ -34,6 +34,7 @@ from salus.node.services.overview import (
     ValidatorSeen,
     Waiting,
     overview,
+    see_certificates,
     see_ledger,
 )
 from salus.testing.world import HOSPITAL, PRACTICE, world
@@ -108,6 +109,13 @@ def test_certificates_of_ours_that_end_soon(day: Day) -> None:
         CertificateSeen(bytes([2]) * 32, "device", ("system",), soon),
         CertificateSeen(bytes([1]) * 32, "device", ("system",), later),
     )
+
+
+def test_one_that_has_just_ended_is_still_there(day: Day) -> None:
+    ends_s = certify(day, HOSPITAL, 5, in_s=60)
+    for after_s, count in ((3_600, 1), (8 * DAY_S, 0)):
+        later = dataclasses.replace(day.hospital, clock=lambda at_s=ends_s + after_s: at_s)
+        assert len(see_certificates(later)) == count
 
 
 def test_jobs_and_how_far_they_are(day: Day) -> None:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from salus.contracts.membership import CertificateKind, Certify
+from salus.contracts.provisions import RoleClass
+from salus.engines.base import Unavailable
+from salus.ledger.identifiers import CertificateId
+from salus.node.services import overview
+from salus.node.services.overview import ValidatorSeen
+from salus.portal.settings import PortalSettings
 from salus.testing.population import story_patient
-from salus.testing.world import PRACTICE
+from salus.testing.world import HOSPITAL, PRACTICE
+from tests.api.fhir.served import self_signed
 from tests.portal.portal_world import SEED, Hospital, portal
 
 PROPOSAL = re.compile(r'name="proposal" value="([A-Z2-7]{6})"')
@@ -55,3 +66,83 @@ def test_what_a_node_keeps_and_has_to_do(here: Hospital) -> None:
     page = here.signed_in("operator").get("/node").text
     for each in ("Never: make a backup", "None is running", "None ends soon", "Records, all versions"):
         assert each in page
+
+
+# At three in the morning
+
+
+def test_while_the_ledger_is_away_both_pages_say_so_and_the_node_is_shown(
+    here: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = here.signed_in("operator")
+
+    def gone(*_: object) -> None:
+        raise Unavailable("the ledger process went away")
+
+    for each in ("status", "snapshot"):
+        monkeypatch.setattr(here.made.engine, each, gone)
+    network, node = browser.get("/network"), browser.get("/node")
+    assert (network.status_code, "The ledger does not answer" in network.text) == (503, True)
+    assert (node.status_code, "Never: make a backup" in node.text, "it alone knows them" in node.text) == (
+        200,
+        True,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("powers", "away", "is_near"),
+    [
+        ((10, 10, 10, 10), 1, True),
+        ((10, 10, 10, 10), 0, False),
+        ((10, 10, 10, 10, 10, 10, 10), 1, False),
+        ((10, 10, 10, 10, 10, 10, 10), 2, True),
+    ],
+)
+@pytest.mark.promise("L3")
+def test_a_validator_that_is_away_is_named_with_what_it_means(
+    here: Hospital, monkeypatch: pytest.MonkeyPatch, powers: tuple[int, ...], away: int, is_near: bool
+) -> None:
+    names = [PRACTICE, "0123456789abcdef", HOSPITAL, *"ABCD"][: len(powers)]
+    seen = [
+        ValidatorSeen(name, 0 if place < away else 8, 8, 0, power)
+        for place, (name, power) in enumerate(zip(names, powers, strict=True))
+    ]
+    monkeypatch.setattr(overview, "see_validators", lambda *_: seen)
+    page = here.signed_in("operator").get("/network").text
+    assert (re.search(r"Harrowmere Medical Centre[^<]* signed none of the newest", page) is not None) == (away > 0)
+    assert len(re.findall(r">\s*Away\s*</strong>", page)) == away
+    assert ("If one more validator stops, the ledger stops" in page) == is_near
+    assert ("A validator that is no member any more" in page, "0123456789abcdef" in page) == (True, False)
+
+
+def test_a_certificate_that_has_ended_is_not_said_to_be_fine(here: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = here.node
+    now_s = node.clock()
+    node.submit(
+        Certify(node.organisation, CertificateId(b"e" * 32), CertificateKind.DEVICE, (RoleClass.SYSTEM,), now_s + 60)
+    )
+    with monkeypatch.context() as later:
+        later.setitem(node.__dict__, "clock", lambda: now_s + 3_600)
+        page = here.signed_in("operator").get("/node").text
+    assert ("<strong>ended on" in page, "None ends soon" in page) == (True, False)
+    with monkeypatch.context() as later:
+        later.setitem(node.__dict__, "clock", lambda: now_s + 8 * 86_400)
+        assert "None ends soon" in here.signed_in("operator").get("/node").text
+
+
+def test_the_certificates_of_tls_are_there_and_the_room_on_the_disk(
+    here: Hospital, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, _ = self_signed(tmp_path)
+    (tmp_path / "none.pem").write_text("no certificate")
+    files = {"the portal": certificate, "the FHIR server": tmp_path / "none.pem", "another": tmp_path / "gone.pem"}
+    settings: Any = PortalSettings(here.portal.settings.origin, certificates=files)
+    monkeypatch.setattr(here.portal, "settings", settings)
+    page = here.signed_in("operator").get("/node").text
+    for said in (r"the portal: until \d+ \w+ 20\d\d", "the FHIR server: cannot be read", "another: cannot be read"):
+        assert re.search(said, page), said
+    assert re.search(r"\d+ GB free, \d+% of the disk", page)
+    full = overview.see_node(here.node)
+    monkeypatch.setattr(overview, "see_node", lambda _: replace(full, free_bytes=10**9, disk_bytes=10**11))
+    assert "1 GB free, 1% of the disk: make room now" in here.signed_in("operator").get("/node").text

@@ -2,7 +2,7 @@
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +21,11 @@ from salus.portal.settings import PortalSettings
 from salus.portal.telling import telling_tasks
 
 
-def portal_beside(place: PortalListen, listener: socket.socket) -> Beside:
+def portal_beside(place: PortalListen, listener: socket.socket, *, others: Mapping[str, str] | None = None) -> Beside:
     """Return what serves the portal with a worker's node on a socket that listens already.
+
+    Args:
+        others: files with TLS certificates beside its own, by what they are for; an empty name for none.
 
     Raises:
         AssetsMissing, SettingsUnfit.
@@ -31,7 +34,9 @@ def portal_beside(place: PortalListen, listener: socket.socket) -> Beside:
     settings = PortalSettings(place.origin, service_name=place.service_name, theme=theme, signer=place.signer)
     if place.trust:  # read each time: `salus follow` keeps a trust store up to date
         settings = replace(settings, trust=Path(place.trust).read_bytes)
-    settings = replace(settings, mailer=_mailer(place), push=_push(place))
+    served = {"the portal": place.certificate, **(others or {})}
+    files = {use: Path(each) for use, each in served.items() if each}
+    settings = replace(settings, certificates=files, mailer=_mailer(place), push=_push(place))
 
     @contextlib.contextmanager
     def beside(node: Node, on_failure: Callable[[], None]) -> Iterator[None]:

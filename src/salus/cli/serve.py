@@ -111,7 +111,9 @@ def _serve_node(folder: Path, *, as_json: bool) -> int:
             from salus.cli.portal_serving import both, portal_beside
 
             pages = settings.portal
-            beside = both(beside, portal_beside(pages, stack.enter_context(listen(pages.host, pages.port))))
+            fhir = {"the FHIR server": settings.fhir.certificate if settings.fhir else ""}
+            portal = portal_beside(pages, stack.enter_context(listen(pages.host, pages.port)), others=fhir)
+            beside = both(beside, portal)
             facts |= {"portal": pages.origin, "portal_port": pages.port}
             said += f"; portal as {pages.origin} on port {pages.port}"
         show(facts, [said], as_json=as_json)

@@ -158,6 +158,11 @@ class Journal:
         self._settle(own, now_s)
         os.fsync(self._file)
 
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self._folder
+
     def intent(self, key: PartKey, *, pseudonym: bytes, at_s: int) -> None:
         """Note that a part is being offered; not yet durable, since nothing has left that anybody can open."""
         self._begin(Line(key.permit, key.part, pseudonym, State.INTENT, at_s, _EMPTY), durable=False)

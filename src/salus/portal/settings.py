@@ -1,7 +1,8 @@
 """What a portal is told: where it is, what it is called, who else signs people in."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ class PortalSettings:
         theme: the text of a style sheet that comes after ours.
         signer: the origin of the signer page, where patients' own keys open; empty for none.
         trust: returns the trust file with which the verifier page begins; empty for none.
+        certificates: files with TLS certificates whose end the operator reads, by what they are for.
         mailer, push: by what patients are told that something has changed; None for neither.
     """
 
@@ -30,6 +32,7 @@ class PortalSettings:
     theme: bytes = b""
     signer: str = ""
     trust: Callable[[], bytes] = bytes
+    certificates: Mapping[str, Path] = field(default_factory=dict)
     mailer: Mailer | None = None
     push: PushService | None = None
 

@@ -4,14 +4,17 @@
 Promises: nothing is of a person (P4); everything is read when it is asked for, and nothing is decided.
 """
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import ColumnElement, Table, func, select
 
 from salus.contracts.membership import CERTIFICATES, owner_of, rules_version
+from salus.crypto.tls_certificates import CertificateUnfit, ends_at_s
 from salus.engines.attendance import attendance
 from salus.engines.base import Engine, Snapshot, Status, Unavailable
 from salus.engines.headers import newest_header
@@ -30,6 +33,8 @@ ORPHAN_AGE_S: Final = 60
 """What was staged so long ago should be registered by now."""
 SOON_S: Final = 30 * 86_400
 """A certificate that ends within so long has to be made anew before."""
+ENDED_S: Final = 7 * 86_400
+"""One that ended so lately may be missed by somebody."""
 _MS: Final = 1000
 _ID_BYTES: Final = 32
 
@@ -69,15 +74,28 @@ class ValidatorSeen:
         """Whether its clock is wrong."""
         return abs(self.ahead_ms) > SKEW_MS_MAX
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it signed none of the newest blocks."""
+        return self.of > 0 and self.signed == 0
+
 
 @dataclass(frozen=True)
 class CertificateSeen:
-    """A certificate of this organisation's that ends soon; whose it is, the ledger does not know."""
+    """A certificate of this organisation's that ends soon, or just has; whose it is, the ledger does not know."""
 
     certificate: bytes
     kind: str
     role_classes: tuple[str, ...]
     expires_at_s: int
+
+
+@dataclass(frozen=True)
+class FileSeen:
+    """A file with a TLS certificate: for what, and when it ends, Unix seconds; None where none can be read."""
+
+    use: str
+    ends_at_s: int | None
 
 
 @dataclass(frozen=True)
@@ -115,6 +133,7 @@ class NodeSeen:
 
     Args:
         data_backed_up_s, keys_backed_up_s: Unix seconds; 0 for never.
+        free_bytes, disk_bytes: of the disk that has its journals, and its records where these are files.
     """
 
     patient_count: int
@@ -123,6 +142,8 @@ class NodeSeen:
     jobs: tuple[JobSeen, ...]
     data_backed_up_s: int
     keys_backed_up_s: int
+    free_bytes: int
+    disk_bytes: int
 
 
 @dataclass(frozen=True)
@@ -183,8 +204,29 @@ def see_validators(snapshot: Snapshot, height: int) -> list[ValidatorSeen]:
     return found
 
 
+def can_lose_another(validators: Sequence[ValidatorSeen]) -> bool:
+    """Tell whether blocks are still signed when one more validator stops: by more than two thirds of the power (L3)."""
+    present = [each.power for each in validators if not each.is_away]
+    return 3 * (sum(present) - max(present, default=0)) > 2 * sum(each.power for each in validators)
+
+
+def see_certificates(node: Node) -> tuple[CertificateSeen, ...]:
+    """Return this organisation's certificates that end soon, or just have. Raises NotNow."""
+    try:
+        with node.engine.snapshot() as snapshot:
+            return tuple(_ending_soon(snapshot, node.organisation, node.clock()))
+    except Unavailable as error:
+        raise NotNow(f"the ledger does not answer ({error}): try later") from error
+
+
+def see_files(files: Mapping[str, Path]) -> list[FileSeen]:
+    """Return when TLS certificates end; `files` by what they are for."""
+    return [FileSeen(use, _ends_at_s(path)) for use, path in files.items()]
+
+
 def see_node(node: Node) -> NodeSeen:
-    """Return what a node keeps, and what it has to do. Raises Unavailable (vault)."""
+    """Return what a node keeps, and what it has to do; no ledger is asked. Raises Unavailable (vault)."""
+    disk = shutil.disk_usage(node.custodian_journal.folder)
     return NodeSeen(
         patient_count=_count(node, schema.identities),
         record_count=_count(node, schema.entries),
@@ -192,6 +234,8 @@ def see_node(node: Node) -> NodeSeen:
         jobs=_jobs(node),
         data_backed_up_s=backup.backed_up_s(node, backup.DATA),
         keys_backed_up_s=backup.backed_up_s(node, backup.KEYS),
+        free_bytes=disk.free,
+        disk_bytes=disk.total,
     )
 
 
@@ -206,6 +250,13 @@ def waiting(node: Node) -> Waiting:
         enrolments=_count(node, schema.enrolments),
         take_overs=_count(node, schema.take_overs),
     )
+
+
+def _ends_at_s(path: Path) -> int | None:
+    try:
+        return ends_at_s(path.read_bytes())
+    except (OSError, CertificateUnfit):
+        return None
 
 
 def _count(node: Node, table: Table, *conditions: ColumnElement[bool]) -> int:
@@ -232,6 +283,6 @@ def _ending_soon(snapshot: Snapshot, organisation: OrganisationId, now_s: int) -
             expires_at_s=row.expires_at_s,
         )
         for key, row in CERTIFICATES.under(ReadOnce(snapshot), begins)
-        if now_s < row.expires_at_s <= now_s + SOON_S
+        if now_s - ENDED_S < row.expires_at_s <= now_s + SOON_S
     ]
     return sorted(found, key=lambda each: each.expires_at_s)

@@ -5,9 +5,11 @@ from typing import Final
 
 from starlette.responses import Response
 
+from salus.node.errors import NotNow
 from salus.node.services import govern, overview
-from salus.node.services.overview import Overview
+from salus.node.services.overview import Overview, ValidatorSeen
 from salus.portal.call import Call, Page, Person
+from salus.portal.words import Words
 
 CHANGES: Final = {
     "Admit": "Admit %(member)s",
@@ -21,6 +23,7 @@ HOLDS: Final = {
     "OBSERVER": "Follows the ledger",
     "OWN_PROOFS": "Own proofs only",
 }
+STRANGER: Final = "A validator that is no member any more"
 _MS: Final = 1000
 
 
@@ -34,6 +37,7 @@ class MemberRow:
     signed: str
     is_suspended: bool
     is_off: bool
+    is_away: bool
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,17 @@ class LedgerView:
 
 
 def show(call: Call) -> Response:
-    """The page."""
-    seen = overview.overview(call.portal.node)
+    """The page; while the ledger is away it says that, and what holds until it is back."""
+    title = call.words("The network")
+    try:
+        seen = overview.overview(call.portal.node)
+    except NotNow:
+        return call.page("pages/operator/network_away.html", title=title, status=503)
     return call.page(
         "pages/operator/network.html",
-        title=call.words("The network"),
+        title=title,
         ledger=_ledger(call, seen),
+        away=_away(call, seen),
         members=_members(call, seen),
         proposals=_proposals(call, seen),
     )
@@ -102,12 +111,30 @@ def _members(call: Call, seen: Overview) -> list[MemberRow]:
     validators = {each.name: each for each in seen.validators}
     rows = []
     for code, row in seen.members.members.items():
-        validator = validators.get(code)
-        signed = words("%(signed)d of the last %(of)d") % vars(validator) if validator else ""
-        is_off = validator is not None and validator.is_off
-        holds = words(HOLDS[row.access.name])
-        rows.append(MemberRow(row.name, code, holds, signed, now_s < row.suspended_until_s, is_off))
-    return rows
+        holds, is_suspended = words(HOLDS[row.access.name]), now_s < row.suspended_until_s
+        rows.append(_row(words, row.name, code, holds, validators.pop(code, None), is_suspended=is_suspended))
+    return rows + [_row(words, words(STRANGER), "", "", each) for each in validators.values()]
+
+
+def _row(
+    words: Words, name: str, code: str, holds: str, validator: ValidatorSeen | None, *, is_suspended: bool = False
+) -> MemberRow:
+    if validator is None:
+        return MemberRow(name, code, holds, "", is_suspended, is_off=False, is_away=False)
+    signed = words("%(signed)d of the last %(of)d") % vars(validator)
+    return MemberRow(name, code, holds, signed, is_suspended, validator.is_off, validator.is_away)
+
+
+def _away(call: Call, seen: Overview) -> str:
+    """Which validators do not sign, and what that means; empty where all do."""
+    words, names = call.words, {str(code): row.name for code, row in seen.members.members.items()}
+    missing = [names.get(each.name, words(STRANGER)) for each in seen.validators if each.is_away]
+    if not missing:
+        return ""
+    said = words("%(members)s signed none of the newest blocks.") % {"members": words.listed(missing)}
+    if overview.can_lose_another(seen.validators):
+        return said
+    return f"{said} {words('If one more validator stops, the ledger stops, and nothing is released to others.')}"
 
 
 def _proposals(call: Call, seen: Overview) -> list[ProposalRow]:

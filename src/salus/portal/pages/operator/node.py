@@ -5,20 +5,26 @@ from typing import Final
 
 from starlette.responses import Response
 
+from salus.node.errors import NotNow
 from salus.node.services import overview
-from salus.node.services.overview import CertificateSeen, JobSeen, NodeSeen
+from salus.node.services.overview import CertificateSeen, FileSeen, JobSeen, NodeSeen
 from salus.portal.call import Call, Page, Person
 
 BACKUP_S: Final = 86_400
 """An epoch root lives so long: keys that were backed up before are wrapped under one that is gone (DESIGN §6)."""
 
 
+GIGABYTE: Final = 10**9
+LITTLE_PERCENT: Final = 10
+
+
 @dataclass(frozen=True)
 class CertificateRow:
-    """A certificate that ends soon; whose it is, only the person's own file says."""
+    """A certificate that ends soon, or just has; whose it is, only the person's own file says."""
 
     kind: str
     until: str
+    is_over: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,19 +37,21 @@ class JobRow:
 
 
 def show(call: Call) -> Response:
-    """The page."""
-    seen = overview.overview(call.portal.node)
-    node, words = seen.node, call.words
+    """The page; while the ledger is away too, since then somebody looks at it."""
+    node, words, files = overview.see_node(call.portal.node), call.words, call.portal.settings.certificates
+    certificates = _certificates(call)
     return call.page(
         "pages/operator/node.html",
         title=words("This node"),
         patients=f"{node.patient_count:,}",
         records=f"{node.record_count:,}",
+        room=_room(call, node),
         data_backed_up=_when(call, node.data_backed_up_s),
         keys_backed_up=_when(call, node.keys_backed_up_s),
         waiting=_waiting(call, node),
         jobs=[_job(call, each) for each in node.jobs],
-        certificates=[_certificate(call, each) for each in seen.certificates],
+        certificates=certificates,
+        files=[_file(call, each) for each in overview.see_files(files)],
     )
 
 
@@ -77,9 +85,36 @@ def _job(call: Call, job: JobSeen) -> JobRow:
     return JobRow(f"{job.step_count:,}", f"{job.part_count:,}", call.words.moment(job.until_s))
 
 
+def _room(call: Call, node: NodeSeen) -> str:
+    """How much room the disk has; that little is left is said."""
+    words, percent = call.words, 100 * node.free_bytes // max(node.disk_bytes, 1)
+    said = words("%(free)d GB free, %(percent)d%% of the disk")
+    if percent < LITTLE_PERCENT:
+        said = words("%(free)d GB free, %(percent)d%% of the disk: make room now, since a full disk stops the node")
+    return said % {"free": node.free_bytes // GIGABYTE, "percent": percent}
+
+
+def _certificates(call: Call) -> list[CertificateRow] | None:
+    """Those of people and devices; None while the ledger, which has them, is away."""
+    try:
+        return [_certificate(call, each) for each in overview.see_certificates(call.portal.node)]
+    except NotNow:
+        return None
+
+
 def _certificate(call: Call, certificate: CertificateSeen) -> CertificateRow:
-    roles = ", ".join(certificate.role_classes).replace("_", " ")
-    return CertificateRow(f"{certificate.kind}: {roles}", call.words.moment(certificate.expires_at_s))
+    roles, ends_s = ", ".join(certificate.role_classes).replace("_", " "), certificate.expires_at_s
+    return CertificateRow(f"{certificate.kind}: {roles}", call.words.moment(ends_s), _is_over(call, ends_s))
+
+
+def _file(call: Call, file: FileSeen) -> CertificateRow:
+    if file.ends_at_s is None:
+        return CertificateRow(call.words(file.use), "")
+    return CertificateRow(call.words(file.use), call.words.moment(file.ends_at_s), _is_over(call, file.ends_at_s))
+
+
+def _is_over(call: Call, ends_s: int) -> bool:
+    return ends_s <= call.portal.node.clock()
 
 
 PAGE = Page("/node", Person.OPERATOR, show, listed="This node")

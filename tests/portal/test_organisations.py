@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import itertools
 import re
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from msgspec.structs import replace
 from salus.contracts import patients
 from salus.contracts.patients import Holder
 from salus.ledger.identifiers import OrganisationId, Pseudonym
+from salus.node import http_peers
 from salus.node.errors import NotNow
 from salus.node.exchange import Answer, Ask
+from salus.node.http_peers import ASK_S
 from salus.node.services import enrol, ledger_reads, take_over_codes
 from salus.node.services.accounts import AccountId
 from salus.node.services.signer_devices import Device
@@ -214,6 +217,21 @@ def test_an_organisation_that_is_away_takes_no_code_and_loses_none(ann: Patient,
     code = ann.code()
     with practice.being(Manner.IS_DOWN):
         assert f"{THERE} does not answer" in said(ann.enter(code))
+    ann.phone.say_yes(ann.browser, ann.enter(code))
+    assert ann.relationship(PRACTICE).holder is Holder.PATIENT
+
+
+def test_an_organisation_that_hangs_keeps_nobody_waiting(
+    ann: Patient, practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds a thread of the portal's as long as that, so that a few codes could hold all of them."""
+    code = ann.code()
+    assert http_peers.PERSON_S < ASK_S / 4
+    monkeypatch.setattr(http_peers, "PERSON_S", 0.3)
+    begun_s = time.monotonic()
+    with practice.being(Manner.WAITS):
+        assert f"{THERE} does not answer. Nothing is lost" in said(ann.enter(code))
+    assert time.monotonic() - begun_s < ASK_S / 2
     ann.phone.say_yes(ann.browser, ann.enter(code))
     assert ann.relationship(PRACTICE).holder is Holder.PATIENT
 

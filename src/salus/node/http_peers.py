@@ -20,7 +20,7 @@ from salus.crypto.signing import SigningKey
 from salus.ledger.identifiers import OrganisationId
 from salus.node.assemble import Node
 from salus.node.errors import NotNow, Refusal, Refused
-from salus.node.exchange import Answer, Ask, StreamAsk
+from salus.node.exchange import Answer, Ask, StreamAsk, TakeOverAsk
 from salus.node.http_signatures import (
     NONCE_BYTES,
     MessageUnsigned,
@@ -38,6 +38,8 @@ from salus.node.sealed_streams import StreamSeal, read_segments
 
 ASK_S: Final = 30.0
 """The whole of one ask, repetitions included: what the asked node itself may wait for its ledger, and no more."""
+PERSON_S: Final = 6.0
+"""The whole of an ask that changes nothing and for which somebody looks at an empty page: they try again."""
 CONNECT_S: Final = 2.0
 SILENCE_S: Final = 15.0
 PAUSES_S: Final = (0.05, 0.25, 1.0)
@@ -100,7 +102,7 @@ class HttpPeers:
 
     def ask(self, organisation: OrganisationId, ask: Ask) -> Answer:
         """Ask another node. Raises Refused or NotNow as it answers, and NotNow when it does not."""
-        until_s = time.monotonic() + ASK_S
+        until_s = time.monotonic() + (PERSON_S if isinstance(ask, TakeOverAsk) else ASK_S)
         return raised(_persistently(organisation, lambda: self._ask_once(organisation, ask, until_s), until_s=until_s))
 
     def stream(self, organisation: OrganisationId, ask: StreamAsk) -> Iterator[bytes]:
@@ -195,7 +197,7 @@ def _read(response: httpx2.Response, size_bytes_max: int, until_s: float) -> byt
         if len(body) > size_bytes_max:
             raise NotNow(f"expected an answer of at most {size_bytes_max} bytes: more came")
         if time.monotonic() > until_s:
-            raise NotNow(f"expected an answer within {ASK_S:.0f} s: try later")
+            raise NotNow("expected the whole answer sooner: try later")
     return bytes(body)
 
 

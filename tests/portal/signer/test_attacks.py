@@ -127,6 +127,20 @@ def test_a_request_that_does_not_fit_is_refused_and_the_portal_told(mary: Mary) 
     assert mary.tab.portal.answer_to(address) == {"format": 1, "refused": "request"}
 
 
+@pytest.mark.parametrize("by_s", [86_400, -86_400])
+def test_whose_clock_is_wrong_by_a_day_signs_nothing_and_reads_what_to_put_right(mary: Mary, by_s: int) -> None:
+    now_s = mary.tab.portal.ledger.time_s
+    mary.tab.page.clock.set_fixed_time(now_s + by_s)
+    try:
+        address = mary.tab.open("file-consent", [choice_item(mary)])
+        assert mary.tab.problem() == "This device and the website do not have the same time"
+        mary.tab.page.get_by_role("button", name="Go back").click()
+        expect(mary.tab.page).to_have_title("Done")
+    finally:
+        mary.tab.page.clock.set_fixed_time(now_s)
+    assert mary.tab.portal.answer_to(address) == {"format": 1, "refused": "clock"}
+
+
 def swapped(mary: Mary, **other: bytes) -> dict[str, Any]:
     """Mary's device with something of another in it."""
     given = {name: getattr(mary.tab.device, name) for name in ("id", "share", "credential", "blob")}

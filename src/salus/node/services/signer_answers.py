@@ -118,7 +118,7 @@ class _Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Declined(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: int
-    refused: Annotated[str, Meta(pattern="^(person|unable|request|wallet)$")]
+    refused: Annotated[str, Meta(pattern="^(person|unable|request|clock|wallet)$")]
 
 
 class _Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

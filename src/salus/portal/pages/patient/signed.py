@@ -44,6 +44,7 @@ REASONS: Final = {
     "person": _("You did not say yes on your device."),
     "unable": _("This browser cannot do it. You can try another browser, or another device."),
     "request": _("Something went wrong on this website. Tell the people who run it."),
+    "clock": _("Your device has another time than this website. Put its date and time right, then try again."),
     "wallet": _("That was not the passkey for this. Try again, and choose the one that you made for this website."),
 }
 

@@ -15,7 +15,7 @@ import { CHANGES_WALLET, GIVES_SHARES, TAKES_SHARES, checkItem, codeToType, cust
 import { isDoubtful, itemsUnfit, linesOf, particularsOf, signAll } from "./kinds.js";
 import { PasskeyClosed, PasskeyUnable, hasPasskeys, makePasskey, usePasskey } from "./passkey.js";
 import { PortalAway, fetchRequest, leave, sendAnswer, takeId } from "./portal.js";
-import { RequestUnfit, deviceOf, readRequest } from "./requests.js";
+import { ClocksApart, RequestUnfit, deviceOf, readRequest } from "./requests.js";
 import { SharesUnfit, combineShares, newSeed, splitSeed } from "./shares.js";
 import { canSign } from "./signing.js";
 import { STRINGS, say } from "./strings.js";
@@ -200,7 +200,8 @@ function showCode(id, code) {
 
 function showFailure(error, id) {
   const kinds = [
-    [PortalAway, "away"], [RequestUnfit, "request"], [PasskeyUnable, "unable"], [WalletRefuses, "wallet"],
+    [PortalAway, "away"], [RequestUnfit, "request"], [ClocksApart, "clock"],
+    [PasskeyUnable, "unable"], [WalletRefuses, "wallet"],
   ];
   const [, problem] = kinds.find(([kind]) => error instanceof kind) ?? [];
   showProblem(problem ?? "away", id);
@@ -208,7 +209,7 @@ function showFailure(error, id) {
 }
 
 function showProblem(problem, id) {
-  const isToldOf = ["unable", "request", "wallet"].includes(problem);
+  const isToldOf = ["unable", "request", "clock", "wallet"].includes(problem);
   const onBack = () => (isToldOf ? refuse(id, problem) : location.replace(PORTAL));
   show(
     say(language, `problem.${problem}`),

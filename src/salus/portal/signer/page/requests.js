@@ -20,6 +20,9 @@ const NAME = /^[\p{L}\p{M}\p{Nd} .,&'\/-]{1,120}$/u;
 // The portal sent what does not fit. The message says what was expected, never what came.
 export class RequestUnfit extends Error {}
 
+// It fits but for its time: this device's clock or the portal's is wrong, and its owner can see which.
+export class ClocksApart extends Error {}
+
 export function need(holds, expected) {
   if (!holds) throw new RequestUnfit(`expected ${expected}`);
 }
@@ -122,15 +125,17 @@ const ITEMS = {
 };
 export const KINDS = Object.keys(ITEMS);
 
-// Returns the request. `chain` is the configuration's, `nowS` this device's clock. Throws RequestUnfit.
+// Returns the request. `chain` is the configuration's, `nowS` this device's clock. Throws RequestUnfit, ClocksApart.
 export function readRequest(json, { chain, nowS }) {
   try {
     const request = parsed(json);
     need(request.chain === chain, "the chain of this page's configuration");
-    need(Math.abs(request.time_s - nowS) <= CLOCKS_APART_S_MAX, "the portal's clock and this device's within two hours");
     need(request.expires_at_s > request.time_s, "a request that has not ended");
     need(request.expires_at_s <= request.time_s + REQUEST_S_MAX, "a request of at most 10 minutes");
     checkDistinct(request.items);
+    if (Math.abs(request.time_s - nowS) > CLOCKS_APART_S_MAX) {
+      throw new ClocksApart("expected the portal's clock and this device's within two hours");
+    }
     return { ...request, names: namesOf(request.organisations) };
   } catch (error) {
     if ([BytesUnfit, EncodingInvalid, ProvisionInvalid, SyntaxError].some((kind) => error instanceof kind)) {

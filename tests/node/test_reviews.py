@@ -212,6 +212,10 @@ def test_a_challenge_reaches_the_officer_with_its_words(desk: Desk) -> None:
         (desk.ben, refused, Actor.PATIENT, "Why was I asked about?"),
         (desk.ann, permit, Actor.CUSTODIAN, WORDS),
     ]
+    of_ben, of_ann = (each.questioned for each in found)
+    assert (of_ben and (of_ben.requester, of_ben.is_denied, of_ben.name)) == (PRACTICE, True, "")
+    assert (of_ann and (of_ann.requester, of_ann.is_denied, of_ann.purpose)) == (PRACTICE, False, Purpose.BTG)
+    assert challenges.received(node, officer, skip=1, most=1) == found[1:]
     assert desk.count(desk.ann) == before
     assert [each.kind for each in notices(node)] == [NoticeKind.CHALLENGED] * 2
     assert challenges.received(node, officer) == found, "it is noted once"

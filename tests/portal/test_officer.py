@@ -10,7 +10,9 @@ import pytest
 from salus.node import documents
 from salus.node.documents import Kind
 from salus.node.services import challenges
-from salus.portal.pages.officer import reviews
+from salus.node.services.receive import receive
+from salus.portal.pages.officer import concerns, reviews
+from salus.testing.world import PRACTICE
 from salus.vault.vault import Vault
 from tests.portal.portal_world import REASON, Hospital, emergency, portal
 
@@ -54,6 +56,24 @@ def test_what_a_patient_wrote_is_there_as_words_only(here: Hospital) -> None:
     page = here.signed_in("officer").get("/concerns").text
     assert "found unconscious" in page
     assert "<script>alert" not in page
+
+
+@pytest.mark.promise("U2")
+def test_a_concern_says_whom_and_what_it_is_about(here: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of somebody who saw records, with their name; an officer's reading of the list is no look."""
+    granted = emergency(here)
+    for _ in receive(here.made.practice, here.made.peers(PRACTICE), granted):
+        pass
+    challenges.send_by_custodian(here.node, here.patient, granted.permit, "Who is this?")
+    browser = here.signed_in("officer")
+    (card, *_) = browser.get("/concerns").text.split('<div class="nhsuk-card">')[1:]
+    for said in ("Who is this?", "Dr Pym, GP", "Harrowmere Medical Centre", "in an emergency, against a choice"):
+        assert said in card
+    monkeypatch.setattr(concerns, "SIZE", 1)
+    first = browser.get("/concerns").text
+    assert (first.count("<blockquote"), "Who is this?" in first, "Older" in first) == (1, True, True)
+    second = browser.get("/concerns?page=2").text
+    assert (second.count("<blockquote"), "Who is this?" in second) == (1, False)
 
 
 @pytest.mark.parametrize("path", ["/reviews", "/reviews/ABCDEF", "/concerns", "/numbers"])

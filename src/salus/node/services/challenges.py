@@ -5,17 +5,19 @@ The ledger has that it was questioned, this node the words, sealed. That a chall
 """
 
 import hmac
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 from unicodedata import category
 
 from salus.contracts import residuals
 from salus.contracts.access import AccessDenied, AccessPermitted, Challenge, Challenged
-from salus.contracts.evidence import decode_outcome, permit_of
+from salus.contracts.evidence import Event, decode_outcome, permit_of
 from salus.contracts.gathering import read_trail
 from salus.contracts.patients import Actor
+from salus.contracts.provisions import Purpose
 from salus.crypto.sealing import new_key
-from salus.ledger.encoding import decoder, encode, in_nfc
+from salus.ledger.encoding import EncodingInvalid, decoder, encode, in_nfc
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import OrganisationId, PermitId, Pseudonym
 from salus.ledger.machine import read_leaf
@@ -39,6 +41,23 @@ _RESIDUAL = decoder(CommittedFields)
 
 
 @dataclass(frozen=True)
+class Questioned:
+    """The request that a challenge is about, as the ledger has it.
+
+    Args:
+        at_s: Unix seconds; is_denied: whether the answer was no.
+        name, role: of whoever asked; empty where they asked for no record, or are no member of staff.
+    """
+
+    requester: OrganisationId
+    purpose: Purpose
+    at_s: int
+    is_denied: bool
+    name: str = field(default="", repr=False)
+    role: str = ""
+
+
+@dataclass(frozen=True)
 class Received:
     """A challenge that a patient sent.
 
@@ -46,6 +65,7 @@ class Received:
         permit: the id of the request that it is about, permitted or denied.
         at_s: Unix seconds.
         words: what the patient says; empty where they are not held here.
+        questioned: what they say it of; None where the ledger has no such request.
     """
 
     pseudonym: Pseudonym
@@ -53,6 +73,7 @@ class Received:
     at_s: int
     actor: Actor
     words: str = field(repr=False)
+    questioned: Questioned | None = None
 
     @property
     def is_assisted(self) -> bool:
@@ -60,20 +81,25 @@ class Received:
         return self.actor is Actor.CUSTODIAN
 
 
-def received(node: Node, officer: OpenSession) -> list[Received]:
-    """Return the challenges of this custodian's patients, the newest first.
+def received(node: Node, officer: OpenSession, *, skip: int = 0, most: int | None = None) -> list[Received]:
+    """Return the challenges of this custodian's patients, the newest first, with whom and what each is about.
 
     They were sent to the officer, so to read them is no look; to open the history that they are about is one.
+
+    Args:
+        skip: how many of the newest are passed over; most: how many are returned, None for all.
 
     Raises:
         Refused: PERSON_UNFIT, SESSION_UNFIT.
     """
     officers.require_officer(node, officer)
     permits.follow(node)
+    wanted = challenges(node)[::-1][skip : None if most is None else skip + most]
     with node.engine.snapshot() as reader:
-        leaves = [read_leaf(reader, index) for index in challenges(node)]
-    found = [_received(node, encoded) for encoded in leaves if encoded is not None]
-    return found[::-1]
+        leaves = [read_leaf(reader, index) for index in wanted]
+        found = [_received(node, encoded) for encoded in leaves if encoded is not None]
+        trails = {each.pseudonym: read_trail(reader, each.pseudonym) for each in found}
+    return [replace(each, questioned=_questioned(node, trails[each.pseudonym], each.permit)) for each in found]
 
 
 def send_by_custodian(node: Node, pseudonym: Pseudonym, permit: PermitId, words: str) -> None:
@@ -169,3 +195,24 @@ def _received(node: Node, encoded: bytes) -> Received:
     kept = documents.find(node.vault, Kind.REASON, outcome.commitment)
     words = "" if kept is None else residuals.reason_words(_RESIDUAL.decode(kept))
     return Received(outcome.pseudonym, outcome.permit, leaf.time_s, outcome.actor, words)
+
+
+def _questioned(node: Node, trail: Sequence[Event], permit: PermitId) -> Questioned | None:
+    for each in trail:
+        outcome = each.outcome
+        if isinstance(outcome, AccessPermitted | AccessDenied) and permit_of(each.leaf) == permit:
+            is_denied, (name, role) = isinstance(outcome, AccessDenied), _who(node, permit)
+            return Questioned(outcome.requester, outcome.purpose, each.leaf.time_s, is_denied, name, role)
+    return None
+
+
+def _who(node: Node, permit: PermitId) -> tuple[str, str]:
+    """Name and role of a member of staff who asked for records under a permit; empty for anybody else."""
+    kept = documents.find(node.vault, Kind.REQUEST, permit)
+    if kept is None:
+        return "", ""
+    try:
+        person = residuals.person_certificate(residuals.request_residual(_RESIDUAL.decode(kept)).certificate)
+    except (EncodingInvalid, IndexError):  # the certificate of a patient's own session, or of who helps them
+        return "", ""
+    return person.name, person.role

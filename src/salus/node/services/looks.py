@@ -222,9 +222,12 @@ class Looks:
         return named | {name: self._helper(each) for name, each in one.items() if each.is_helper}
 
     def _is_hidden(self, hidden: Hidden, name: str) -> bool:
+        """Tell whether a record is not counted: a file tells of the letter that it belongs to, whichever that is."""
+        if not hidden.has_records:
+            return False
         type_name, _, logical_id = name.partition("/")
         own = record_name(self._node, self._pseudonym, "", type_name, logical_id)
-        return hidden.has_records and hidden.hides(type_name, own)
+        return type_name == "Binary" or hidden.hides(type_name, own)
 
     def _look(self, row: LookRow, custodian: str = "") -> Look:
         is_officer = row.kind == LookKind.OFFICER

@@ -103,6 +103,11 @@ class OwnChart:
         reach = Reach(pseudonym, lambda _type: True, lambda _type: ())
         self._search = Search(node, responder, login, reach)
 
+    @property
+    def custodians(self) -> frozenset[str]:
+        """The codes of the other custodians of whom something is shown."""
+        return frozenset(each.custodian for each in self._others)
+
     def overview(self, lists: Mapping[str, Types], newest_count: int) -> dict[str, Listed]:
         """Return of each list the newest few, which leave one receipt, and how many it has."""
         here = {*self._search.types_of(self._pseudonym, ())}

@@ -1,7 +1,7 @@
 """Gathered: a patient's records of all their custodians, as far as these have answered, and what each has answered."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlencode
 
@@ -69,9 +69,10 @@ def gathered(call: Call) -> Gathered:
     collection = others.begin()
     if collection != state.collected:
         call.portal.sessions.change(call.signed_in, collected=collection)
-    answered = others.answers()
+    chart = own_chart(call, others.records())
+    answered = _answered(call, others, chart)
     answers = _answers(call, answered, at=_here(call)) if answered else None
-    return Gathered(own_chart(call, others.records()), answers)
+    return Gathered(chart, answers)
 
 
 def elsewhere(call: Call) -> Elsewhere:
@@ -82,7 +83,8 @@ def elsewhere(call: Call) -> Elsewhere:
 
 def show_answers(call: Call) -> Response:
     """What organisations have answered so far: the part of a page that a script asks for again."""
-    answered, at = elsewhere(call).answers(), _page_of_ours(call.query.get("at", ""))
+    others, at = elsewhere(call), _page_of_ours(call.query.get("at", ""))
+    answered = _answered(call, others, own_chart(call, others.records()))
     if not answered:
         return call.go(HOME)
     has_new = call.query.get("seen", "") != str(_done(answered))
@@ -96,6 +98,17 @@ def again(call: Call) -> Response:
     if place.isascii() and place.isdigit() and len(place) <= PLACE_LENGTH_MAX:
         elsewhere(call).again(int(place))
     return call.go(_page_of_ours(call.form.get("at", "")))
+
+
+def _answered(call: Call, others: Elsewhere, chart: OwnChart) -> list[Answer]:
+    """What each has answered; of whom all is hidden, nothing is there."""
+    answered = others.answers()
+    if not call.hidden.has_records:
+        return answered
+    gone = [
+        each for each in answered if each.state is Answered.CAME and each.custodian.organisation not in chart.custodians
+    ]
+    return [replace(each, state=Answered.NOTHING_THERE, is_cut=False) if each in gone else each for each in answered]
 
 
 def _answers(call: Call, answered: list[Answer], *, at: str) -> Answers:

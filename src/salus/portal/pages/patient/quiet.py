@@ -8,6 +8,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from salus.clinical.fhir.kinds import whole
 from salus.node.services.quiet import EVERYTHING, WORD_LENGTH_MIN, Hidden
 from salus.portal.call import NOTICES, Call, Error, Page, Person
 from salus.portal.pages.entrance.leave import WEATHER
@@ -116,7 +117,7 @@ def _chosen(answers: dict[str, str]) -> Hidden:
     what = [each for each in answers.get(WHAT, "").split("\n") if each]
     if ALL in what:
         return Hidden(frozenset(AREAS), frozenset({EVERYTHING}))
-    types = {name for each in what if each in BY_ADDRESS for name, _ in BY_ADDRESS[each].types}
+    types = whole(name for each in what if each in BY_ADDRESS for name, _ in BY_ADDRESS[each].types)
     records = {each for each in answers.get(RECORDS, "").split("\n") if each}
     return Hidden(frozenset(what) & AREAS.keys(), frozenset(types), frozenset(records))
 

@@ -1,5 +1,8 @@
 """Acting: as whom an account of this node acts, and with which key that the node keeps sealed for it."""
 
+from enum import StrEnum
+from typing import Final
+
 import msgspec
 
 from salus.contracts.provisions import RoleClass
@@ -62,3 +65,22 @@ class Helper(msgspec.Struct, frozen=True, array_like=True, tag=5):
 
 
 ActsAs = Staff | Patient | Operator | Delegate | Helper
+
+
+class Capacity(StrEnum):
+    """As what somebody comes to pages for people."""
+
+    PATIENT = "patient"
+    CLINICIAN = "clinician"
+    OFFICER = "officer"
+    OPERATOR = "operator"
+    HELPER = "helper"
+    OTHER = "other"
+
+
+CAPACITIES: Final = {
+    RoleClass.PATIENT_SIDE: Capacity.PATIENT,
+    RoleClass.CLINICAL: Capacity.CLINICIAN,
+    RoleClass.PHARMACY: Capacity.CLINICIAN,
+    RoleClass.OFFICER: Capacity.OFFICER,
+}

@@ -4,6 +4,9 @@ Promises: one thing is counted once; two workers never count past a limit togeth
 A row holds keys, ids and keyed hashes of ours only (P4).
 """
 
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum, IntEnum, auto
 
 from sqlalchemy import delete, func, insert, select
@@ -11,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from salus.node import schema
 from salus.node.assemble import Node
-from salus.node.errors import NotNow
+from salus.node.errors import NotNow, Refusal, Refused
 
 
 class Tally(IntEnum):
@@ -31,6 +34,7 @@ class Tally(IntEnum):
     QUIET_WORD = 12
     TAKE_OVER_CODE = 13
     TAKE_OVER_TRY = 14
+    PASSKEY = 15
 
 
 class Counted(Enum):
@@ -73,6 +77,24 @@ def count(node: Node, tally: Tally, *, who: bytes, what: bytes, now_s: int, with
     except IntegrityError as error:
         raise NotNow("another worker counts the same at this moment: ask again") from error
     return Counted.NEW
+
+
+def count_try(node: Node, tally: Tally, *, who: bytes, within_s: int, most: int) -> bytes:
+    """Count a try, which is like no other; return what it was counted as. Raises Refused (TOO_MANY) and NotNow."""
+    what, now_s = secrets.token_bytes(16), node.clock()
+    if count(node, tally, who=who, what=what, now_s=now_s, within_s=within_s, most=most) is Counted.TOO_MANY:
+        raise Refused(Refusal.TOO_MANY, f"expected at most {most} tries in {within_s // 60} minutes: wait")
+    return what
+
+
+@contextmanager
+def tried(node: Node, tally: Tally, *, who: bytes, within_s: int, most: int) -> Iterator[None]:
+    """Count a try that counts no more once the block has ended well. Raises Refused (TOO_MANY) and NotNow."""
+    what, columns = count_try(node, tally, who=who, within_s=within_s, most=most), schema.tallies.c
+    yield
+    with node.vault.database.writing() as connection:
+        mine = (columns.tally == tally) & (columns.who == who) & (columns.what == what)
+        connection.execute(delete(schema.tallies).where(mine))
 
 
 def has_room(node: Node, tally: Tally, *, who: bytes, now_s: int, within_s: int, most: int) -> bool:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from salus.node.acting import Delegate
-from salus.node.services.accounts import Account, Capacity
+from salus.node.acting import Capacity, Delegate
+from salus.node.services.accounts import Account
 from salus.node.services.notices import PatientNoticeKind, unread_count
 from salus.node.services.quiet import NOTHING, Hidden
 from salus.node.services.respond import Login

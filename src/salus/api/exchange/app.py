@@ -7,7 +7,6 @@ take on now is told so at once; no blocking work is done on the event loop but a
 """
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
@@ -28,6 +27,7 @@ from salus.api.exchange.frames_response import FramesResponse
 from salus.api.exchange.settings import ExchangeSettings
 from salus.api.ledger.desk import LedgerDesk
 from salus.node.assemble import Node
+from salus.node.caller_networks import network_of
 from salus.node.envelopes import Reply
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.http_signatures import SignedRequest
@@ -200,8 +200,5 @@ def _until_next_step(passed_s: float, step_s: float) -> float:
 
 
 def _network(http: Request) -> str:
-    """Return from which network a request comes: an IPv4 address, or the 64 bits of an IPv6 one that one owner has."""
-    if http.client is None:
-        return ""
-    address = ipaddress.ip_address(http.client.host)
-    return str(address) if address.version == 4 else str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+    """Return from which network a request comes."""
+    return "" if http.client is None else network_of(http.client.host)

@@ -12,13 +12,13 @@ import hashlib
 import hmac
 import secrets
 import unicodedata
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import Annotated, Final, NewType, Self
+from typing import Annotated, Any, Final, NewType, Self
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, Select, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from salus.contracts import membership, patients, records
@@ -29,8 +29,9 @@ from salus.crypto.signing import SigningKey
 from salus.ledger.identifiers import CertificateId, OrganisationId, Pseudonym, PublicKey
 from salus.ledger.state import Reader
 from salus.node import schema
-from salus.node.acting import ActsAs, Delegate, Helper, Operator, Patient, Staff
+from salus.node.acting import CAPACITIES, ActsAs, Capacity, Delegate, Helper, Operator, Patient, Staff
 from salus.node.assemble import Node
+from salus.node.caller_networks import network_of
 from salus.node.errors import Refusal, Refused
 from salus.node.people import NOBODY, HeldSession, OpenSession, Person, held, open_session
 from salus.node.sealed_rows import SealedRows, row_decoder
@@ -39,7 +40,7 @@ from salus.node.services.enrol import custodian_held_key
 from salus.node.services.identify import check_patient_session, check_session, staff_certificate
 from salus.node.services.respond import Login
 from salus.node.services.sign_in_ends import forget_account, forget_ways_in
-from salus.node.tallies import Counted, Tally, count
+from salus.node.tallies import Tally, count_try, tried
 
 AccountId = NewType("AccountId", bytes)
 
@@ -76,25 +77,6 @@ class Password(msgspec.Struct, frozen=True, array_like=True):
     p: int
     salt: bytes
     digest: bytes
-
-
-class Capacity(StrEnum):
-    """As what somebody comes to pages for people."""
-
-    PATIENT = "patient"
-    CLINICIAN = "clinician"
-    OFFICER = "officer"
-    OPERATOR = "operator"
-    HELPER = "helper"
-    OTHER = "other"
-
-
-_CAPACITIES: Final = {
-    RoleClass.PATIENT_SIDE: Capacity.PATIENT,
-    RoleClass.CLINICAL: Capacity.CLINICIAN,
-    RoleClass.PHARMACY: Capacity.CLINICIAN,
-    RoleClass.OFFICER: Capacity.OFFICER,
-}
 
 
 class Account(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -157,7 +139,7 @@ class Account(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
         """As what its owner comes to pages for people."""
         if not self.asks:
             return Capacity(self.kind)
-        return _CAPACITIES.get(self.role_class, Capacity.OTHER)
+        return CAPACITIES.get(self.role_class, Capacity.OTHER)
 
 
 @dataclass(frozen=True)
@@ -234,16 +216,11 @@ class Accounts:
 
     def all(self) -> list[Found]:
         """Return every account, by name."""
-        with self._node.vault.database.reading() as connection:
-            rows = connection.execute(select(schema.accounts)).all()
-        found = [Found(AccountId(row.account), self.opened(row.account, row.sealed)) for row in rows]
-        return sorted(found, key=lambda each: (each.account.name, each.id))
+        return sorted(self._found(select(schema.accounts)), key=lambda each: (each.account.name, each.id))
 
     def of_patient(self, pseudonym: Pseudonym) -> list[Found]:
         """Return every account that acts for one patient: their own, and those of delegates."""
-        with self._node.vault.database.reading() as connection:
-            rows = connection.execute(select(schema.accounts).where(schema.accounts.c.pseudonym == pseudonym)).all()
-        return [Found(AccountId(row.account), self.opened(row.account, row.sealed)) for row in rows]
+        return self._found(select(schema.accounts).where(schema.accounts.c.pseudonym == pseudonym))
 
     def remove(self, account: AccountId) -> None:
         """Forget an account, and all that it let apps do. Raises Refused: ACCOUNT_UNFIT."""
@@ -288,7 +265,7 @@ class Accounts:
     def sign_in(self, name: str, password: str, *, address: str) -> AccountId:
         """Return the account of somebody who knows its password.
 
-        1. Count the try: of the name, and of the network address that it came from.
+        1. Count the try: of the name, and of the network that it came from; of one that gets in, no more.
         2. Hash the password whether or not there is such a name.
 
         Raises:
@@ -296,18 +273,21 @@ class Accounts:
             NotNow: the try cannot be counted at this moment.
         """
         lookup = self._local(_normal(name).casefold().strip())
-        self.count_try(address)  # 1
-        self._count(Tally.SIGN_IN, lookup, most=TRIES_MAX)
-        found = self._signing_in(lookup)
-        kept = found.account.passwords[0] if found is not None and found.account.passwords else _NO_PASSWORD
-        digest = stretched(_normal(password)[:PASSWORD_BYTES_MAX], kept)  # 2
-        if not hmac.compare_digest(digest, kept.digest) or found is None:
-            raise Refused(Refusal.SIGN_IN_UNFIT, "this name and this password do not go together: check both")
-        return found.id
+        with self.tried_from(address), self._tried(Tally.SIGN_IN, lookup, TRIES_MAX):  # 1
+            found = self._signing_in(lookup)
+            kept = found.account.passwords[0] if found is not None and found.account.passwords else _NO_PASSWORD
+            digest = stretched(_normal(password)[:PASSWORD_BYTES_MAX], kept)  # 2
+            if not hmac.compare_digest(digest, kept.digest) or found is None:
+                raise Refused(Refusal.SIGN_IN_UNFIT, "this name and this password do not go together: check both")
+            return found.id
 
     def count_try(self, address: str) -> None:
-        """Count a try to get in from a network address. Raises Refused (TOO_MANY) and NotNow."""
-        self._count(Tally.SIGN_INS_FROM, self._rows.lookup("address", address), most=TRIES_FROM_MAX)
+        """Count a try to get in from a network. Raises Refused (TOO_MANY) and NotNow."""
+        count_try(self._node, Tally.SIGN_INS_FROM, who=self._network(address), within_s=TRIES_S, most=TRIES_FROM_MAX)
+
+    def tried_from(self, address: str) -> AbstractContextManager[None]:
+        """Count a try to get in from a network, which counts no more once the block has ended well."""
+        return self._tried(Tally.SIGN_INS_FROM, self._network(address), TRIES_FROM_MAX)
 
     def sign_in_linked(self, *, issuer: str, subject: str) -> AccountId:
         """Return the account of whom an outside provider has authenticated. Raises Refused: SIGN_IN_UNFIT."""
@@ -424,10 +404,11 @@ class Accounts:
             raise Refused(Refusal.PATIENT_UNKNOWN, "expected a relationship of this custodian that was not erased")
         return relationship
 
-    def _count(self, tally: Tally, who: bytes, *, most: int) -> None:
-        what, now_s = secrets.token_bytes(16), self._node.clock()
-        if count(self._node, tally, who=who, what=what, now_s=now_s, within_s=TRIES_S, most=most) is Counted.TOO_MANY:
-            raise Refused(Refusal.TOO_MANY, f"expected at most {most} tries in {TRIES_S // 60} minutes: wait")
+    def _tried(self, tally: Tally, who: bytes, most: int) -> AbstractContextManager[None]:
+        return tried(self._node, tally, who=who, within_s=TRIES_S, most=most)
+
+    def _network(self, address: str) -> bytes:
+        return self._rows.lookup("address", network_of(address))
 
     def _signing_in(self, lookup: bytes) -> Found | None:
         with self._node.vault.database.reading() as connection:
@@ -440,6 +421,11 @@ class Accounts:
         if found is None:
             raise Refused(Refusal.ACCOUNT_UNFIT, "expected the id of an account: salus account list shows them")
         return found
+
+    def _found(self, wanted: Select[tuple[Any, ...]]) -> list[Found]:
+        with self._node.vault.database.reading() as connection:
+            rows = connection.execute(wanted).all()
+        return [Found(AccountId(row.account), self.opened(row.account, row.sealed)) for row in rows]
 
     def _insert(self, account: Account) -> AccountId:
         name = AccountId(secrets.token_bytes(16))

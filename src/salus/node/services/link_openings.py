@@ -30,6 +30,7 @@ from salus.ledger.identifiers import OrganisationId, Pseudonym, RecordId
 from salus.node import schema
 from salus.node.assemble import Node
 from salus.node.bearers import BearerKind, Bearers
+from salus.node.caller_networks import network_of
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.people import HeldSession, held, open_session
 from salus.node.projections.resources import Found
@@ -348,7 +349,7 @@ class LinkOpenings:
         return row is not None and row.ended == Ended.NOT_YET and row.until_s > self._node.clock()
 
     def _count(self, address: str) -> None:
-        who, what = self._rows.lookup("address", address), secrets.token_bytes(16)
+        who, what = self._rows.lookup("address", network_of(address)), secrets.token_bytes(16)
         now_s, most = self._node.clock(), TRIES_FROM_MAX
         counted = count(self._node, Tally.LINK, who=who, what=what, now_s=now_s, within_s=TRIES_S, most=most)
         if counted is Counted.TOO_MANY:

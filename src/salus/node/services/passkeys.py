@@ -32,10 +32,11 @@ from sqlalchemy.exc import IntegrityError
 from salus.ledger.identifiers import Pseudonym
 from salus.node import schema
 from salus.node.assemble import Node
+from salus.node.caller_networks import network_of
 from salus.node.errors import Refusal, Refused
 from salus.node.sealed_rows import SealedRows, row_decoder
 from salus.node.services.accounts import AccountId
-from salus.node.tallies import Counted, Tally, count
+from salus.node.tallies import Counted, Tally, count, tried
 
 PASSKEYS_MAX: Final = 20
 CHALLENGE_BYTES: Final = 32
@@ -159,37 +160,32 @@ class Passkeys:
     def sign_in(self, answer: object, *, challenge: bytes, address: str) -> AccountId:
         """Return whose passkey has signed the challenge.
 
-        1. Count the try; a challenge that was answered before is answered no more.
+        1. Count the try of the network; a challenge that was answered before is answered no more.
         2. Check the signature, of an id that nobody has against a key that nobody has.
         3. The count of signatures goes on (7.2, step 22).
 
         Raises:
-            Refused: SIGN_IN_UNFIT, with the same words whatever was wrong; TOO_MANY from one address.
+            Refused: SIGN_IN_UNFIT, with the same words whatever was wrong; TOO_MANY from one network.
             NotNow: the try cannot be counted at this moment.
         """
-        from_there = self._rows.lookup("address", address)  # 1
-        tried = count(
-            self._node,
-            Tally.SIGN_INS_FROM,
-            who=from_there,
-            what=challenge,
-            now_s=self._node.clock(),
-            within_s=TRIES_S,
-            most=TRIES_FROM_MAX,
-        )
-        if tried is Counted.TOO_MANY:
-            raise Refused(Refusal.TOO_MANY, f"expected fewer tries in {TRIES_S // 60} minutes: wait")
-        if tried is Counted.AGAIN:
-            raise _unfit()
-        kept, signed = self._checked(answer, challenge)  # 2
-        self._go_on(kept[1], signed)  # 3
-        return kept[0]
+        from_there = self._rows.lookup("address", network_of(address))
+        with tried(self._node, Tally.SIGN_INS_FROM, who=from_there, within_s=TRIES_S, most=TRIES_FROM_MAX):  # 1
+            self._require_new(challenge)
+            kept, signed = self._checked(answer, challenge)  # 2
+            self._go_on(kept[1], signed)  # 3
+            return kept[0]
 
     def remove(self, account: AccountId, lookup: bytes) -> None:
         """Forget one of an account's passkeys; another's, or none, is left as it is."""
         columns = schema.passkeys.c
         with self._node.vault.database.writing() as connection:
             connection.execute(delete(schema.passkeys).where((columns.lookup == lookup) & (columns.account == account)))
+
+    def _require_new(self, challenge: bytes) -> None:
+        who, now_s = self._rows.lookup("challenge", challenge), self._node.clock()
+        once = count(self._node, Tally.PASSKEY, who=who, what=challenge, now_s=now_s, within_s=TRIES_S, most=1)
+        if once is not Counted.NEW:
+            raise _unfit()
 
     def _checked(self, answer: object, challenge: bytes) -> tuple[tuple[AccountId, KeptPasskey], int]:
         """Return whose passkey has signed the challenge, and its count then. Raises Refused: SIGN_IN_UNFIT."""

@@ -4,8 +4,9 @@ from typing import Final
 
 from starlette.responses import Response
 
+from salus.node.acting import Capacity
 from salus.node.errors import Refusal, Refused
-from salus.node.services.accounts import Account, AccountId, Capacity
+from salus.node.services.accounts import Account, AccountId
 from salus.node.services.launches import LaunchedBy
 from salus.portal.call import Call, Page, Person
 from salus.portal.rendering import go

@@ -29,8 +29,9 @@ class Card:
 def show(call: Call) -> Response:
     """The first page."""
     found = gathered(call)
-    listed = found.chart.overview({each.address: each.types for each in KINDS}, NEWEST)
-    cards = [_card(call, each, listed[each.address], found.chart) for each in KINDS]
+    kinds = [each for each in KINDS if _may_see(call, each)]
+    listed = found.chart.overview({each.address: each.types for each in kinds}, NEWEST)
+    cards = [_card(call, each, listed[each.address], found.chart) for each in kinds]
     return call.page(
         "pages/patient/record.html",
         title=call.words("The record of %(name)s") % {"name": call.helped}
@@ -38,6 +39,7 @@ def show(call: Call) -> Response:
         else call.words("Your record"),
         cards=[each for each in cards if each.newest],
         empty=[each for each in cards if not each.newest],
+        other_kinds=len(kinds) < len(KINDS),
         answers=found.answers,
     )
 
@@ -47,6 +49,10 @@ def show_kind(call: Call) -> Response:
     kind = BY_ADDRESS.get(call.path["kind"])
     if kind is None:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
+    if not _may_see(call, kind):
+        said = call.words("%(name)s does not let you see this kind of records. There may be some.")
+        title = call.words(kind.title)
+        return call.page("pages/patient/kind.html", title=title, back="/record", absent=said % {"name": call.helped})
     found, number = gathered(call), number_of(call)
     held = found.chart.newest_of(kind.types, number * PAGE_ENTRIES + 1)
     start = (number - 1) * PAGE_ENTRIES
@@ -55,10 +61,16 @@ def show_kind(call: Call) -> Response:
         title=_titled(call, call.words(kind.title), number),
         back="/record",
         entries=[entry(call.words, each, found.chart) for each in held[start : start + PAGE_ENTRIES]],
-        absent=call.words(kind.absent),
+        absent=call.words("Nothing of this kind is written down here.") if call.helped else call.words(kind.absent),
         answers=found.answers,
         pages=pages(call, number, has_more=len(held) > number * PAGE_ENTRIES),
     )
+
+
+def _may_see(call: Call, kind: Kind) -> bool:
+    """Tell whether a kind is within what somebody is let see: of any other nobody is told that there is nothing."""
+    let_see = call.login.classes
+    return not let_see or any(name in let_see for name, _ in kind.types)
 
 
 def _card(call: Call, kind: Kind, listed: Listed, chart: OwnChart) -> Card:

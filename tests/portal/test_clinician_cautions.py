@@ -26,6 +26,13 @@ def verified(code: str) -> dict[str, Any]:
     return {"verificationStatus": {"coding": [{"code": code}]}, "clinicalStatus": {"coding": [{"code": "active"}]}}
 
 
+def ferritin(value: int, day: str, *codes: tuple[str, str]) -> dict[str, Any]:
+    coded = [{"system": system, "code": code} for system, code in codes]
+    quantity = {"value": value, "unit": "ug/L"}
+    more = {"id": f"ferritin-{value}", "code": {"text": "Ferritin", "coding": coded}, "effectiveDateTime": day}
+    return named("Observation", "Ferritin", status="final", valueQuantity=quantity) | more
+
+
 CHART = [
     named("Immunization", "Yellow fever vaccine", status="not-done", occurrenceDateTime="2026-03-01"),
     named("Procedure", "Left nephrectomy", status="not-done", performedDateTime="2026-03-01"),
@@ -45,6 +52,9 @@ CHART = [
         valueQuantity={"value": 900, "unit": "ng/L"},
         interpretation=[{"coding": [{"code": "HH"}]}],
     ),
+    ferritin(30, "2026-11-28", ("http://loinc.org", "2276-4")),
+    ferritin(20, "2026-05-01", ("http://snomed.info/sct", "993381000000106"), ("http://loinc.org", "2276-4")),
+    ferritin(10, "2025-05-01", ("http://snomed.info/sct", "993381000000106")),
     sodium(1, value=128, at="2026-11-28T06:10:00Z"),
     sodium(2, value=131, at="2026-11-28T18:25:00Z") | TO_COME,
 ]
@@ -119,6 +129,17 @@ def test_two_results_of_one_day_have_their_times(browser: Browser) -> None:
 def test_a_result_that_is_not_final_spares_no_test(browser: Browser) -> None:
     said = text_of(browser.get("/patient/tests?test=1000661000000107").text)
     assert ("There is a recent result that you cannot use yet" in said, "not final" in said) == (True, True)
+
+
+def test_a_test_is_one_by_whatever_codes_two_laboratories_write_it(browser: Browser) -> None:
+    """The newest is of LOINC alone, one of both, one of SNOMED CT alone."""
+    page = browser.get("/patient/all/results").text
+    assert page.count("Ferritin") == 1
+    (address,) = re.findall(r'href="(/patient/results/2276-4[^"]*)"', page)
+    shown = browser.get(address).text
+    assert [value in shown for value in ("30 ug/L", "20 ug/L")] == [True, True]
+    for code in ("2276-4", "993381000000106"):
+        assert "There is a result that you can use" in browser.get(f"/patient/tests?test={code}").text
 
 
 def test_no_allergies_is_not_said_where_somebody_has_not_answered(here: Hospital) -> None:

@@ -10,6 +10,7 @@ import pytest
 from salus.contracts.provisions import Provision, ProvisionType, RoleClass
 from salus.node.services import view_patient
 from salus.node.services.choices import file_by_custodian, withdraw_by_custodian
+from salus.portal.pages.clinician import patient
 from tests.portal.patient_charts import add, letter, sodium
 from tests.portal.portal_world import Browser, Hospital, portal
 from tests.portal.test_clinician_find import NUMBER, WHY
@@ -64,6 +65,16 @@ def test_every_result_of_a_test_is_on_one_page_the_newest_first(browser: Browser
     assert all("<svg" in text for text in texts)
 
 
+def test_what_is_older_than_was_opened_is_not_left_out_unsaid(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest results may be of few tests: the others are on the kind's own page, and a link says so."""
+    monkeypatch.setattr(patient, "NEWEST", 2)
+    first = browser.get("/patient").text
+    assert ("Serum sodium level" in first, 'href="/patient/all/results?of=' in first) == (False, True)
+    assert "Serum sodium level" in "".join(pages_of(browser, "/patient/all/results"))
+
+
 def test_every_letter_is_on_one_page(browser: Browser) -> None:
     texts = pages_of(browser, "/patient/all/letters")
     titles = [each for text in texts for each in re.findall(r"Letter (\d+)\.", text)]
@@ -92,6 +103,28 @@ def test_a_kind_opens_no_other_and_a_page_as_many_as_it_shows(
         opened.clear()
         assert browser.get(path).status_code == 200
         assert 0 < sum(opened) <= most, (path, opened)
+
+
+@pytest.mark.promise("R5", "U2")
+def test_a_letter_opens_itself_and_no_other(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is opened is in the receipt, and the patient reads there what somebody looked at."""
+    opened: list[str] = []
+    show = view_patient.show
+
+    def counted(*given: object) -> object:
+        opened.extend(each.found.type for each in given[3])  # type: ignore[attr-defined]
+        return show(*given)  # type: ignore[arg-type]
+
+    pages = "".join(pages_of(browser, "/patient/all/letters"))
+    (discharge, *_) = re.findall(r'href="(/patient/letters/[0-9]+)">[^<]*[Dd]ischarge', pages)
+    monkeypatch.setattr(view_patient, "show", counted)
+    for path in (discharge, f"{discharge}/0"):
+        opened.clear()
+        assert browser.get(path).status_code == 200
+        assert sorted(opened) == ["Binary", "DocumentReference"], path
+    opened.clear()
+    assert browser.get("/patient/letters/123456789012").status_code == 404
+    assert opened == []
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "99", "x", "1e3", "٢"])

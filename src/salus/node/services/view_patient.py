@@ -95,6 +95,7 @@ def own_records(
     most: int | None = None,
     skip: int = 0,
     code: str = "",
+    only: Callable[[Found], bool] | None = None,
 ) -> list[Shown]:
     """Return what may be shown of this organisation's records of somebody; in an emergency they have come already.
 
@@ -102,6 +103,7 @@ def own_records(
         most: how many of each type that has many, the newest; allergies, problems and medicines come whole.
         skip: how many of these newest are passed over.
         code: the only one of what they are about; empty for any.
+        only: which of them are opened, and so in the receipt; None for all.
 
     Raises:
         Refused, NotNow: as `show`.
@@ -110,6 +112,9 @@ def own_records(
         return []
     asking = viewed.login(login)
     found = _found(node, responder, asking, viewed, types, most=most, skip=skip, code=code)
+    found = found if only is None else [each for each in found if only(each)]
+    if not found:
+        return []
     shown = show(node, responder, asking, [newest(each) for each in found])
     return [shown[each.key] for each in found if each.key in shown]
 

@@ -4,6 +4,7 @@ What the patient measured at home is no test that was done, and is left out.
 """
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,11 +17,10 @@ from salus.portal.call import Call, Page, Person
 from salus.portal.pages.clinician.cautions import not_whole
 from salus.portal.pages.clinician.results import TYPES
 from salus.portal.pages.clinician.same_patient import linked, mark, of_the_same
-from salus.portal.pages.clinician.sections import by_test, result_cells, test_code
+from salus.portal.pages.clinician.sections import LOINC, by_test, result_cells, test_code
 from salus.portal.pages.clinician.viewing import Known, opened, view
 from salus.portal.words import Words
 
-LOINC: Final = "http://loinc.org"
 USABLE_D: Final = {
     "59261-8": 90,
     "14647-2": 365,
@@ -64,20 +64,21 @@ def show(call: Call) -> Response:
     if patient is None:
         return call.go("/patients")
     seen = view(call, patient, TYPES, most=NEWEST)
-    found = by_test(seen).values()
+    found = by_test(seen)
     measured = [[each for each in one if not contributed.is_contributed(each.content)] for one in found]
-    tested = {test_code(each[0]): each[0] for each in measured if each and test_code(each[0])}
-    wanted = call.query.get("test", "")
+    tested = {test_code(each[0]): each for each in measured if each and test_code(each[0])}
+    asked = call.query.get("test", "")
+    wanted = next((name for name, each in tested.items() if _is_of(each, asked)), asked)
     options = [
-        {"value": name, "text": plain.name_of(each.content), "selected": name == wanted}
-        for name, each in sorted(tested.items(), key=lambda item: plain.name_of(item[1].content).casefold())
+        {"value": name, "text": plain.name_of(each[0].content), "selected": name == wanted}
+        for name, each in sorted(tested.items(), key=lambda item: plain.name_of(item[1][0].content).casefold())
     ]
     return call.page(
         "pages/clinician/earlier_tests.html",
         title=call.words("Before you ask for a test"),
         back="/patient",
         options=options,
-        earlier=_earlier(call, tested[wanted], wanted) if wanted in tested else None,
+        earlier=_earlier(call, tested[wanted][0], wanted) if wanted in tested else None,
         is_other=wanted == "other",
         not_whole=not_whole(seen),
         of=mark(call, patient),
@@ -99,6 +100,10 @@ def _earlier(call: Call, newest: Known, name: str) -> Earlier:
         days=days,
         link=linked(call, f"/patient/results/{name}"),
     )
+
+
+def _is_of(tested: Sequence[Known], code: str) -> bool:
+    return any(code == each for one in tested for _, each in plain.codes_of(one.content))
 
 
 def _verdict(words: Words, newest: Known, *, is_recent: bool) -> str:

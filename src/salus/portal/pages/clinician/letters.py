@@ -11,7 +11,7 @@ from salus.portal import dates, files
 from salus.portal.call import Call, Page, Person
 from salus.portal.pages.clinician.cautions import caution_words
 from salus.portal.pages.clinician.sections import conclusion_of, source_of
-from salus.portal.pages.clinician.viewing import Known, find, opened, place_in, view
+from salus.portal.pages.clinician.viewing import Known, find, name_of, opened, place_in, view
 
 LETTERS: Final = ("DocumentReference", "DiagnosticReport")
 BINARIES: Final = ("Binary",)
@@ -64,7 +64,9 @@ def show_file(call: Call) -> Response:
 
 def _letter(call: Call) -> Known | None:
     patient = opened(call)
-    return None if patient is None else find(view(call, patient, LETTERS).of(*LETTERS), call.path["letter"])
+    if patient is None:
+        return None
+    return find(view(call, patient, LETTERS, name=call.path["letter"]).of(*LETTERS), call.path["letter"])
 
 
 def _file(call: Call, letter: Known, attachment: Attachment) -> Attachment | None:
@@ -72,11 +74,9 @@ def _file(call: Call, letter: Known, attachment: Attachment) -> Attachment | Non
     patient = opened(call)
     if attachment.content or patient is None or not attachment.reference.startswith("Binary/"):
         return attachment if attachment.content else None
-    wanted = attachment.reference.removeprefix("Binary/")
-    for each in view(call, patient, BINARIES).records:
-        if each.source == letter.source and each.content.get("id") == wanted:
-            return circumstances.binary_of(each.content)
-    return None
+    name = name_of(call, letter.source, "Binary", attachment.reference.removeprefix("Binary/"))
+    binary = find(view(call, patient, BINARIES, name=name).records, name)
+    return None if binary is None else circumstances.binary_of(binary.content)
 
 
 def _row(letter: Known, found: Attachment, place: int) -> FileRow:

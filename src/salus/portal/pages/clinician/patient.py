@@ -1,6 +1,6 @@
 """One patient: allergies and warnings, then the rest by kind, and what each organisation has answered."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from starlette.responses import Response
@@ -11,7 +11,7 @@ from salus.portal.call import Call, Page, Person
 from salus.portal.open_patients import OpenPatient
 from salus.portal.pages.clinician.cautions import not_whole
 from salus.portal.pages.clinician.same_patient import mark, of_the_same
-from salus.portal.pages.clinician.sections import KINDS, TYPES_OF, section, sections, warnings
+from salus.portal.pages.clinician.sections import KINDS, TYPES_OF, Section, section, sections, warnings
 from salus.portal.pages.clinician.viewing import Answer, View, answers_of, ask_again, go_to, has_older, opened, view
 from salus.portal.paging import number_of, pages
 from salus.portal.words import Words
@@ -61,7 +61,7 @@ def show(call: Call) -> Response:
         "pages/clinician/patient.html",
         title=call.words("Patient record"),
         warnings=warnings(call, seen),
-        sections=sections(call, seen),
+        sections=[_with_older(call, seen, each) for each in sections(call, seen)],
         answers=_answers(call, patient, seen),
         not_whole=not_whole(seen),
         is_alone=not seen.answers,
@@ -114,6 +114,13 @@ def again(call: Call) -> Response:
         return go_to(call, patient)
     ask_again(call, patient, place)
     return call.go("/patient")
+
+
+def _with_older(call: Call, seen: View, section: Section) -> Section:
+    """A kind of which this organisation may have more than was opened leads to all of it, however few rows it has."""
+    own = [each.type for each in seen.records if each.source == call.portal.title]
+    has_more = section.has_more or any(own.count(each) >= NEWEST for each in TYPES_OF[section.name])
+    return replace(section, has_more=has_more)
 
 
 def _answers(call: Call, patient: OpenPatient, seen: View) -> Answers:

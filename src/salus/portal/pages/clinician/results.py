@@ -28,7 +28,7 @@ def show(call: Call) -> Response:
     code, number = call.path["code"], number_of(call)
     is_code, skip = CODE.fullmatch(code) is not None, (number - 1) * SIZE
     seen = view(call, patient, TYPES, most=SIZE, skip=skip, code=code) if is_code else View([], [])
-    values = [each for tested in by_test(seen).values() for each in tested if code in _codes(each)]
+    values = [each for tested in by_test(seen) if any(code in _codes(one) for one in tested) for each in tested]
     if not values:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
     return call.page(

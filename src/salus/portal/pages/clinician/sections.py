@@ -18,6 +18,8 @@ from salus.portal.pages.clinician.viewing import Known, View
 from salus.portal.words import Words
 
 CODE: Final = re.compile(r"[A-Za-z0-9.-]{1,40}")
+LOINC: Final = "http://loinc.org"
+SNOMED: Final = "http://snomed.info/sct"
 SHORT: Final = 200
 """So many characters of what a report says are in a list; its own page has all."""
 NOT_SO: Final = frozenset({Caution.REFUTED, Caution.NOT_TAKEN, Caution.CANCELLED})
@@ -106,7 +108,7 @@ def results(call: Call, view: View) -> Section:
     """The newest result of each test, the newest first."""
     words = call.words
     rows = []
-    for tested in by_test(view).values():
+    for tested in by_test(view):
         newest = tested[0]
         link = linked(call, f"/patient/results/{test_code(newest)}") if test_code(newest) else ""
         rows.append(Row(result_cells(words, newest), link, flag_of(newest)))
@@ -178,25 +180,32 @@ TYPES_OF: Final = {
 """What each kind is made of."""
 
 
-def by_test(view: View) -> dict[tuple[str, ...], list[Known]]:
-    """Return observations by what was tested, the newest first: by code, whoever tested it; else by name."""
+def by_test(view: View) -> list[list[Known]]:
+    """Return observations by what was tested, the newest first: by a code that they share, else by name.
+
+    One laboratory writes LOINC's code, another SNOMED CT's and beside it LOINC's: it is one test.
+    """
+    tested = [each for each in view.of("Observation") if plain.value_of(each.content).words]
+    same: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def first(name: tuple[str, ...]) -> tuple[str, ...]:
+        while name in same:
+            name = same[name]
+        return name
+
+    for each in tested:
+        one, *others = map(first, _tests_of(each))
+        same |= {other: one for other in others if other != one}
     found: dict[tuple[str, ...], list[Known]] = {}
-    for each in view.of("Observation"):
-        if plain.value_of(each.content).words:
-            found.setdefault(test_of(each), []).append(each)
-    return found
-
-
-def test_of(observation: Known) -> tuple[str, ...]:
-    """Return what was tested: the first code, else the name."""
-    codes = plain.codes_of(observation.content)
-    return codes[0] if codes else (plain.name_of(observation.content).casefold(),)
+    for each in tested:
+        found.setdefault(first(_tests_of(each)[0]), []).append(each)
+    return list(found.values())
 
 
 def test_code(observation: Known) -> str:
-    """Return by which code an address names a test; empty for one without a code."""
-    codes = plain.codes_of(observation.content)
-    return codes[0][1] if codes and CODE.fullmatch(codes[0][1]) else ""
+    """Return by which code an address names a test, LOINC's before others; empty for one without a code."""
+    codes = sorted(plain.codes_of(observation.content), key=lambda each: each[0] != LOINC)
+    return next((code for _, code in codes if CODE.fullmatch(code)), "")
 
 
 def result_cells(words: Words, observation: Known) -> list[str]:
@@ -228,6 +237,13 @@ def moment_of(words: Words, known: Known) -> str:
     """When it was, to the minute where that is said: of several results of one day each has its time."""
     at_s, written = last_s(plain.date_of(known.content)), plain.date_of(known.content)
     return _since(words, known) if at_s is None or "T" not in written else words.moment(at_s)
+
+
+def _tests_of(observation: Known) -> list[tuple[str, ...]]:
+    """What was tested: by codes that mean the same everywhere, else by the first one, else by its name."""
+    codes = plain.codes_of(observation.content)
+    known = [each for each in codes if each[0] in (LOINC, SNOMED)]
+    return [*(known or codes[:1])] or [(plain.name_of(observation.content).casefold(),)]
 
 
 def flag_of(observation: Known) -> str:

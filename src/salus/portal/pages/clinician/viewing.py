@@ -13,6 +13,7 @@ from salus.clinical.fhir import circumstances, plain
 from salus.clinical.fhir.dates import last_s
 from salus.clinical.fhir.plain import Content
 from salus.clinical.nhs_number import NhsNumber
+from salus.node.projections.resources import Found
 from salus.node.services import view_patient
 from salus.node.services.collect import Answered, Collected, Custodian
 from salus.node.services.view_patient import TYPES, EmergencyAnswer, Viewed
@@ -97,6 +98,7 @@ def view(
     most: int | None = None,
     skip: int = 0,
     code: str = "",
+    name: str = "",
 ) -> View:
     """Return what may be seen of somebody: own records as they are decided on now, and others' answers so far.
 
@@ -104,10 +106,23 @@ def view(
         most: how many of this organisation's own records of each type that has many; None for all.
         skip: how many of the newest of them are passed over; then others' records, which come first, are not in it.
         code: the only one of what own records are about.
+        name: the address of the only own record that is opened.
     """
     portal, shown = call.portal, viewed(call, patient)
+
+    def is_named(found: Found) -> bool:
+        return name_of(call, portal.title, found.type, found.logical_id) == name
+
     own = view_patient.own_records(
-        portal.node, portal.responder, call.login, shown, types, most=most, skip=skip, code=code
+        portal.node,
+        portal.responder,
+        call.login,
+        shown,
+        types,
+        most=most,
+        skip=skip,
+        code=code,
+        only=is_named if name else None,
     )
     records = [_known(call, each.body, portal.title) for each in own]
     if skip:

@@ -47,7 +47,13 @@ def portal_beside(place: PortalListen, listener: socket.socket, *, others: Mappi
             ) as portal,
             contextlib.closing(Upkeep(node, on_failure=on_failure, tasks=telling_tasks(portal.telling))),
         ):
-            config = uvicorn_config(portal.app(), date_header=True, certificate=place.certificate, key=place.key)
+            config = uvicorn_config(
+                portal.app(),
+                date_header=True,
+                certificate=place.certificate,
+                key=place.key,
+                caller_field=place.caller_field,
+            )
             with running(config, listener, name="portal"):
                 yield
 

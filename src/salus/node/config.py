@@ -211,6 +211,7 @@ def _checked_fhir(folder: Path, fhir: FhirListen | None) -> FhirListen | None:
     if fhir.host not in LOOPBACK and not (fhir.certificate and fhir.key):
         words = "expected certificate and key under [fhir], since it answers beyond this machine"
         raise SettingsUnfit(f"{words}: records leave over TLS only")
+    _check_caller_field("fhir", fhir)
     providers = tuple(_with_secrets(folder, each) for each in fhir.providers)
     return msgspec.structs.replace(
         fhir, **_files(folder, fhir, "certificate", "key", "profiles", "hook_authorities"), providers=providers
@@ -233,6 +234,7 @@ def _checked_portal(folder: Path, node: NodeSettings) -> PortalListen | None:
     if portal.host not in LOOPBACK and not (portal.certificate and portal.key):
         words = "expected certificate and key under [portal], since it answers beyond this machine"
         raise SettingsUnfit(f"{words}: records leave over TLS only")
+    _check_caller_field("portal", portal)
     providers = tuple(_with_secrets(folder, each) for each in portal.providers)
     launchers = tuple(_with_secrets(folder, each) for each in portal.launchers)
     if min(len({each.name for each in launchers}), len({each.fhir for each in launchers})) < len(launchers):
@@ -247,6 +249,12 @@ def _checked_portal(folder: Path, node: NodeSettings) -> PortalListen | None:
         mail=_checked_mail(folder, portal.mail),
         push=push,
     )
+
+
+def _check_caller_field(name: str, settings: FhirListen | PortalListen) -> None:
+    if settings.caller_field and (settings.host not in LOOPBACK or settings.certificate):
+        words = f"expected no caller_field under [{name}], since callers come here by themselves"
+        raise SettingsUnfit(f"{words}: it is for what ends TLS on this machine")
 
 
 def _is_apart(signer: str, origin: str) -> bool:

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 PortField = Annotated[int, Meta(ge=0, le=65_535)]
+NameField = Annotated[str, Meta(pattern=r"^([A-Za-z0-9-]{1,40})?$")]
 CountField = Annotated[int, Meta(ge=1, le=1024)]
 
 
@@ -62,6 +63,7 @@ class FhirListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Args:
         base: the address under which clients know it, `https://…/FHIR/R4`, without a slash at its end.
         certificate, key: files in PEM for TLS; empty only on loopback, where something else ends TLS.
+        caller_field: in which that names who calls, such as `X-Forwarded-For`; its last address counts; or empty.
         needs_request_id: refuse writes without `X-Request-ID`, as NHS APIs do.
         body_bytes_max, entries_max: of one request, of one bundle of requests; page_count_max: hits on one page.
         providers: where else people sign in.
@@ -76,6 +78,7 @@ class FhirListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: PortField = 0
     certificate: str = ""
     key: str = ""
+    caller_field: NameField = ""
     needs_request_id: bool = False
     body_bytes_max: Annotated[int, Meta(ge=1_000, le=50_000_000)] = 50_000_000
     entries_max: Annotated[int, Meta(ge=1, le=10_000)] = 10_000
@@ -125,6 +128,7 @@ class PortalListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         origin: the address under which browsers know it, `https://…`, without a path; passkeys are bound to its name.
             On one's own machine `http://localhost:…`, which browsers treat as they treat TLS.
         certificate, key: files in PEM for TLS; empty only on loopback, where something else ends TLS.
+        caller_field: in which that names who calls, such as `X-Forwarded-For`; its last address counts; or empty.
         service_name: what people call it.
         theme: a file with a style sheet that comes after ours; or empty.
         signer: the origin at which `salus signer serve` gives out the page where patients' own keys open; or empty.
@@ -139,6 +143,7 @@ class PortalListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: PortField = 0
     certificate: str = ""
     key: str = ""
+    caller_field: NameField = ""
     service_name: Annotated[str, Meta(min_length=1, max_length=60)] = "My health record"
     theme: str = ""
     signer: str = ""

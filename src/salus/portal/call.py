@@ -191,7 +191,7 @@ class Call:
         if self.person is Person.PATIENT:  # whose forms may lead to their own device
             goes_to = f"{goes_to} {self.portal.settings.signer}".strip()
         known |= self._said()
-        return rendered(template, known | view, status=status if not errors else 400, goes_to=goes_to)
+        return rendered(template, known | view, status=400 if errors and status == 200 else status, goes_to=goes_to)
 
     def go(self, path: str, *, notice: str = "", not_done: str = "", **known: object) -> Response:
         """Send the browser to another page of ours.

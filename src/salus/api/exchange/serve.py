@@ -27,6 +27,7 @@ from starlette.applications import Starlette
 
 from salus.api.exchange.app import Exchange
 from salus.api.exchange.http_protocol import BoundedProtocol
+from salus.api.exchange.named_callers import NamedCallers
 from salus.api.exchange.settings import ExchangeSettings
 from salus.node.assemble import Node
 from salus.node.metrics import LedgerFigures, NodeFigures, served
@@ -142,16 +143,18 @@ def uvicorn_config(
     certificate: str = "",
     key: str = "",
     sockets: type[asyncio.Protocol] | None = None,
+    caller_field: str = "",
 ) -> uvicorn.Config:
     """Return how uvicorn serves an application: no fields that nobody needs, no words of exceptions in its log.
 
     Args:
         certificate, key: files in PEM for TLS; empty for none.
+        caller_field: in which whatever ends TLS in front of it names who calls; empty where nothing does.
         sockets: how WebSockets are spoken; None where nobody opens one.
     """
     _shorten_tracebacks()
     return uvicorn.Config(
-        app,
+        NamedCallers(app, caller_field) if caller_field else app,
         http=BoundedProtocol,
         loop="uvloop",
         ws=sockets or "none",

@@ -54,7 +54,12 @@ def fhir_beside(place: FhirListen, listener: socket.socket) -> Beside:
         ):
             app = server.app([*smart.routes(PREFIXES), *native.routes()])
             config = uvicorn_config(
-                app, date_header=True, certificate=place.certificate, key=place.key, sockets=BoundedSocket
+                app,
+                date_header=True,
+                certificate=place.certificate,
+                key=place.key,
+                sockets=BoundedSocket,
+                caller_field=place.caller_field,
             )
             with running(config, listener, name="fhir"):
                 yield

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import MetaData, create_engine, select
+from sqlalchemy import Result, create_engine, select, table, text
 
 from salus.testing.needles import NAME_DIGITS, Finding, Needles
 from salus.vault.schema import objects, pending, records
@@ -25,6 +25,7 @@ SHORTEST_IN_FILES: Final = 8
 ONCE_IN: Final = 1e9
 _NAME: Final = re.compile(f"[0-9a-f]{{{NAME_DIGITS}}}")
 _HEXADECIMAL: Final = re.compile(rb"[0-9a-f]+")
+_TABLES: Final = text("SELECT name FROM sqlite_master WHERE type = 'table'")
 
 
 def scan_node(folder: Path, needles: Needles) -> Iterator[Finding]:
@@ -60,12 +61,12 @@ def values(folder: Path) -> Iterator[tuple[str, object]]:
     """Yield every value of a node's database with its table and column, whatever the tables are."""
     engine = create_engine(f"sqlite:///{folder / DATABASE}")
     try:
-        found = MetaData()
-        found.reflect(engine)
         with engine.connect() as connection:
-            for table in found.sorted_tables:
-                places = [str(column) for column in table.columns]
-                for row in connection.execute(select(table)):
+            for name in connection.scalars(_TABLES).all():
+                rows: Result[tuple[object, ...]] = connection.execute(select("*").select_from(table(name)))
+                columns = rows.keys()
+                places = [f"{name}.{column}" for column in columns]
+                for row in rows:
                     yield from zip(places, row, strict=True)
     finally:
         engine.dispose()

@@ -15,6 +15,7 @@ from salus.node.assemble import Node
 from salus.node.people import certify_person, open_session
 from salus.node.services import reviews, view_patient
 from salus.node.services.choices import file_by_custodian, withdraw_by_custodian
+from salus.portal.open_patients import OpenPatient
 from salus.portal.pages.clinician import earlier_tests, patient
 from salus.testing import population
 from salus.testing.population import story_patient
@@ -362,8 +363,41 @@ def test_emergency_access_ends_with_its_hour(here: Hospital, fresh: Browser) -> 
     try:
         assert NAMED not in fresh.get("/devices").text
         assert fresh.get("/patient").headers["location"] == "/patients"
+        assert "Emergency access has ended. Search again" in fresh.get("/patients").text
+        assert "Emergency access has ended" not in fresh.get("/patients").text
     finally:
         object.__setattr__(here.node, "clock", lambda: now_s)
+
+
+@pytest.mark.promise("R3")
+def test_what_emergency_access_shows_leaves_the_screen_with_its_hour(fresh: Browser) -> None:
+    """Also with JavaScript off, where nobody presses anything; what is seen without it stays."""
+    assert "refresh" not in fresh.get("/patient").headers
+    fresh.post("/patient/emergency", EMERGENCY)
+    for path in ("/patient", "/patient/all/results", "/devices"):
+        after_s, _, leads = fresh.get(path).headers["refresh"].partition("; url=")
+        assert (3_500 < int(after_s) <= 3_601, leads) == (True, "/patient")
+    fresh.post("/patient/emergency/end", {}, page="/patient")
+    assert "refresh" not in fresh.get("/patient").headers
+
+
+def test_a_way_out_is_named_where_there_is_one(here: Hospital, fresh: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Emergency access is no answer to an emergency that was refused, nor to a record that is closed."""
+    ask, wait = (
+        "If somebody is in danger, ask for emergency access.",
+        "Too many emergencies wait for their review there",
+    )
+    assert ask in settled(fresh)
+    for reason, is_emergency, said in (
+        ("RELATIONSHIP_CLOSED", False, ()),
+        ("NOTHING_PERMITS", True, ()),
+        ("EMERGENCIES_UNREVIEWED", True, (wait,)),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(view_patient, "why_denied", lambda _, reason=reason: reason)
+            patch.setattr(OpenPatient, "is_emergency", lambda *_, so=is_emergency: so)
+            page = fresh.get("/patient/answers").text
+        assert tuple(each for each in (ask, wait) if each in page) == said, reason
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ class Call:
             "name": self.account.name if self.account else "",
             "navigation": self.portal.navigation(self),
             "form": state.form if state else "",
-            "about": self._about(),
+            "about": (patient := self._about()),
             "helped": self.helped,
             "recovery": self._recovery(),
             "bell": self._bell(),
@@ -191,7 +191,8 @@ class Call:
         if self.person is Person.PATIENT:  # whose forms may lead to their own device
             goes_to = f"{goes_to} {self.portal.settings.signer}".strip()
         known |= self._said()
-        return rendered(template, known | view, status=400 if errors and status == 200 else status, goes_to=goes_to)
+        status = 400 if errors and status == 200 else status
+        return _gone_in_time(rendered(template, known | view, status=status, goes_to=goes_to), patient)
 
     def go(self, path: str, *, notice: str = "", not_done: str = "", **known: object) -> Response:
         """Send the browser to another page of ours.
@@ -260,6 +261,13 @@ class Page:
     body_bytes_max: int = BODY_BYTES_MAX
     takes_files: bool = False
     needs_session: bool = True
+
+
+def _gone_in_time(response: Response, patient: AboutPatient | None) -> Response:
+    """Have what emergency access shows leave the screen with its hour, also where nobody presses anything."""
+    if patient is not None and patient.emergency_left_s:
+        response.headers["refresh"] = f"{patient.emergency_left_s + 1}; url=/patient"
+    return response
 
 
 def local(path: str) -> str:

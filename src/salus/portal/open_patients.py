@@ -55,6 +55,7 @@ class AboutPatient:
     age: str = field(repr=False)
     place: str = field(repr=False)
     emergency_until: str
+    emergency_left_s: int = 0
 
 
 def about(patient: OpenPatient, words: Words, *, now_s: int) -> AboutPatient:
@@ -68,6 +69,7 @@ def about(patient: OpenPatient, words: Words, *, now_s: int) -> AboutPatient:
         age="" if born is None else words.many("%(num)s year", "%(num)s years", _age(born, today)),
         place=patient.place,
         emergency_until=words.clock(patient.emergency_until_s) if patient.is_emergency(now_s) else "",
+        emergency_left_s=max(0, patient.emergency_until_s - now_s),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from salus.clinical.fhir.search import Query, parse_query
 from salus.clinical.nhs_number import NhsNumber
 from salus.contracts import access
+from salus.contracts.access import DenialReason
 from salus.contracts.provisions import Purpose, Verb
 from salus.ledger.identifiers import PermitId, Pseudonym
 from salus.node.assemble import Node
@@ -244,6 +245,11 @@ def own_answer(
     """Return own records that came by emergency access as an answer that is kept with the others."""
     came = Collected(Answered.CAME, node.clock(), records=begun.records, emergency=begun.permit)
     return _asking(node, account, session, viewed), came
+
+
+def why_denied(collected: Collected) -> str:
+    """Return the name of the ledger's reason for a no; empty for every other answer."""
+    return DenialReason(collected.reason).name if collected.state is Answered.DENIED and collected.reason else ""
 
 
 def _asking(node: Node, account: Account, session: HeldSession, viewed: Viewed) -> Asking:

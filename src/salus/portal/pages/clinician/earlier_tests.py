@@ -18,7 +18,7 @@ from salus.portal.pages.clinician.cautions import not_whole
 from salus.portal.pages.clinician.results import TYPES
 from salus.portal.pages.clinician.same_patient import linked, mark, of_the_same
 from salus.portal.pages.clinician.sections import LOINC, by_test, result_cells, test_code
-from salus.portal.pages.clinician.viewing import Known, opened, view
+from salus.portal.pages.clinician.viewing import Known, go_to_search, opened, view
 from salus.portal.words import Words
 
 USABLE_D: Final = {
@@ -62,7 +62,7 @@ def show(call: Call) -> Response:
     """The page: which test, and what there is of it."""
     patient = opened(call)
     if patient is None:
-        return call.go("/patients")
+        return go_to_search(call)
     seen = view(call, patient, TYPES, most=NEWEST)
     found = by_test(seen)
     measured = [[each for each in one if not contributed.is_contributed(each.content)] for one in found]

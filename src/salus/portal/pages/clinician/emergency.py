@@ -18,7 +18,7 @@ from salus.portal.open_patients import OpenPatient
 from salus.portal.pages.clinician.find import read_patient
 from salus.portal.pages.clinician.reasons import EMERGENCIES, chosen, items
 from salus.portal.pages.clinician.same_patient import mark, of_the_same
-from salus.portal.pages.clinician.viewing import go_to, opened, viewed
+from salus.portal.pages.clinician.viewing import go_to, go_to_search, opened, viewed
 from salus.portal.words import Words
 
 ASKED_FOR_S: Final = 86_400
@@ -27,7 +27,7 @@ ASKED_FOR_S: Final = 86_400
 
 def show(call: Call) -> Response:
     """The page."""
-    return call.go("/patients") if _wanted(call) is None else _page(call)
+    return go_to_search(call) if _wanted(call) is None else _page(call)
 
 
 def answer(call: Call) -> Response:
@@ -39,7 +39,7 @@ def answer(call: Call) -> Response:
     """
     patient, words = _wanted(call), call.words
     if patient is None:
-        return call.go("/patients")
+        return go_to_search(call)
     reason, errors = chosen(call, "reason", EMERGENCIES, missing=words("Choose what the emergency is"))  # 1
     if not errors and not call.form.get("reason-words", "").strip():
         errors = [Error("reason-words", words("Say in a few words what has happened"))]
@@ -68,7 +68,7 @@ def end(call: Call) -> Response:
     """End emergency access; whoever may be seen without it stays open."""
     patient = opened(call)
     if patient is None:
-        return call.go("/patients", patient=())
+        return go_to_search(call)
     if patient.collection:
         call.portal.collections.drop(patient.collection)
     plain = msgspec.structs.replace(patient, emergency="", emergency_until_s=0, collection=b"")

@@ -12,12 +12,23 @@ from salus.portal.open_patients import OpenPatient
 from salus.portal.pages.clinician.cautions import not_whole
 from salus.portal.pages.clinician.same_patient import mark, of_the_same
 from salus.portal.pages.clinician.sections import KINDS, TYPES_OF, Section, section, sections, warnings
-from salus.portal.pages.clinician.viewing import Answer, View, answers_of, ask_again, go_to, has_older, opened, view
+from salus.portal.pages.clinician.viewing import (
+    Answer,
+    View,
+    answers_of,
+    ask_again,
+    go_to,
+    go_to_search,
+    has_older,
+    opened,
+    view,
+)
 from salus.portal.paging import number_of, pages
 from salus.portal.words import Words
 
 NEWEST: Final = 100
 """How many results and letters the first view opens."""
+EMERGENCY_HELPS: Final = frozenset({"PATIENT_DENIES", "NOTHING_PERMITS"})
 SIZE: Final = 100
 """So many of a kind are on one page."""
 
@@ -55,7 +66,7 @@ def show(call: Call) -> Response:
     """The page."""
     patient = opened(call)
     if patient is None:
-        return call.go("/patients")
+        return go_to_search(call)
     seen = view(call, patient, most=NEWEST)
     return call.page(
         "pages/clinician/patient.html",
@@ -73,7 +84,7 @@ def show_answers(call: Call) -> Response:
     """What organisations have answered so far: the part of the page that a script asks for again."""
     patient = opened(call)
     if patient is None:
-        return call.go("/patients")
+        return go_to_search(call)
     shown = call.query.get("seen", "")
     known = _answers(call, patient, answers_of(call, patient))
     return call.page(
@@ -89,7 +100,7 @@ def show_kind(call: Call) -> Response:
     """All records of one kind, of those that are many as many as a page has."""
     patient, kind, number = opened(call), call.path["kind"], number_of(call)
     if patient is None:
-        return call.go("/patients")
+        return go_to_search(call)
     if kind not in KINDS:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
     types = TYPES_OF[kind]
@@ -109,7 +120,7 @@ def again(call: Call) -> Response:
     """Ask one organisation once more, or all of them when their answers are gone."""
     patient, place = opened(call), call.form.get("place", "")
     if patient is None:
-        return call.go("/patients")
+        return go_to_search(call)
     if not place:
         return go_to(call, patient)
     ask_again(call, patient, place)
@@ -124,13 +135,14 @@ def _with_older(call: Call, seen: View, section: Section) -> Section:
 
 
 def _answers(call: Call, patient: OpenPatient, seen: View) -> Answers:
-    rows = [_row(call.words, each) for each in seen.answers]
+    is_emergency = patient.is_emergency(call.portal.node.clock())
+    rows = [_row(call.words, each, is_emergency=is_emergency) for each in seen.answers]
     can_ask = bool(patient.number and patient.born)
     is_here, is_ended = bool(patient.pseudonym), seen.is_own_ended
     return Answers(rows, seen.done, seen.is_asking, is_here=is_here, can_ask=can_ask, is_ended=is_ended)
 
 
-def _row(words: Words, answer: Answer) -> AnswerRow:
+def _row(words: Words, answer: Answer, *, is_emergency: bool) -> AnswerRow:
     said = {
         Answered.ASKING: words("Asking"),
         Answered.CAME: words("Answered"),
@@ -141,7 +153,9 @@ def _row(words: Words, answer: Answer) -> AnswerRow:
         Answered.ENDED: words("Access has ended"),
     }[answer.state]
     hint = words("There is more than is shown here.") if answer.is_cut else ""
-    if answer.state is Answered.DENIED:
+    if answer.reason == "EMERGENCIES_UNREVIEWED":
+        hint = words("Too many emergencies wait for their review there. Call them.")
+    elif answer.reason in EMERGENCY_HELPS and not is_emergency:
         hint = words("If somebody is in danger, ask for emergency access.")
     if answer.state is Answered.ENDED:
         hint = words("Their privacy officer reviewed your emergency access and said no.")

@@ -11,7 +11,7 @@ from salus.portal.call import Call, Page, Person
 from salus.portal.line_chart import LineChart, Point, draw
 from salus.portal.pages.clinician.same_patient import of_the_same
 from salus.portal.pages.clinician.sections import CODE, Row, Section, by_test, flag_of, moment_of, result_cells
-from salus.portal.pages.clinician.viewing import Known, View, has_older, opened, view
+from salus.portal.pages.clinician.viewing import Known, View, go_to_search, has_older, opened, view
 from salus.portal.paging import number_of, pages
 from salus.portal.words import Words
 
@@ -24,7 +24,7 @@ def show(call: Call) -> Response:
     """The page; a test of which this patient has no result is not there."""
     patient = opened(call)
     if patient is None:
-        return call.go("/patients")
+        return go_to_search(call)
     code, number = call.path["code"], number_of(call)
     is_code, skip = CODE.fullmatch(code) is not None, (number - 1) * SIZE
     seen = view(call, patient, TYPES, most=SIZE, skip=skip, code=code) if is_code else View([], [])

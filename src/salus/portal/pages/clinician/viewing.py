@@ -44,12 +44,13 @@ class Known:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one custodian has answered; `place` is its place in the list."""
+    """What one custodian has answered; `place` is its place in the list, `reason` the name of why it is a no."""
 
     place: int
     custodian: Custodian
     state: Answered
     is_cut: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,7 @@ def view(
     answers = []
     for place, custodian in enumerate(_asked(call, came.keys())):
         collected = came[custodian.organisation]
-        state = collected.state_at(portal.node.clock())
-        answers.append(Answer(place, custodian, state, collected.is_cut))
+        answers.append(_answer(place, custodian, collected, portal.node.clock()))
         records += [_known(call, body, custodian.name) for body in collected.records]
     seen = [each for each in records if each is not None and each.type in types]
     return View(seen, answers, _is_ended(kept))
@@ -150,8 +150,13 @@ def answers_of(call: Call, patient: OpenPatient) -> View:
     """Return what custodians have answered, without any record."""
     came = call.portal.collections.look(patient.collection) if patient.collection else {}
     asked, now_s = enumerate(_asked(call, came.keys())), call.portal.node.clock()
-    answers = [Answer(place, each, came[each.organisation].state_at(now_s)) for place, each in asked]
+    answers = [_answer(place, each, came[each.organisation], now_s) for place, each in asked]
     return View([], answers, _is_ended(came.get(call.portal.node.organisation)))
+
+
+def _answer(place: int, custodian: Custodian, collected: Collected, now_s: int) -> Answer:
+    state, reason = collected.state_at(now_s), view_patient.why_denied(collected)
+    return Answer(place, custodian, state, collected.is_cut, reason)
 
 
 def _is_ended(own: Collected | None) -> bool:
@@ -176,6 +181,15 @@ def go_to(call: Call, patient: OpenPatient, own: EmergencyAnswer | None = None, 
     collection = portal.collections.begin(wanted, about=patient.pseudonym, have=have) if wanted or have else b""
     opened_now = msgspec.structs.replace(patient, collection=collection)
     return call.go("/patient", notice=notice, patient=(opened_now,), found=(), held=held)
+
+
+def go_to_search(call: Call) -> Response:
+    """Send the browser to the search, since nobody is open; whose emergency access is over is told so."""
+    is_over = any(each.is_over(call.portal.node.clock()) for each in call.signed_in.state.patient)
+    if not is_over:
+        return call.go("/patients")
+    said = call.words("Emergency access has ended. Search again for what you can see without it.")
+    return call.go("/patients", not_done=said, patient=())
 
 
 def ask_again(call: Call, patient: OpenPatient, named: str) -> None:

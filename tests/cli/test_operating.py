@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from salus.cli.demonstration_places import free_ports
+from salus.cli.status import validator_line
 from salus.ledger.identifiers import CertificateId
 from salus.node import config
 from salus.node.notices import Notice, NoticeKind, note
 from salus.node.opening import open_node
 from salus.node.services import enrol
+from salus.node.services.overview import ValidatorSeen
 from salus.testing.population import HOSPITAL, PRACTICE, SyntheticPerson
 from tests.cli.conftest import North, Run, assert_fails, who, write_chart
 
@@ -64,6 +66,23 @@ def test_status_says_where_everything_stands(north: North, run: Run) -> None:
     [validator] = result.facts["validators"]
     assert (validator["organisation"], validator["signed"]) == (HOSPITAL.ods, validator["of"])
     assert "(embedded): height" in run("status", north.hospital).out
+
+
+@pytest.mark.services
+def test_status_of_a_node_is_shown_while_the_ledger_is_away(tmp_path: Path, run: Run) -> None:
+    """Nothing serves it: what the node has to do, its backups and its disk are there all the same."""
+    assert run("init", tmp_path / "own", "--hospital", "RA1=West Hospital").status == 0
+    result = run("status", tmp_path / "own", "--json")
+    assert (result.status, result.facts["ledger"]["moves"]) == (3, False)
+    (node,) = result.facts["nodes"]
+    assert (node["organisation"], node["orphans"], node["data_backed_up"]) == ("RA1", 0, "never")
+    assert 0 <= node["disk_free_percent"] <= 100
+    assert "ledger: does not answer" in run("status", tmp_path / "own").out
+
+
+def test_a_validator_that_signs_nothing_is_said_to_be_away() -> None:
+    lines = [validator_line(ValidatorSeen("RA1", signed, 8, 0, 10)) for signed in (0, 1)]
+    assert [each.endswith(": it is away") for each in lines] == [True, False]
 
 
 @pytest.mark.services

@@ -11,6 +11,7 @@ from salus.cli.options import FOLDER, as_json_option
 from salus.cli.output import Facts, show
 
 if TYPE_CHECKING:
+    from salus.node.assemble import Node
     from salus.node.services.overview import LedgerSeen, NodeSeen, ValidatorSeen
 
 
@@ -18,37 +19,48 @@ if TYPE_CHECKING:
 @click.argument("folder", type=FOLDER)
 @as_json_option
 def command(folder: Path, as_json: bool) -> int:
-    """Show where FOLDER (a network or a node) stands. Exit status 3: the ledger does not move.
+    """Show where FOLDER (a network or a node) stands. Exit status 3: the ledger does not move, or does not answer.
 
-    A validator that did not sign lately, or whose clock is far off, is named.
+    A validator that did not sign lately, or whose clock is far off, is named. What a node has to do, its backups and
+    the room on its disk are shown while the ledger is away, too.
 
     \b
     Example:
       salus status ./north
     """
+    from salus.engines.base import Unavailable
     from salus.node import config
     from salus.node.opening import open_node
-    from salus.node.services.overview import see_ledger, see_node, see_validators
+    from salus.node.services.overview import see_node
 
     nodes = [Path(each) for each in config.read_network(folder).nodes] if config.is_network(folder) else [folder]
     facts: list[Facts] = []
     with open_node(nodes[0]) as node:
-        ledger = see_ledger(node.engine, now_ms=time.time_ns() // 1_000_000)
-        with node.engine.snapshot() as snapshot:
-            validators = see_validators(snapshot, ledger.status.height)
+        try:
+            ledger, lines, moves = _ledger(node)
+        except Unavailable as error:
+            ledger, moves = {"ledger": {"moves": False}, "validators": []}, False
+            lines = [f"ledger: does not answer ({error}): nothing is released to others (salus serve starts it)"]
     for place in nodes:
         with open_node(place) as node:
             facts.append(_node_facts(node.organisation, see_node(node)))
-    lines = ledger_lines(ledger)
-    lines += [validator_line(each) for each in validators]
     lines += ["  ".join(f"{name} {value}" for name, value in said.items()) for said in facts]
-    all_facts: Facts = {
-        "ledger": ledger_facts(ledger),
-        "validators": [validator_facts(each) for each in validators],
-        "nodes": facts,
-    }
-    show(all_facts, lines, as_json=as_json)
-    return 0 if ledger.is_fresh else TRY_LATER
+    show({**ledger, "nodes": facts}, lines, as_json=as_json)
+    return 0 if moves else TRY_LATER
+
+
+def _ledger(node: "Node") -> tuple[Facts, list[str], bool]:
+    """Where a ledger and its validators stand: as facts, in lines, and whether it moves. Raises Unavailable."""
+    from salus.node.services.overview import can_lose_another, see_ledger, see_validators
+
+    ledger = see_ledger(node.engine, now_ms=time.time_ns() // 1_000_000)
+    with node.engine.snapshot() as snapshot:
+        validators = see_validators(snapshot, ledger.status.height)
+    lines = [*ledger_lines(ledger), *(validator_line(each) for each in validators)]
+    if any(each.is_away for each in validators) and not can_lose_another(validators):
+        lines.append("if one more validator stops, the ledger stops")
+    facts: Facts = {"ledger": ledger_facts(ledger), "validators": [validator_facts(each) for each in validators]}
+    return facts, lines, ledger.is_fresh
 
 
 def ledger_facts(ledger: "LedgerSeen") -> Facts:
@@ -90,6 +102,7 @@ def validator_facts(each: "ValidatorSeen") -> Facts:
 def validator_line(each: "ValidatorSeen") -> str:
     """Return the same in words."""
     line = f"validator {each.name}: signed {each.signed} of the last {each.of} blocks"
+    line = f"{line}: it is away" if each.is_away else line
     return f"{line}, its clock is {each.ahead_ms // 1000} s ahead of the others'" if each.is_off else line
 
 
@@ -100,4 +113,14 @@ def _node_facts(organisation: str, seen: "NodeSeen") -> Facts:
         "records": seen.record_count,
         "batches_waiting": seen.waiting.batches,
         "permits_open": seen.waiting.anchors,
+        "orphans": seen.waiting.orphans,
+        "data_backed_up": _when(seen.data_backed_up_s),
+        "keys_backed_up": _when(seen.keys_backed_up_s),
+        "disk_free_percent": 100 * seen.free_bytes // max(seen.disk_bytes, 1),
     }
+
+
+def _when(at_s: int) -> str:
+    from salus.clinical.uk_time import uk_time
+
+    return uk_time(at_s) if at_s else "never"

@@ -118,6 +118,9 @@ def let_open_more(first: Person, second: Person) -> None:
     page = second.walker.page
     second.walker.go("/acting-devices", DEVICES)
     keyboard.press(page.get_by_role("button", name="I am on that device: let it open more"))
+    second.expect(OPEN)
+    second.sign_by("Open with Tablet", "Open your records", DEVICES)
+    keyboard.press(page.get_by_role("button", name="I am on that device: let it open more"))
     second.expect("Make a key on this device")
     keyboard.press(page.get_by_role("button", name=APPROVE))
     second.expect("Your code")

@@ -304,6 +304,21 @@ def test_a_device_that_was_there_before_opens_what_it_did(ann: Patient, tablet: 
     assert "This has changed since you opened the page" in said(came)
 
 
+@pytest.mark.promise("U3")
+def test_who_signed_in_without_a_device_does_not_have_a_wallet_written_anew(ann: Patient, tablet: PocketDevice) -> None:
+    """The answer to such a request has any blob: it would be the end of a device that acts."""
+    thief = Patient(ann.here, ann.name, ann.at, PocketDevice(), ann.here.signed_in(ann.name))
+    assert not state(ann.here, thief.browser).held
+    before = ann.named("Tablet")
+    came = thief.do("reach", tablet)
+    assert (came.status_code, came.headers["location"]) == (303, "/opening")
+    assert ann.named("Tablet") == before
+    came = thief.open(ann.phone, way=ann.phone)
+    assert came.headers["location"] == "/acting-devices", "to where they were"
+    thief.do("reach", tablet, tablet)
+    assert len(ann.named("Tablet").keys) == 2
+
+
 def test_a_device_is_let_open_more_by_the_steps_of_a_new_one(ann: Patient, tablet: PocketDevice) -> None:
     ann.do("reach", tablet, tablet)
     ann.do("let-act", tablet, ann.phone)
@@ -361,6 +376,7 @@ def test_an_offer_that_ended_is_made_again_by_the_code_once_more(
         ann.do("accept", laptop, laptop)
     change(ann, "Laptop", offers=tuple(replace(each, until_s=0) for each in ann.named("Laptop").offers))
     assert FORM.findall(ann.page("/acting-devices")) == ["let-act", "reach", "remove", "set-up"]
+    ann.open(laptop, way=laptop)
     ann.do("reach", laptop, laptop)
     ann.do("let-act", laptop, ann.phone)
     assert custodians(laptop) == custodians(ann.phone) == [PRACTICE], "so that both show one code"
@@ -415,6 +431,7 @@ def test_where_two_devices_are_first_each_lets_act_where_it_is(ann: Patient, mon
     ann.open(ann.phone)
     ann.set_up(laptop, "Laptop")
     for first, custodian in ((ann.phone, HOSPITAL), (tablet, PRACTICE)):
+        ann.open(ann.phone, way=ann.phone)
         ann.do("reach", laptop, laptop)
         ann.do("let-act", laptop, first)
         assert custodians(first) == [custodian]

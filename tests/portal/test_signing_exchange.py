@@ -151,7 +151,9 @@ def test_an_answer_is_collected_once_by_the_session_that_asked(
     came = browser.get(done)
     assert came.status_code == 200
     assert "Nothing has changed" in came.text
-    assert browser.get(done).status_code == 404
+    again = browser.get(done)
+    assert (again.status_code, "There is nothing to finish here" in again.text) == (404, True)
+    assert again.text.count("begin again") == browser.get(f"/signing/{NOBODYS}/done").text.count("begin again") == 1
 
 
 @pytest.mark.parametrize("reason", REASONS)

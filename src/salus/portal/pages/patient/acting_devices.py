@@ -29,6 +29,7 @@ from salus.portal.pages.patient.signing import (
 )
 
 HERE: Final = "/acting-devices"
+OPENING: Final = "/opening"
 _NAME: Final = re.compile(r"[^\W_][^\W_ .,&'/-]*(?:[ .,&'/-]+[^\W_]+)*")
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 NAME_MAX: Final = 60
@@ -109,8 +110,16 @@ def _hand_over(call: Call) -> Response:
 
 
 def _reach(call: Call) -> Response:
-    """Ask a device for keys where it does not act yet; it shows their code, by which the first device lets them act."""
+    """Ask a device for keys where it does not act yet; it shows their code, by which the first device lets them act.
+
+    Its wallet is written anew by that. Of one with keys that act nobody does that who has no device that says yes.
+    """
     reach = _named(call, State.LACKING, State.WAITING)
+    is_opened = call.signed_in.state.held or not call.portal.devices.acting(
+        call.signed_in.account, call.owner.pseudonym
+    )
+    if reach.acts and not is_opened:
+        return call.go(OPENING, next=HERE)
     items = device_keys.to_make(reach.lacks)
     return to_signer(call, Kind.NEW_KEY, items, ending="keys-made", devices=[reach.device])
 

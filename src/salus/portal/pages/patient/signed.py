@@ -8,7 +8,7 @@ from starlette.responses import Response
 from salus.node.errors import NotNow
 from salus.node.services.signer_answers import Declined
 from salus.node.services.signings import Collected
-from salus.portal.call import Call, Page, Person
+from salus.portal.call import HOMES, Call, Page, Person
 from salus.portal.pages.patient import (
     acting_devices,
     helpers_signing,
@@ -54,7 +54,7 @@ def show(call: Call) -> Response:
     session = call.signed_in.bearer.lookup
     collected = call.portal.signings.collect(call.path["id"], session=session)
     if collected is None:
-        return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
+        return _over(call)
     ending = ENDINGS[collected.ending]
     if not isinstance(collected.answer, Declined):
         return _acted(call, collected, ending)
@@ -82,6 +82,20 @@ def _acted(call: Call, collected: Collected, ending: Ending) -> Response:
             said=words("Somebody did not answer us. Go back and look. If it is not done, do it again in a while."),
             status=503,
         )
+
+
+def _over(call: Call) -> Response:
+    """Say to whoever loads the page once more, or was too slow, that this did nothing: of every id alike."""
+    return call.page(
+        "pages/patient/unsigned.html",
+        title=call.words("There is nothing to finish here"),
+        back=HOMES[Person.PATIENT],
+        said=call.words(
+            "It is finished already, it took more than 10 minutes, or you began something else after it. "
+            "See what has changed before you begin again."
+        ),
+        status=404,
+    )
 
 
 PAGES: Final = (Page("/signing/{id}/done", Person.PATIENT, show, needs_session=False),)

@@ -375,7 +375,7 @@ def test_a_custodian_that_leaves_the_rules_of_a_ticket_aside_is_found_out(
     (receipt,) = checked(on)
     assert receipt.rerun is Rerun.OTHER
     (fault,) = receipt.faults
-    assert fault.startswith("diagnoses and problems was released, although a rule keeps it")
+    assert fault.startswith("health problems was released, although a rule keeps it")
 
 
 @pytest.mark.promise("R1", "R2")

@@ -21,8 +21,8 @@ POLICY = (
     "the custodian’s policy, rule 1: “Anybody may not see records about HIV, for your care or breaking the glass in an "
     "emergency.”"
 )
-LETTER, TEST = "“Letter from psychiatry” (letters and documents)", "“HIV test” (results and observations)"
-BLOOD = "“Haemoglobin” (results and observations)"
+LETTER, TEST = "“Letter from psychiatry” (letters and documents)", "“HIV test” (test results)"
+BLOOD = "“Haemoglobin” (test results)"
 
 
 @cache

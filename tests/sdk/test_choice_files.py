@@ -26,7 +26,7 @@ from tests.contracts.provisions_world import accepted, trees
 
 PRACTICE = OrganisationId("Z99001")
 CARERS = "Clinicians and pharmacists at Harrowmere Medical Centre"
-TWO_CLASSES = "diagnoses and problems or results and observations"
+TWO_CLASSES = "health problems or test results"
 NAMES = {PRACTICE: "Harrowmere Medical Centre"}
 
 
@@ -118,7 +118,7 @@ CASES: dict[str, tuple[Provision, list[str]]] = {
         ),
         [
             "Anybody may see or take out your records, for research, from 4 October 2024.",
-            "But not: records about HIV or sexual and reproductive health.",
+            "But not: records about HIV or sexual health and having children.",
             "But yes: 1 named person.",
             "But not: records with this code.",
             "But not: 1 record that you named.",

@@ -191,7 +191,7 @@ def test_rules_are_run_again(name: str) -> None:
 @pytest.mark.promise("R1")
 def test_what_nobody_asked_for_was_released() -> None:
     receipt = released(chart(), scope=Scope(classes=("AllergyIntolerance",)))
-    assert receipt.faults == ("“Haemoglobin” (results and observations) was released, although nobody asked for it.",)
+    assert receipt.faults == ("“Haemoglobin” (test results) was released, although nobody asked for it.",)
 
 
 @pytest.mark.promise("R1", "R2")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from salus.clinical.fhir.kinds import whole
 from salus.clinical.uk_time import uk_date, uk_time
 from salus.contracts.provisions import (
     EARLIEST_S,
@@ -45,15 +46,15 @@ ROLE_CLASSES = {
 }
 VERBS = {Verb.READ: "see", Verb.SEARCH: "search", Verb.EXPORT: "take out", Verb.SUBSCRIBE: "be told of"}
 LABELS = {
-    "BH": "behavioural health",
-    "ETH": "alcohol or drugs",
-    "GDIS": "genetic conditions",
+    "BH": "behaviour",
+    "ETH": "alcohol and drugs",
+    "GDIS": "illnesses in the genes",
     "HIV": "HIV",
     "PSY": "mental health",
-    "SDV": "sexual assault, abuse or domestic violence",
-    "SEX": "sexual and reproductive health",
-    "STD": "sexually transmitted infections",
-    "TBOO": "matters that are taboo to you",
+    "SDV": "abuse or violence",
+    "SEX": "sexual health and having children",
+    "STD": "infections passed on by sex",
+    "TBOO": "other private matters",
     "U": "unrestricted",
     "L": "low confidentiality",
     "M": "moderate confidentiality",
@@ -64,17 +65,21 @@ LABELS = {
 CLASSES = {
     "AllergyIntolerance": "allergies",
     "Binary": "files",
-    "Condition": "diagnoses and problems",
-    "DiagnosticReport": "reports",
+    "Condition": "health problems",
+    "DiagnosticReport": "test reports",
     "DocumentReference": "letters and documents",
     "Encounter": "visits",
-    "ImagingStudy": "images",
+    "ImagingStudy": "scans and X-rays",
     "Immunization": "vaccinations",
-    "MedicationRequest": "prescriptions",
-    "Observation": "results and observations",
+    "MedicationAdministration": "medicines that were given to you",
+    "MedicationDispense": "medicines that were handed out to you",
+    "MedicationRequest": "prescribed medicines",
+    "MedicationStatement": "medicines that you take",
+    "Observation": "test results",
     "Patient": "your name and address",
-    "Procedure": "procedures",
+    "Procedure": "operations and procedures",
 }
+MEDICINES = whole(["MedicationRequest"])
 
 Names = Mapping[OrganisationId, str]
 
@@ -102,8 +107,10 @@ def labels_in_words(labels: Sequence[str]) -> str:
 
 
 def classes_in_words(classes: Sequence[str]) -> str:
-    """Return classes of records as people call them."""
-    return _either([CLASSES.get(each, each) for each in classes])
+    """Return classes of records as people call them; where all that are medicines are meant, that one word."""
+    is_whole = set(MEDICINES) <= set(classes)
+    said = [each for each in classes if not is_whole or each == MEDICINES[0] or each not in MEDICINES]
+    return _either(["medicines" if is_whole and each == MEDICINES[0] else CLASSES.get(each, each) for each in said])
 
 
 def _sentences(tree: Provision, names: Names, path: str) -> Iterator[Sentence]:

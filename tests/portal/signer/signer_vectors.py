@@ -26,7 +26,7 @@ from salus.ledger.fields import commit_fields
 from salus.ledger.identifiers import Digest, Pseudonym, PublicKey
 from salus.ledger.transactions import Message
 from salus.sdk import guardians, wallet
-from salus.sdk.choice_words import sentences
+from salus.sdk.choice_words import MEDICINES, sentences
 from tests.contracts.provisions_world import FORTY_ORGANISATIONS, KINDS, accepted
 from tests.contracts.trees import TREES
 
@@ -41,6 +41,7 @@ COMMITMENT = Digest(bytes(range(100, 132)))
 KEYS = [SigningKey.from_seed(bytes([number]) * 32) for number in (1, 2)]
 FIRST, SECOND = (PublicKey(key.public) for key in KEYS)
 TREE = TREES["no-psychiatry"]
+MEDICINE = Provision(ProvisionType.DENY, classes=as_set((*MEDICINES, "Encounter")))
 
 LARGE = ["x" * 65_536, bytes(65_536), [0] * 65_536]
 TOO_LARGE = encode(Provision(ProvisionType.PERMIT, codes=tuple(f"s|{each:02}{'c' * 252}" for each in range(64))))
@@ -77,7 +78,7 @@ def vectors(*, trees: int, large: bool = True) -> dict[str, Any]:
         "shares": [{"words": each, "seed": guardians.combine(each).hex()} for each in GUARDIANS],
         "refused_shares": [{"place": place, "words": words} for place, words in REFUSED_SHARES],
         "times": [{"time_s": each, "words": uk_time(each)} for each in TIMES],
-        "trees": [*(_tree(accepted(each), words=True) for each in TREES.values()), *_grown(trees)],
+        "trees": [*(_tree(accepted(each), words=True) for each in (*TREES.values(), MEDICINE)), *_grown(trees)],
         "refused_trees": [each.hex() for each in (*_refused_trees(), *([TOO_LARGE] if large else []))],
     }  # fmt: skip
 

@@ -249,7 +249,7 @@ SAID = {
     "terms of two ages": [
         "“Bob” may act for you until 1 March 2026, 09:01:00 GMT.",
         "As your carer.",
-        "They may see results and observations until the age of 11.",
+        "They may see test results until the age of 11.",
         "They may see your records and decide who sees your records from the age of 11 until the age of 13.",
         "After that they may do nothing.",
     ],

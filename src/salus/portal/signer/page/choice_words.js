@@ -7,6 +7,7 @@ import { ukDay, ukTime } from "./uk_time.js";
 
 const CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
 const ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
+const MEDICINES = ["MedicationRequest", "MedicationAdministration", "MedicationDispense", "MedicationStatement"];
 const CONFIDENTIALITIES = ["U", "L", "M", "N", "R", "V"];
 
 // Returns {path, words} of each provision, parents before their exceptions; `names` has what codes are called.
@@ -16,9 +17,12 @@ export function sentences(language, tree, names, path = "1") {
   return [{ path, words: said }, ...below];
 }
 
-// Returns classes of records as people call them.
+// Returns classes of records as people call them; where all that are medicines are meant, that one word.
 export function classesInWords(language, classes) {
-  return joined(language, "or", classes.map((each) => nameOf(language, "class", each)));
+  const isWhole = MEDICINES.every((each) => classes.includes(each));
+  const said = classes.filter((each) => !isWhole || each === MEDICINES[0] || !MEDICINES.includes(each));
+  const named = said.map((each) => (isWhole && each === MEDICINES[0] ? "medicines" : each));
+  return joined(language, "or", named.map((each) => nameOf(language, "class", each)));
 }
 
 export function joined(language, word, parts) {

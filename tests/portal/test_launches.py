@@ -254,7 +254,7 @@ def test_the_one_who_shows_the_code_has_begun_it(made_up: MadeUp) -> None:
     browser = made_up.here.client()
     back = made_up.begun(browser, made_up.one)
     made_up.one.codes[f"code-{len(made_up.one.codes) - 1}"]["code_challenge"] = "x" * 43
-    assert browser.get(back).status_code == 503
+    assert browser.get(back).status_code == 403
     assert browser.get("/devices").headers["location"] == "/sign-in"
 
 

@@ -89,12 +89,19 @@ def count_try(node: Node, tally: Tally, *, who: bytes, within_s: int, most: int)
 
 @contextmanager
 def tried(node: Node, tally: Tally, *, who: bytes, within_s: int, most: int) -> Iterator[None]:
-    """Count a try that counts no more once the block has ended well. Raises Refused (TOO_MANY) and NotNow."""
-    what, columns = count_try(node, tally, who=who, within_s=within_s, most=most), schema.tallies.c
-    yield
-    with node.vault.database.writing() as connection:
-        mine = (columns.tally == tally) & (columns.who == who) & (columns.what == what)
-        connection.execute(delete(schema.tallies).where(mine))
+    """Count a try, which counts no more once the block has ended well, or the world has failed (NotNow).
+
+    Raises:
+        Refused: TOO_MANY.
+        NotNow: as `count`.
+    """
+    what = count_try(node, tally, who=who, within_s=within_s, most=most)
+    try:
+        yield
+    except NotNow:
+        _forget(node, tally, who, what)
+        raise
+    _forget(node, tally, who, what)
 
 
 def has_room(node: Node, tally: Tally, *, who: bytes, now_s: int, within_s: int, most: int) -> bool:
@@ -103,3 +110,10 @@ def has_room(node: Node, tally: Tally, *, who: bytes, now_s: int, within_s: int,
     live = (columns.tally == tally) & (columns.who == who) & (columns.at_s > now_s - within_s)
     with node.vault.database.reading() as connection:
         return (connection.scalar(select(func.count()).where(live)) or 0) < most
+
+
+def _forget(node: Node, tally: Tally, who: bytes, what: bytes) -> None:
+    columns = schema.tallies.c
+    mine = (columns.tally == tally) & (columns.who == who) & (columns.what == what)
+    with node.vault.database.writing() as connection:
+        connection.execute(delete(schema.tallies).where(mine))

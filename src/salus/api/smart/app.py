@@ -29,10 +29,10 @@ from salus.node.bearers import Bearers
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.pool import Pool
 from salus.node.sealed_rows import SealedRows
-from salus.node.services.accounts import Accounts
+from salus.node.services.accounts import AccountId, Accounts
 from salus.node.services.apps import Apps
 from salus.node.services.grants import Grants
-from salus.node.services.outside_sign_in import Fetch, OutsideSignIn, fetch
+from salus.node.services.outside_sign_in import Begun, Fetch, OutsideSignIn, fetch
 
 SIGN_IN_PATH: Final = "/oauth/sign-in"
 PATIENT_PATH: Final = "/oauth/patient"
@@ -185,9 +185,9 @@ class Smart:
         browser = await self._run(lambda: self._browsers.require(http))
         provider, begun = http.path_params["provider"], browser.state.outside
         await self._run(lambda: self._browsers.change(browser, outside=()))
-        who = await self._run(lambda: self._outside.finish(provider, begun, fields))
-        account = await self._run(lambda: self.accounts.sign_in_linked(issuer=who.issuer, subject=who.subject))
-        return await self._signed_in(browser, account, level=who.level)
+        address = http.client.host if http.client is not None else ""
+        account, level = await self._run(lambda: self._finished_outside(address, provider, begun, fields))
+        return await self._signed_in(browser, account, level=level)
 
     async def show_patient(self, http: Request) -> Response:
         """The page on which staff says which patient it is about."""
@@ -261,6 +261,13 @@ class Smart:
         response = self._pages.message("you can close this page", heading="You are signed out", status=200)
         await self._run(lambda: self._browsers.end(response, browser))
         return response
+
+    def _finished_outside(
+        self, address: str, provider: str, begun: tuple[Begun, ...], fields: dict[str, str]
+    ) -> tuple[AccountId, str]:
+        with self.accounts.tried_from(address):
+            who = self._outside.finish(provider, begun, fields)
+            return self.accounts.sign_in_linked(issuer=who.issuer, subject=who.subject), who.level
 
     async def _signed_in(self, browser: Browser, account: bytes, *, level: str) -> Response:
         """Give a browser that has signed in a new cookie: one that was planted before opens nothing."""

@@ -8,6 +8,7 @@ identity level that is not good enough here lets nobody in.
 import hmac
 import secrets
 import ssl
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -34,6 +35,8 @@ ASSERTION_S: Final = 60
 ANSWER_BYTES_MAX: Final = 262_144
 SLACK_S: Final = 30
 TOKEN_AGE_S_MAX: Final = 600
+AT_ONCE_MAX: Final = 3
+"""How many threads of one worker wait for providers at one moment: others have other things to do."""
 
 
 class Begun(msgspec.Struct, frozen=True, array_like=True):
@@ -46,7 +49,7 @@ class Begun(msgspec.Struct, frozen=True, array_like=True):
 
 
 Fetch = Callable[[str, dict[str, str] | None, str], bytes]
-"""GETs an address, or POSTs a form to it, with a token or none; returns the body of a 200. Raises NotNow."""
+"""GETs an address, or POSTs a form to it, with a token or none; returns the body of a 200. Raises Refused, NotNow."""
 _NOTHING_MORE: Final[Mapping[str, str]] = {}
 
 
@@ -77,6 +80,10 @@ def fetch(address: str, form: dict[str, str] | None, token: str = "") -> bytes:
 
     Args:
         token: an access token that is shown (RFC 6750); or empty.
+
+    Raises:
+        Refused: SIGN_IN_UNFIT: the provider says that what it was asked is unfit, such as a code that it never gave.
+        NotNow: it does not answer, or says that it has failed.
     """
     shown = {"accept": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
     try:
@@ -88,6 +95,8 @@ def fetch(address: str, form: dict[str, str] | None, token: str = "") -> bytes:
                     body += chunk
                     if len(body) > ANSWER_BYTES_MAX:
                         raise NotNow("the provider's answer is too long")
+                if 400 <= response.status_code < 500:
+                    raise _unfit("the provider did not take what it was asked: begin again")
                 if response.status_code != 200:
                     raise NotNow(f"the provider answered {response.status_code}")
                 return bytes(body)
@@ -120,6 +129,7 @@ class OutsideSignIn:
         self._providers = {each.name: each for each in providers}
         self._back = back
         self._fetch = fetching
+        self._room = threading.BoundedSemaphore(AT_ONCE_MAX)
         files = {each.name: each.key or each.secret for each in providers}
         self._secrets = {name: read_secret(Path(file)) for name, file in files.items() if file}
 
@@ -182,6 +192,8 @@ class OutsideSignIn:
             "code_verifier": begun.verifier,
         }
         form |= self._shown(provider)
+        if not self._room.acquire(blocking=False):
+            raise NotNow("as many as may wait for providers: try again in a moment")
         try:
             answer = self._fetch(provider.token_endpoint, form, "")
             signed = msgspec.json.decode(answer, type=_TokenAnswer).id_token
@@ -189,6 +201,8 @@ class OutsideSignIn:
             return dict(jwt.decode(signed, keys, algorithms=list(ALGORITHMS)).claims), answer
         except (msgspec.DecodeError, JoseError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise _unfit(f"{provider.title} answered what this page cannot read") from error
+        finally:
+            self._room.release()
 
     def _shown(self, provider: SignInProvider) -> dict[str, str]:
         """Return by what this node shows a provider that it is itself."""

@@ -34,8 +34,11 @@ def finish(call: Call) -> Response:
     if call.session is not None:
         portal.sessions.change(call.session, launching=())
     try:
-        came = portal.launches.finish(name, begun, dict(call.query))  # 1
-    except Refused:
+        with portal.accounts.tried_from(call.address):
+            came = portal.launches.finish(name, begun, dict(call.query))  # 1
+    except Refused as refused:
+        if refused.refusal is Refusal.TOO_MANY:
+            raise
         return _not_opened(call)
     found = _clinician(call, came)  # 2
     if found is None:

@@ -18,12 +18,13 @@ def begin(call: Call) -> Response:
 
 
 def finish(call: Call) -> Response:
-    """The browser comes back; what it was asked counts once. Raises Refused: SIGN_IN_UNFIT."""
+    """The browser comes back; what it was asked counts once. Raises Refused: SIGN_IN_UNFIT, TOO_MANY."""
     begun = call.session.state.begun if call.session else ()
     if call.session is not None:
         call.portal.sessions.change(call.session, begun=())
-    who = call.portal.outside.finish(call.path["provider"], begun, dict(call.query))
-    account = call.portal.accounts.sign_in_linked(issuer=who.issuer, subject=who.subject)
+    with call.portal.accounts.tried_from(call.address):
+        who = call.portal.outside.finish(call.path["provider"], begun, dict(call.query))
+        account = call.portal.accounts.sign_in_linked(issuer=who.issuer, subject=who.subject)
     return signed_in(call, account, way=call.path["provider"], level=who.level)
 
 

@@ -10,11 +10,24 @@ from typing import Any
 
 import pytest
 
-from salus.contracts.membership import CertificateKind, Certify
-from salus.contracts.provisions import RoleClass
+from salus.contracts.membership import (
+    Admit,
+    AnyAction,
+    CertificateKind,
+    Certify,
+    KeyUse,
+    LedgerAccess,
+    MemberKey,
+    Proposal,
+    ScheduleRules,
+    SetAccess,
+    SetPolicy,
+    SetSuspension,
+)
+from salus.contracts.provisions import Provision, ProvisionType, RoleClass
 from salus.engines.base import Unavailable
-from salus.ledger.identifiers import CertificateId
-from salus.node.services import overview
+from salus.ledger.identifiers import CertificateId, OrganisationId, ProposalId
+from salus.node.services import govern, overview
 from salus.node.services.overview import ValidatorSeen
 from salus.portal.settings import PortalSettings
 from salus.testing.population import story_patient
@@ -52,6 +65,34 @@ def test_a_change_is_proposed_and_a_vote_is_taken_back(here: Hospital) -> None:
     assert "In favour: nobody" in browser.get("/network").text
     browser.post("/network", {"proposal": "NOSUCH", "vote": "for"})
     assert "no longer open" in browser.get("/network").text
+
+
+KEYS = (MemberKey(KeyUse.TRANSACTION, bytes(32)),)
+EXACTLY: list[tuple[AnyAction, str, str]] = [
+    (SetAccess(PRACTICE, LedgerAccess.OWN_PROOFS, 0), "Harrowmere", "It would hold: Own proofs only."),
+    (SetSuspension(PRACTICE, 1_803_913_440), "Harrowmere", "It would be suspended until 1 March 2027 at 3:04pm."),
+    (SetSuspension(PRACTICE, 0), "Harrowmere", "It would be suspended no longer."),
+    (SetPolicy(PRACTICE, (Provision(type=ProvisionType.DENY),)), "Harrowmere", "1 rule, in the place of all before."),
+    (ScheduleRules(2, 9_000), "software", "Version 2 from height 9,000 on."),
+    (
+        Admit(OrganisationId("RX9"), "Third Trust", (), LedgerAccess.OBSERVER, "https://third.example", KEYS),
+        "Admit Third Trust",
+        "A new member with the code RX9, which answers at https://third.example. It would hold: Follows the ledger.",
+    ),
+]
+
+
+@pytest.mark.promise("L7")
+@pytest.mark.parametrize(("action", "what", "exactly"), EXACTLY)
+def test_nobody_votes_for_something_of_which_only_the_kind_is_said(
+    here: Hospital, monkeypatch: pytest.MonkeyPatch, action: AnyAction, what: str, exactly: str
+) -> None:
+    """A vote to suspend, and one to end that, had the same words."""
+    found = govern.see_members(here.node)
+    waits = {ProposalId(b"p" * 16): Proposal(HOSPITAL, action, here.node.clock() + 60, (HOSPITAL,))}
+    monkeypatch.setattr(govern, "read_members", lambda *_, **__: replace(found, proposals=waits))
+    page = here.signed_in("operator").get("/network").text
+    assert (what in page, exactly in page) == (True, True)
 
 
 @pytest.mark.promise("P4")

@@ -9,20 +9,9 @@ from salus.node.errors import NotNow
 from salus.node.services import govern, overview
 from salus.node.services.overview import Overview, ValidatorSeen
 from salus.portal.call import Call, Page, Person
+from salus.portal.pages.operator.proposals import HOLDS, proposals
 from salus.portal.words import Words
 
-CHANGES: Final = {
-    "Admit": "Admit %(member)s",
-    "Remove": "Remove %(member)s",
-    "SetAccess": "Change what %(member)s holds of the ledger",
-    "SetPolicy": "Change the rules of %(member)s",
-    "SetSuspension": "Suspend %(member)s, or end that",
-}
-HOLDS: Final = {
-    "VALIDATOR": "Validator",
-    "OBSERVER": "Follows the ledger",
-    "OWN_PROOFS": "Own proofs only",
-}
 STRANGER: Final = "A validator that is no member any more"
 _MS: Final = 1000
 
@@ -38,18 +27,6 @@ class MemberRow:
     is_suspended: bool
     is_off: bool
     is_away: bool
-
-
-@dataclass(frozen=True)
-class ProposalRow:
-    """What waits for votes."""
-
-    reference: str
-    what: str
-    proposer: str
-    in_favour: str
-    until: str
-    is_ours: bool
 
 
 @dataclass(frozen=True)
@@ -78,7 +55,7 @@ def show(call: Call) -> Response:
         ledger=_ledger(call, seen),
         away=_away(call, seen),
         members=_members(call, seen),
-        proposals=_proposals(call, seen),
+        proposals=proposals(call, seen),
     )
 
 
@@ -135,26 +112,6 @@ def _away(call: Call, seen: Overview) -> str:
     if overview.can_lose_another(seen.validators):
         return said
     return f"{said} {words('If one more validator stops, the ledger stops, and nothing is released to others.')}"
-
-
-def _proposals(call: Call, seen: Overview) -> list[ProposalRow]:
-    words, names = call.words, {str(code): row.name for code, row in seen.members.members.items()}
-    rows = []
-    for proposal, row in seen.members.proposals.items():
-        about = getattr(row.action, "organisation", "")
-        member = names.get(about, about) or words("the network")
-        change = CHANGES.get(type(row.action).__name__, "Change the software’s rules")
-        rows.append(
-            ProposalRow(
-                reference=call.portal.reference("proposal", proposal),
-                what=words(change) % {"member": member},
-                proposer=names.get(row.proposer, row.proposer),
-                in_favour=words.listed(names.get(each, each) for each in row.in_favour),
-                until=words.moment(row.expires_at_s),
-                is_ours=call.portal.node.organisation in row.in_favour,
-            )
-        )
-    return rows
 
 
 PAGE = Page("/network", Person.OPERATOR, show, answer, listed="Network")

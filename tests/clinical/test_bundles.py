@@ -257,6 +257,31 @@ def test_a_binary_carries_its_documents_labels() -> None:
     assert document.metadata.labels == (labels.label("PSY"),)
 
 
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_a_binary_of_two_documents_is_withheld_when_either_is(*, is_turned: bool) -> None:
+    restricted = {"security": [{"system": labels.CONFIDENTIALITY, "code": "R"}]}
+    psychiatric = {"security": [{"system": labels.ACT_CODE, "code": "PSY"}]}
+    letter = entry(
+        "DocumentReference",
+        **to("Patient/1"),
+        meta=psychiatric,
+        date="2020-01-01T00:00:00Z",
+        content=[{"attachment": {"url": "Binary/b"}}],
+    )
+    report = entry(
+        "DiagnosticReport",
+        **to("Patient/1"),
+        meta=restricted,
+        code={"coding": [{"system": "s", "code": "c"}]},
+        presentedForm=[{"url": "Binary/b"}],
+    )
+    documents = (report, letter) if is_turned else (letter, report)
+    binary = patient_chart(read_bundle(bundle(PATIENT, *documents, entry("Binary", id="b")))).resources[-1].metadata
+    assert binary.labels == tuple(sorted([labels.label("PSY"), labels.label("R")]))
+    assert (binary.part_of, "s|c" in binary.codes) == (("DiagnosticReport", "DocumentReference"), True)
+    assert (binary.period_from_s, binary.period_to_s) == (None, None), "of the report nobody knows when it was"
+
+
 def test_all_synthea_bundles(shared_data: Path) -> None:
     """Every resource is the one patient's or shared, and keeps its bytes; the counts are those of the files."""
     files = sorted((shared_data / "fhir" / "synthea-r4").glob("*.json"))

@@ -175,8 +175,8 @@ def bad_entry(expected: str, came: str) -> FhirRejected:
 def patient_chart(bundle: Bundle) -> PatientChart:
     """Sort a bundle about one patient; a searchset's OperationOutcomes are left out.
 
-    A Binary that one of the patient's documents points to takes over that document's class, labels, codes and
-    period, because it is the same record in two resources and carries none of its own.
+    A Binary that some of the patient's documents point to takes over their classes, labels, codes and period, because
+    it is the same record in several resources and carries none of its own.
 
     Raises:
         FhirRejected: NO_PATIENT, SEVERAL_PATIENTS or WRONG_PATIENT, placed at the entry that is at fault.
@@ -213,13 +213,30 @@ def names_of(each: Entry) -> Iterator[str]:
 
 
 def documents_of(entries: Iterable[Entry], names: Mapping[str, Entry]) -> Mapping[str, RecordMetadata]:
-    """For each Binary that some entry points to, by the Binary's place, the metadata of that entry."""
-    return {
-        names[url].place: each.resource.metadata
-        for each in entries
-        for url in each.resource.attachments
-        if url in names and names[url].resource.type == "Binary"
-    }
+    """For each Binary that entries point to, by the Binary's place, the metadata of all of these together."""
+    found: dict[str, RecordMetadata] = {}
+    for each in entries:
+        for url in each.resource.attachments:
+            if url in names and names[url].resource.type == "Binary":
+                place = names[url].place
+                found[place] = together(found.get(place), each.resource.metadata)
+    return found
+
+
+def together(before: RecordMetadata | None, document: RecordMetadata) -> RecordMetadata:
+    """What one more document says of a file: every class, label and code counts, and the widest period."""
+    document = msgspec.structs.replace(document, part_of=tuple(WITH_FILES & {document.resource_type}))
+    if before is None:
+        return document
+    begins, ends = ({getattr(each, name) for each in (before, document)} for name in ("period_from_s", "period_to_s"))
+    return msgspec.structs.replace(
+        before,
+        codes=tuple(sorted({*before.codes, *document.codes})),
+        labels=tuple(sorted({*before.labels, *document.labels})),
+        period_from_s=None if None in begins else min(begins),
+        period_to_s=None if None in ends else max(ends),
+        part_of=tuple(sorted({*before.part_of, *document.part_of})),
+    )
 
 
 def is_about(each: Entry, known: Known) -> bool:
@@ -267,13 +284,8 @@ def wrong_patient(each: Entry) -> FhirRejected:
 
 
 def as_part_of(document: RecordMetadata | None, resource: Resource) -> Resource:
-    """A Binary with the document's metadata and class and all labels of both; any other resource as it is."""
+    """A Binary with its documents' metadata and classes and all labels; any other resource as it is."""
     if document is None:
         return resource
-    both = msgspec.structs.replace(
-        document,
-        resource_type=resource.type,
-        labels=tuple(sorted({*document.labels, *resource.metadata.labels})),
-        part_of=tuple(WITH_FILES & {document.resource_type}),
-    )
-    return replace(resource, metadata=both)
+    labels = tuple(sorted({*document.labels, *resource.metadata.labels}))
+    return replace(resource, metadata=msgspec.structs.replace(document, resource_type=resource.type, labels=labels))

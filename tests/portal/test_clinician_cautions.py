@@ -14,6 +14,8 @@ from tests.portal.second_custodian import Manner
 from tests.portal.test_clinician_view import PRACTICE, opened, settled
 
 LONG = "Two nodules in the right upper lobe. " * 12
+LABORATORY = ("http://snomed.info/sct", "15220000")
+"""A test in a laboratory, whichever."""
 TO_COME = {"id": "sodium-to-come", "status": "preliminary"}
 
 
@@ -27,10 +29,12 @@ def verified(code: str) -> dict[str, Any]:
 
 
 def ferritin(value: int, day: str, *codes: tuple[str, str]) -> dict[str, Any]:
-    coded = [{"system": system, "code": code} for system, code in codes]
-    quantity = {"value": value, "unit": "ug/L"}
-    more = {"id": f"ferritin-{value}", "code": {"text": "Ferritin", "coding": coded}, "effectiveDateTime": day}
-    return named("Observation", "Ferritin", status="final", valueQuantity=quantity) | more
+    return measured("Ferritin", value, *codes) | {"id": f"ferritin-{value}", "effectiveDateTime": day}
+
+
+def measured(name: str, value: int, *codes: tuple[str, str]) -> dict[str, Any]:
+    code = {"text": name, "coding": [{"system": system, "code": code} for system, code in codes]}
+    return named("Observation", name, status="final", valueQuantity={"value": value, "unit": "ug/L"}) | {"code": code}
 
 
 CHART = [
@@ -55,6 +59,9 @@ CHART = [
     ferritin(30, "2026-11-28", ("http://loinc.org", "2276-4")),
     ferritin(20, "2026-05-01", ("http://snomed.info/sct", "993381000000106"), ("http://loinc.org", "2276-4")),
     ferritin(10, "2025-05-01", ("http://snomed.info/sct", "993381000000106")),
+    measured("Zinc", 11, ("http://loinc.org", "2601-3"), LABORATORY),
+    measured("Copper", 12, ("http://loinc.org", "5631-7"), LABORATORY),
+    measured("Selenium", 13, LABORATORY),
     sodium(1, value=128, at="2026-11-28T06:10:00Z"),
     sodium(2, value=131, at="2026-11-28T18:25:00Z") | TO_COME,
 ]
@@ -137,9 +144,20 @@ def test_a_test_is_one_by_whatever_codes_two_laboratories_write_it(browser: Brow
     assert page.count("Ferritin") == 1
     (address,) = re.findall(r'href="(/patient/results/2276-4[^"]*)"', page)
     shown = browser.get(address).text
-    assert [value in shown for value in ("30 ug/L", "20 ug/L")] == [True, True]
+    places = [shown.index(value) for value in ("30 ug/L", "20 ug/L", "10 ug/L")]
+    assert places == sorted(places)
     for code in ("2276-4", "993381000000106"):
         assert "There is a result that you can use" in browser.get(f"/patient/tests?test={code}").text
+
+
+def test_tests_that_share_a_code_which_is_wider_than_a_test_are_not_one(browser: Browser) -> None:
+    """Each has its row, and a page with no result of another."""
+    page = browser.get("/patient/all/results").text
+    for name, value, code in (("Zinc", 11, "2601-3"), ("Copper", 12, "5631-7"), ("Selenium", 13, "15220000")):
+        (address,) = re.findall(rf'href="(/patient/results/[^"]*)"[^>]*>\s*{name}', page)
+        assert address.startswith(f"/patient/results/{code}?of=")
+        shown = text_of(browser.get(address).text)
+        assert [f"{each} ug/L" in shown for each in (11, 12, 13)] == [each == value for each in (11, 12, 13)]
 
 
 def test_no_allergies_is_not_said_where_somebody_has_not_answered(here: Hospital) -> None:

@@ -27,7 +27,7 @@ EMERGENCY = {"reason": "unconscious", "reason-words": "brought in by ambulance, 
 PRACTICE = "Harrowmere Medical Centre"
 SCRIPT = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 LETTER = re.compile(r'href="(/patient/letters/[0-9]+)"')
-TEST = re.compile(r'href="(/patient/results/[0-9-]+)\?of=[0-9]+"')
+TEST = re.compile(r'href="(/patient/results/[0-9,-]+)\?of=[0-9]+"')
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +247,7 @@ def test_no_address_and_no_page_names_anything_of_machines(page: str) -> None:
 def test_an_old_result_is_not_usable_and_a_new_one_is(
     here: Hospital, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = re.findall(r'value="([0-9-]+)"[^>]*>\s*Serum sodium level', browser.get("/patient/tests").text)[0]
+    name = re.findall(r'value="([0-9,-]+)"[^>]*>\s*Serum sodium level', browser.get("/patient/tests").text)[0]
     said = browser.get(f"/patient/tests?test={name}").text
     assert "The last result is too old to use" in said
     assert "130 mmol/L (low)" in said

@@ -4,7 +4,7 @@ What the patient measured at home is no test that was done, and is left out.
 """
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +17,8 @@ from salus.portal.call import Call, Page, Person
 from salus.portal.pages.clinician.cautions import not_whole
 from salus.portal.pages.clinician.results import TYPES
 from salus.portal.pages.clinician.same_patient import linked, mark, of_the_same
-from salus.portal.pages.clinician.sections import LOINC, by_test, result_cells, test_code
+from salus.portal.pages.clinician.sections import result_cells
+from salus.portal.pages.clinician.tested import Tested, by_test, codes_in
 from salus.portal.pages.clinician.viewing import Known, go_to_search, opened, view
 from salus.portal.words import Words
 
@@ -64,30 +65,32 @@ def show(call: Call) -> Response:
     if patient is None:
         return go_to_search(call)
     seen = view(call, patient, TYPES, most=NEWEST)
-    found = by_test(seen)
-    measured = [[each for each in one if not contributed.is_contributed(each.content)] for one in found]
-    tested = {test_code(each[0]): each for each in measured if each and test_code(each[0])}
+    newest = {each.address: done for each in by_test(seen) if each.address and (done := _newest_done(each))}
     asked = call.query.get("test", "")
-    wanted = next((name for name, each in tested.items() if _is_of(each, asked)), asked)
+    wanted = next((address for address in newest if asked in codes_in(address)), asked)
     options = [
-        {"value": name, "text": plain.name_of(each[0].content), "selected": name == wanted}
-        for name, each in sorted(tested.items(), key=lambda item: plain.name_of(item[1][0].content).casefold())
+        {"value": address, "text": plain.name_of(each.content), "selected": address == wanted}
+        for address, each in sorted(newest.items(), key=lambda item: plain.name_of(item[1].content).casefold())
     ]
     return call.page(
         "pages/clinician/earlier_tests.html",
         title=call.words("Before you ask for a test"),
         back="/patient",
         options=options,
-        earlier=_earlier(call, tested[wanted][0], wanted) if wanted in tested else None,
+        earlier=_earlier(call, newest[wanted], wanted) if wanted in newest else None,
         is_other=wanted == "other",
         not_whole=not_whole(seen),
         of=mark(call, patient),
     )
 
 
-def _earlier(call: Call, newest: Known, name: str) -> Earlier:
+def _newest_done(tested: Tested) -> Known | None:
+    return next((each for each in tested.results if not contributed.is_contributed(each.content)), None)
+
+
+def _earlier(call: Call, newest: Known, address: str) -> Earlier:
     test, value, usual, day, source = result_cells(call.words, newest)
-    at_s, days = last_s(plain.date_of(newest.content)), _usable_d(newest)
+    at_s, days = last_s(plain.date_of(newest.content)), _usable_d(codes_in(address))
     age_d = None if at_s is None else _days_since(at_s, call.portal.node.clock())
     return Earlier(
         verdict=_verdict(call.words, newest, is_recent=age_d is not None and age_d <= days),
@@ -98,12 +101,8 @@ def _earlier(call: Call, newest: Known, name: str) -> Earlier:
         source=source,
         age="" if age_d is None else call.words.many("%(num)s day ago", "%(num)s days ago", age_d),
         days=days,
-        link=linked(call, f"/patient/results/{name}"),
+        link=linked(call, f"/patient/results/{address}"),
     )
-
-
-def _is_of(tested: Sequence[Known], code: str) -> bool:
-    return any(code == each for one in tested for _, each in plain.codes_of(one.content))
 
 
 def _verdict(words: Words, newest: Known, *, is_recent: bool) -> str:
@@ -115,9 +114,9 @@ def _verdict(words: Words, newest: Known, *, is_recent: bool) -> str:
     return words("There is a result that you can use")
 
 
-def _usable_d(result: Known) -> int:
-    codes = [code for system, code in plain.codes_of(result.content) if system == LOINC]
-    return next((USABLE_D[code] for code in codes if code in USABLE_D), OTHERWISE_D)
+def _usable_d(codes: Iterable[str]) -> int:
+    """For how many days; of codes that say otherwise, for the fewest."""
+    return min((USABLE_D[code] for code in codes if code in USABLE_D), default=OTHERWISE_D)
 
 
 def _days_since(at_s: int, now_s: int) -> int:

@@ -10,7 +10,8 @@ from salus.clinical.fhir.dates import last_s
 from salus.portal.call import Call, Page, Person
 from salus.portal.line_chart import LineChart, Point, draw
 from salus.portal.pages.clinician.same_patient import of_the_same
-from salus.portal.pages.clinician.sections import CODE, Row, Section, by_test, flag_of, moment_of, result_cells
+from salus.portal.pages.clinician.sections import Row, Section, flag_of, moment_of, result_cells
+from salus.portal.pages.clinician.tested import by_test, codes_in
 from salus.portal.pages.clinician.viewing import Known, View, go_to_search, has_older, opened, view
 from salus.portal.paging import number_of, pages
 from salus.portal.words import Words
@@ -26,9 +27,10 @@ def show(call: Call) -> Response:
     if patient is None:
         return go_to_search(call)
     code, number = call.path["code"], number_of(call)
-    is_code, skip = CODE.fullmatch(code) is not None, (number - 1) * SIZE
-    seen = view(call, patient, TYPES, most=SIZE, skip=skip, code=code) if is_code else View([], [])
-    values = [each for tested in by_test(seen) if any(code in _codes(one) for one in tested) for each in tested]
+    codes, skip = codes_in(code), (number - 1) * SIZE
+    seen = view(call, patient, TYPES, most=SIZE, skip=skip, code=code) if codes else View([], [])
+    wanted = {each.name for tested in by_test(seen) if codes & {*tested.codes} for each in tested.results}
+    values = [each for each in seen.of(*TYPES) if each.name in wanted]
     if not values:
         return call.page("layouts/missing.html", title=call.words("Page not found"), status=404)
     return call.page(
@@ -40,10 +42,6 @@ def show(call: Call) -> Response:
         unit=plain.value_of(values[0].content).unit,
         pages=pages(call, number, has_more=has_older(call, patient, TYPES, beyond=number * SIZE, code=code)),
     )
-
-
-def _codes(observation: Known) -> list[str]:
-    return [code for _, code in plain.codes_of(observation.content)]
 
 
 def _table(words: Words, values: Sequence[Known]) -> Section:

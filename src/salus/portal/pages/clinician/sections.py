@@ -1,6 +1,5 @@
 """Sections of a patient's view: records as rows of words, by kind, allergies and warnings first."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -14,12 +13,10 @@ from salus.portal import dates
 from salus.portal.call import Call
 from salus.portal.pages.clinician.cautions import caution_words, result_words, state_words
 from salus.portal.pages.clinician.same_patient import linked
+from salus.portal.pages.clinician.tested import by_test
 from salus.portal.pages.clinician.viewing import Known, View
 from salus.portal.words import Words
 
-CODE: Final = re.compile(r"[A-Za-z0-9.-]{1,40}")
-LOINC: Final = "http://loinc.org"
-SNOMED: Final = "http://snomed.info/sct"
 SHORT: Final = 200
 """So many characters of what a report says are in a list; its own page has all."""
 NOT_SO: Final = frozenset({Caution.REFUTED, Caution.NOT_TAKEN, Caution.CANCELLED})
@@ -109,8 +106,8 @@ def results(call: Call, view: View) -> Section:
     words = call.words
     rows = []
     for tested in by_test(view):
-        newest = tested[0]
-        link = linked(call, f"/patient/results/{test_code(newest)}") if test_code(newest) else ""
+        newest, address = tested.results[0], tested.address
+        link = linked(call, f"/patient/results/{address}") if address else ""
         rows.append(Row(result_cells(words, newest), link, flag_of(newest)))
     columns = [words("Test"), words("Result"), words("Usual range"), words("Date"), words("From")]
     return Section("results", words("Test results"), columns, rows, words("No test results came with this record."))
@@ -180,34 +177,6 @@ TYPES_OF: Final = {
 """What each kind is made of."""
 
 
-def by_test(view: View) -> list[list[Known]]:
-    """Return observations by what was tested, the newest first: by a code that they share, else by name.
-
-    One laboratory writes LOINC's code, another SNOMED CT's and beside it LOINC's: it is one test.
-    """
-    tested = [each for each in view.of("Observation") if plain.value_of(each.content).words]
-    same: dict[tuple[str, ...], tuple[str, ...]] = {}
-
-    def first(name: tuple[str, ...]) -> tuple[str, ...]:
-        while name in same:
-            name = same[name]
-        return name
-
-    for each in tested:
-        one, *others = map(first, _tests_of(each))
-        same |= {other: one for other in others if other != one}
-    found: dict[tuple[str, ...], list[Known]] = {}
-    for each in tested:
-        found.setdefault(first(_tests_of(each)[0]), []).append(each)
-    return list(found.values())
-
-
-def test_code(observation: Known) -> str:
-    """Return by which code an address names a test, LOINC's before others; empty for one without a code."""
-    codes = sorted(plain.codes_of(observation.content), key=lambda each: each[0] != LOINC)
-    return next((code for _, code in codes if CODE.fullmatch(code)), "")
-
-
 def result_cells(words: Words, observation: Known) -> list[str]:
     """Test, value, usual range, date, where it is from."""
     shown = result_words(words, observation)
@@ -237,13 +206,6 @@ def moment_of(words: Words, known: Known) -> str:
     """When it was, to the minute where that is said: of several results of one day each has its time."""
     at_s, written = last_s(plain.date_of(known.content)), plain.date_of(known.content)
     return _since(words, known) if at_s is None or "T" not in written else words.moment(at_s)
-
-
-def _tests_of(observation: Known) -> list[tuple[str, ...]]:
-    """What was tested: by codes that mean the same everywhere, else by the first one, else by its name."""
-    codes = plain.codes_of(observation.content)
-    known = [each for each in codes if each[0] in (LOINC, SNOMED)]
-    return [*(known or codes[:1])] or [(plain.name_of(observation.content).casefold(),)]
 
 
 def flag_of(observation: Known) -> str:

@@ -19,7 +19,7 @@ from salus.node.sealed_rows import SealedRows
 from salus.node.services import deliver, recoveries, recovery_deliveries
 from salus.node.services.accounts import AccountId
 from salus.node.services.enrol import enrol
-from salus.node.services.recovery_deliveries import Delivered
+from salus.node.services.recovery_deliveries import Delivered, WhyNot
 from salus.node.services.signer_answers import NewBlob, Signed
 from salus.node.services.signer_devices import SignerDevices
 from salus.testing.population.numbers import kept_nhs_number
@@ -115,6 +115,14 @@ def test_where_all_say_no_the_wallet_is_as_it_was(two: Two) -> None:
         two.begin(two.made.peers(HOSPITAL), *wrong)
     assert refused.value.refusal is Refusal.LEDGER_REJECTED
     assert (two.started(), two.kept()) == ([False, False], (OLD_BLOB, []))
+
+
+def test_words_that_are_nobodys_put_no_wallet_in_a_devices_place(two: Two) -> None:
+    """Whoever signed in without a device could name one, answer with anything, and wait for a custodian to be away."""
+    with pytest.raises(Refused) as refused:
+        two.begin(Away(), two.start(PRACTICE, is_wrong=True))
+    assert recovery_deliveries.why_not(refused.value) is WhyNot.WORDS
+    assert (two.kept(), two.devices.find(ACCOUNT, two.device).before) == ((OLD_BLOB, []), b"")
 
 
 def test_where_none_takes_it_and_one_is_away_both_wallets_stay(two: Two) -> None:

@@ -14,6 +14,7 @@ from salus.ledger.contract import SIGNATURE_MISSING
 from salus.node.assemble import Node
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import Peers
+from salus.node.services import deliveries, recoveries
 from salus.node.services.accounts import AccountId
 from salus.node.services.deliver import deliver
 from salus.node.services.signer_answers import NewBlob, Signed
@@ -86,10 +87,17 @@ def begin(
 ) -> Delivered:
     """Begin recoveries by what a new device and guardians signed; its old wallet comes back if all say no.
 
+    A wallet that nobody's guardians vouch for takes no place, also where a custodian is away: whoever has the id of a
+    request can answer with any.
+
     Raises:
-        Refused: NOT_YOURS; or as `deliver_each`.
+        Refused: NOT_YOURS; LEDGER_REJECTED: none is signed by the recovery key that the ledger has; or as
+            `deliver_each`.
         NotNow: as `deliver_each`; both wallets stay.
     """
+    if not any(_is_by_guardians(node, each) for _, each in signed):
+        words = "expected the signature of the recovery key that the ledger here has: ask those who are its guardians"
+        raise Refused(Refusal.LEDGER_REJECTED, words, number=SIGNATURE_MISSING)
     keys = []
     for custodian, each in signed:
         assert isinstance(each.message, StartRecovery), "what was asked for"
@@ -101,3 +109,8 @@ def begin(
 def why_not(refused: Refused) -> WhyNot | None:
     """Return why the ledger said no; None where it was not the ledger that did."""
     return _WHY_NOT.get(refused.number, WhyNot.OTHER) if refused.refusal is Refusal.LEDGER_REJECTED else None
+
+
+def _is_by_guardians(node: Node, signed: Signed) -> bool:
+    signers = deliveries.signers_of(node, signed.raw)
+    return recoveries.standing(node, signed.message.pseudonym).first_key in signers

@@ -13,7 +13,7 @@ from typing import Any
 from playwright.sync_api import ElementHandle, Locator
 
 STOPS_MAX = 200
-SEEN_S = 1.0
+SEEN_S = 10.0
 PASTED_LENGTH = 100
 """Words longer than this are pasted, as anybody would."""
 
@@ -66,6 +66,14 @@ def pick(answer: Locator) -> None:
     if not found.is_checked():
         answer.page.keyboard.press("Space")
     assert found.is_checked(), "neither arrows nor Space pick it"
+
+
+def untick(box: Locator) -> None:
+    """Take the tick out of a box."""
+    found = reach(box)
+    assert found.is_checked(), "there is no tick in it"
+    box.page.keyboard.press("Space")
+    assert not found.is_checked(), "Space does not take it out"
 
 
 def choose(field: Locator, option: str) -> None:

@@ -14,12 +14,15 @@ BY_POINTER = (
     "check",
     "click",
     "dblclick",
+    "dispatch_event",
     "drag_to",
+    "focus",
     "hover",
     "select_option",
     "set_checked",
     "set_input_files",
     "tap",
+    "uncheck",
 )
 """What a Locator does without a keyboard, besides `fill`."""
 

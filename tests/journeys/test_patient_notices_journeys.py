@@ -64,7 +64,7 @@ def test_a_patient_reads_that_somebody_opened_their_record(walker: Walker, at: S
 def test_a_patient_chooses_how_they_are_told(walker: Walker, mail: tuple[MailServer, Mailer]) -> None:
     page = walker.page
     walker.sign_in("eleanor", "/notices/ways", "How we tell you")
-    page.get_by_label("A choice of yours began or ended").uncheck()
+    keyboard.untick(page.get_by_label("A choice of yours began or ended"))
     walker.press("Save", "How we tell you")
     walker.follow("Tell me by e-mail", "Your e-mail address")
     keyboard.write(page.get_by_label("Your e-mail address"), "eleanor")

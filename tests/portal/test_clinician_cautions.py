@@ -37,7 +37,15 @@ def measured(name: str, value: int, *codes: tuple[str, str]) -> dict[str, Any]:
     return named("Observation", name, status="final", valueQuantity={"value": value, "unit": "ug/L"}) | {"code": code}
 
 
+def bilirubin(value: float, unit: str, day: str) -> dict[str, Any]:
+    found = measured("Bilirubin", 0, ("http://loinc.org", "1234-5"))
+    return found | {"id": f"b-{day}", "effectiveDateTime": day, "valueQuantity": {"value": value, "unit": unit}}
+
+
 CHART = [
+    bilirubin(1.8, "mg/dL", "2024-05-01"),
+    bilirubin(31, "umol/L", "2025-05-01"),
+    bilirubin(29, "umol/L", "2026-05-01"),
     named("Immunization", "Yellow fever vaccine", status="not-done", occurrenceDateTime="2026-03-01"),
     named("Procedure", "Left nephrectomy", status="not-done", performedDateTime="2026-03-01"),
     named("MedicationStatement", "Lithium tablets", status="not-taken"),
@@ -158,6 +166,14 @@ def test_tests_that_share_a_code_which_is_wider_than_a_test_are_not_one(browser:
         assert address.startswith(f"/patient/results/{code}?of=")
         shown = text_of(browser.get(address).text)
         assert [f"{each} ug/L" in shown for each in (11, 12, 13)] == [each == value for each in (11, 12, 13)]
+
+
+def test_a_line_that_leaves_results_out_says_so(browser: Browser) -> None:
+    """One in another unit would be a step, or a fall, that nobody had."""
+    (mixed, whole) = (browser.get(f"/patient/results/{code}").text for code in ("1234-5", "2276-4"))
+    left_out = "Not all results are in this picture"
+    assert (mixed.count("<circle"), left_out in mixed, "1.8 mg/dL" in mixed) == (2, True, True)
+    assert (whole.count("<circle"), left_out in whole) == (2, False)
 
 
 def test_no_allergies_is_not_said_where_somebody_has_not_answered(here: Hospital) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from salus.clinical.fhir import plain
+from salus.clinical.fhir import circumstances, plain
 from salus.clinical.fhir.dates import last_s
 from salus.portal.call import Call, Page, Person
 from salus.portal.line_chart import LineChart, Point, draw
@@ -39,6 +39,7 @@ def show(call: Call) -> Response:
         back="/patient",
         section=_table(call.words, values),
         chart=_chart(call.words, values),
+        is_partial=len(_drawn(values)) < len(values),
         unit=plain.value_of(values[0].content).unit,
         pages=pages(call, number, has_more=has_older(call, patient, TYPES, beyond=number * SIZE, code=code)),
     )
@@ -56,13 +57,19 @@ def _table(words: Words, values: Sequence[Known]) -> Section:
 
 def _chart(words: Words, values: Sequence[Known]) -> LineChart | None:
     """The numbers in the unit of the newest value; None where fewer than two make no line."""
-    unit, usual = plain.value_of(values[0].content).unit, plain.range_of(values[0].content)
-    points = []
+    usual = plain.range_of(values[0].content)
+    return draw([_drawn(values)], words, low=usual.low, high=usual.high)
+
+
+def _drawn(values: Sequence[Known]) -> list[Point]:
+    """What a line can be drawn through, the oldest first: numbers in the unit of the newest, with a date."""
+    unit, points = plain.value_of(values[0].content).unit, []
     for each in reversed(values):
         value, at_s = plain.value_of(each.content), last_s(plain.date_of(each.content))
-        if value.number is not None and value.unit == unit and at_s is not None:
+        is_so = circumstances.caution_of(each.content) is not circumstances.Caution.CANCELLED
+        if value.number is not None and value.unit == unit and at_s is not None and is_so:
             points.append(Point(at_s, value.number))
-    return draw([points], words, low=usual.low, high=usual.high)
+    return points
 
 
 PAGES: Final = (Page("/patient/results/{code}", Person.CLINICIAN, of_the_same(show)),)

@@ -3,8 +3,10 @@
 import dataclasses
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,11 +22,11 @@ from salus.ledger import transactions
 from salus.ledger.fields import CommittedFields
 from salus.ledger.identifiers import Pseudonym, PublicKey
 from salus.ledger.transactions import PatientMessage
-from salus.node import documents
+from salus.node import documents, errors
 from salus.node.assemble import Node
 from salus.node.documents import Kind
 from salus.node.errors import NotNow, Refusal, Refused
-from salus.node.services import deliver
+from salus.node.services import deliver, deliveries
 from salus.node.services.enrol import enrol
 from salus.node.services.sharing import Wanted, tree_of
 from salus.testing.population.numbers import kept_nhs_number
@@ -144,6 +146,35 @@ def test_what_may_still_come_to_be_is_kept(ann: Ann, *, error: Exception, is_kep
     with pytest.raises(NotNow):
         deliver.take(node, *choice(ann, within_s=TIMELY_S))
     assert bool(ann.kept() - before) is is_kept
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_who_is_refused_takes_nothing_from_who_brings_the_same(
+    ann: Ann, monkeypatch: pytest.MonkeyPatch, *, is_late: bool
+) -> None:
+    """Two workers have one delivery, as when it was sent again: one finds the queue full, the other does not."""
+    (raw, rules), before = choice(ann, within_s=TIMELY_S), ann.kept()
+    commitment, let_go = rules.root(), documents.let_go
+
+    def bring() -> AbstractContextManager[None]:
+        return deliveries.kept_before(ann.node, ann.pseudonym, Kind.CHOICE, commitment, rules)
+
+    def late(*arguments: Any) -> None:
+        if is_late:
+            ann.node.submit_raw(raw)
+        let_go(*arguments)
+
+    def refused(other: ExitStack) -> None:
+        with bring():
+            other.enter_context(nullcontext() if is_late else bring())
+            raise errors.Busy("the queue is full")
+
+    monkeypatch.setattr(documents, "let_go", late)
+    with ExitStack() as other:
+        with pytest.raises(errors.Busy):
+            refused(other)
+        ann.node.submit_raw(raw)
+    assert len(ann.kept() - before) == 1
 
 
 class Raises:

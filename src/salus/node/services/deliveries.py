@@ -4,7 +4,7 @@ A device needs no account to deliver what it signed; so nobody else's may fill t
 which the ledger says no.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -108,9 +108,10 @@ def kept_before(
     try:
         yield
     except (Refused, Busy):
-        if new and not _is_committed(node, pseudonym, commitment):
-            documents.let_go(node.vault, new)
+        _let_go(node, pseudonym, commitment, new)
         raise
+    if len(new) < len(kept):  # whoever brought the same at this moment may have been refused, and have let go of it
+        documents.keep_many(node.vault, node.chain, pseudonym, kept)
 
 
 def require_opens(commitment: Digest, residual: CommittedFields) -> None:
@@ -121,6 +122,14 @@ def require_opens(commitment: Digest, residual: CommittedFields) -> None:
 
 def _used_before() -> Refused:
     return Refused(Refusal.CHOICE_UNFIT, "expected a secret of its own: sign anew with another one")
+
+
+def _let_go(node: Node, pseudonym: Pseudonym, commitment: Digest, new: Sequence[Document]) -> None:
+    """Keep documents no longer, unless the ledger has what they open: from others, it may be, at this very moment."""
+    if new and not _is_committed(node, pseudonym, commitment):
+        documents.let_go(node.vault, new)
+        if _is_committed(node, pseudonym, commitment):
+            documents.keep_many(node.vault, node.chain, pseudonym, new)
 
 
 def _is_committed(node: Node, pseudonym: Pseudonym, commitment: Digest) -> bool:

@@ -138,16 +138,17 @@ def test_a_custodian_that_does_not_answer_is_silent_and_answers_when_asked_again
 
 
 class Hangs(LocalPeers):
-    """Peers of whom the hospital answers nobody until it is let."""
+    """Peers of whom the hospital, or some, answer nobody until they are let."""
 
     def __init__(self) -> None:
         super().__init__(PRACTICE, {})
+        self.hanging: tuple[OrganisationId, ...] = (HOSPITAL,)
         self.let = threading.Event()
         self.asked = 0
 
     def ask(self, organisation: OrganisationId, ask: Ask) -> Answer:
         self.asked += 1
-        if organisation == HOSPITAL:
+        if organisation in self.hanging:
             assert self.let.wait(30), "nobody let it"
         return MatchAnswer(b"")
 
@@ -169,6 +170,23 @@ def test_however_many_wait_for_one_custodian_another_answers_at_once(desk: Desk)
         peers.let.set()
         collections.close()
     assert peers.asked <= collect.AT_ONCE + 1, "nobody is asked once nobody looks any more"
+
+
+def test_what_closes_asks_no_custodian_anew_while_it_waits_for_another(desk: Desk) -> None:
+    peers = Hangs()
+    collections = Collections(desk.node, SealedRows(desk.node.vault, desk.node.chain), peers)
+    other = dataclasses.replace(desk.asking(), session=desk.accounts.hold_with(desk.owner, OrganisationId("OTHER")))
+    peers.hanging = (HOSPITAL, other.custodian)
+    for asked in (desk.asking(), other):
+        begun = [collections.begin([asked], about=b"") for _ in range(collect.AT_ONCE + 1)]
+    (last,) = collections.running(begun[-1])
+    closing = threading.Thread(target=collections.close)
+    closing.start()
+    wait([last], timeout=10)
+    is_cancelled = last.cancelled()
+    peers.let.set()
+    closing.join()
+    assert is_cancelled
 
 
 def test_a_bound_on_what_is_kept_is_said(desk: Desk, shared: Pseudonym, monkeypatch: pytest.MonkeyPatch) -> None:

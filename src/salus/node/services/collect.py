@@ -157,8 +157,11 @@ class Collections:
 
     def close(self) -> None:
         """Ask nobody anew, and let answers come that are on their way."""
-        for each in list(self._threads.values()):
-            each.shutdown(cancel_futures=True)
+        threads = list(self._threads.values())
+        for each in threads:
+            each.shutdown(wait=False, cancel_futures=True)
+        for each in threads:
+            each.shutdown()
 
     def others(self) -> list[Custodian]:
         """Return the members that may be asked, by name, without this one. Raises NotNow."""

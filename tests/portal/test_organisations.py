@@ -304,21 +304,6 @@ def test_a_device_that_was_there_before_opens_what_it_did(ann: Patient, tablet: 
     assert "This has changed since you opened the page" in said(came)
 
 
-@pytest.mark.promise("U3")
-def test_who_signed_in_without_a_device_does_not_have_a_wallet_written_anew(ann: Patient, tablet: PocketDevice) -> None:
-    """The answer to such a request has any blob: it would be the end of a device that acts."""
-    thief = Patient(ann.here, ann.name, ann.at, PocketDevice(), ann.here.signed_in(ann.name))
-    assert not state(ann.here, thief.browser).held
-    before = ann.named("Tablet")
-    came = thief.do("reach", tablet)
-    assert (came.status_code, came.headers["location"]) == (303, "/opening")
-    assert ann.named("Tablet") == before
-    came = thief.open(ann.phone, way=ann.phone)
-    assert came.headers["location"] == "/acting-devices", "to where they were"
-    thief.do("reach", tablet, tablet)
-    assert len(ann.named("Tablet").keys) == 2
-
-
 def test_a_device_is_let_open_more_by_the_steps_of_a_new_one(ann: Patient, tablet: PocketDevice) -> None:
     ann.do("reach", tablet, tablet)
     ann.do("let-act", tablet, ann.phone)
@@ -459,28 +444,6 @@ def test_where_a_device_came_from_elsewhere_the_pages_say_so(ann: Patient) -> No
         assert "Add and remove devices there" in said(browser.get("/acting-devices"))
         page = said(browser.get("/organisations"))
         assert ("Your own device opens it." in page, "Add organisations there" in page) == (True, True)
-
-
-@pytest.mark.promise("U3")
-def test_of_two_windows_with_one_wallet_the_second_begins_again(ann: Patient, tablet: PocketDevice) -> None:
-    """What it brings was made without what the first one has added, and would lose that."""
-    other = Patient(ann.here, ann.name, ann.at, ann.phone, ann.here.signed_in(ann.name))
-    other.open(ann.phone)
-    names = [
-        (
-            each,
-            tablet.approve(
-                each.browser, each.browser.post("/acting-devices", {"do": "reach", "device": tablet.id.hex()})
-            ),
-        )
-        for each in (ann, other)
-    ]
-    first, second = [each.browser.get(f"/signing/{name}/done") for each, name in names]
-    assert first.status_code == 303
-    assert (second.status_code, "begin again" in second.text) == (403, True)
-    ann.do("let-act", tablet, ann.phone)
-    ann.do("accept", tablet, tablet)
-    assert ann.keys() == [1, 1]
 
 
 @pytest.mark.usefixtures("tablet")

@@ -184,10 +184,23 @@ def groups_in(rows: Iterable[LookRow], wanted: Wanted, *, hours: int) -> list[Gr
     newest: dict[tuple[object, ...], int] = {}
     for each in rows:
         if wanted.fits(each):
-            key = (each.at_s // (hours * 3600), *_same(each, each.person or b""))
+            key = _line(each, hours)
             keys[key] += 1
             newest[key] = max(newest.get(key, 0), each.number)
     return [Group(newest[key], count) for key, count in keys.items()]
+
+
+def beside(node: Node, row: LookRow, *, hours: int) -> list[int]:
+    """Return the places of all looks of one line, that of one of them among them, the newest first."""
+    line = zip((_COLUMNS.at_s // (hours * 3600), *_same(_COLUMNS, _PERSON)), _line(row, hours), strict=True)
+    wanted = select(_COLUMNS.number).where(_shown(row.pseudonym), *(column == value for column, value in line))
+    with node.vault.database.reading() as connection:
+        return list(connection.scalars(wanted.order_by(_COLUMNS.number.desc())).all())
+
+
+def beside_in(rows: Iterable[LookRow], row: LookRow, *, hours: int) -> list[int]:
+    """Return the same of rows that are in no table."""
+    return sorted((each.number for each in rows if _line(each, hours) == _line(row, hours)), reverse=True)
 
 
 def rows_of(node: Node, pseudonym: bytes, numbers: Sequence[int]) -> list[LookRow]:
@@ -285,9 +298,14 @@ def _shown(pseudonym: bytes) -> ColumnElement[bool]:
     return and_(_COLUMNS.pseudonym == pseudonym, _COLUMNS.kind != LookKind.NOTED)
 
 
+def _line(row: LookRow, hours: int) -> tuple[object, ...]:
+    """What looks of one line have in common, with the hours in which they were."""
+    return row.at_s // (hours * 3600), *_same(row, row.person or b"")
+
+
 def _same(of: Any, person: object) -> tuple[Any, ...]:
     """What looks of one line have in common, of a row or of the table."""
-    return of.kind, of.requester, of.role_class, person, of.is_helper, of.purpose, of.reason
+    return of.kind, of.requester, of.role_class, person, of.is_helper, of.purpose, of.verb, of.reason
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:

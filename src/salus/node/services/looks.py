@@ -46,6 +46,8 @@ OPENED_MAX: Final = 200
 """Of so many, the newest, it is found out when a page is opened who they were: each costs a document."""
 LEARNT_MAX: Final = 2_000
 """Of so many of all patients by one round of upkeep."""
+BESIDE_MAX: Final = 25
+"""So many before and after one look are listed with it, of those on the same line."""
 PERSONS_MAX: Final = 40
 """So many people are named in a filter, those who looked last."""
 LEARNT_S: Final = 60
@@ -194,6 +196,25 @@ class Looks:
         person = self._persons([look]).get(look.person, Person())
         review = verdict_on(self._node, self._pseudonym, PermitId(look.permit)) if look.is_emergency else None
         return Opened(look, person, tuple(sorted(given.items())), withheld, names, review)
+
+    def beside(self, look: Look, *, hours: int) -> list[Look]:
+        """Return the looks that are on one line with one, the newest first; of many, those nearest to it.
+
+        Each of all can be reached from another, so that none is out of sight behind the newest.
+        """
+        rows = self._elsewhere.get(OrganisationId(look.custodian)) if look.custodian else None
+        every = projection.rows_of(self._node, self._pseudonym, [look.number]) if rows is None else rows
+        row = next((each for each in every if each.number == look.number), None)
+        if row is None:
+            return []
+        if rows is None:
+            numbers = projection.beside(self._node, row, hours=hours)
+        else:
+            numbers = projection.beside_in(rows, row, hours=hours)
+        at = numbers.index(look.number)
+        near = [*numbers[max(at - BESIDE_MAX, 0) : at], *numbers[at + 1 : at + 1 + BESIDE_MAX]]
+        found = self._looks(near)
+        return [found[each] for each in near if each in found]
 
     def _types(self, hidden: Hidden) -> dict[bytes, str]:
         placed = placed_entries(self._node, self._pseudonym)

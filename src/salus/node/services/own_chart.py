@@ -168,7 +168,9 @@ class OwnChart:
         Raises:
             Refused: TOO_MANY above COPY_BYTES_MAX; or as `show`. NotNow: as `show`.
         """
-        found = [each for each in self._search.chart(self._pseudonym, (), ()) if self._is_shown(each)]
+        every = [each for each in self._search.chart(self._pseudonym, (), ()) if self._is_shown(each)]
+        allowed = self._allowed(every, Verb.EXPORT)  # what is withheld is not asked for, and on no receipt of theirs
+        found = [each for each in every if each.key in allowed]
         sizes = [each.size_bytes for each in self._node.vault.record_many([each.key for each in found])]
         if sum(sizes) > COPY_BYTES_MAX:
             words = f"expected at most {COPY_BYTES_MAX // 1_000_000} MB: ask the organisation for a copy"
@@ -223,11 +225,11 @@ class OwnChart:
         allowed = self._allowed(listed)
         return [each for each in listed if each.key in allowed]
 
-    def _allowed(self, listed: Sequence[Found]) -> frozenset[tuple[bytes, int]]:
+    def _allowed(self, listed: Sequence[Found], verb: Verb = Verb.READ) -> frozenset[tuple[bytes, int]]:
         if not listed:
             return frozenset()
         keys = [each.key for each in listed]
-        return frozenset(self._responder.allowed(self._login, self._pseudonym, Verb.READ, keys))
+        return frozenset(self._responder.allowed(self._login, self._pseudonym, verb, keys))
 
     def _opened(self, listed: Sequence[Found]) -> dict[Found, Held]:
         organisation = self._node.title()

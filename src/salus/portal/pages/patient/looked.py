@@ -90,11 +90,13 @@ class _OneLook:
     """A look, and what is known of it at one moment: what comes while a page is made is on the next one.
 
     Args:
+        others: the looks that the list says with it in one line.
         answer: how far it has come with the organisation that knows what was given: the page has words for each.
         history: the file that this organisation gave; empty where it has not come, or this one knows.
     """
 
     opened: Opened
+    others: tuple[Look, ...] = ()
     answer: str = ""
     history: bytes = field(default=b"", repr=False)
 
@@ -138,7 +140,8 @@ def show_one(call: Call, *errors: Error) -> Response:
         row=_row_of(words, look, who=_named(words, look, opened.person), count=1),
         why=opened.person.justification,
         given=given(words, opened.released),
-        withheld=opened.withheld_count,
+        withheld=0 if look.is_patient or look.is_helper else opened.withheld_count,
+        others=[(f"/looked/{each.number}", words.moment(each.at_s)) for each in one.others],
         proofs=[f"/looked/{look.number}/check/{each.part}" for each in _receipts(call, opened)],
         held_by=look.held_by,
         is_reviewed_here=look.is_emergency and not look.held_by,
@@ -251,13 +254,16 @@ def _looks(call: Call) -> Looks | None:
 def _opened(call: Call) -> _OneLook | None:
     found = _looks(call)
     opened = None if found is None else found.open(_number(call.path["number"]), hidden=call.hidden)
-    if opened is None or not opened.look.custodian:
-        return None if opened is None else _OneLook(opened)
+    if found is None or opened is None:
+        return None
+    beside = tuple(found.beside(opened.look, hours=HALF_DAY))
+    if not opened.look.custodian:
+        return _OneLook(opened, beside)
     others, custodian = histories(call), opened.look.custodian
     history = b"" if call.hidden.has_records else others.history_of(custodian)
     if history:
         opened = looks_elsewhere.opened(call.portal.node, opened.look, history)
-    return _OneLook(opened, _answer(others, custodian), history)
+    return _OneLook(opened, beside, _answer(others, custodian), history)
 
 
 def _number(text: str) -> int:

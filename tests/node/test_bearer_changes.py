@@ -1,4 +1,4 @@
-"""Bearers that two workers make or change at the same moment: one code lives, and no change is lost (R3, U3)."""
+"""Bearers and accounts that two workers make or change at one moment: one code lives, no change is lost (R3, U3)."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from salus.ledger.identifiers import Pseudonym
 from salus.node.bearers import BearerKind, Bearers
+from salus.node.errors import NotNow
 from salus.node.sealed_rows import SealedRows
-from salus.node.services import take_over_codes
+from salus.node.services import accounts, take_over_codes
 from salus.node.services.accounts import Accounts
 from salus.node.services.enrol import enrol
 from salus.node.services.patient_helpers import Help, Helpers
@@ -69,10 +70,10 @@ def test_of_codes_that_are_made_at_one_moment_one_lives(made: World, monkeypatch
 def test_of_a_helpers_codes_that_are_made_at_one_moment_one_lives(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
     node = made.hospital
     ann, helpers = enrol(node, kept_nhs_number(1), "1980-02-29"), Helpers.of_node(node)
-    accounts = Accounts(node, SealedRows(node.vault, CHAIN))
-    account = accounts.find(accounts.add_patient(ann, name="Ann"))
+    known = Accounts(node, SealedRows(node.vault, CHAIN))
+    account = known.find(known.add_patient(ann, name="Ann"))
     assert account is not None
-    own = accounts.login_of(account, accounts.hold(account)[0])
+    own = known.login_of(account, known.hold(account)[0])
     helpers.add(own, ann, Help("Jo Carer", "carer", may_share=False), patient="Ann")
     (row,) = helpers.of(ann)
     codes = all_at_once(monkeypatch, lambda: helpers.new_code(own, ann, row.key))
@@ -110,3 +111,24 @@ def test_a_browser_that_was_signed_out_meanwhile_stays_so(bearers: Bearers) -> N
     bearers.drop(bearer.lookup)
     assert bearers.change(bearer, State, lambda now: now) is None
     assert bearers.find(BearerKind.PORTAL, token, State) is None
+
+
+def test_a_new_password_does_not_undo_what_somebody_else_changed(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashing it takes a while; what is lost by that could be the password itself, the other way round."""
+    rows = SealedRows(made.hospital.vault, CHAIN)
+    one, other = Accounts(made.hospital, rows), Accounts(made.hospital, rows)
+    account, hashed = one.add_helper(name="Jo"), accounts._hashed
+    meanwhile = [lambda: other.link(account, issuer="https://login.example", subject="jo")]
+
+    def slowly(password: str) -> accounts.Password:
+        if meanwhile:
+            meanwhile.pop()()
+        return hashed(password)
+
+    monkeypatch.setattr(accounts, "_hashed", slowly)
+    with pytest.raises(NotNow, match="somebody else changes this account"):
+        one.set_password(account, signs_in_as="jo", password="a long enough password")
+    one.set_password(account, signs_in_as="jo", password="a long enough password")
+    found = one.find(account)
+    assert found is not None
+    assert (len(found.providers), found.signs_in_as) == (1, "jo")

@@ -32,7 +32,7 @@ from salus.node import schema
 from salus.node.acting import CAPACITIES, ActsAs, Capacity, Delegate, Helper, Operator, Patient, Staff
 from salus.node.assemble import Node
 from salus.node.caller_networks import network_of
-from salus.node.errors import Refusal, Refused
+from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.people import NOBODY, HeldSession, OpenSession, Person, held, open_session
 from salus.node.sealed_rows import SealedRows, row_decoder
 from salus.node.services import delegations
@@ -238,14 +238,14 @@ class Accounts:
             raise Refused(Refusal.ACCOUNT_UNFIT, "expected a name to sign in with, of 1 to 120 characters")
         before = self._require(account)
         after = msgspec.structs.replace(before, signs_in_as=name, passwords=(_hashed(words),))
-        outdated = self._local(before.signs_in_as)
-        self._replace(account, after, new=self._local(name), outdated=schema.sign_ins.c.lookup == outdated)
+        outdated = schema.sign_ins.c.lookup == self._local(before.signs_in_as)
+        self._replace(account, before=before, after=after, new=self._local(name), outdated=outdated)
 
     def link(self, account: AccountId, *, issuer: str, subject: str) -> None:
         """Let an account sign in at an outside provider. Raises Refused: ACCOUNT_UNFIT, also for a taken subject."""
         before = self._require(account)
         after = msgspec.structs.replace(before, providers=(*before.providers, (issuer, _normal(subject))))
-        self._replace(account, after, new=self._outside(issuer, subject))
+        self._replace(account, before=before, after=after, new=self._outside(issuer, subject))
 
     def bring_session(self, account: AccountId, key: SigningKey, certified: CertifiedSession) -> None:
         """Let a patient's account act by a session that the patient's own device certified, until it ends.
@@ -260,7 +260,7 @@ class Accounts:
         with self._node.engine.snapshot() as reader:
             now_s, here = self._node.clock(), self._node.organisation
             check_patient_session(reader, before.pseudonym, certified, custodian=here, time_s=now_s)
-        self._replace(account, msgspec.structs.replace(before, acts_as=acts_as))
+        self._replace(account, before=before, after=msgspec.structs.replace(before, acts_as=acts_as))
 
     def sign_in(self, name: str, password: str, *, address: str) -> AccountId:
         """Return the account of somebody who knows its password.
@@ -436,19 +436,27 @@ class Accounts:
         return name
 
     def _replace(
-        self, name: AccountId, account: Account, *, new: bytes = b"", outdated: ColumnElement[bool] | None = None
+        self,
+        name: AccountId,
+        *,
+        before: Account,
+        after: Account,
+        new: bytes = b"",
+        outdated: ColumnElement[bool] | None = None,
     ) -> None:
-        sealed = self._rows.seal(_TABLE, name, account)
+        """Put an account in the place of the one that was read. Raises NotNow: somebody else changed that meanwhile."""
+        sealed, this = self._rows.seal(_TABLE, name, after), schema.accounts.c.account == name
         try:
             with self._node.vault.database.writing() as connection:
-                connection.execute(
-                    update(schema.accounts).where(schema.accounts.c.account == name).values(sealed=sealed)
-                )
+                now = connection.scalar(select(schema.accounts.c.sealed).where(this).with_for_update())
+                if now is None or self.opened(name, now) != before:
+                    raise NotNow("somebody else changes this account at this moment: try again")
+                connection.execute(update(schema.accounts).where(this).values(sealed=sealed))
                 if outdated is not None:
                     connection.execute(delete(schema.sign_ins).where(outdated, schema.sign_ins.c.account == name))
-                    forget_ways_in(connection, name, pseudonym=account.own_pseudonym)
+                    forget_ways_in(connection, name, pseudonym=after.own_pseudonym)
                 if new:
-                    row = {"lookup": new, "account": name, "pseudonym": account.pseudonym}
+                    row = {"lookup": new, "account": name, "pseudonym": after.pseudonym}
                     connection.execute(insert(schema.sign_ins).values(row))
         except IntegrityError as error:
             raise Refused(Refusal.ACCOUNT_UNFIT, "another account signs in by this: choose another") from error

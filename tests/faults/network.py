@@ -81,7 +81,7 @@ class FourValidators:
         """The height of each."""
         return [height_of(each) for each in self.all]
 
-    def resumed(self, *, patience_s: float = RESUMES_S, among: Sequence[Validator] = ()) -> float:
+    def resumed(self, *, patience_s: float = PATIENCE_S, among: Sequence[Validator] = ()) -> float:
         """Wait until all of them have a block that nobody has now; return how long that took, in seconds."""
         began_s, height = time.monotonic(), max(self.heights())
         wait = lambda: all(height_of(each) > height for each in among or self.all)  # noqa: E731
@@ -157,6 +157,10 @@ class Load:
         took = sorted(each for began_s, each in list(self.took) if since_s <= began_s < until_s)
         assert took, "something was submitted meanwhile"
         return took[min(len(took) - 1, int(0.95 * len(took)))] * 1000
+
+    def has_told(self, *, since_s: float) -> bool:
+        """Whether something that was submitted since then has an outcome."""
+        return any(began_s >= since_s for began_s, _ in list(self.took))
 
     def worst_ms(self, since_s: float, until_s: float) -> float:
         """The longest of what was submitted in a time, in milliseconds."""

@@ -28,20 +28,23 @@ def test_killed_processes_rejoin_unaided(network: FourValidators, evidence: Evid
             kill(victim)
             if not victim.is_running:
                 victim.start()
-            network.resumed(patience_s=30.0)
+            network.resumed()
     evidence(f"{len(KILLS)} kills under load, each rejoined; {network.agree(load)}")
 
 
 @pytest.mark.fault("1 of 4 down")
 def test_three_of_four_go_on(network: FourValidators, evidence: Evidence) -> None:
     with Load(network.all[:3]) as load:
+        began_s = time.monotonic()
         time.sleep(LOADED_S)
+        wait_until(lambda: load.has_told(since_s=began_s), "outcomes of four")
         down_s = time.monotonic()
         network.all[3].kill()
         time.sleep(LOADED_S)
+        wait_until(lambda: load.has_told(since_s=down_s), "outcomes of three")
         up_s = time.monotonic()
         network.all[3].start()
-        caught_up_s = network.resumed(patience_s=30.0)
+        caught_up_s = network.resumed()
     with_it, without_it = load.p95_ms(0, down_s), load.p95_ms(down_s, up_s)
     evidence(f"p95 {with_it:.0f} ms with it, {without_it:.0f} ms without; back after {caught_up_s:.1f} s")
     evidence(network.agree(load))
@@ -76,7 +79,7 @@ def test_a_node_that_dies_at_each_of_its_points_comes_back(
             victim.start()
             victim.settings.fault = ""
             wait_until(lambda: victim.said().count("cometbft.ended") > ends, f"it dies at point {point}")  # noqa: B023
-            network.resumed(patience_s=30.0)
+            network.resumed()
     evidence(f"died at {len(points)} of the points {min(points)} to {max(points)}; {network.agree(load)}")
 
 
@@ -89,4 +92,4 @@ def began_again(network: FourValidators, fault: str) -> None:
     wait_until(lambda: not victim.is_running, f"it ends by itself: {fault}")
     victim.settings.fault = ""
     victim.start()
-    network.resumed(patience_s=30.0)
+    network.resumed()

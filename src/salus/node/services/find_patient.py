@@ -1,11 +1,12 @@
 """Find a patient: whom a member of this organisation's staff means, by number, or by name and date of birth.
 
-Promises: tries are counted before anything is looked up; whoever may not be seen is as if they were not here; whoever
-is shown has it in their history, with the reason that was given (R1, R4).
+Promises: tries are counted before anything is looked up; whoever may not be seen is as if they were not here, by the
+clock as well; whoever is shown has it in their history, with the reason that was given (R1, R4).
 """
 
 import re
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -30,6 +31,8 @@ TRIES_S: Final = 900
 """So many times one account looks for somebody within 15 minutes."""
 HITS_MAX: Final = 10
 """How many people of one name and birthday are shown to choose from."""
+NOBODY_STEP_S: Final = 0.25
+"""That there is nobody is said at a multiple of this after it was asked: to decide about somebody takes longer."""
 _ANYWHERE: Final = Reach(None, lambda _type: True, lambda _type: ())
 _SEPARATORS: Final = re.compile(r"([\\,|$])")
 
@@ -58,11 +61,13 @@ def by_number(
         Refused: TOO_MANY; or as `show`.
         NotNow: as `show`, or the try cannot be counted at this moment.
     """
+    begun_s = time.monotonic()
     count_try(node, account)
     pseudonym = known_here(node, number, born=born)
     patient = resources.patient_of(node, pseudonym) if pseudonym else None
     found = _shown(node, responder, login, [] if patient is None else [patient], Verb.READ)
     log.info("find_patient.by_number", count=len(found))
+    _wait_if_nobody(found, begun_s)
     return found[0] if found else None
 
 
@@ -82,6 +87,7 @@ def by_name(
         FhirRejected: the name or the date is longer than anybody's.
         NotNow: as `show`, or the try cannot be counted at this moment.
     """
+    begun_s = time.monotonic()
     count_try(node, account)
     wanted = [("family", _escaped(family)), ("birthdate", born), *([("given", _escaped(given))] if given else [])]
     candidates = Search(node, responder, login, _ANYWHERE).candidates(parse_query("Patient", wanted, is_strict=True))
@@ -89,6 +95,7 @@ def by_name(
         raise Refused(Refusal.TOO_MANY, f"expected a name that at most {HITS_MAX} people born that day have")
     found = _shown(node, responder, login, candidates, Verb.SEARCH)
     log.info("find_patient.by_name", count=len(found))
+    _wait_if_nobody(found, begun_s)
     return found
 
 
@@ -119,6 +126,11 @@ def count_try(node: Node, account: bytes) -> None:
 def _shown(node: Node, responder: Responder, login: Login, patients: Sequence[Found], verb: Verb) -> list[FoundPatient]:
     shown = show(node, responder, login, [newest(each) for each in patients], verb)
     return [FoundPatient(each.pseudonym, shown[each.key].body) for each in patients if each.key in shown]
+
+
+def _wait_if_nobody(found: Sequence[FoundPatient], begun_s: float) -> None:
+    if not found:
+        time.sleep(NOBODY_STEP_S - (time.monotonic() - begun_s) % NOBODY_STEP_S)
 
 
 def _escaped(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 
@@ -12,7 +13,7 @@ from tests.portal.portal_world import Browser, Hospital, portal
 from tests.portal.test_clinician_find import NAMED, NUMBER, WHY
 from tests.portal.test_clinician_view import BORN, EMERGENCY, settled
 
-LEADS = re.compile(r'href="(/patient/(?:results|all|tests|emergency)[^"]*)"')
+LEADS = re.compile(r'href="(/patient(?:/(?:results|all|tests|emergency)[^"]*|[?][^"]*|)?)"')
 ASKS = re.compile(r'hx-get="([^"]+)"')
 OF = re.compile(r'name="of" value="([0-9]+)"')
 SAID = "Another patient is open"
@@ -45,8 +46,9 @@ def open_the_other(browser: Browser) -> None:
 
 
 def test_no_link_of_the_one_shows_the_other(browser: Browser) -> None:
-    leads = set(LEADS.findall(of_eleanor(browser, "/patient")))
-    assert len(leads) > 3
+    pages = [of_eleanor(browser, "/patient"), *(browser.get(each).text for each in ("/patient/tests", "/devices"))]
+    leads = {html.unescape(each) for page in pages for each in LEADS.findall(page)}
+    assert len(leads) > 4
     for each in leads:
         assert (browser.get(each).status_code, SAID in browser.get(each).text) == (200, False)
     open_the_other(browser)
@@ -71,8 +73,21 @@ def test_a_script_puts_nothing_of_the_other_into_the_page_of_the_one(
     assert (whole.status_code, 'id="view"' in whole.text) == (409, False)
 
 
+def test_whoever_closes_the_one_closes_nobody_else(browser: Browser) -> None:
+    """Nor ends the emergency access to somebody else, which may be what keeps them alive."""
+    (of,) = set(OF.findall(of_eleanor(browser, "/devices")))
+    open_the_other(browser)
+    browser.post("/patient/emergency", EMERGENCY, page="/patient")
+    for path in ("/patient/close", "/patient/emergency/end"):
+        came = browser.post(path, {"of": of}, page="/patient")
+        assert (came.status_code, SAID in came.text) == (409, True)
+    shown = browser.get("/patient").text
+    assert "Emergency access until" in shown
+    assert browser.post("/patient/close", {"of": OF.findall(shown)[0]}, page="/patient").status_code == 303
+
+
 def test_emergency_access_is_to_whom_it_was_asked_for(browser: Browser) -> None:
-    (of,) = OF.findall(of_eleanor(browser, "/patient/emergency"))
+    (of,) = set(OF.findall(of_eleanor(browser, "/patient/emergency")))
     open_the_other(browser)
     came = browser.post("/patient/emergency", EMERGENCY | {"of": of}, page="/patient")
     assert (came.status_code, SAID in came.text) == (409, True)

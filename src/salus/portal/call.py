@@ -6,7 +6,7 @@ choose words and links, and renders its template.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -19,7 +19,7 @@ from salus.node.services.accounts import Account
 from salus.node.services.notices import PatientNoticeKind, unread_count
 from salus.node.services.quiet import NOTHING, Hidden
 from salus.node.services.respond import Login
-from salus.portal.open_patients import AboutPatient, about
+from salus.portal.open_patients import AboutPatient, about, whose
 from salus.portal.recovery_alarms import Alarms, alarms
 from salus.portal.rendering import go, rendered
 from salus.portal.sessions import PortalSession
@@ -207,8 +207,10 @@ class Call:
 
     def _about(self) -> AboutPatient | None:
         """Whom every page is about while a clinician has somebody open."""
-        now_s, patient = self.portal.node.clock(), self.session.state.patient if self.session else ()
-        return about(patient[0], self.words, now_s=now_s) if patient and not patient[0].is_over(now_s) else None
+        now_s, state = self.portal.node.clock(), self.session.state if self.session else None
+        if state is None or not state.patient or state.patient[0].is_over(now_s):
+            return None
+        return replace(about(state.patient[0], self.words, now_s=now_s), of=whose(state.form, state.patient))
 
     def _recovery(self) -> Alarms | None:
         """What somebody else may be taking over from the patient; None on a page of anybody else."""
@@ -266,7 +268,7 @@ class Page:
 def _gone_in_time(response: Response, patient: AboutPatient | None) -> Response:
     """Have what emergency access shows leave the screen with its hour, also where nobody presses anything."""
     if patient is not None and patient.emergency_left_s:
-        response.headers["refresh"] = f"{patient.emergency_left_s + 1}; url=/patient"
+        response.headers["refresh"] = f"{patient.emergency_left_s + 1}; url=/patient?of={patient.of}"
     return response
 
 

@@ -1,11 +1,16 @@
 """Whom a clinician has open: one person at a time, kept in the session and in no address."""
 
 import datetime
+import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
 from salus.portal.words import Words
+
+NAME_DIGITS: Final = 12
 
 
 class OpenPatient(msgspec.Struct, frozen=True, array_like=True):
@@ -47,7 +52,7 @@ class OpenPatient(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True)
 class AboutPatient:
-    """Whom every page is about while somebody is open, in words."""
+    """Whom every page is about while somebody is open, in words; `of` says so in addresses (`whose`)."""
 
     name: str = field(repr=False)
     number: str = field(repr=False)
@@ -56,6 +61,7 @@ class AboutPatient:
     place: str = field(repr=False)
     emergency_until: str
     emergency_left_s: int = 0
+    of: str = ""
 
 
 def about(patient: OpenPatient, words: Words, *, now_s: int) -> AboutPatient:
@@ -71,6 +77,17 @@ def about(patient: OpenPatient, words: Words, *, now_s: int) -> AboutPatient:
         emergency_until=words.clock(patient.emergency_until_s) if patient.is_emergency(now_s) else "",
         emergency_left_s=max(0, patient.emergency_until_s - now_s),
     )
+
+
+def whose(key: str, people: Iterable[OpenPatient]) -> str:
+    """Return the digits by which addresses say whom a page is about: one, or those who were found, in their order."""
+    return digits(key, "of", *(each.pseudonym.hex() or f"{each.number} {each.born}" for each in people))
+
+
+def digits(key: str, *parts: str) -> str:
+    """Return digits that name something, and mean nothing to who has not the key: the form token of a session."""
+    mac = hmac.digest(key.encode(), "\n".join(parts).encode(), "sha256")
+    return str(int.from_bytes(mac[:8]) % 10**NAME_DIGITS).zfill(NAME_DIGITS)
 
 
 def grouped(number: str) -> str:

@@ -16,7 +16,7 @@ from salus.clinical.fhir.dates import last_s
 from salus.portal.call import Call, Page, Person
 from salus.portal.pages.clinician.cautions import not_whole
 from salus.portal.pages.clinician.results import TYPES
-from salus.portal.pages.clinician.same_patient import linked, mark, of_the_same
+from salus.portal.pages.clinician.same_patient import linked, of_the_same, whose
 from salus.portal.pages.clinician.sections import result_cells
 from salus.portal.pages.clinician.tested import Tested, by_test, codes_in
 from salus.portal.pages.clinician.viewing import Known, go_to_search, opened, view
@@ -75,12 +75,12 @@ def show(call: Call) -> Response:
     return call.page(
         "pages/clinician/earlier_tests.html",
         title=call.words("Before you ask for a test"),
-        back="/patient",
+        back=linked(call, "/patient"),
         options=options,
         earlier=_earlier(call, newest[wanted], wanted) if wanted in newest else None,
         is_other=wanted == "other",
         not_whole=not_whole(seen),
-        of=mark(call, patient),
+        of=whose(call, patient),
     )
 
 

@@ -17,7 +17,7 @@ from salus.portal.call import Call, Error, Page, Person
 from salus.portal.open_patients import OpenPatient
 from salus.portal.pages.clinician.find import read_patient
 from salus.portal.pages.clinician.reasons import EMERGENCIES, chosen, items
-from salus.portal.pages.clinician.same_patient import mark, of_the_same
+from salus.portal.pages.clinician.same_patient import linked, of_the_same, whose
 from salus.portal.pages.clinician.viewing import go_to, go_to_search, opened, viewed
 from salus.portal.words import Words
 
@@ -125,15 +125,15 @@ def _page(call: Call, *errors: Error) -> Response:
     return call.page(
         "pages/clinician/emergency.html",
         title=call.words("Emergency access"),
-        back="/patient" if opened(call) is not None else "/patients/found",
+        back=linked(call, "/patient") if opened(call) is not None else "/patients/found",
         errors=errors,
         reasons=items(call, "reason", EMERGENCIES),
         entered=call.form.get("reason-words", ""),
-        of=mark(call, *_whom(call)),
+        of=whose(call, *_whom(call)),
     )
 
 
 PAGES: Final = (
     Page("/patient/emergency", Person.CLINICIAN, of_the_same(show, _whom), of_the_same(answer, _whom)),
-    Page("/patient/emergency/end", Person.CLINICIAN, None, end),
+    Page("/patient/emergency/end", Person.CLINICIAN, None, of_the_same(end)),
 )

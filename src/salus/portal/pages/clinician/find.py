@@ -18,7 +18,7 @@ from salus.node.services.find_patient import FoundPatient
 from salus.portal.call import Call, Error, Page, Person
 from salus.portal.open_patients import OpenPatient, about
 from salus.portal.pages.clinician.reasons import REASONS, RELATIONSHIPS, chosen, items
-from salus.portal.pages.clinician.same_patient import mark, of_the_same, whoever_was_found
+from salus.portal.pages.clinician.same_patient import of_the_same, whoever_was_found, whose
 from salus.portal.pages.clinician.viewing import go_to, opened, place_in
 
 FIELDS: Final = ("number", "family", "given", "born-day", "born-month", "born-year", "reason-words")
@@ -80,10 +80,10 @@ def show_found(call: Call) -> Response:
     if found and found[0].name:
         people = [about(each, call.words, now_s=now_s) for each in found]
         title = call.words("Which of these people is it?")
-        of = mark(call, *found)
+        of = whose(call, *found)
         return call.page("pages/clinician/found.html", title=title, back="/patients", people=people, of=of)
     title, sought = call.words("Nobody was found"), found[0] if found else None
-    of = mark(call, *found)
+    of = whose(call, *found)
     return call.page("pages/clinician/nobody.html", title=title, back="/patients", sought=sought, of=of)
 
 
@@ -193,5 +193,5 @@ PAGES: Final = (
     Page("/patients", Person.CLINICIAN, show, answer, listed="Find a patient"),
     Page("/patients/found", Person.CLINICIAN, show_found, of_the_same(open_found, whoever_was_found)),
     Page("/patients/elsewhere", Person.CLINICIAN, None, of_the_same(open_elsewhere, whoever_was_found)),
-    Page("/patient/close", Person.CLINICIAN, None, close),
+    Page("/patient/close", Person.CLINICIAN, None, of_the_same(close)),
 )

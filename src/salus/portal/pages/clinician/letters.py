@@ -10,6 +10,7 @@ from salus.clinical.fhir.circumstances import Attachment
 from salus.portal import dates, files
 from salus.portal.call import Call, Page, Person
 from salus.portal.pages.clinician.cautions import caution_words
+from salus.portal.pages.clinician.same_patient import linked
 from salus.portal.pages.clinician.sections import conclusion_of, source_of
 from salus.portal.pages.clinician.viewing import Known, find, name_of, opened, place_in, view
 
@@ -38,7 +39,7 @@ def show(call: Call) -> Response:
     response = call.page(
         "pages/clinician/letter.html",
         title=plain.name_of(letter.content) or call.words("Letter"),
-        back="/patient",
+        back=linked(call, "/patient"),
         day=dates.in_words(call.words, plain.date_of(letter.content)),
         author=circumstances.person_of(letter.content),
         source=source_of(call.words, letter),

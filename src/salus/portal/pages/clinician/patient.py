@@ -10,7 +10,7 @@ from salus.portal.answered import AGAIN, COLOURS
 from salus.portal.call import Call, Page, Person
 from salus.portal.open_patients import OpenPatient
 from salus.portal.pages.clinician.cautions import not_whole
-from salus.portal.pages.clinician.same_patient import mark, of_the_same
+from salus.portal.pages.clinician.same_patient import linked, of_the_same, whose
 from salus.portal.pages.clinician.sections import KINDS, TYPES_OF, Section, section, sections, warnings
 from salus.portal.pages.clinician.viewing import (
     Answer,
@@ -76,7 +76,7 @@ def show(call: Call) -> Response:
         answers=_answers(call, patient, seen),
         not_whole=not_whole(seen),
         is_alone=not seen.answers,
-        of=mark(call, patient),
+        of=whose(call, patient),
     )
 
 
@@ -92,7 +92,7 @@ def show_answers(call: Call) -> Response:
         title="",
         has_new=shown != str(known.done),
         answers=known,
-        of=mark(call, patient),
+        of=whose(call, patient),
     )
 
 
@@ -109,7 +109,7 @@ def show_kind(call: Call) -> Response:
     return call.page(
         "pages/clinician/kind.html",
         title=whole.title,
-        back="/patient",
+        back=linked(call, "/patient"),
         section=whole,
         is_older=number > 1,
         pages=pages(call, number, has_more=has_more),

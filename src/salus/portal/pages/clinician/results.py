@@ -9,7 +9,7 @@ from salus.clinical.fhir import circumstances, plain
 from salus.clinical.fhir.dates import last_s
 from salus.portal.call import Call, Page, Person
 from salus.portal.line_chart import LineChart, Point, draw
-from salus.portal.pages.clinician.same_patient import of_the_same
+from salus.portal.pages.clinician.same_patient import linked, of_the_same
 from salus.portal.pages.clinician.sections import Row, Section, flag_of, moment_of, result_cells
 from salus.portal.pages.clinician.tested import by_test, codes_in
 from salus.portal.pages.clinician.viewing import Known, View, go_to_search, has_older, opened, view
@@ -36,7 +36,7 @@ def show(call: Call) -> Response:
     return call.page(
         "pages/clinician/results.html",
         title=plain.name_of(values[0].content) or call.words("Test results"),
-        back="/patient",
+        back=linked(call, "/patient"),
         section=_table(call.words, values),
         chart=_chart(call.words, values),
         is_partial=len(_drawn(values)) < len(values),

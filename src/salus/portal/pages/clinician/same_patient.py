@@ -9,16 +9,17 @@ from functools import wraps
 
 from starlette.responses import Response
 
+from salus.portal import open_patients
 from salus.portal.call import Call, Handler
 from salus.portal.open_patients import OpenPatient
-from salus.portal.pages.clinician.viewing import name_of, opened
+from salus.portal.pages.clinician.viewing import opened
 
 OTHER = "pages/clinician/other_patient.html"
 
 
-def mark(call: Call, *people: OpenPatient) -> str:
+def whose(call: Call, *people: OpenPatient) -> str:
     """Return the digits for somebody who is open, or for those who were found, in their order."""
-    return name_of(call, "of", *(f"{each.pseudonym.hex()} {each.number} {each.born}" for each in people))
+    return open_patients.whose(call.signed_in.state.form, people)
 
 
 def whoever_is_open(call: Call) -> Sequence[OpenPatient]:
@@ -34,7 +35,7 @@ def whoever_was_found(call: Call) -> Sequence[OpenPatient]:
 
 def linked(call: Call, path: str) -> str:
     """Return an address of ours that says of whom this page is."""
-    return f"{path}?of={mark(call, *whoever_is_open(call))}"
+    return f"{path}?of={whose(call, *whoever_is_open(call))}"
 
 
 def of_the_same(
@@ -50,7 +51,7 @@ def of_the_same(
     @wraps(handler)
     def answered(call: Call) -> Response:
         said, people = call.form.get("of") or call.query.get("of", ""), whom(call)
-        if not said or not people or said == mark(call, *people):
+        if not said or not people or said == whose(call, *people):
             return handler(call)
         if part and call.is_fragment:
             return call.page(part, title="")

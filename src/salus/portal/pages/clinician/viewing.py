@@ -1,6 +1,5 @@
 """Viewing: the records of whoever is open, this organisation's and what others answered, each with where it is from."""
 
-import hmac
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -18,9 +17,8 @@ from salus.node.services import view_patient
 from salus.node.services.collect import Answered, Collected, Custodian
 from salus.node.services.view_patient import TYPES, EmergencyAnswer, Viewed
 from salus.portal.call import Call
-from salus.portal.open_patients import OpenPatient
+from salus.portal.open_patients import OpenPatient, digits
 
-NAME_DIGITS: Final = 12
 _READER: Final = msgspec.json.Decoder(dict[str, object], float_hook=Decimal)
 
 
@@ -216,8 +214,7 @@ def find(records: Sequence[Known], name: str) -> Known | None:
 
 def name_of(call: Call, *parts: str) -> str:
     """Return how addresses of this session name something: digits that mean nothing elsewhere."""
-    mac = hmac.digest(call.signed_in.state.form.encode(), "\n".join(parts).encode(), "sha256")
-    return str(int.from_bytes(mac[:8]) % 10**NAME_DIGITS).zfill(NAME_DIGITS)
+    return digits(call.signed_in.state.form, *parts)
 
 
 def _asked(call: Call, those: Collection[str]) -> list[Custodian]:

@@ -22,7 +22,18 @@ from salus.vault.drivers.sql import SMALL_SIZE_MAX_BYTES
 from salus.vault.errors import NoSuchRecord, RecordExists, SizeWrong, TooLarge, Unavailable
 from salus.vault.fsck import fsck
 from tests.vault.conftest import DATABASES
-from tests.vault.sample_vault import LARGE, MEDIUM, SMALL, SampleVault, content, deposit, identifier, opened, streamed
+from tests.vault.sample_vault import (
+    LARGE,
+    MEDIUM,
+    SMALL,
+    SampleVault,
+    content,
+    deposit,
+    identifier,
+    opened,
+    outcome,
+    streamed,
+)
 from tests.vault.servers import KEYS, S3Server
 
 MIB = 1 << 20
@@ -311,3 +322,17 @@ def test_a_deposit_whose_object_is_about_to_be_swept_stores_no_record(database: 
         sample.vault.deposit(made)
     with pytest.raises(NoSuchRecord):
         sample.vault.record(*made.key)
+
+
+@pytest.mark.parametrize("url", DATABASES, indirect=True)
+def test_what_came_to_nothing_is_gone_and_the_rest_opens_as_before(sample: SampleVault) -> None:
+    nothing = [deposit("r", "nothing"), deposit("r", "nothing, and large", LARGE), deposit("alone", "nothing here")]
+    stays = [deposit("r", "stays"), deposit("r", "nothing", version=2)]
+    sample.vault.deposit_many([*nothing, *stays])
+    sample.vault.discard([*(each.key for each in nothing), (identifier("unknown"), 1)])
+    assert [outcome(sample.vault, each) for each in nothing] == ["NoSuchRecord"] * 3
+    assert [outcome(sample.vault, each) for each in stays] == ["opens"] * 2
+    sample.vault.sweep()
+    assert len(list(sample.objects.names())) == 0, "the bytes of the large one are gone as well"
+    assert list(fsck(sample.reopen())) == []
+    assert [each.is_new for each in sample.vault.deposit_many(nothing)] == [True] * 3, "it may come once more"

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -127,7 +128,8 @@ class Portal:
                 *shared_link_routes(self),
                 *routes,
                 Route("/{anything:path}", self._nothing_here),
-            ]
+            ],
+            exception_handlers={404: self._no_such_way, 405: self._no_such_way, 500: self._failed},
         )
 
     def sign_in(
@@ -345,8 +347,8 @@ class Portal:
 
     def _problem(self, http: Request, words: str, *, status: int) -> Response:
         call = _call(self, http, None, None)
-        if status == 503:
-            return call.page("layouts/not_now.html", title=call.words("Sorry, there is a problem"), status=503)
+        if status >= 500:
+            return call.page("layouts/not_now.html", title=call.words("Sorry, there is a problem"), status=status)
         return call.page(
             "layouts/refused.html", title=call.words("There is a problem"), words_of_it=words, status=status
         )
@@ -361,6 +363,18 @@ class Portal:
             return await self.threads.run(missing)
         except NotNow:
             return self._problem(http, "", status=503)
+
+    async def _no_such_way(self, http: Request, error: Exception) -> Response:
+        """A method that an address does not have, or an address that is none; said to whoever it is."""
+        assert isinstance(error, HTTPException), "what Starlette's routes raise"
+        call = _call(self, http, None, None)
+        response = call.page("layouts/missing.html", title=call.words("Page not found"), status=error.status_code)
+        response.headers.update(error.headers or {})
+        return response
+
+    async def _failed(self, http: Request, _error: Exception) -> Response:
+        """We are wrong, and say so; what was wrong goes to the log, without its words (P4)."""
+        return self._problem(http, "", status=500)
 
     async def _theme(self, _http: Request) -> Response:
         return Response(self.settings.theme, headers=KEPT_OUT, media_type="text/css")

@@ -13,7 +13,9 @@ STYLE: Final = (_HERE / "smart.css").read_bytes()
 STYLE_PATH: Final = "/oauth/smart.css"
 KEPT_OUT: Final = {
     "cache-control": "no-store",
+    "cross-origin-opener-policy": "same-origin",
     "referrer-policy": "same-origin",
+    "strict-transport-security": "max-age=31536000",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }

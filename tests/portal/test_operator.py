@@ -33,7 +33,8 @@ from salus.portal.settings import PortalSettings
 from salus.testing.population import story_patient
 from salus.testing.world import HOSPITAL, PRACTICE
 from tests.api.fhir.served import self_signed
-from tests.portal.portal_world import SEED, Hospital, portal
+from tests.portal.new_member import request_for
+from tests.portal.portal_world import ORIGIN, SEED, Hospital, portal
 
 PROPOSAL = re.compile(r'name="proposal" value="([A-Z2-7]{6})"')
 
@@ -65,6 +66,34 @@ def test_a_change_is_proposed_and_a_vote_is_taken_back(here: Hospital) -> None:
     assert "In favour: nobody" in browser.get("/network").text
     browser.post("/network", {"proposal": "NOSUCH", "vote": "for"})
     assert "no longer open" in browser.get("/network").text
+
+
+@pytest.mark.promise("L7")
+def test_a_new_member_is_proposed_by_its_request(here: Hospital, tmp_path: Path) -> None:
+    browser = here.signed_in("operator")
+
+    def sent(content: bytes) -> Any:
+        browser.get("/network/admit")
+        files = {"request": ("RX9.request", content)}
+        return browser.client.post(
+            "/network/admit", data={"form": browser.form}, files=files, headers={"origin": ORIGIN}
+        )
+
+    for content, said in (
+        (b"", "Choose the file with the request"),
+        (b"<script>alert(1)</script>", "This request cannot be used"),
+        (request_for(here.made.practice, tmp_path, "RX8"), "expected a request made for this member"),
+    ):
+        came = sent(content)
+        assert (came.status_code, came.text.count(said), "<script>alert" in came.text) == (400, 2, False)
+    assert sent(request_for(here.node, tmp_path, "RX9")).headers["location"] == "/network"
+    page = browser.get("/network").text
+    assert ("It is proposed: the others vote now" in page, "Admit Third Trust" in page) == (True, True)
+    (proposal,) = [
+        name for name, row in govern.see_members(here.node).proposals.items() if isinstance(row.action, Admit)
+    ]
+    govern.vote(here.made.practice, proposal, is_in_favour=True)
+    assert "RX9" in govern.see_members(here.node).members
 
 
 KEYS = (MemberKey(KeyUse.TRANSACTION, bytes(32)),)

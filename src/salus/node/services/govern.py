@@ -32,7 +32,7 @@ from salus.ledger.identifiers import Digest, OrganisationId, ProposalId
 from salus.ledger.outcomes import TransactionResult, decode_leaf
 from salus.ledger.readers import ReadOnce
 from salus.node.assemble import Node
-from salus.node.network.admission import PROPOSAL_S, AdmissionRequest, proposal_of
+from salus.node.network.admission import PROPOSAL_S, AdmissionRequest, decode_request, proposal_of
 
 _KEY_HEAD_BYTES = 2
 """Before the 16 bytes of a proposal's id in the key of its row."""
@@ -121,6 +121,11 @@ def propose_admission(node: Node, request: AdmissionRequest) -> Proposed:
     """
     result = node.submit_raw(proposal_of(request, node.signing(KeyUse.TRANSACTION), now_s=node.clock()))
     return _proposed(result)
+
+
+def propose_request(node: Node, data: bytes) -> Proposed:
+    """Put the admission of whoever made a request to the vote. Raises SettingsUnfit; or as `propose_admission`."""
+    return propose_admission(node, decode_request(data))
 
 
 def vote(node: Node, proposal: ProposalId, *, is_in_favour: bool) -> VoteCast:

@@ -3,6 +3,6 @@
 from typing import Final
 
 from salus.portal.call import Page
-from salus.portal.pages.operator import network, node, propose
+from salus.portal.pages.operator import admit, network, node, propose
 
-PAGES: Final[tuple[Page, ...]] = (network.PAGE, propose.PAGE, node.PAGE)
+PAGES: Final[tuple[Page, ...]] = (network.PAGE, propose.PAGE, admit.PAGE, node.PAGE)

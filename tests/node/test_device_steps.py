@@ -1,6 +1,7 @@
 """A device that acts at two custodians: what one of them refuses or answers oddly keeps nothing from the other (U3)."""
 
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from salus.crypto.signing import SigningKey
 from salus.ledger import transactions
 from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
 from salus.node.errors import NotNow, Refusal, Refused
-from salus.node.exchange import HistoryAnswer
+from salus.node.exchange import Answer, HistoryAnswer
 from salus.node.sealed_rows import SealedRows
 from salus.node.services import deliver, device_steps
 from salus.node.services.accounts import AccountId
@@ -26,6 +27,7 @@ from tests.node.test_take_over_codes import Says
 
 pytestmark = pytest.mark.promise("U3")
 ACCOUNT = AccountId(bytes(16))
+WAIT_S = 5
 CUSTODIANS = (PRACTICE, HOSPITAL)
 """The one that says no comes first."""
 
@@ -132,6 +134,31 @@ def test_a_lost_device_stops_where_it_is_taken_whatever_another_custodian_does(t
     assert two.stop(peers) == (PRACTICE,)
     assert two.acts() == [PRACTICE]
     assert two.devices.find(ACCOUNT, two.device).is_leaving
+
+
+class Hangs:
+    """A custodian that answers once the phone has ceased to act at the other one."""
+
+    def __init__(self, two: Two) -> None:
+        self._two = two
+
+    def ask(self, *_: object) -> Answer:
+        until_s = time.monotonic() + WAIT_S
+        while HOSPITAL in self._two.acts():
+            assert time.monotonic() < until_s, "the other one waits for this one"
+            time.sleep(0.01)
+        raise NotNow("away")
+
+    def stream(self, *_: object) -> Iterator[bytes]:
+        raise AssertionError("no stream is asked for")
+
+
+def test_a_lost_device_stops_at_once_where_it_can_though_another_custodian_hangs(two: Two) -> None:
+    let_act(two)
+    assert device_steps.stop(two.made.hospital, Hangs(two), two.devices, ACCOUNT, two.device, two.removals()) == (
+        PRACTICE,
+    )
+    assert two.acts() == [PRACTICE]
 
 
 def test_a_removal_that_nobody_takes_is_said_as_it_is(two: Two) -> None:

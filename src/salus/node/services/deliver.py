@@ -1,8 +1,13 @@
 """Deliver: what a patient's own device signed goes to the custodian that it is about, wherever it was signed.
 
 Promises: a custodian takes it by what signatures and ledger say, whoever brings it, and keeps nothing of who may not
-act for the patient (`deliveries`); the same once more has one outcome.
+act for the patient (`deliveries`); the same once more has one outcome. Of several custodians none waits for another.
 """
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final
 
 from salus.contracts import patients
 from salus.contracts.access import Challenge
@@ -26,6 +31,18 @@ from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import Delivery, Done, Peers
 from salus.node.services import challenges, choices, device_keys, recoveries, tickets
 
+AT_ONCE: Final = 8
+"""How many custodians are asked at one moment."""
+
+
+@dataclass(frozen=True)
+class ToDeliver:
+    """What a device signed about one relationship."""
+
+    pseudonym: Pseudonym = field(repr=False)
+    raw: bytes = field(repr=False)
+    residual: CommittedFields = field(repr=False)
+
 
 def deliver(node: Node, peers: Peers, pseudonym: Pseudonym, raw: bytes, residual: CommittedFields) -> None:
     """Give what a device signed to the custodian of the relationship that it is about: this one, or another.
@@ -43,6 +60,15 @@ def deliver(node: Node, peers: Peers, pseudonym: Pseudonym, raw: bytes, residual
         return
     if not isinstance(peers.ask(found.custodian, Delivery(raw, residual)), Done):
         raise NotNow(f"{found.custodian} answered something else than what became of it: send the same again")
+
+
+def deliver_at_once(node: Node, peers: Peers, signed: Sequence[ToDeliver]) -> list[Refused | NotNow | None]:
+    """Give several to their custodians at the same moment; return what each raised as `deliver`, None for nothing.
+
+    A custodian that hangs holds up nothing at the others: who has lost a device has it stopped there.
+    """
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="delivering") as threads:
+        return list(threads.map(lambda each: _tried(node, peers, each), signed))
 
 
 def take(node: Node, raw: bytes, residual: CommittedFields) -> TransactionResult:
@@ -73,3 +99,11 @@ def take(node: Node, raw: bytes, residual: CommittedFields) -> TransactionResult
         case (Challenge() as message,):
             return challenges.take(node, raw, message, residual)
     raise Refused(Refusal.CHOICE_UNFIT, "expected one message that a patient's device signs: send each alone")
+
+
+def _tried(node: Node, peers: Peers, each: ToDeliver) -> Refused | NotNow | None:
+    try:
+        deliver(node, peers, each.pseudonym, each.raw, each.residual)
+    except (Refused, NotNow) as error:
+        return error
+    return None

@@ -5,7 +5,7 @@ steps, since two devices sign one body: the first one's signature waits with the
 Promises: what one custodian has taken stays, whether or not another answers; the rest is done again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -15,10 +15,10 @@ import msgspec
 from salus.contracts.patients import AddKey, KeyKind
 from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
 from salus.node.assemble import Node
-from salus.node.errors import NotNow, Refusal, Refused
+from salus.node.errors import Refusal, Refused
 from salus.node.exchange import Peers
 from salus.node.services.accounts import AccountId
-from salus.node.services.deliver import deliver
+from salus.node.services.deliver import ToDeliver, deliver_at_once
 from salus.node.services.signer_answers import HalfSigned, KeyAccepted, Signed, join
 from salus.node.services.signer_devices import Device, DeviceKey, Offer, SignerDevices
 from salus.node.services.signer_requests import AcceptKey, LetAct, StopActing
@@ -125,23 +125,18 @@ def accept(
     Returns:
         The custodians that did not answer; what is for them can be accepted again.
     """
-    away, refusals = [], []
-    for each in accepted:
-        found = devices.find(account, device)
-        one = next((one for one in found.offers if one.body == each.body), None)
-        if one is None:
-            raise Refused(Refusal.CHOICE_UNFIT, "expected what the first device lets this one do: open the page again")
-        try:
-            deliver(node, peers, one.message.pseudonym, join(one.half, each), one.residual)
-        except NotNow:
-            away.append(one.custodian)
-        except Refused as error:
-            refusals.append(error)
-        else:
-            devices.change(account, device, partial(_without, one.body))
-    if refusals:
-        raise refusals[0]
-    return tuple(away)
+    offers = {each.body: each for each in devices.find(account, device).offers}
+    if not all(each.body in offers for each in accepted):
+        raise Refused(Refusal.CHOICE_UNFIT, "expected what the first device lets this one do: open the page again")
+    asked = [(offers[each.body], join(offers[each.body].half, each)) for each in accepted]
+    signed = [ToDeliver(one.message.pseudonym, raw, one.residual) for one, raw in asked]
+    came = list(zip((one for one, _ in asked), deliver_at_once(node, peers, signed), strict=True))
+    taken = {one.body for one, error in came if error is None}
+    devices.change(account, device, partial(_without, taken))
+    for _, error in came:
+        if isinstance(error, Refused):
+            raise error
+    return tuple(one.custodian for one, error in came if error is not None)
 
 
 def stop(
@@ -155,16 +150,11 @@ def stop(
     Returns:
         The custodians with which it still acts.
     """
-    ended, refusals = set(), []
-    for each in signed:
-        try:
-            deliver(node, peers, each.message.pseudonym, each.raw, each.residual)
-        except NotNow:
-            continue
-        except Refused as error:
-            refusals.append(error)
-            continue
-        ended.add(each.message.pseudonym)
+    asked = [ToDeliver(each.message.pseudonym, each.raw, each.residual) for each in signed]
+    came = deliver_at_once(node, peers, asked)
+    ended = {each.pseudonym for each, error in zip(asked, came, strict=True) if error is None}
+    refusals = [error for error in came if isinstance(error, Refused)]
+    if ended:
         devices.change(account, device, lambda now: msgspec.structs.replace(now, is_leaving=True))
     now = _standing(devices, devices.find(account, device))
     left = tuple(each.custodian for each in now.acts if each.pseudonym not in ended)
@@ -175,9 +165,9 @@ def stop(
     return left
 
 
-def _without(body: bytes, device: Device) -> Device:
-    """A device without an offer that it has taken up."""
-    return msgspec.structs.replace(device, offers=tuple(each for each in device.offers if each.body != body))
+def _without(taken: Collection[bytes], device: Device) -> Device:
+    """A device without offers that it has taken up."""
+    return msgspec.structs.replace(device, offers=tuple(each for each in device.offers if each.body not in taken))
 
 
 def _standing(devices: SignerDevices, device: Device) -> Reach:

@@ -16,7 +16,7 @@ from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import Peers
 from salus.node.services import deliveries, recoveries
 from salus.node.services.accounts import AccountId
-from salus.node.services.deliver import deliver
+from salus.node.services.deliver import ToDeliver, deliver_at_once
 from salus.node.services.signer_answers import NewBlob, Signed
 from salus.node.services.signer_devices import DeviceKey, SignerDevices
 
@@ -63,15 +63,11 @@ def deliver_each(node: Node, peers: Peers, signed: Sequence[tuple[str, Signed]])
         NotNow: none took anything, and one did not answer.
         Refused: all said no: what the first of them says.
     """
-    taken, refusals, absences = [], {}, {}
-    for custodian, each in signed:
-        try:
-            deliver(node, peers, each.message.pseudonym, each.raw, each.residual)
-            taken.append(custodian)
-        except Refused as error:
-            refusals[custodian] = error
-        except NotNow as error:
-            absences[custodian] = error
+    asked = [ToDeliver(each.message.pseudonym, each.raw, each.residual) for _, each in signed]
+    came = list(zip((custodian for custodian, _ in signed), deliver_at_once(node, peers, asked), strict=True))
+    taken = [custodian for custodian, error in came if error is None]
+    refusals = {custodian: error for custodian, error in came if isinstance(error, Refused)}
+    absences = {custodian: error for custodian, error in came if isinstance(error, NotNow)}
     if not taken:
         raise next(iter((*absences.values(), *refusals.values())))
     return Delivered(tuple(taken), tuple(refusals), tuple(absences))

@@ -19,6 +19,7 @@ FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
 CHUNKED = "Transfer-Encoding: chunked\r\n"
 POST = f"POST /sign-in HTTP/1.1\r\nHost: a\r\n{FORM}"
 INNER = "GET /sign-in HTTP/1.1\r\nHost: a\r\n\r\n"
+FIRST_S, MORE_S = 30, 1
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +34,15 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hospital, i
 
 
 def answers(port: int, sent: str) -> bytes:
-    """Send bytes, and return all that comes until the connection is closed, or nothing has come for a second."""
+    """Send bytes, and return all that comes until the connection is closed, or nothing more comes for a second."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.settimeout(1)
+        connection.settimeout(FIRST_S)
         connection.sendall(sent.encode("latin-1"))
         came = bytearray()
         try:
             while piece := connection.recv(65_536):
                 came += piece
+                connection.settimeout(MORE_S)
         except (TimeoutError, ConnectionResetError):
             pass
         return bytes(came)
@@ -63,7 +65,7 @@ LINES = (
     *("OPTIONS /record", "TRACE /record", "PUT /record", "DELETE /devices", "PATCH /", "POST /record", "GET /leave"),
     *("POST /nowhere", "PROPFIND /record", "OPTIONS *", "GET *", "HEAD /nowhere", "GET /sign-out?_method=POST"),
     *("GET //record", "GET /record/", "GET /../record", "GET /%2e%2e/record", "GET /record;a", "GET /record%00"),
-    *("GET /assets/a/..%2f..%2fapp.py", "GET /nowhere.php?a=%ff", f"GET /{'a' * 9_000}"),
+    *("GET /assets/a/..%2f..%2fapp.py", "GET /nowhere.php?a=%ff", "PUT /record?a=%ff&a=b", f"GET /{'a' * 9_000}"),
 )
 
 

@@ -20,6 +20,8 @@ from salus.cli.demonstration_places import free_ports
 
 DEBIAN_POSTGRES = Path("/usr/lib/postgresql/15/bin")
 START_S_MAX = 60
+INITDB = ("--auth=trust", "--encoding=utf8", "--no-locale", "--no-sync")
+"""The locale of whoever runs the tests may be one that this machine does not have."""
 KEYS = {"access_key": "testing", "secret_key": "testing", "region": "us-east-1"}
 
 
@@ -39,7 +41,7 @@ class Postgres:
             self._programs = reachable(programs, self.folder, self._account)
         self._data = self.folder / "data"
         self._databases = 0
-        self._run("initdb", "-D", str(self._data), "-U", "salus", "--auth=trust", "--encoding=utf8", "--no-sync")
+        self._run("initdb", "-D", str(self._data), "-U", "salus", *INITDB)
         self.start()
 
     def start(self) -> None:

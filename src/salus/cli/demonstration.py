@@ -29,7 +29,7 @@ from salus.testing.population import HOSPITAL, PRACTICE, people, story_patient, 
 from salus.testing.story import Stage, Told, tell
 from salus.testing.story.weather import FlippingLine
 
-ANCHORS_WITHIN_S = 15.0
+ANCHORS_WITHIN_S = 60.0
 LOOK_AGAIN_S = 0.1
 LOADERS = 4
 """Charts of one custodian that are filed at one time: each waits for blocks."""

@@ -44,6 +44,7 @@ from salus.portal.assets import assets
 from salus.portal.call import Call, Page, Person, fields_once, local, read_query
 from salus.portal.helping import may_open
 from salus.portal.pages import PAGES
+from salus.portal.refusals import words_for
 from salus.portal.rendering import KEPT_OUT, go
 from salus.portal.sessions import COOKIE, PortalSession, PortalState, Sessions
 from salus.portal.settings import PortalSettings
@@ -415,7 +416,7 @@ def _refused(call: Call, refused: Refused) -> Response:
     status = 429 if refused.refusal is Refusal.TOO_MANY else 403
     log.info("portal.refused", refusal=refused.refusal, number=refused.number)
     title = call.words("There is a problem")
-    return call.page("layouts/refused.html", title=title, words_of_it=refused.words, status=status)
+    return call.page("layouts/refused.html", title=title, words_of_it=words_for(call, refused), status=status)
 
 
 async def _asset(http: Request) -> Response:

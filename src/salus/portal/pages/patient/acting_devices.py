@@ -11,7 +11,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from salus.node.errors import Refusal, Refused
+from salus.node.errors import Refusal
 from salus.node.services import device_keys, device_steps
 from salus.node.services.device_steps import Reach, reaches
 from salus.node.services.signer_answers import Answered, HalfSigned, KeyAccepted, KeyMade, NewBlob, Signed
@@ -27,6 +27,7 @@ from salus.portal.pages.patient.signing import (
     signs_alone,
     to_signer,
 )
+from salus.portal.refusals import Said
 
 HERE: Final = "/acting-devices"
 OPENING: Final = "/opening"
@@ -216,8 +217,8 @@ def _named(call: Call, *states: State) -> Reach:
     return reach
 
 
-def _changed(call: Call) -> Refused:
-    return Refused(Refusal.CHOICE_UNFIT, call.words("This has changed since you opened the page. Open it again"))
+def _changed(call: Call) -> Said:
+    return Said(Refusal.CHOICE_UNFIT, call.words("This has changed since you opened the page. Open it again"))
 
 
 def _blob(collected: Collected) -> NewBlob:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from salus.clinical.fhir import circumstances
 from salus.clinical.fhir.elements import text
 from salus.clinical.fhir.renaming import instant
+from salus.node.errors import Refusal, Refused
 from salus.node.services import own_history
 from salus.node.services.own_chart import Held, in_order
 from salus.portal import files
@@ -41,7 +42,13 @@ def answer(call: Call) -> Response:
     if wanted not in FORMATS:
         return show(call, Error("format", call.words("Choose what you want to download")))
     found = gathered(call)
-    held = found.chart.everything()
+    try:
+        held = found.chart.everything()
+    except Refused as refused:
+        if refused.refusal is not Refusal.TOO_MANY:
+            raise
+        said = call.words("Your record is too large for one file. Ask %(organisation)s for a copy")
+        return show(call, Error("format", said % {"organisation": call.portal.title}))
     now_s = call.portal.node.clock()
     day = instant(now_s)[:10]
     if wanted == "fhir":

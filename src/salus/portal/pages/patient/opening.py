@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from salus.node.errors import Refusal, Refused
+from salus.node.errors import Refusal
 from salus.node.services import device_keys
 from salus.node.services.device_steps import Reach, reaches
 from salus.node.services.signer_answers import SessionSigned
@@ -15,6 +15,7 @@ from salus.node.services.signings import Collected
 from salus.portal.call import HOMES, Call, Page, Person, local
 from salus.portal.pages.patient.organisation_names import named_organisations
 from salus.portal.pages.patient.signing import Ending, part_of, to_signer, without_device
+from salus.portal.refusals import Said
 from salus.portal.sessions import SIGNED_IN_S
 
 
@@ -48,7 +49,7 @@ def answer(call: Call) -> Response:
     alike = next((each for each in ways if wanted in ("", each[0].device.id.hex())), None)
     if alike is None:
         changed = call.words("This has changed since you opened the page. Open it again")
-        raise Refused(Refusal.CHOICE_UNFIT, changed if ways else without_device(call))
+        raise Said(Refusal.CHOICE_UNFIT, changed if ways else without_device(call))
     pseudonym, now_s = call.owner.pseudonym, call.portal.node.clock()
     keys = sorted(alike[0].acts, key=lambda each: (each.pseudonym != pseudonym, each.custodian))
     items, seeds = device_keys.to_open(keys, from_s=now_s, until_s=now_s + SIGNED_IN_S)

@@ -17,6 +17,7 @@ from salus.portal.call import Call
 from salus.portal.pages.patient.organisation_names import named_organisations
 from salus.portal.pages.patient.signing import part_of
 from salus.portal.recovery_alarms import first_moment
+from salus.portal.refusals import Said
 
 
 def _(english: str) -> str:
@@ -121,7 +122,7 @@ def plainly(call: Call, act: Callable[[], Delivered]) -> Delivered:
         reason = why_not(refused)
         if reason is None:
             raise
-        raise Refused(refused.refusal, call.words(WHY_NOT[reason]), number=refused.number) from refused
+        raise Said(refused.refusal, call.words(WHY_NOT[reason]), number=refused.number) from refused
 
 
 def concluded(

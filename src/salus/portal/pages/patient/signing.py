@@ -28,6 +28,7 @@ from salus.node.services.signer_devices import Device
 from salus.node.services.signer_requests import AcceptKey, BeginEnrolment, FileChoice, Item, Kind, SigningRequest
 from salus.node.services.signings import Collected
 from salus.portal.call import Call
+from salus.portal.refusals import Said
 from salus.portal.rendering import go
 
 T = TypeVar("T", bound=Part)
@@ -62,7 +63,7 @@ def to_signer(
     about = [each.pseudonym for each in items if not isinstance(each, AcceptKey | BeginEnrolment)]
     ids = tuple(each.id for each in devices or call.portal.devices.acting(call.signed_in.account, *about))
     if not (call.portal.settings.signer and ids):
-        raise Refused(Refusal.CHOICE_UNFIT, without_device(call))
+        raise Said(Refusal.CHOICE_UNFIT, without_device(call))
     return ask_signer(call, request_of(call, kind, items, ids), ending=ending, known=known)
 
 

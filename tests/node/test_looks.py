@@ -95,6 +95,26 @@ def test_who_it_was_is_found_out_once_the_request_is_kept(made: World) -> None:
     assert len(_lines(node, patient, Wanted(person=person))) == 1
 
 
+def test_a_look_of_which_it_is_found_out_at_this_moment_who_it_was_stands_alone(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker finds it out between two statements of a page: it is on another line then."""
+    node, patient, rows_of = made.hospital, _patient(made, "9990000050"), projection.rows_of
+    granted = _asks(node, _session(node, "Dr Now"), patient)
+    assert granted is not None
+    found = looks.Looks(node, patient)
+    (line,) = found.lines(found.groups(ALL, hours=HOURS))
+
+    def and_then(*arguments: object) -> list[LookRow]:
+        rows = rows_of(*arguments)  # type: ignore[arg-type]
+        keep_request(node, granted.permit, patient, granted.residual)
+        looks.Looks(node, patient)
+        return rows
+
+    monkeypatch.setattr(projection, "rows_of", and_then)
+    assert found.beside(line.look, hours=HOURS) == []
+
+
 def test_a_look_that_will_never_be_known_is_looked_up_no_more(made: World) -> None:
     node, patient = made.hospital, _patient(made, "9990000034")
     _asks(node, _session(node, "Dr Never"), patient)

@@ -211,6 +211,8 @@ class Looks:
             numbers = projection.beside(self._node, row, hours=hours)
         else:
             numbers = projection.beside_in(rows, row, hours=hours)
+        if look.number not in numbers:  # who it was has been found out since, or the patient was erased
+            return []
         at = numbers.index(look.number)
         near = [*numbers[max(at - BESIDE_MAX, 0) : at], *numbers[at + 1 : at + 1 + BESIDE_MAX]]
         found = self._looks(near)

@@ -43,6 +43,7 @@ def test_guardians_let_a_new_device_back_in_and_the_portal_never_sees_a_word(mar
     mary.tab.page.get_by_role("button", name=APPROVE).click()
     given = sheets(mary.tab)
     assert list(given) == NAMES
+    assert [each.get_attribute("translate") for each in mary.tab.page.locator("ol").all()] == ["no"] * 2 * len(NAMES)
     assert portal.answer_to(address) == {}, "nothing is signed before the words are on paper"
     mary.tab.page.get_by_role("button", name="I have all the pages on paper").click()
     expect(mary.tab.page).to_have_title("Done")

@@ -149,7 +149,8 @@ function unfitWords(request, unfit) {
   return isAll ? say(language, "words_other") : say(language, "words_some", { names: custodiansIn(request, unfit) });
 }
 
-// Each guardian's words on a sheet of its own. They are on this page, and nowhere else, until it is left.
+// Each guardian's words on a sheet of its own. They are on this page, and nowhere else, until it is left: a browser that
+// translates pages would send them to whoever does that for it, and show others.
 async function showSheets(id, request, used, given) {
   const { guardians, threshold, second } = request.items[0];
   const seeds = { given, first: newSeed(), second: second ? newSeed() : null };
@@ -186,13 +187,14 @@ function sheetOf(name, words, more, { threshold, second }) {
 
 function wordsOf(key, count, words) {
   const items = words.split(" ").map((word) => element("li", { textContent: word }));
-  return [element("h3", { textContent: say(language, key, { count }) }), element("ol", { className: "words" }, ...items)];
+  const list = element("ol", { className: "words", translate: false }, ...items);
+  return [element("h3", { textContent: say(language, key, { count }) }), list];
 }
 
 function showCode(id, code) {
   show(
     say(language, "code_show"),
-    element("p", { className: "code", textContent: code }),
+    element("p", { className: "code", textContent: code, translate: false }),
     element("p", { textContent: say(language, "code_use") }),
     button("go", "go_on", () => leave(PORTAL, id)),
   );

@@ -92,6 +92,18 @@ def test_a_value_is_high_or_low_by_the_laboratory_or_by_its_range(observation: s
         ),
         ('{"valueQuantity":{"value":142,"unit":"g/L"},' + IN_ANOTHER_UNIT + "}", Range(words="13.0 g/dL to 17.0 g/dL")),
         (
+            '{"valueQuantity":{"value":142,"code":"g/L"},"referenceRange":[{"low":{"value":13,"unit":"g/dL"}}]}',
+            Range(words="from 13 g/dL"),
+        ),
+        (
+            '{"valueQuantity":{"value":4,"unit":"mmol/l"},"referenceRange":[{"low":{"value":3,"code":"mmol/L"}}]}',
+            Range(Decimal(3)),
+        ),
+        (
+            '{"valueQuantity":{"value":4},"referenceRange":[{"low":{"value":3,"code":"mmol/L"}}]}',
+            Range(Decimal(3)),
+        ),
+        (
             '{"valueQuantity":{"value":142,"unit":"g/L"},' + OF_MEN_AND_WOMEN + "}",
             Range(words="men: 130 g/L to 170 g/L; women: 120 g/L to 150 g/L"),
         ),

@@ -176,14 +176,21 @@ def _range_words(node: Content) -> str:
 
 def _is_in_unit_of(quantity: object, usual: Content) -> bool:
     """Tell whether a range is in the unit of a value; one that names no unit is."""
-    for each in (usual[end] for end in ("low", "high") if end in usual):
-        for said in ("code", "unit"):
-            own, other = text(quantity, said), text(each, said)
-            if own and other:
-                if own.casefold() != other.casefold():
-                    return False
-                break
-    return True
+    return all(_is_same_unit(quantity, usual[end]) for end in ("low", "high") if end in usual)
+
+
+def _is_same_unit(one: object, other: object) -> bool:
+    """By their codes where both have one, else by any name that either has."""
+    (code, unit), (other_code, other_unit) = _unit_of(one), _unit_of(other)
+    if code and other_code:
+        return code == other_code
+    names, others = {code, unit} - {""}, {other_code, other_unit} - {""}
+    return not names or not others or bool(names & others)
+
+
+def _unit_of(quantity: object) -> tuple[str, str]:
+    code, unit = text(quantity, "code") or "", text(quantity, "unit") or ""
+    return code.casefold(), unit.casefold()
 
 
 def _value(node: Content) -> Value:

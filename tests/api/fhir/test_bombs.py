@@ -13,8 +13,7 @@ XML = "application/fhir+xml"
 JSON_PATCH = "application/json-patch+json"
 FORM = "application/x-www-form-urlencoded"
 SOON_S = 10.0
-"""Of the processor, whatever else the machine does."""
-"""Far above what each takes on a quiet machine (under a second), far below what it takes where a bomb goes off."""
+"""Of the processor: far above what each takes (under a second), far below what it takes where a bomb goes off."""
 SPACE = 'xmlns="http://hl7.org/fhir"'
 
 

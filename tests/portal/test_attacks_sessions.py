@@ -264,3 +264,48 @@ def test_nothing_that_was_seen_is_kept_and_after_signing_out_none_of_it_is_there
         after = browser.get(path)
         assert after.status_code in (303, 404) or after.text.count("Eleanor") == 0, path
         assert after.status_code != 200 or path in ("/left", "/signed-out", "/sign-in", "/link", "/helping/new"), path
+
+
+def by_the_passkey(here: Hospital, made: SoftPasskey) -> Browser:
+    browser = here.client()
+    assert sign_in(browser, made, count=0).status_code == 303
+    return browser
+
+
+def forget(here: Hospital, browser: Browser, made: SoftPasskey) -> None:
+    """Remove a passkey on the page of devices."""
+    name = here.portal.passkeys.name_of(made.signed(b"c")).hex()
+    assert name in browser.get("/devices").text
+    assert browser.post("/devices", {"passkey": name}).headers["location"] == "/devices"
+
+
+@pytest.mark.promise("R3")
+def test_a_device_that_was_removed_is_signed_out(here: Hospital) -> None:
+    """A phone that was lost while it was signed in: by its own passkey, or where that was added."""
+    eleanor, lost = here.signed_in("eleanor"), SoftPasskey()
+    where_added = here.signed_in("eleanor")
+    assert add(where_added, lost).status_code == 303
+    by_it, by_other, other = by_the_passkey(here, lost), here.signed_in("eleanor"), SoftPasskey()
+    assert add(by_other, other).status_code == 303
+    forget(here, eleanor, lost)
+    require_out(by_it)
+    require_out(where_added)
+    for browser in (eleanor, by_other, by_the_passkey(here, other)):
+        assert browser.get("/devices").status_code == 200
+
+
+def test_who_removes_the_passkey_they_came_by_stays(here: Hospital) -> None:
+    made = SoftPasskey()
+    assert add(here.signed_in("eleanor"), made).status_code == 303
+    browser = by_the_passkey(here, made)
+    forget(here, browser, made)
+    assert browser.get("/devices").status_code == 200
+
+
+def test_nobody_signs_another_out_by_their_passkey(here: Hospital) -> None:
+    made = SoftPasskey()
+    assert add(here.signed_in("eleanor"), made).status_code == 303
+    browser, other = by_the_passkey(here, made), here.signed_in("other")
+    other.post("/devices", {"passkey": here.portal.passkeys.name_of(made.signed(b"c")).hex()}, page="/devices")
+    assert browser.get("/devices").status_code == 200
+    assert sign_in(here.client(), made, count=0).status_code == 303

@@ -143,12 +143,14 @@ class Portal:
         way: str,
         level: str = "",
         agent: str = "",
+        passkey: bytes = b"",
     ) -> PortalSession:
         """Begin a session as an account, under a new cookie: one that was planted before opens nothing.
 
         Args:
             before: what is known of the browser; of it the language stays.
             way: by what the person signed in; level: how well an outside provider knows them, in its words.
+            passkey: by which, if it was one.
 
         Raises:
             Refused: what the account acts by does not stand.
@@ -160,6 +162,7 @@ class Portal:
             way=way,
             level=level,
             agent=agent,
+            passkey=passkey,
             signed_in_s=self.node.clock(),
             held=() if self.devices.are_awaited(known) else self.accounts.hold(known),
         )

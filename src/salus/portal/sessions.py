@@ -64,6 +64,7 @@ class PortalState(msgspec.Struct, frozen=True, array_like=True):
         patient: whom a clinician has open: one, or none; found: whom they may open, in the order shown.
         collected, histories, choices: what a patient's other custodians were asked; empty where nobody was.
         helping: the patient for whom somebody acts: one, or none; `held` is then the delegate's session alone.
+        passkey: by which the person signed in here, or which they added here; empty for none.
     """
 
     form: str
@@ -89,6 +90,7 @@ class PortalState(msgspec.Struct, frozen=True, array_like=True):
     launched: tuple[LaunchedPatient, ...] = ()
     choices: bytes = b""
     not_done: str = ""
+    passkey: bytes = b""
 
     def __repr__(self) -> str:
         """Hide all of it."""
@@ -184,6 +186,12 @@ class Sessions:
         """End one of the same account's sessions by its name; another's, or none, is left as it is."""
         for each in self.all_of(session):
             if hmac.compare_digest(self.name_of(each), name):
+                self._bearers.drop(each.bearer.lookup)
+
+    def end_by_passkey(self, session: PortalSession, passkey: bytes) -> None:
+        """End the same account's other sessions of the device whose passkey this is."""
+        for each in self.all_of(session):
+            if each.state.passkey == passkey and each.bearer.lookup != session.bearer.lookup:
                 self._bearers.drop(each.bearer.lookup)
 
     def end_all(self, account: AccountId) -> None:

@@ -175,6 +175,13 @@ class Passkeys:
             self._go_on(kept[1], signed)  # 3
             return kept[0]
 
+    def name_of(self, answer: object) -> bytes:
+        """Return under which keyed hash the passkey is kept that an answer is of. Raises Refused: SIGN_IN_UNFIT."""
+        try:
+            return self._rows.lookup(_TABLE, websafe_decode(msgspec.convert(answer, _Answer).rawId))
+        except _MALFORMED as error:
+            raise _unfit() from error
+
     def remove(self, account: AccountId, lookup: bytes) -> None:
         """Forget one of an account's passkeys; another's, or none, is left as it is."""
         columns = schema.passkeys.c

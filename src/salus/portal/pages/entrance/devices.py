@@ -62,6 +62,7 @@ def answer(call: Call) -> Response:
     passkey = call.form.get("passkey", "")
     if re.fullmatch(r"[0-9a-f]{64}", passkey):
         call.portal.passkeys.remove(call.signed_in.account, bytes.fromhex(passkey))
+        call.portal.sessions.end_by_passkey(call.signed_in, bytes.fromhex(passkey))
     return call.go("/devices", notice=call.words("That device can no longer sign in by itself"))
 
 

@@ -20,9 +20,9 @@ def ask(call: Call) -> Response:
 
 def sign_in(call: Call) -> Response:
     """A passkey has signed."""
-    challenge = _taken(call)
-    account = call.portal.passkeys.sign_in(_answer(call), challenge=challenge, address=call.address)
-    return signed_in(call, account, way="passkey")
+    challenge, answer = _taken(call), _answer(call)
+    account = call.portal.passkeys.sign_in(answer, challenge=challenge, address=call.address)
+    return signed_in(call, account, way="passkey", passkey=call.portal.passkeys.name_of(answer))
 
 
 def ask_new(call: Call) -> Response:
@@ -38,8 +38,10 @@ def add(call: Call) -> Response:
     account = call.signed_in.account
     owner = call.portal.accounts.find(account)  # who signs in, also while they act for somebody else
     pseudonym = owner.pseudonym if owner is not None else call.owner.pseudonym
-    call.portal.passkeys.add(account, _answer(call), challenge=challenge, name=name, pseudonym=pseudonym)
-    return call.go("/devices", notice=call.words("You can now sign in with this device"))
+    answer = _answer(call)
+    call.portal.passkeys.add(account, answer, challenge=challenge, name=name, pseudonym=pseudonym)
+    passkey = call.signed_in.state.passkey or call.portal.passkeys.name_of(answer)
+    return call.go("/devices", notice=call.words("You can now sign in with this device"), passkey=passkey)
 
 
 def _remembered(call: Call) -> bytes:

@@ -40,8 +40,8 @@ def answer(call: Call) -> Response:
     return signed_in(call, account, way="password")
 
 
-def signed_in(call: Call, account: AccountId, *, way: str, level: str = "") -> Response:
-    """Begin a session as an account and go on to what was wanted.
+def signed_in(call: Call, account: AccountId, *, way: str, level: str = "", passkey: bytes = b"") -> Response:
+    """Begin a session as an account and go on to what was wanted; `passkey` is the one that signed, if one did.
 
     Raises:
         Refused: what the account acts by does not stand.
@@ -51,7 +51,8 @@ def signed_in(call: Call, account: AccountId, *, way: str, level: str = "") -> R
         raise Refused(Refusal.ACCOUNT_UNFIT, "this account is no more: ask the organisation")
     wanted = call.session.state.next if call.session else ""
     response = go(local(wanted) if wanted else HOMES.get(person_of(known), "/devices"))
-    call.portal.sign_in(response, account, known, call.session, way=way, level=level, agent=call.agent)
+    portal, before = call.portal, call.session
+    portal.sign_in(response, account, known, before, way=way, level=level, agent=call.agent, passkey=passkey)
     return response
 
 

@@ -161,11 +161,15 @@ def test_the_list_is_narrowed_to_a_person_an_organisation_and_days(here: Hospita
     assert _links(here, "?at=A81001") == []
     assert _links(here, "?who=000000000000") == []
     today = datetime.datetime.fromtimestamp(here.node.clock(), LONDON).date()
-    day = "&".join(f"{{0}}-{name}={value}" for name, value in (("day", today.day), ("month", today.month)))
-    this = f"{day}&{{0}}-year={today.year}"
-    assert len(_links(here, f"?{this.format('from')}&{this.format('to')}")) == 3
-    assert _links(here, f"?{this.replace(str(today.year), str(today.year - 1)).format('to')}") == []
-    assert _links(here, f"?{this.replace(str(today.year), str(today.year + 1)).format('from')}") == []
+    before, after = (today + datetime.timedelta(days=each) for each in (-1, 1))
+    assert len(_links(here, f"?{_entered('from', today)}&{_entered('to', today)}")) == 3
+    assert _links(here, f"?{_entered('to', before)}") == []
+    assert _links(here, f"?{_entered('from', after)}") == []
+
+
+def _entered(end: str, day: datetime.date) -> str:
+    """A day as somebody enters it."""
+    return f"{end}-day={day.day}&{end}-month={day.month}&{end}-year={day.year}"
 
 
 @pytest.mark.parametrize("day", ["from-day=31&from-month=2&from-year=2026", "to-day=x", "to-year=0", "from-day=1"])

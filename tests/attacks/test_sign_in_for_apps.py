@@ -13,6 +13,7 @@ from salus.node.sealed_rows import SealedRows
 from salus.node.services import take_over_codes
 from salus.node.services.accounts import AccountId
 from salus.node.services.find_patient import TRIES_MAX
+from salus.node.services.patient_helpers import Help, Helpers
 from salus.portal.sessions import Sessions
 from tests.api.smart.smart_world import BORN, NUMBER, PASSWORD, Hall, born, cheap_passwords, hall, hidden, went_back
 
@@ -127,3 +128,23 @@ def test_no_code_that_hands_the_record_over_goes_on(here: Hall, end: Callable[[H
     assert take_over_codes.made_s(here.node, here.pseudonym) is not None
     end(here, account)
     assert take_over_codes.made_s(here.node, here.pseudonym) is None
+
+
+@pytest.mark.promise("R3")
+@pytest.mark.parametrize("end", [new_password, taken_away], ids=lambda each: each.__name__)
+def test_no_code_that_lets_somebody_help_goes_on(here: Hall, end: Callable[[Hall, AccountId], None]) -> None:
+    """Whoever knew the password may have made one for themselves, and not used it yet; others' codes stay."""
+    here.later_s[0] = 0  # the ledger takes no transaction of another hour
+    accounts, helpers = here.smart.accounts, Helpers.of_node(here.node)
+    account = named(here, accounts.add_patient(here.pseudonym, name="Pat"), f"help-{end.__name__}")
+    own = accounts.find(account)
+    assert own is not None
+    login = accounts.login_of(own, accounts.hold(own)[0])
+    code = helpers.add(login, here.pseudonym, Help(f"Jo {end.__name__}", "carer", may_share=False), patient="Pat")
+    assert helpers.invited(code) is not None
+    end(here, named(here, accounts.add_helper(name="Kim"), f"kim-{end.__name__}"))
+    assert helpers.invited(code) is not None
+    end(here, account)
+    assert helpers.invited(code) is None
+    before = {each.key for each in helpers.of(here.pseudonym) if not each.is_taken_up}
+    assert before, "the patient sees whom it was for, and may make another"

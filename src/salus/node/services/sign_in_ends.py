@@ -1,7 +1,7 @@
 """Sign-in ends: what goes when somebody signs out everywhere, gets another password, or has an account no more.
 
 Promises: no browser stays signed in, of the portal or for apps, and no app that was let in goes on (R3); whoever knew
-the password has left nothing behind by which they come back: no passkey, and no code that hands a record over.
+the password has left nothing behind by which they come back: no passkey, and no code, for an organisation or a helper.
 """
 
 from sqlalchemy import Connection, delete, select, update
@@ -29,8 +29,9 @@ def forget_ways_in(connection: Connection, account: bytes, *, pseudonym: bytes) 
         pseudonym: of the patient whose own account it is; empty for everybody else's.
     """
     sign_out_everywhere(connection, account)
-    own = [each for each in (account, pseudonym) if each]
-    connection.execute(delete(schema.bearers).where(schema.bearers.c.grant.in_(own)))
+    bearers, own = schema.bearers.c, [each for each in (account, pseudonym) if each]
+    is_invitation = (bearers.kind == BearerKind.HELPER) & bearers.pseudonym.in_([pseudonym] if pseudonym else [])
+    connection.execute(delete(schema.bearers).where(bearers.grant.in_(own) | is_invitation))
     connection.execute(delete(schema.passkeys).where(schema.passkeys.c.account == account))
 
 

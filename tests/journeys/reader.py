@@ -146,7 +146,8 @@ class Reader(AbstractContextManager["Reader"]):
         self.address, self.left_for = urljoin(self.address, path), ""
         for _ in range(HOPS_MAX):
             came = self._sent(method, fields, files)
-            refreshed = came.headers.get("refresh", "").partition("url=")[2]
+            due_s, _, leads = came.headers.get("refresh", "").partition("; url=")
+            refreshed = leads if due_s == "0" else ""  # one that is due later finds a person who reads
             if not came.is_redirect and not refreshed:
                 return came
             where = (refreshed or came.headers["location"]).removeprefix(self.served.origin)

@@ -63,8 +63,11 @@ def _who(words: Words, about: Questioned | None) -> str:
     """Who asked, as far as it is known here; whoever was refused has told this organisation only where they work."""
     if about is None:
         return ""
-    who = f"{about.name}, {about.role}".strip(", ") if about.name else words("Not known here")
-    return words("%(who)s. They were refused") % {"who": who} if about.is_denied else who
+    if about.is_denied:
+        return words("Not known here: they were refused")
+    if not about.name:
+        return words("Somebody who then looked at nothing")
+    return f"{about.name}, {about.role}".strip(", ")
 
 
 PAGE = Page("/concerns", Person.OFFICER, show, listed="Concerns")

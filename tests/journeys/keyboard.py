@@ -19,6 +19,7 @@ PASTED_LENGTH = 100
 
 WHERE = """wanted => {
     const at = document.activeElement;
+    if (!wanted.isConnected) return {name: "", isGone: true, isThere: false, isMarked: true, isInside: true};
     const isThere = at === wanted || (at.type === "radio" && wanted.type === "radio" && at.name === wanted.name);
     const isBehind = Boolean(wanted.compareDocumentPosition(at) & Node.DOCUMENT_POSITION_FOLLOWING);
     if (at === document.body) return {name: "", isThere, isBehind: false, isMarked: true, isInside: true};
@@ -33,7 +34,8 @@ WHERE = """wanted => {
     return {name, isThere, isBehind, isMarked, isInside: box.bottom > 0 && box.top < innerHeight};
 }"""
 """What has the focus: whether it is what is wanted or another answer of the same question, whether that lies before it
-in the page, whether one sees the focus (WCAG 2.4.7), and whether it is on the screen (2.4.11)."""
+in the page, whether one sees the focus (WCAG 2.4.7), and whether it is on the screen (2.4.11); or that a script has put
+something else in the place of what was wanted."""
 HAS_FOCUS = "each => document.activeElement === each"
 CONTROL = "each => each.closest('summary') || each"
 CHOSEN = "each => each.selectedOptions[0].label"
@@ -97,15 +99,22 @@ def attach(field: Locator, *paths: Path) -> None:
 def reach(control: Locator) -> ElementHandle:
     """Press Tab, or Shift and Tab where it lies behind, until the control has the focus, or another answer of it."""
     control.click(trial=True)
-    found = control.evaluate_handle(CONTROL).as_element()
-    assert found is not None
-    stops: list[str] = []
+    found, stops = _found(control), [""]
     at = found.evaluate(WHERE)
     while not at["isThere"]:
         assert len(stops) < STOPS_MAX, f"no Tab leads there, but to {stops}"
-        control.page.keyboard.press("Shift+Tab" if at["isBehind"] else "Tab")
+        if at.get("isGone"):
+            found = _found(control)
+        else:
+            control.page.keyboard.press("Shift+Tab" if at["isBehind"] else "Tab")
         at = _see(found)
         stops.append(at["name"])
+    return found
+
+
+def _found(control: Locator) -> ElementHandle:
+    found = control.evaluate_handle(CONTROL).as_element()
+    assert found is not None
     return found
 
 

@@ -14,7 +14,7 @@ from salus.crypto.signing import SigningKey
 from salus.ledger import transactions
 from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
 from salus.node.errors import NotNow, Refusal, Refused
-from salus.node.exchange import Answer, HistoryAnswer
+from salus.node.exchange import Answer, Done, HistoryAnswer
 from salus.node.sealed_rows import SealedRows
 from salus.node.services import deliver, device_steps
 from salus.node.services.accounts import AccountId
@@ -35,6 +35,7 @@ CUSTODIANS = (PRACTICE, HOSPITAL)
 REFUSES = Says(Refused(Refusal.CHOICE_UNFIT, "an older release takes choices alone"))
 AWAY = Says(NotNow("away"))
 ODD = Says(HistoryAnswer(b""))
+LIES = Says(Done(0))
 
 
 @dataclass
@@ -167,6 +168,18 @@ def test_a_removal_that_nobody_takes_is_said_as_it_is(two: Two) -> None:
     with pytest.raises(Refused, match="an older release"):
         device_steps.stop(two.made.hospital, REFUSES, two.devices, ACCOUNT, two.device, two.removals()[:1])
     assert two.acts() == [PRACTICE]
+
+
+def test_a_custodian_that_says_done_and_did_nothing_is_found_out(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a device that was lost is forgotten here, and acts there."""
+    monkeypatch.setattr(deliver, "SEEN_S", 0.1)
+    let_act(two)
+    assert two.stop(LIES) == (PRACTICE,)
+    assert two.acts() == [PRACTICE]
+    with pytest.raises(NotNow, match="the ledger here does not have"):
+        deliver.deliver(
+            two.made.hospital, LIES, *((each := two.removals()[0]).message.pseudonym, each.raw, each.residual)
+        )
 
 
 def test_an_odd_answer_is_not_now(two: Two) -> None:

@@ -19,9 +19,9 @@ from salus.contracts.patients import Holder
 from salus.ledger.identifiers import OrganisationId, Pseudonym
 from salus.node import http_peers
 from salus.node.errors import NotNow
-from salus.node.exchange import Answer, Ask
+from salus.node.exchange import Answer, Ask, Done
 from salus.node.http_peers import ASK_S
-from salus.node.services import enrol, ledger_reads, take_over_codes
+from salus.node.services import deliver, enrol, ledger_reads, take_over_codes
 from salus.node.services.accounts import AccountId
 from salus.node.services.signer_devices import Device
 from salus.node.services.take_over_codes import TRIES_MAX
@@ -267,6 +267,18 @@ def test_what_was_brought_and_never_answered_is_there(ann: Patient, monkeypatch:
     page = ann.page("/organisations")
     assert (f"{THERE} is added" in page, page.count("Opened by: My phone.")) == (True, 2)
     assert ann.browser.get("/record").headers["location"] == "/opening"
+
+
+def test_an_organisation_that_says_done_and_did_nothing_has_brought_nothing(
+    ann: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ann.enter(ann.code())
+    monkeypatch.setattr(deliver, "SEEN_S", 0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(ann.here.portal.peers, "ask", lambda *_: Done(0))
+        came = ann.phone.say_yes(ann.browser, asked)
+    assert (came.status_code, "your code is still good" in said(came)) == (400, True)
+    assert ann.relationship(PRACTICE).holder is Holder.CUSTODIAN
 
 
 def test_a_code_that_was_used_meanwhile_brings_nothing_and_the_old_wallet_is_back(ann: Patient, cara: Patient) -> None:

@@ -1,10 +1,12 @@
 """Deliver: what a patient's own device signed goes to the custodian that it is about, wherever it was signed.
 
 Promises: a custodian takes it by what signatures and ledger say, whoever brings it, and keeps nothing of who may not
-act for the patient (`deliveries`); the same once more has one outcome. Of several custodians none waits for another.
+act for the patient (`deliveries`); the same once more has one outcome. Of several custodians none waits for another,
+and what one says that it has done counts once this node's own ledger has it.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,15 +24,21 @@ from salus.contracts.patients import (
     UndoRecoveryKey,
 )
 from salus.contracts.tickets import AttenuateTicket, IssueTicket, RevokeTicket
+from salus.crypto.hashing import sha256
 from salus.ledger.fields import CommittedFields
-from salus.ledger.identifiers import Pseudonym
+from salus.ledger.identifiers import Digest, OrganisationId, Pseudonym
+from salus.ledger.machine import stored_result
 from salus.ledger.outcomes import TransactionResult
+from salus.ledger.state import Reader
 from salus.ledger.transactions import NotATransaction
 from salus.node.assemble import Node
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import Delivery, Done, Peers
 from salus.node.services import challenges, choices, device_keys, recoveries, tickets
 
+SEEN_S: Final = 5.0
+"""How far this node's ledger may be behind a custodian's."""
+_PAUSE_S: Final = 0.05
 AT_ONCE: Final = 8
 """How many custodians are asked at one moment."""
 
@@ -49,7 +57,8 @@ def deliver(node: Node, peers: Peers, pseudonym: Pseudonym, raw: bytes, residual
 
     Raises:
         Refused: PATIENT_UNKNOWN: the ledger has no such relationship; or what that custodian says.
-        NotNow: ledger or custodian is away, or nobody knows what became of it; send the same again.
+        NotNow: ledger or custodian is away, or nobody knows what became of it, or the ledger here does not have what
+            the custodian says; send the same again.
     """
     with node.engine.snapshot() as reader:
         found = patients.relationship_of(reader, pseudonym)
@@ -60,6 +69,8 @@ def deliver(node: Node, peers: Peers, pseudonym: Pseudonym, raw: bytes, residual
         return
     if not isinstance(peers.ask(found.custodian, Delivery(raw, residual)), Done):
         raise NotNow(f"{found.custodian} answered something else than what became of it: send the same again")
+    name = Digest(sha256(node.decode(raw).body_bytes))
+    require_seen(node, found.custodian, lambda reader: stored_result(reader, name) is not None)
 
 
 def deliver_at_once(node: Node, peers: Peers, signed: Sequence[ToDeliver]) -> list[Refused | NotNow | None]:
@@ -69,6 +80,18 @@ def deliver_at_once(node: Node, peers: Peers, signed: Sequence[ToDeliver]) -> li
     """
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="delivering") as threads:
         return list(threads.map(lambda each: _tried(node, peers, each), signed))
+
+
+def require_seen(node: Node, custodian: OrganisationId, is_there: Callable[[Reader], bool]) -> None:
+    """Wait, for as long as SEEN_S, until this node's ledger has what a custodian says that it has. Raises NotNow."""
+    until_s = time.monotonic() + SEEN_S
+    while True:
+        with node.engine.snapshot() as reader:
+            if is_there(reader):
+                return
+        if time.monotonic() > until_s:
+            raise NotNow(f"the ledger here does not have what {custodian} says that it has done: look again later")
+        time.sleep(_PAUSE_S)
 
 
 def take(node: Node, raw: bytes, residual: CommittedFields) -> TransactionResult:

@@ -18,6 +18,7 @@ from salus.crypto.hashing import sha256
 from salus.ledger.identifiers import Digest, OrganisationId, Pseudonym, PublicKey
 from salus.ledger.machine import stored_result
 from salus.ledger.outcomes import DONE, decode_leaf
+from salus.ledger.state import Reader
 from salus.node import tallies
 from salus.node.assemble import Node
 from salus.node.bearers import Bearer, BearerKind, Bearers
@@ -26,6 +27,7 @@ from salus.node.exchange import Done, Peers, TakeOverAsk, TakeOverOffer, TakeOve
 from salus.node.members import read_time_s
 from salus.node.sealed_rows import SealedRows
 from salus.node.services.accounts import AccountId
+from salus.node.services.deliver import require_seen
 from salus.node.services.enrol import custodian_held_key
 from salus.node.services.patient_helpers import CODE_LENGTH, CODE_LETTERS, written
 from salus.node.services.signer_answers import HalfSigned, NewBlob, read_take_over
@@ -178,6 +180,7 @@ def offered(node: Node, peers: Peers, account: AccountId, member: str, code: str
 
 
 def bring(
+    node: Node,
     peers: Peers,
     devices: SignerDevices,
     account: AccountId,
@@ -190,14 +193,20 @@ def bring(
 
     Raises:
         Refused: NOT_YOURS; or what the custodian says.
-        NotNow: the custodian or its ledger is away, or says something else; both wallets stay, and the code is good for
-            as long as it was.
+        NotNow: the custodian or its ledger is away, or says something else, or what the ledger here does not have; both
+            wallets stay, and the code is good for as long as it was.
     """
     key = DeviceKey(custodian, half.message.pseudonym, half.message.key)
     with devices.trying(account, new, key):
         came = peers.ask(custodian, TakeOverSigned(written(code), half.body, half.signature, half.residual))
         if not isinstance(came, Done):
             raise NotNow(f"{custodian} answered something else than what became of it: look again later")
+        require_seen(node, custodian, lambda reader: _has_key(reader, half))
+
+
+def _has_key(reader: Reader, half: HalfSigned) -> bool:
+    row = patients.relationship_of(reader, half.message.pseudonym)
+    return row is not None and row.key == half.message.key
 
 
 def _bearers(node: Node) -> Bearers:

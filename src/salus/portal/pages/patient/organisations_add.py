@@ -79,7 +79,7 @@ def _brought(call: Call, collected: Collected) -> Response:
     portal, code, new = call.portal, collected.known.decode(), collected.answer.device
     account, custodian = call.signed_in.account, item.custodian
     try:
-        take_over_codes.bring(portal.peers, portal.devices, account, custodian, code, half, new)
+        take_over_codes.bring(portal.node, portal.peers, portal.devices, account, custodian, code, half, new)
     except NotNow:
         if custodian in others(call):  # else its answer alone was lost, and the ledger has it
             return _asked(call, _away(call, custodian), custodian=custodian, code=code)

@@ -44,9 +44,9 @@ def read(text: str) -> dict[str, object]:
             '{"valueRatio":{"numerator":{"value":1},"denominator":{"value":128}}}',
             Value("1 : 128"),
         ),
-        ('{"valueRange":{"low":{"value":5,"unit":"mg"},"high":{"value":10,"unit":"mg"}}}', Value("5 mg to 10 mg")),
-        ('{"valueRange":{"high":{"value":10,"unit":"mg"}}}', Value("up to 10 mg")),
-        ('{"valuePeriod":{"start":"2026-01-01","end":"2026-01-03"}}', Value("2026-01-01 to 2026-01-03")),
+        ('{"valueRange":{"low":{"value":5,"unit":"mg"},"high":{"value":10,"unit":"mg"}}}', Value("5 mg – 10 mg")),
+        ('{"valueRange":{"high":{"value":10,"unit":"mg"}}}', Value("≤ 10 mg")),
+        ('{"valuePeriod":{"start":"2026-01-01","end":"2026-01-03"}}', Value("2026-01-01 – 2026-01-03")),
         ('{"valueTime":"14:30:00"}', Value("14:30:00")),
         ('{"valueRatio":3}', Value("")),
         ("{}", Value("")),
@@ -90,10 +90,10 @@ def test_a_value_is_high_or_low_by_the_laboratory_or_by_its_range(observation: s
             ),
             Range(high=Decimal("5.3")),
         ),
-        ('{"valueQuantity":{"value":142,"unit":"g/L"},' + IN_ANOTHER_UNIT + "}", Range(words="13.0 g/dL to 17.0 g/dL")),
+        ('{"valueQuantity":{"value":142,"unit":"g/L"},' + IN_ANOTHER_UNIT + "}", Range(words="13.0 g/dL – 17.0 g/dL")),
         (
             '{"valueQuantity":{"value":142,"code":"g/L"},"referenceRange":[{"low":{"value":13,"unit":"g/dL"}}]}',
-            Range(words="from 13 g/dL"),
+            Range(words="≥ 13 g/dL"),
         ),
         (
             '{"valueQuantity":{"value":4,"unit":"mmol/l"},"referenceRange":[{"low":{"value":3,"code":"mmol/L"}}]}',
@@ -105,11 +105,11 @@ def test_a_value_is_high_or_low_by_the_laboratory_or_by_its_range(observation: s
         ),
         (
             '{"valueQuantity":{"value":142,"unit":"g/L"},' + OF_MEN_AND_WOMEN + "}",
-            Range(words="men: 130 g/L to 170 g/L; women: 120 g/L to 150 g/L"),
+            Range(words="men: 130 g/L – 170 g/L; women: 120 g/L – 150 g/L"),
         ),
         (
             '{"referenceRange":[{"type":{"text":"target"},"high":{"value":48}}]}',
-            Range(words="target: up to 48"),
+            Range(words="target: ≤ 48"),
         ),
         (
             (

@@ -166,11 +166,11 @@ def concern_of(observation: Content) -> str:
 
 
 def _range_words(node: Content) -> str:
-    """A range with its unit, and for whom or what it is: `men: 130 to 170 g/L`."""
+    """A range with its unit, and for whom or what it is, in no language: `men: 130 g/L – 170 g/L`."""
     about = ", ".join(concept(each) for path in ("type", "appliesTo") for each in objects(node, path))
     ends = [_value({"valueQuantity": node[each]}).with_unit for each in ("low", "high") if each in node]
-    open_end = {(True, False): "from ", (False, True): "up to "}.get(("low" in node, "high" in node), "")
-    said = text(node, "text") or open_end + " to ".join(ends)
+    open_end = {(True, False): "≥ ", (False, True): "≤ "}.get(("low" in node, "high" in node), "")
+    said = text(node, "text") or open_end + " – ".join(ends)
     return ": ".join(each for each in (about, said) if each)
 
 
@@ -221,7 +221,7 @@ def _compound(node: Content) -> str | None:
     if isinstance(extent := node.get("valueRange"), dict):
         return _range_words(extent)
     if (period := node.get("valuePeriod")) is not None:
-        return " to ".join(filter(None, (text(period, "start"), text(period, "end"))))
+        return " – ".join(filter(None, (text(period, "start"), text(period, "end"))))
     return None
 
 

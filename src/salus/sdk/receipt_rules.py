@@ -323,8 +323,8 @@ def _what(opened: Opened) -> str:
 
 
 def record_words(title: str, classes: Sequence[str]) -> str:
-    """Return what a record is called: its title where it is shown, else what kind it is."""
-    kind = classes_in_words(classes) or "a record"
+    """Return what a record is called: its title where it is shown, and what kind it is: its first class is its type."""
+    kind = classes_in_words(classes[:1]) or "a record"
     return f"“{title}” ({kind})" if title else kind
 
 

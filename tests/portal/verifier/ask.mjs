@@ -7,6 +7,7 @@
 //   {"permit": {…}, "network": […], …, "record": {…}}         whether a record goes, and by whose rule
 //   {"outcome": "<hex>"}                                      its name, and what it is in English and Welsh
 //   {"key", "row", "proof", "root"}, {"leaf", "index", "size", "path"}, {"leaves"}, {"signed_header"}, {"set"}, {"commit"}: parts
+//   {"called": {"title", "classes"}}                          what a record is called in English and Welsh
 //   {"link": "<text>"}                                        the file that it stands for, in hexadecimal
 import { createInterface } from "node:readline";
 
@@ -23,6 +24,7 @@ const { decode } = await import(`${page}/msgpack.js`);
 const { explainEvents } = await import(`${page}/events.js`);
 const { readOutcome } = await import(`${page}/outcomes.js`);
 const { explain, outcome, PROVISION } = await import(`${page}/provisions.js`);
+const { recordWords } = await import(`${page}/rules.js`);
 const { Refusal, step } = await import(`${page}/refusal.js`);
 const { inside } = await import(`${page}/shapes.js`);
 const { readTrust } = await import(`${page}/trust.js`);
@@ -108,6 +110,7 @@ const PARTS = [
 async function answer(asked) {
   if ("link" in asked) return Buffer.from(await readLink(asked.link)).toString("hex");
   if ("outcome" in asked) return outcomeWords(unhex(asked.outcome));
+  if ("called" in asked) return LANGUAGES.map((language) => recordWords(speaker(language), asked.called)).join(" | ");
   if ("permit" in asked) return decision(asked);
   const part = PARTS.find(([name]) => name in asked);
   if (part !== undefined) return part[1](asked);

@@ -11,6 +11,7 @@ from salus.contracts.decision import Rules
 from salus.contracts.provisions import Provision, ProvisionType, Record, Request
 from salus.contracts.provisions.tree import DEPTH_MAX
 from salus.ledger.encoding import encode
+from salus.sdk.receipt_rules import record_words
 from tests.contracts import test_decisions as decisions
 from tests.contracts import test_provisions_decisions as provisions
 from tests.contracts.network import MemoryLedger
@@ -118,3 +119,12 @@ def permitted(terms: Permit, rules: Rules) -> Question:
         "choices": [[each.commitment.hex(), hexed(each.tree)] for each in rules.choices],
         "ticket": [hexed(each) for each in rules.ticket],
     }
+
+
+def test_a_file_is_called_a_file_whatever_letter_it_belongs_to() -> None:
+    """The first class is its type; the others are there for rules. `salus verify` says the same."""
+    classes = ["Binary", "DiagnosticReport", "DocumentReference"]
+    titles = ["", "Letter from the clinic"]
+    said = ask([{"called": {"title": each, "classes": classes}} for each in titles])
+    assert said == ["files | ffeiliau", "“Letter from the clinic” (files) | “Letter from the clinic” (ffeiliau)"]
+    assert [record_words(each, classes) for each in titles] == [each.partition(" | ")[0] for each in said]

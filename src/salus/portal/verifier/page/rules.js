@@ -5,10 +5,10 @@ import { EARLIEST_S, LAST_DAY, LATEST_S, provisionAt } from "./provisions.js";
 const CHOICE = 3;
 const PERMIT = 1;
 
-/** What a record is called: its title where it is shown, else what kind it is. */
+/** What a record is called: its title where it is shown, and what kind it is: its first class is its FHIR type. */
 export function recordWords(words, record) {
   if (record === null) return words.say("unopened");
-  const kind = named(words, "class", record.classes) || words.say("aRecord");
+  const kind = named(words, "class", record.classes.slice(0, 1)) || words.say("aRecord");
   return record.title === "" ? kind : words.say("record", { title: record.title, kind });
 }
 

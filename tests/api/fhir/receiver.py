@@ -55,12 +55,25 @@ class Told:
 
 @dataclass
 class Receiver:
-    """Where it is, what came, and the statuses that it answers next before 200 again."""
+    """Where it is, what came, the statuses that it answers next before 200 again, and whether it answers already."""
 
     url: str
     came: "queue.Queue[Told]" = field(default_factory=queue.Queue)
     answers: "queue.Queue[int]" = field(default_factory=queue.Queue)
     connections: int = 0
+    answering: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.answering.set()
+
+    @contextmanager
+    def thinking(self) -> Iterator[None]:
+        """Answer what comes in the block only once it has ended."""
+        self.answering.clear()
+        try:
+            yield
+        finally:
+            self.answering.set()
 
     def next(self) -> Told:
         """Wait for the next request."""
@@ -84,6 +97,7 @@ def receiver(certificate: Path, key: Path) -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             fields = {name.lower(): value for name, value in self.headers.items()}
             here.came.put(Told(self.command, self.path, fields, body))
+            here.answering.wait(WAIT_S)
             self.send_response(here.answers.get() if not here.answers.empty() else 200)
             self.send_header("content-length", "0")
             self.end_headers()

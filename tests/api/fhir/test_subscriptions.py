@@ -22,8 +22,9 @@ from salus.node.services.choices import file_by_custodian
 from salus.node.services.subscription_events import Events
 from salus.node.services.subscriptions import Subscriptions
 from salus.vault.errors import Unavailable as VaultUnavailable
+from tests.api.exchange_world import eventually
 from tests.api.fhir.fhir_world import FHIR_JSON, observation
-from tests.api.fhir.receiver import Receiver, Told, receiver
+from tests.api.fhir.receiver import WAIT_S, Receiver, Told, receiver
 from tests.api.fhir.served import Served, fields, self_signed, served
 
 pytestmark = pytest.mark.services
@@ -73,10 +74,15 @@ class Scene:
         return name
 
     def until_active(self, name: str) -> None:
-        for _ in range(200):
-            if self.ask("GET", f"/Subscription/{name}").json()["status"] == "active":
-                return
-        raise AssertionError("it stays what it is")
+        assert eventually(lambda: self.status(name)["status"] == "active", within_s=WAIT_S), "it stays what it is"
+
+    def until_off(self, name: str) -> None:
+        assert eventually(lambda: self.status(name)["status"] == "off", within_s=WAIT_S), "it stays what it is"
+
+    def status(self, name: str) -> dict:
+        """A subscription as its app reads it."""
+        found: dict = self.ask("GET", f"/Subscription/{name}").json()
+        return found
 
     def withdraw(self, of: str, **more: object) -> None:
         """Have a patient deny what the provision says."""
@@ -265,9 +271,10 @@ def test_what_waits_for_an_endpoint_is_decided_when_it_is_sent(on: Scene) -> Non
     ann = on.patient()
     name = on.listening(on.topic(ann))
     on.at.answers.put(503)
-    on.note(ann, f"{ann}-a")
-    assert on.at.next().numbers == [1]
-    on.withdraw(ann, verbs=(Verb.SUBSCRIBE,))
+    with on.at.thinking():
+        on.note(ann, f"{ann}-a")
+        assert on.at.next().numbers == [1]
+        on.withdraw(ann, verbs=(Verb.SUBSCRIBE,))
     assert on.at.nothing(3)
     events = on.ask("GET", f"/Subscription/{name}/$events").json()
     assert [len(events["entry"]), ann in json.dumps(events)] == [1, False]
@@ -282,9 +289,9 @@ def test_a_subscription_ends_with_its_grant(on: Scene) -> None:
     assert ended
     on.tokens.clear()
     on.note(ann, f"{ann}-a")
+    on.until_off(name)
     assert on.at.nothing()
-    found = on.ask("GET", f"/Subscription/{name}").json()
-    assert (found["status"], found["error"]) == ("off", "the endpoint could not be told: access ended")
+    assert on.status(name)["error"] == "the endpoint could not be told: access ended"
 
 
 # That it arrives
@@ -301,6 +308,7 @@ def test_what_was_not_received_comes_again_under_its_number(on: Scene) -> None:
     on.until_active(name)
     kept = Subscriptions(on.here.node, SealedRows(on.here.node.vault, on.here.node.chain)).find(bytes.fromhex(name))
     assert kept is not None
+    assert eventually(lambda: len(list(Events(on.here.node).deliveries(of=kept.id, limit=10))) > 3, within_s=WAIT_S)
     told = [each.attempt for each in Events(on.here.node).deliveries(of=kept.id, limit=10)]
     log = [(each.kind, each.first, each.outcome) for each in reversed(told)]
     assert log == [
@@ -337,8 +345,8 @@ def test_an_endpoint_that_is_gone_is_told_no_more(on: Scene) -> None:
     on.at.answers.put(410)
     on.note(ann, f"{ann}-a")
     on.at.next()
+    on.until_off(name)
     assert on.at.nothing()
-    assert on.ask("GET", f"/Subscription/{name}").json()["status"] == "off"
 
 
 def test_a_silent_subscription_says_that_it_lives(on: Scene) -> None:

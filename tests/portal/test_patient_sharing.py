@@ -125,6 +125,19 @@ def test_a_choice_is_withdrawn_in_two_clicks_and_says_since_when(here: Hospital)
     assert "had ended before" in browser.get("/sharing").text
 
 
+def test_a_choice_that_hid_something_is_said_to_hide_nothing_any_more(here: Hospital) -> None:
+    """Whoever stops hiding does not read that nobody is let in."""
+    browser = _asked(here, [*HIDE, ("what", {"what": "all"}), OPEN])
+    browser.post("/sharing/check", {})
+    page = browser.get("/sharing/stop?which=1").text
+    assert "people who treat you can see it again" in page
+    (choice,) = CHOICE.findall(page)
+    browser.post("/sharing/stop", {"choice": choice}, page="/sharing/stop?which=1")
+    page = browser.get("/sharing").text
+    assert re.search(r"Your choice has ended\. Since [^.]+ it hides nothing any more, anywhere", page)
+    assert "nobody is let in" not in page
+
+
 WANTS = [
     Wanted(is_permit=True),
     Wanted(is_permit=True, organisation=PRACTICE, labels=("PSY",), until=datetime.date(2027, 3, 1)),

@@ -177,6 +177,11 @@ def is_in_force(node: Node, pseudonym: bytes, choice: bytes, commitment: bytes =
     return any(each.choice == choice and commitment in (b"", each.commitment) for each in current)
 
 
+def hides(tree: Provision | None) -> bool:
+    """Tell whether rules hide something that could be seen without them; not of rules that are not known here."""
+    return tree is not None and tree.type is ProvisionType.DENY
+
+
 def said(node: Node, wanted: Wanted) -> Rule:
     """Return an answer as parts of a sentence, before it is filed. Raises as `tree_of`."""
     return _rule(tree_of(wanted), {each.organisation: each.name for each in ledger_reads.members(node)})

@@ -81,6 +81,7 @@ def ask_to_stop(call: Call) -> Response:
         title=call.words("Stop this choice?"),
         back="/sharing",
         row=_row(call, known, holders=[known.place.name] if len(choices.places) > 1 else []),
+        hides=sharing.hides(known.choice.tree),
     )
 
 

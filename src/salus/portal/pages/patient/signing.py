@@ -25,7 +25,15 @@ from salus.node.services.choices_elsewhere import Place
 from salus.node.services.sharing import InForce, Wanted
 from salus.node.services.signer_answers import Answered, Part, Signed
 from salus.node.services.signer_devices import Device
-from salus.node.services.signer_requests import AcceptKey, BeginEnrolment, FileChoice, Item, Kind, SigningRequest
+from salus.node.services.signer_requests import (
+    AcceptKey,
+    BeginEnrolment,
+    FileChoice,
+    Item,
+    Kind,
+    SigningRequest,
+    WithdrawChoice,
+)
 from salus.node.services.signings import Collected
 from salus.portal.call import Call
 from salus.portal.refusals import Said
@@ -144,12 +152,12 @@ def sign_withdrawal(call: Call, place: Place, choice: InForce) -> Response:
     """Withdraw a choice about somebody's records. Raises Refused and NotNow, as `sharing.withdraw`."""
     if isinstance(call.owner.acts_as, Delegate):
         patient_helpers.withdraw(call.portal.node, call.owner.acts_as, choice.choice)
-        return _choice_ended(call)
+        return _choice_ended(call, hides=sharing.hides(choice.tree))
     if signs_alone(call):
         item = signer_choices.to_withdraw(call.portal.node, place, choice)
         return to_signer(call, Kind.WITHDRAW_CONSENT, [item], ending="withdrawal")
     sharing.withdraw(call.portal.node, call.login, call.owner.pseudonym, choice.choice)
-    return _choice_ended(call)
+    return _choice_ended(call, hides=sharing.hides(choice.tree))
 
 
 def sign_challenge(call: Call, place: Place, permit: bytes, said: str) -> Response:
@@ -198,7 +206,8 @@ def _choice_withdrawn(call: Call, collected: Collected) -> Response:
     (signed,) = part_of(collected, Signed)
     names = {each.pseudonym: each.name for each in places(call)}
     if signer_choices.withdraw(call.portal.node, call.portal.peers, signed):
-        return _choice_ended(call)
+        (ended,) = (each for each in collected.request.items if isinstance(each, WithdrawChoice))
+        return _choice_ended(call, hides=sharing.hides(ended.tree))
     words = call.words
     said = words("%(organisation)s did not answer. Your choice still holds. Go back, and stop it again in a while.")
     said %= {"organisation": names.get(signed.message.pseudonym, call.portal.title)}
@@ -247,9 +256,12 @@ def _decided(call: Call, said: str) -> Response:
     return call.go("/sharing", notice=said, answers=(), choices=b"")
 
 
-def _choice_ended(call: Call) -> Response:
-    said = call.words("Your choice has ended. Since %(when)s nobody is let in by it, anywhere") % {"when": _now(call)}
-    return _decided(call, said)
+def _choice_ended(call: Call, *, hides: bool) -> Response:
+    """Say since when; whoever stops hiding something is told no less than that."""
+    said = call.words("Your choice has ended. Since %(when)s nobody is let in by it, anywhere")
+    if hides:
+        said = call.words("Your choice has ended. Since %(when)s it hides nothing any more, anywhere")
+    return _decided(call, said % {"when": _now(call)})
 
 
 def _challenge_sent(call: Call, elsewhere: str = "") -> Response:

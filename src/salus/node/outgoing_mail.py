@@ -27,9 +27,14 @@ class MailAway(Exception):
 
 
 def is_address(text: str) -> bool:
-    """Tell whether something is an address as people have them: RFC 5321's, without quotes, comments and numbers."""
+    """Tell whether something is an address as people have them: RFC 5321's, without quotes, comments and numbers.
+
+    One with the beginning of an encoded word (RFC 2047) is none: Python's messages decode it within an address as well,
+    so that it would be other people's.
+    """
     local = text.partition("@")[0]
-    return len(text) <= ADDRESS_LENGTH_MAX and len(local) <= 64 and _ADDRESS.fullmatch(text) is not None
+    is_short = len(text) <= ADDRESS_LENGTH_MAX and len(local) <= 64
+    return is_short and "=?" not in text and _ADDRESS.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)

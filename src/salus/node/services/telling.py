@@ -262,7 +262,7 @@ class Telling:
         return False if push is None else self._push(push, text)
 
     def _mail(self, address: str, text: Text) -> bool | None:
-        if self.mailer is None or not address:
+        if self.mailer is None or not is_address(address):  # one that was kept may fit no more
             return False
         try:
             self.mailer.send(address, subject=text.subject, body=text.body)

@@ -27,8 +27,11 @@ from salus.contracts.membership import (
 from salus.contracts.provisions import Provision, ProvisionType, RoleClass
 from salus.engines.base import Unavailable
 from salus.ledger.identifiers import CertificateId, OrganisationId, ProposalId
+from salus.node.sealed_rows import SealedRows
 from salus.node.services import govern, overview
+from salus.node.services.jobs import Jobs
 from salus.node.services.overview import ValidatorSeen
+from salus.portal.sessions import PortalState
 from salus.portal.settings import PortalSettings
 from salus.testing.population import story_patient
 from salus.testing.world import HOSPITAL, PRACTICE
@@ -216,3 +219,11 @@ def test_the_certificates_of_tls_are_there_and_the_room_on_the_disk(
     full = overview.see_node(here.node)
     monkeypatch.setattr(overview, "see_node", lambda _: replace(full, free_bytes=10**9, disk_bytes=10**11))
     assert "1 GB free, 1% of the disk: make room now" in here.signed_in("operator").get("/node").text
+
+
+def test_of_a_job_whose_steps_do_not_grow_it_is_said_who_drives_it(here: Hospital) -> None:
+    node = here.node
+    words, jobs = "The program that asked for one drives it.", Jobs(node, SealedRows(node.vault, node.chain), "export")
+    assert words not in here.signed_in("operator").get("/node").text
+    jobs.begin("app", PortalState("a job"), {}, until_s=node.clock() + 600, jobs_max=1)
+    assert words in here.signed_in("operator").get("/node").text

@@ -1,5 +1,6 @@
 """Helpers: taken up by a code, each within the patient's terms, and no longer than these last; attacks on all of it."""
 
+import calendar
 import datetime
 import secrets
 import time
@@ -36,7 +37,15 @@ from salus.testing.clock import FakeClock
 from salus.testing.population.numbers import kept_nhs_number
 from salus.testing.world import CHAIN, HOSPITAL, world
 
-BORN = datetime.date(2012, 2, 29)
+
+def born(today: datetime.date) -> datetime.date:
+    """The last 29 February on which somebody was born who is twelve today: their sixteenth birthday is another."""
+    leap = (datetime.date(year, 2, 29) for year in range(today.year - 17, today.year - 11) if calendar.isleap(year))
+    return max(each for each in leap if each.replace(year=each.year + 12) <= today)
+
+
+BORN = born(uk_datetime(int(time.time())).date())
+SIXTEEN = BORN.replace(year=BORN.year + 16)
 OBSERVATION = b'{"resourceType":"Observation","id":"o","status":"final","subject":{"reference":"Patient/ann"}}'
 FLAG = b'{"resourceType":"Flag","id":"f","status":"active","subject":{"reference":"Patient/ann"}}'
 ALL = Help("Ben Moss", "other", may_share=True)
@@ -186,7 +195,7 @@ def test_a_parent_loses_access_when_the_child_reaches_the_age(home: Home) -> Non
     held = home.accounts.hold(parent)
     assert home.reads(parent) == [FLAG, OBSERVATION]
     (row,) = home.helpers.of(home.ann)
-    assert row.until == datetime.date(2028, 2, 28)  # until the sixteenth birthday, in a leap year on 29 February
+    assert row.until == SIXTEEN - datetime.timedelta(days=1)
     home.clock.advance(patient_helpers.end_of(row.until) + 1 - home.node.clock())
     for act, arguments in (
         (home.accounts.hold, (parent,)),
@@ -215,9 +224,9 @@ def test_a_parent_whose_papers_were_checked_acts_by_custodian_until_the_age(home
     (choice,) = home.choices()
     assert choice.actor is Actor.CUSTODIAN
     (row,) = home.helpers.of(home.ann)
-    assert (row.help, row.until) == (PARENT, datetime.date(2028, 2, 29) - datetime.timedelta(days=1))
-    sixteen = datetime.datetime(2028, 2, 29, 12, tzinfo=datetime.UTC)
-    home.clock.advance(int(sixteen.timestamp()) - home.node.clock())
+    assert (row.help, row.until) == (PARENT, SIXTEEN - datetime.timedelta(days=1))
+    at_noon = datetime.datetime.combine(SIXTEEN, datetime.time(12), datetime.UTC)
+    home.clock.advance(int(at_noon.timestamp()) - home.node.clock())
     assert refusal_of(home.login, acting) is Refusal.DELEGATE_UNFIT
 
 

@@ -26,7 +26,7 @@ from tests.portal.portal_world import Hospital, portal
 TAG = re.compile(r"<[^>]*>")
 CHOICE = re.compile(r'name="choice" value="([0-9a-f]+)"')
 AT_PRACTICE = "Anyone treating you at Harrowmere Medical Centre may see everything except what is about mental health"
-UNTIL = {"day-day": "1", "day-month": "3", "day-year": "2030"}
+UNTIL = {"day-day": "1", "day-month": "3", "day-year": "2099"}
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_a_choice_is_made_by_answering_and_holds_at_once(here: Hospital) -> None
         here, [*SHARE, ("what", {"what": "except"}), ("kinds", {"kinds": ["PSY", "Encounter"]}), ("until", UNTIL)]
     )
     page = browser.get("/sharing/check").text
-    said = f"{AT_PRACTICE} and visits, until 1 March 2030."
+    said = f"{AT_PRACTICE} and visits, until 1 March 2099."
     assert said in page
     assert _choices(here) == []
     browser.post("/sharing/check", {})
@@ -173,13 +173,13 @@ def test_a_choice_is_changed_in_one_step_without_a_time_in_which_neither_holds(h
         browser.post(f"/sharing/{page}", fields)
     page = browser.get("/sharing/check").text
     said = "Anyone treating you at Harrowmere Medical Centre may see everything"
-    assert re.findall(rf"{said}[^.<]*\.", page) == [f"{said}.", f"{AT_PRACTICE}, until 1 March 2030."]
+    assert re.findall(rf"{said}[^.<]*\.", page) == [f"{said}.", f"{AT_PRACTICE}, until 1 March 2099."]
     browser.post("/sharing/check", _rules(browser))
-    assert f"{AT_PRACTICE}, until 1 March 2030." in browser.get("/sharing").text
+    assert f"{AT_PRACTICE}, until 1 March 2099." in browser.get("/sharing").text
     assert _filed(here)[before:] == [(choice, "ConsentFiled")]
     assert _choices(here) == [choice]
     day = browser.get("/sharing/until").text  # the answers are gone: a new choice begins with none
-    assert 'value="2030"' not in day
+    assert 'value="2099"' not in day
 
 
 def test_the_last_day_of_a_choice_is_there_when_it_is_changed(here: Hospital) -> None:
@@ -346,7 +346,7 @@ def test_hiding_allergies_or_anticoagulants_is_warned_of(here: Hospital, kinds: 
         ("who", {"who": "NOBODY"}),
         ("what", {"what": "all\nonly"}),
         ("kinds", {"kinds": "Patient"}),
-        ("until", {"day-day": "31", "day-month": "2", "day-year": "2030"}),
+        ("until", {"day-day": "31", "day-month": "2", "day-year": "2099"}),
         ("until", {"day-day": "1", "day-month": "1", "day-year": "1999"}),
     ],
 )

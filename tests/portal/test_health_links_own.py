@@ -185,7 +185,7 @@ def test_forty_openings_that_wait_for_others_stop_no_page(own: Hospital, monkeyp
             return await asyncio.gather(*opening)
 
     statuses = asyncio.run(at_once())
-    assert set(statuses) <= {200, 404, 503}  # each has one of the link's tries while it is looked at, and is counted
+    assert set(statuses) <= {200, 503}  # each has one of the link's tries while it is looked at, and is counted
     assert statuses.count(200) > THREADS
     desk.links.stop(desk.login(), own.patient, made.name)
 

@@ -13,6 +13,7 @@ from salus.contracts.residuals import reason
 from salus.crypto.signing import SigningKey
 from salus.ledger import transactions
 from salus.ledger.identifiers import OrganisationId, Pseudonym, PublicKey
+from salus.ledger.outcomes import DENIED
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import Answer, Done, HistoryAnswer
 from salus.node.sealed_rows import SealedRows
@@ -180,6 +181,15 @@ def test_a_custodian_that_says_done_and_did_nothing_is_found_out(two: Two, monke
         deliver.deliver(
             two.made.hospital, LIES, *((each := two.removals()[0]).message.pseudonym, each.raw, each.residual)
         )
+
+
+def test_a_custodian_that_says_done_of_what_the_ledger_refused_is_found_out(two: Two) -> None:
+    """Before the phone acts there is nothing to remove: the ledger has the transaction, and its no."""
+    (signed, _) = two.removals()
+    assert two.made.practice.ask_ledger(signed.raw).code > DENIED
+    with pytest.raises(Refused) as refused:
+        deliver.deliver(two.made.hospital, LIES, signed.message.pseudonym, signed.raw, signed.residual)
+    assert refused.value.refusal is Refusal.LEDGER_REJECTED
 
 
 def test_an_odd_answer_is_not_now(two: Two) -> None:

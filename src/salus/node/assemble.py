@@ -97,9 +97,7 @@ class Node:
     def submit_raw(self, raw: bytes) -> TransactionResult:
         """Submit bytes that somebody signed; see `submit`."""
         result = self.ask_ledger(raw)
-        if result.code >= NOT_A_TRANSACTION:
-            words = f"the ledger says no, number {result.code}: {result.reason}"
-            raise Refused(Refusal.LEDGER_REJECTED, words, number=result.code)
+        require_accepted(result)
         return result
 
     def ask_ledger(self, raw: bytes) -> TransactionResult:
@@ -130,3 +128,10 @@ class Node:
         if key is None:
             raise Refused(Refusal.SENDER_UNKNOWN, f"{organisation} has no registered key for {use.name.lower()}")
         return PublicKey(key)
+
+
+def require_accepted(result: TransactionResult) -> None:
+    """Raise Refused (LEDGER_REJECTED), with the number of the rejection, where the ledger says no."""
+    if result.code >= NOT_A_TRANSACTION:
+        words = f"the ledger says no, number {result.code}: {result.reason}"
+        raise Refused(Refusal.LEDGER_REJECTED, words, number=result.code)

@@ -31,7 +31,7 @@ from salus.ledger.machine import stored_result
 from salus.ledger.outcomes import TransactionResult
 from salus.ledger.state import Reader
 from salus.ledger.transactions import NotATransaction
-from salus.node.assemble import Node
+from salus.node.assemble import Node, require_accepted
 from salus.node.errors import NotNow, Refusal, Refused
 from salus.node.exchange import Delivery, Done, Peers
 from salus.node.services import challenges, choices, device_keys, recoveries, tickets
@@ -70,7 +70,7 @@ def deliver(node: Node, peers: Peers, pseudonym: Pseudonym, raw: bytes, residual
     if not isinstance(peers.ask(found.custodian, Delivery(raw, residual)), Done):
         raise NotNow(f"{found.custodian} answered something else than what became of it: send the same again")
     name = Digest(sha256(node.decode(raw).body_bytes))
-    require_seen(node, found.custodian, lambda reader: stored_result(reader, name) is not None)
+    require_seen(node, found.custodian, lambda reader: _is_accepted(reader, name))
 
 
 def deliver_at_once(node: Node, peers: Peers, signed: Sequence[ToDeliver]) -> list[Refused | NotNow | None]:
@@ -130,3 +130,11 @@ def _tried(node: Node, peers: Peers, each: ToDeliver) -> Refused | NotNow | None
     except (Refused, NotNow) as error:
         return error
     return None
+
+
+def _is_accepted(reader: Reader, name: Digest) -> bool:
+    """Tell whether the ledger has a transaction. Raises Refused (LEDGER_REJECTED): it has it, and has said no."""
+    result = stored_result(reader, name)
+    if result is not None:
+        require_accepted(result)
+    return result is not None

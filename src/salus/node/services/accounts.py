@@ -265,7 +265,7 @@ class Accounts:
     def sign_in(self, name: str, password: str, *, address: str) -> AccountId:
         """Return the account of somebody who knows its password.
 
-        1. Count the try: of the name, and of the network that it came from; of one that gets in, no more.
+        1. Count the try: of the name, and of the network that it came from; of that no more, if it gets in.
         2. Hash the password whether or not there is such a name.
 
         Raises:
@@ -273,7 +273,8 @@ class Accounts:
             NotNow: the try cannot be counted at this moment.
         """
         lookup = self._local(_normal(name).casefold().strip())
-        with self.tried_from(address), self._tried(Tally.SIGN_IN, lookup, TRIES_MAX):  # 1
+        with self.tried_from(address):  # 1
+            count_try(self._node, Tally.SIGN_IN, who=lookup, within_s=TRIES_S, most=TRIES_MAX)
             found = self._signing_in(lookup)
             kept = found.account.passwords[0] if found is not None and found.account.passwords else _NO_PASSWORD
             digest = stretched(_normal(password)[:PASSWORD_BYTES_MAX], kept)  # 2
@@ -287,7 +288,8 @@ class Accounts:
 
     def tried_from(self, address: str) -> AbstractContextManager[None]:
         """Count a try to get in from a network, which counts no more once the block has ended well."""
-        return self._tried(Tally.SIGN_INS_FROM, self._network(address), TRIES_FROM_MAX)
+        who, most = self._network(address), TRIES_FROM_MAX
+        return tried(self._node, Tally.SIGN_INS_FROM, who=who, within_s=TRIES_S, most=most)
 
     def sign_in_linked(self, *, issuer: str, subject: str) -> AccountId:
         """Return the account of whom an outside provider has authenticated. Raises Refused: SIGN_IN_UNFIT."""
@@ -403,9 +405,6 @@ class Accounts:
         if relationship is None or not is_here or records.is_erased(reader, pseudonym):
             raise Refused(Refusal.PATIENT_UNKNOWN, "expected a relationship of this custodian that was not erased")
         return relationship
-
-    def _tried(self, tally: Tally, who: bytes, most: int) -> AbstractContextManager[None]:
-        return tried(self._node, tally, who=who, within_s=TRIES_S, most=most)
 
     def _network(self, address: str) -> bytes:
         return self._rows.lookup("address", network_of(address))

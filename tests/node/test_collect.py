@@ -6,17 +6,19 @@ import dataclasses
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import wait
 
 import pytest
 
 from salus.clinical.fhir.resources import parse
 from salus.clinical.nhs_number import NhsNumber
+from salus.contracts.access import AccessDenied, AccessPermitted
+from salus.contracts.gathering import read_trail
 from salus.contracts.provisions import Provision, ProvisionType, Purpose, RoleClass
 from salus.ledger.identifiers import OrganisationId, Pseudonym
 from salus.node.errors import NotNow, Refusal, Refused
-from salus.node.exchange import Answer, Ask, MatchAnswer, PartAsk
+from salus.node.exchange import Answer, Ask, MatchAnswer, PartAsk, SignedMatchAsk
 from salus.node.local_peers import LocalPeers
 from salus.node.people import certify_person
 from salus.node.sealed_rows import SealedRows
@@ -187,6 +189,48 @@ def test_what_closes_asks_no_custodian_anew_while_it_waits_for_another(desk: Des
     peers.let.set()
     closing.join()
     assert is_cancelled
+
+
+class Late(LocalPeers):
+    """Peers who answer a match after whoever asked has left."""
+
+    left: Callable[[], None]
+
+    def ask(self, organisation: OrganisationId, ask: Ask) -> Answer:
+        came = super().ask(organisation, ask)
+        if isinstance(ask, SignedMatchAsk):
+            self.left()
+        return came
+
+
+@pytest.mark.promise("R1")
+def test_nothing_is_asked_for_in_the_name_of_somebody_who_has_left(desk: Desk, shared: Pseudonym) -> None:
+    """Signed out while a custodian still thought: the ledger hears of no emergency."""
+    peers, has_left = Late(PRACTICE, desk.peers._nodes), threading.Event()
+    collections = Collections(desk.node, SealedRows(desk.node.vault, desk.node.chain), peers)
+    asking = dataclasses.replace(desk.asking(), purpose=Purpose.BTG)
+    name = collections.begin([], about=b"", have=[(asking, Collected(Answered.ASKING, desk.node.clock()))])
+
+    def leave() -> None:
+        collections.drop(name)
+        has_left.set()
+
+    def permits() -> int:
+        with desk.node.engine.snapshot() as reader:
+            outcomes = [each.outcome for each in read_trail(reader, shared)]
+        return sum(isinstance(each, AccessPermitted | AccessDenied) for each in outcomes)
+
+    before = permits()
+    peers.left = leave
+    collections.again(name, asking)
+    assert has_left.wait(30)
+    collections.close()
+    assert permits() == before
+    peers.left = lambda: None
+    collections = Collections(desk.node, SealedRows(desk.node.vault, desk.node.chain), peers)
+    wait(collections.running(collections.begin([asking], about=b"")), timeout=30)
+    collections.close()
+    assert permits() == before + 1, "with somebody who looks it is"
 
 
 def test_a_bound_on_what_is_kept_is_said(desk: Desk, shared: Pseudonym, monkeypatch: pytest.MonkeyPatch) -> None:

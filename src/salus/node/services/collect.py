@@ -231,7 +231,7 @@ class Collections:
             return
         try:
             with plainly():
-                came = self._came(asked)
+                came = self._came(collection, asked)
         except Refused as refused:
             came = Collected(Answered.REFUSED, self._node.clock(), refused.refusal)
         except NotNow:
@@ -245,11 +245,11 @@ class Collections:
         with self._node.vault.database.reading() as connection:
             return connection.scalar(select(columns.custodian).where(this)) is not None
 
-    def _came(self, asked: Asking) -> Collected:
+    def _came(self, collection: bytes, asked: Asking) -> Collected:
         """Return what a custodian answers.
 
         1. Who the person is there: known, or found by number and date of birth.
-        2. Have the ledger decide (R1).
+        2. Have the ledger decide (R1), where somebody looks still: no emergency begins after whoever asked signed out.
         3. Fetch what the permit allows.
 
         Raises:
@@ -265,6 +265,8 @@ class Collections:
             pseudonym = found or pseudonym
         if not pseudonym:
             return Collected(Answered.NOTHING_THERE, now_s)
+        if not self._is_open(collection, asked.custodian):  # 2
+            return Collected(Answered.ENDED, now_s)
         wish = Wish(
             pseudonym=pseudonym,
             custodian=asked.custodian,
@@ -274,7 +276,7 @@ class Collections:
             duration_s=asked.duration_s,
             ticket=asked.ticket,
         )
-        granted = request(self._node, session, wish)  # 2
+        granted = request(self._node, session, wish)
         if isinstance(granted, Denied):
             return Collected(Answered.DENIED, now_s, granted.reason)
         if asked.sought is Sought.CHOICES:

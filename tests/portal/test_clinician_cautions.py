@@ -130,7 +130,7 @@ def test_a_warning_that_is_over_is_said_to_be(browser: Browser) -> None:
 def test_what_a_report_says_is_read_whole_and_a_heading_of_results_is_no_report(browser: Browser) -> None:
     page = browser.get("/patient/all/reports").text
     assert "Full blood count" not in page
-    (address,) = set(re.findall(r'href="(/patient/letters/[0-9]+)"', page))
+    (address,) = set(re.findall(r'href="(/patient/letters/[0-9]+)\?of=[0-9]+"', page))
     shown = text_of(browser.get(address).text)
     assert (LONG.strip() in shown, "Take care: not final." in shown) == (True, True)
     assert LONG.strip() not in text_of(page)

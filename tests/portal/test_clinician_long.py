@@ -116,7 +116,7 @@ def test_a_letter_opens_itself_and_no_other(browser: Browser, monkeypatch: pytes
         return show(*given)  # type: ignore[arg-type]
 
     pages = "".join(pages_of(browser, "/patient/all/letters"))
-    (discharge, *_) = re.findall(r'href="(/patient/letters/[0-9]+)">[^<]*[Dd]ischarge', pages)
+    (discharge, *_) = re.findall(r'href="(/patient/letters/[0-9]+)\?of=[0-9]+">[^<]*[Dd]ischarge', pages)
     monkeypatch.setattr(view_patient, "show", counted)
     for path in (discharge, f"{discharge}/0"):
         opened.clear()

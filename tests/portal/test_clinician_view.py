@@ -26,7 +26,7 @@ BORN = {"born-day": "14", "born-month": "3", "born-year": "1968"}
 EMERGENCY = {"reason": "unconscious", "reason-words": "brought in by ambulance, no answer"}
 PRACTICE = "Harrowmere Medical Centre"
 SCRIPT = '<script>alert("x")</script><img src=x onerror=alert(1)>'
-LETTER = re.compile(r'href="(/patient/letters/[0-9]+)"')
+LETTER = re.compile(r'href="(/patient/letters/[0-9]+)\?of=[0-9]+"')
 TEST = re.compile(r'href="(/patient/results/[0-9,-]+)\?of=[0-9]+"')
 
 

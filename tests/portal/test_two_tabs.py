@@ -13,7 +13,7 @@ from tests.portal.portal_world import Browser, Hospital, portal
 from tests.portal.test_clinician_find import NAMED, NUMBER, WHY
 from tests.portal.test_clinician_view import BORN, EMERGENCY, settled
 
-LEADS = re.compile(r'href="(/patient(?:/(?:results|all|tests|emergency)[^"]*|[?][^"]*|)?)"')
+LEADS = re.compile(r'href="(/patient(?:/(?:results|all|letters|tests|emergency)[^"]*|[?][^"]*|)?)"')
 ASKS = re.compile(r'hx-get="([^"]+)"')
 OF = re.compile(r'name="of" value="([0-9]+)"')
 SAID = "Another patient is open"

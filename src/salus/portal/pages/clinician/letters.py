@@ -10,7 +10,7 @@ from salus.clinical.fhir.circumstances import Attachment
 from salus.portal import dates, files
 from salus.portal.call import Call, Page, Person
 from salus.portal.pages.clinician.cautions import caution_words
-from salus.portal.pages.clinician.same_patient import linked
+from salus.portal.pages.clinician.same_patient import linked, of_the_same
 from salus.portal.pages.clinician.sections import conclusion_of, source_of
 from salus.portal.pages.clinician.viewing import Known, find, name_of, opened, place_in, view
 
@@ -45,7 +45,7 @@ def show(call: Call) -> Response:
         source=source_of(call.words, letter),
         caution=caution_words(call.words, letter),
         conclusion=conclusion_of(letter) if letter.type == "DiagnosticReport" else "",
-        files=[_row(letter, each, place) for place, each in enumerate(found) if each is not None],
+        files=[_row(call, letter, each, place) for place, each in enumerate(found) if each is not None],
     )
     response.headers["content-security-policy"] += "; frame-src 'self'"
     return response
@@ -80,10 +80,10 @@ def _file(call: Call, letter: Known, attachment: Attachment) -> Attachment | Non
     return None if binary is None else circumstances.binary_of(binary.content)
 
 
-def _row(letter: Known, found: Attachment, place: int) -> FileRow:
+def _row(call: Call, letter: Known, found: Attachment, place: int) -> FileRow:
     kind = files.essence(found.content_type)
     text = found.content[:TEXT_MAX].decode("utf-8", "replace") if kind == "text/plain" else ""
-    return FileRow(f"/patient/letters/{letter.name}/{place}", kind, kind in files.SHOWN, text)
+    return FileRow(linked(call, f"/patient/letters/{letter.name}/{place}"), kind, kind in files.SHOWN, text)
 
 
 def _missing(call: Call) -> Response:
@@ -91,6 +91,6 @@ def _missing(call: Call) -> Response:
 
 
 PAGES: Final = (
-    Page("/patient/letters/{letter}", Person.CLINICIAN, show),
-    Page("/patient/letters/{letter}/{place}", Person.CLINICIAN, show_file),
+    Page("/patient/letters/{letter}", Person.CLINICIAN, of_the_same(show)),
+    Page("/patient/letters/{letter}/{place}", Person.CLINICIAN, of_the_same(show_file)),
 )

@@ -119,7 +119,7 @@ def reports(call: Call, view: View) -> Section:
     for each in view.of("DiagnosticReport"):
         said = conclusion_of(each)
         if said or circumstances.attachments_of(each.content) or not values(each.content, "result"):
-            link, short = f"/patient/letters/{each.name}", said if len(said) <= SHORT else f"{said[:SHORT]} …"
+            link, short = _letter(call, each), said if len(said) <= SHORT else f"{said[:SHORT]} …"
             rows.append(Row([_named(words, each), short, _since(words, each), source_of(words, each)], link))
     columns = [words("Report"), words("What it says"), words("Date"), words("From")]
     return Section("reports", words("Reports"), columns, rows, words("No reports came with this record."))
@@ -131,8 +131,8 @@ def letters(call: Call, view: View) -> Section:
     rows = []
     for each in view.of("DocumentReference"):
         author = ", ".join(plain.concept(who) for who in values(each.content, "author"))
-        link = f"/patient/letters/{each.name}"
-        rows.append(Row([_named(words, each), author, _since(words, each), source_of(words, each)], link))
+        cells = [_named(words, each), author, _since(words, each), source_of(words, each)]
+        rows.append(Row(cells, _letter(call, each)))
     columns = [words("Letter"), words("Written by"), words("Date"), words("From")]
     return Section("letters", words("Letters and documents"), columns, rows, words("No letters came with this record."))
 
@@ -251,6 +251,10 @@ def _since(words: Words, known: Known) -> str:
 
 def _dose(known: Known) -> str:
     return "; ".join(texts(known.content, "dosageInstruction.text")) or "; ".join(texts(known.content, "dosage.text"))
+
+
+def _letter(call: Call, known: Known) -> str:
+    return linked(call, f"/patient/letters/{known.name}")
 
 
 def _named(words: Words, known: Known) -> str:

@@ -1,4 +1,4 @@
-"""The account at the end of a test run: times per folder, every skip with its reason; and the missing test data."""
+"""The account at the end of a run: times per folder, every skip with its reason; missing data; time for random tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tools.source_tree import ROOT
 
@@ -56,3 +60,12 @@ def test_the_data_is_found_where_the_environment_says(tmp_path: Path) -> None:
     (data / "SOURCES.md").touch()
     printed = run(tmp_path / "project", SALUS_SHARED_DATA=str(data))
     assert "2 passed, 1 skipped" in printed
+
+
+def test_no_random_test_is_held_to_a_time() -> None:
+    @given(st.just(0.3))
+    @settings(max_examples=1)
+    def slow(example_s: float) -> None:
+        time.sleep(example_s)
+
+    slow()

@@ -1,4 +1,4 @@
-"""The account at the end of a run: times per folder, every skip with its reason; missing data; time for random tests."""
+"""The account at the end of a run: times per folder, every skip with its reason; missing data; random tests."""
 
 from __future__ import annotations
 

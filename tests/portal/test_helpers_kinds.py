@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -54,3 +55,16 @@ def test_who_is_meant_is_said_where_somebody_else_decides(here: Hospital) -> Non
     assert said in browser.get("/sharing").text  # type: ignore[attr-defined]
     assert said not in browser.get("/helping").text  # type: ignore[attr-defined]
     assert said not in here.signed_in("eleanor").get("/sharing").text  # type: ignore[attr-defined]
+
+
+def test_what_a_helper_opened_twice_is_counted_once_and_they_looked_to_help(here: Hospital) -> None:
+    browser = helping(here, "una", "some", kinds=["AllergyIntolerance"])
+    for _ in range(3):
+        browser.get("/record/allergies")  # type: ignore[attr-defined]
+    eleanor = here.signed_in("eleanor")
+    page = eleanor.get("/looked").text  # type: ignore[attr-defined]
+    assert "asked to read your record, to help you" in page
+    assert "because you asked" not in page
+    pages = [eleanor.get(each).text for each in set(re.findall(r'href="(/looked/\d+)"', page))]  # type: ignore[attr-defined]
+    assert [each for each in pages if re.search(r"<li>allergies: 1</li>", each)]
+    assert not [each for each in pages if re.search(r"<li>allergies: [2-9]", each)]

@@ -190,8 +190,9 @@ class Looks:
         parts = list(part_fields(self._node, PermitId(look.permit))) if look.permit else []
         fields = [each for _, part in parts for each in part]
         types = self._types(hidden)
-        given = Counter(types[each.entry] for each in fields if isinstance(each, ReleasedField) and each.entry in types)
-        withheld = sum(isinstance(each, WithheldField) for each in fields)
+        released = {each.entry for each in fields if isinstance(each, ReleasedField)}  # however often it was opened
+        given = Counter(types[each] for each in released if each in types)
+        withheld = len({each.entry for each in fields if isinstance(each, WithheldField)})
         names = tuple(ReceiptName(look.permit.hex(), part) for part, _ in parts)
         person = self._persons([look]).get(look.person, Person())
         review = verdict_on(self._node, self._pseudonym, PermitId(look.permit)) if look.is_emergency else None

@@ -57,9 +57,9 @@ def opened(node: Node, look: Look, history: bytes) -> Opened:
         person = _person(found[0].opened) if found and not look.is_patient else Person()
     except (EncodingInvalid, ProofInvalid, ResidualInvalid, SignatureInvalid, IndexError) as error:
         raise Refused(Refusal.RECEIPT_UNFIT, f"the receipt of {look.custodian} does not hold: {error}") from error
-    released = [each.entry for each in fields if isinstance(each, ReleasedField)]
+    released = {each.entry for each in fields if isinstance(each, ReleasedField)}
     given = Counter(classes[each][0] for each in released if classes.get(each))
-    withheld = sum(isinstance(each, WithheldField) for each in fields)
+    withheld = len({each.entry for each in fields if isinstance(each, WithheldField)})
     names = tuple(ReceiptName(look.permit.hex(), each.opened.receipt.statement.part) for each in found)
     return Opened(look, person, tuple(sorted(given.items())), withheld, names)
 

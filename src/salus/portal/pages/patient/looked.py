@@ -44,6 +44,7 @@ PURPOSES: Final = {
     "pubhlth": _("to protect everyone’s health"),
     "hlegal": _("for a court or a lawyer"),
 }
+TO_HELP: Final = _("to help you")
 ROLES: Final = {
     "clinical": _("A doctor, nurse or other clinician"),
     "pharmacy": _("A pharmacist"),
@@ -279,7 +280,7 @@ def _row_of(words: Words, look: Look, *, who: str, count: int) -> LookRow:
     if look.is_officer:
         said = words("looked at this list, to check it")
     else:
-        asked, why = words(VERBS[look.verb]), words(PURPOSES[look.purpose])
+        asked, why = words(VERBS[look.verb]), words(TO_HELP if look.is_helper else PURPOSES[look.purpose])
         said = words("%(asked)s, %(why)s") % {"asked": asked, "why": why}
     if look.held_by:
         place = words("That was your record at %(organisation)s") % {"organisation": look.held_by}

@@ -1,5 +1,6 @@
 """Bearers and accounts that two workers make or change at one moment: one code lives, no change is lost (R3, U3)."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from salus.ledger.identifiers import Pseudonym
+from salus.node import schema
+from salus.node.assemble import Node
 from salus.node.bearers import BearerKind, Bearers
 from salus.node.errors import NotNow
 from salus.node.sealed_rows import SealedRows
@@ -19,9 +22,12 @@ from salus.node.services.enrol import enrol
 from salus.node.services.patient_helpers import Help, Helpers
 from salus.testing.population.numbers import kept_nhs_number
 from salus.testing.world import CHAIN, HOSPITAL, World, world
+from tests.node.test_person_limits import on_database, postgres, url
 
+__all__ = ["postgres", "url"]
 pytestmark = pytest.mark.promise("U3")
 WORKERS = 4
+ROUNDS = 4
 WAIT_S = 0.3
 
 
@@ -65,6 +71,30 @@ def test_of_codes_that_are_made_at_one_moment_one_lives(made: World, monkeypatch
     assert len(set(codes)) == WORKERS
     assert [take_over_codes.is_good(node, ann, code) for code in codes].count(True) == 1
     assert not any(take_over_codes.is_good(node, Pseudonym(bytes(16)), code) for code in codes)
+
+
+@pytest.fixture
+def workers(tmp_path: Path, made: World, url: str) -> Iterator[list[Node]]:
+    """Workers of one node that share a database."""
+    found = [dataclasses.replace(made.hospital, vault=on_database(url, tmp_path)) for _ in range(WORKERS)]
+    with found[0].vault.database.writing() as connection:
+        schema.prepare(connection)
+    yield found
+    for each in found:
+        each.vault.database.close()
+
+
+def test_of_codes_that_several_workers_make_one_lives_on_either_database(workers: list[Node]) -> None:
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for number in range(ROUNDS):
+            pseudonym, begin = enrol(workers[0], kept_nhs_number(number), "1980-02-29"), Barrier(WORKERS)
+
+            def make(node: Node, pseudonym: Pseudonym = pseudonym, begin: Barrier = begin) -> str:
+                begin.wait()
+                return take_over_codes.make(node, pseudonym)
+
+            codes = list(pool.map(make, workers))
+            assert [take_over_codes.is_good(workers[0], pseudonym, each) for each in codes].count(True) == 1
 
 
 def test_of_a_helpers_codes_that_are_made_at_one_moment_one_lives(made: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,9 +105,10 @@ class Bearers:
         columns, now_s = schema.bearers.c, self._node.clock()
         is_over = (columns.until_s < now_s) & ((columns.used == 0) | (columns.until_s < now_s - SWEPT_AFTER_S))
         with self._node.vault.database.writing() as connection:
+            if is_only:  # before a row is held that somebody may want who is waited for
+                _wait_for_others(connection, kind, grant)
             connection.execute(delete(schema.bearers).where(is_over))
             if is_only:
-                _wait_for_others(connection, kind, grant)
                 connection.execute(delete(schema.bearers).where((columns.kind == kind) & (columns.grant == grant)))
             connection.execute(insert(schema.bearers).values(row))
         return token

@@ -202,7 +202,14 @@ def test_a_passkey_that_whoever_knew_the_password_added_signs_in_no_more(here: H
     assert here.portal.passkeys.of(here.accounts["eleanor"]) == []
 
 
-@pytest.mark.parametrize("out", [signed_out, left], ids=lambda each: each.__name__)
+def signed_in_over(here: Hospital, browser: Browser) -> None:
+    """The next person signs in at the same screen."""
+    browser.get("/devices")
+    fields = {"form": browser.form, "name": "eleanor", "password": PASSWORD}
+    assert browser.client.post("/sign-in", data=fields, headers={"origin": ORIGIN}).status_code == 303
+
+
+@pytest.mark.parametrize("out", [signed_out, left, signed_in_over], ids=lambda each: each.__name__)
 def test_what_others_answered_goes_with_the_session(here: Hospital, out: Callable[[Hospital, Browser], None]) -> None:
     before, browser = gathered(here), here.signed_in("rao")
     assert browser.post("/patients", WHY).headers["location"] == "/patient"

@@ -155,6 +155,8 @@ class Portal:
         Raises:
             Refused: what the account acts by does not stand.
         """
+        if before is not None:
+            self._forget_answers(before)
         fresh = PortalState("", language=before.state.language if before else "en")
         known_of_it = msgspec.structs.replace(
             fresh,
@@ -170,11 +172,14 @@ class Portal:
 
     def end(self, response: Response, session: PortalSession) -> None:
         """End a session, and forget what others answered to it."""
+        self._forget_answers(session)
+        self.sessions.end(response, session)
+
+    def _forget_answers(self, session: PortalSession) -> None:
         state = session.state
         asked = (state.collected, state.histories, state.choices)
         for collection in (*asked, *(each.collection for each in state.patient)):
             self.collections.drop(collection)
-        self.sessions.end(response, session)
 
     def name_of(self, organisation: str) -> str:
         """Return what people call a member; its code where the ledger has none of that name."""

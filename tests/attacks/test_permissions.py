@@ -5,6 +5,7 @@ again and again; each test says which.
 """
 
 import secrets
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -51,6 +52,7 @@ from tests.attacks.attackers import (
     key_of,
     match_ask,
     part_ask,
+    scene,
     sign,
     submit,
     tree_root,
@@ -246,23 +248,24 @@ def test_a_deny_that_no_record_can_meet(on: Scene) -> None:
 
 
 @pytest.mark.promise("R2")
-def test_sql_from_strings(on: Scene) -> None:
+def test_sql_from_strings(tmp_path: Path) -> None:
     """Statements put together from what callers send (CWE-89).
 
     Published of gateways beside a chain, whose off-chain index was built with string formatting. Everything that a
     caller can name goes in as hostile text; the tables are there afterwards, and match answers nothing. No statement of
     ours is made from text: `test_paths_out` walks the code.
     """
-    session = on.session(PRACTICE)
-    for number, born in (("' OR 1=1--", "x"), ("9990000018", "' OR '1'='"), ("9990000018", "%"), ("", "")):
-        ask = sign_match(on.practice, HOSPITAL, session, match_ask(session, number, born))
-        assert answer(on.hospital, PRACTICE, ask) == MatchAnswer(b"")
-    hostile = b'{"resourceType":"Observation","id":"a-1","status":"\'; DROP TABLE node_identities;--"}'
-    filed = deposit(on.hospital, on.pseudonym, [parse(hostile)])
-    assert [each.is_new for each in filed] == [True]
-    ask = sign_match(on.practice, HOSPITAL, session, match_ask(session))
-    assert answer(on.hospital, PRACTICE, ask) == MatchAnswer(on.pseudonym)
-    assert hostile in on.opened(on.granted())
+    with scene(tmp_path) as on:  # a record more than others expect
+        session = on.session(PRACTICE)
+        for number, born in (("' OR 1=1--", "x"), ("9990000018", "' OR '1'='"), ("9990000018", "%"), ("", "")):
+            ask = sign_match(on.practice, HOSPITAL, session, match_ask(session, number, born))
+            assert answer(on.hospital, PRACTICE, ask) == MatchAnswer(b"")
+        hostile = b'{"resourceType":"Observation","id":"a-1","status":"\'; DROP TABLE node_identities;--"}'
+        filed = deposit(on.hospital, on.pseudonym, [parse(hostile)])
+        assert [each.is_new for each in filed] == [True]
+        ask = sign_match(on.practice, HOSPITAL, session, match_ask(session))
+        assert answer(on.hospital, PRACTICE, ask) == MatchAnswer(on.pseudonym)
+        assert hostile in on.opened(on.granted())
 
 
 def test_the_attackers_alteration_keeps_what_it_does_not_change(on: Scene) -> None:

@@ -49,8 +49,9 @@ def test_golden_files_are_made_as_they_stand() -> None:
     assert {name: (receipt_vectors.FOLDER / name).read_bytes() for name in written} == written
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def story() -> Story:
+    """One for each test: some write into it."""
     return chart()
 
 

@@ -153,7 +153,7 @@ class Portal:
             passkey: by which, if it was one.
 
         Raises:
-            Refused: what the account acts by does not stand.
+            Refused: what the account acts by does not stand, or the passkey was removed meanwhile.
         """
         if before is not None:
             self._forget_answers(before)
@@ -168,7 +168,11 @@ class Portal:
             signed_in_s=self.node.clock(),
             held=() if self.devices.are_awaited(known) else self.accounts.hold(known),
         )
-        return self.sessions.begin(response, before, known_of_it, pseudonym=known.pseudonym)
+        session = self.sessions.begin(response, before, known_of_it, pseudonym=known.pseudonym)
+        if passkey and all(each.lookup != passkey for each in self.passkeys.of(account)):  # it ends what there is by it
+            self.sessions.drop(session)
+            raise Refused(Refusal.SIGN_IN_UNFIT, "expected a passkey that is kept here: sign in another way")
+        return session
 
     def end(self, response: Response, session: PortalSession) -> None:
         """End a session, and forget what others answered to it."""

@@ -267,6 +267,7 @@ class Accounts:
 
         1. Count the try: of the name, and of the network that it came from; of that no more, if it gets in.
         2. Hash the password whether or not there is such a name.
+        3. It counts if it is the account's password still: another may have taken its place meanwhile.
 
         Raises:
             Refused: TOO_MANY, or SIGN_IN_UNFIT with the same words whatever was wrong.
@@ -278,7 +279,9 @@ class Accounts:
             found = self._signing_in(lookup)
             kept = found.account.passwords[0] if found is not None and found.account.passwords else _NO_PASSWORD
             digest = stretched(_normal(password)[:PASSWORD_BYTES_MAX], kept)  # 2
-            if not hmac.compare_digest(digest, kept.digest) or found is None:
+            is_right = hmac.compare_digest(digest, kept.digest) and found is not None
+            now = self.find(found.id) if is_right and found is not None else None  # 3
+            if found is None or now is None or now.passwords != found.account.passwords:
                 raise Refused(Refusal.SIGN_IN_UNFIT, "this name and this password do not go together: check both")
             return found.id
 

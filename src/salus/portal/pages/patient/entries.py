@@ -1,11 +1,12 @@
 """Entries: one record of a patient in words, for the lists of their pages."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from salus.clinical.fhir import circumstances, contributed, plain
+from salus.clinical.fhir.circumstances import Caution
 from salus.clinical.fhir.elements import objects, text
 from salus.clinical.fhir.plain import Content
 from salus.node.services.own_chart import Held, OwnChart
@@ -175,6 +176,9 @@ def _term(content: Content, named: str, *, is_plain: bool) -> str:
 def _mark(words: Words, content: Content) -> str:
     if circumstances.is_wrong(content):
         return words("Written down by mistake")
+    caution = circumstances.caution_of(content)
+    if caution is not None:
+        return _CAUTIONS[caution](words)
     if circumstances.is_over(content):
         kind = str(content.get("resourceType"))
         return words("Not taken any more") if kind.startswith("Medication") else words("In the past")
@@ -186,3 +190,18 @@ def _href(held: Held, chart: OwnChart) -> str:
         return f"/record/letters/{chart.name_of(held)}"
     code = code_of(held.content) if held.type == "Observation" else ""
     return f"/record/results/{code}" if code else ""
+
+
+_CAUTIONS: Final[dict[Caution, Callable[[Words], str]]] = {
+    Caution.REFUTED: lambda words: words("Ruled out: you do not have this"),
+    Caution.UNCONFIRMED: lambda words: words("Not certain yet"),
+    Caution.NOT_DONE: lambda words: words("This was not done"),
+    Caution.NOT_TAKEN: lambda words: words("You do not take this"),
+    Caution.NOT_TO_TAKE: lambda words: words("Do not take this"),
+    Caution.NOT_BEGUN: lambda words: words("Not started yet"),
+    Caution.ON_HOLD: lambda words: words("Stopped for now"),
+    Caution.NOT_FINAL: lambda words: words("Not final: it may change"),
+    Caution.CORRECTED: lambda words: words("Corrected since"),
+    Caution.CANCELLED: lambda words: words("Cancelled"),
+    Caution.REPLACED: lambda words: words("A newer one takes its place"),
+}

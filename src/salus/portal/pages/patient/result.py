@@ -6,7 +6,8 @@ from typing import Final
 
 from starlette.responses import Response
 
-from salus.clinical.fhir import plain
+from salus.clinical.fhir import circumstances, plain
+from salus.clinical.fhir.circumstances import Caution
 from salus.clinical.fhir.dates import last_s
 from salus.clinical.fhir.plain import Content
 from salus.node.services.own_chart import Held
@@ -46,15 +47,21 @@ def show(call: Call) -> Response:
         chart=_chart(call, series),
         caption=call.words.listed([f"{each.name} ({each.unit})" if each.unit else each.name for each in series]),
         has_usual=bool(series) and (series[0].usual.low is not None or series[0].usual.high is not None),
+        is_partial=bool(series) and len(series[0].points) < len(entries),
         is_cut=len(held) == RESULTS_MAX,
         answers=found.answers,
     )
 
 
 def series_of(call: Call, held: Sequence[Held]) -> list[Series]:
-    """Return what can be drawn: the numbers of each part, in the unit of its newest value, in the order of time."""
+    """Return what can be drawn: the numbers of each part, in the unit of its newest value, in the order of time.
+
+    A result that was cancelled, or written down by mistake, is in the table alone.
+    """
     found: dict[str, Series] = {}
     for each in held:
+        if circumstances.is_wrong(each.content) or circumstances.caution_of(each.content) is Caution.CANCELLED:
+            continue
         for part in parts_of(each.content):
             name, value = part_name(call.words, part), plain.value_of(_alone(part))
             at_s = last_s(plain.date_of(each.content))

@@ -159,7 +159,12 @@ def test_what_is_away_is_said_to_be(
     assert "salus_ledger_height" not in text
 
 
-def test_an_erasure_is_owed_until_the_holder_states_it(day: Day, port: int) -> None:
-    before = value(read(port), "salus_node_erasures_owed")
-    erase(day.hospital, day.ann)
-    assert value(read(port), "salus_node_erasures_owed") == before + 1
+def test_an_erasure_is_owed_until_the_holder_states_it(tmp_path: Path) -> None:
+    with world(tmp_path) as made:
+        own = stage(made, SMALL)
+        own.receive(own.granted())
+        permits.follow(own.hospital)
+        with served(free_ports(1)[0], NodeFigures(own.hospital, lambda: COUNTS)) as at:
+            assert value(read(at), "salus_node_erasures_owed") == 0
+            erase(own.hospital, own.ann)
+            assert value(read(at), "salus_node_erasures_owed") == 1

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -39,13 +40,13 @@ class OldHeaders:
         return msgspec.structs.replace(self._engine.status(), header_age_ms=11_000)  # type: ignore[attr-defined]
 
 
-@pytest.fixture(scope="module")
-def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("world"), organisations=(HOSPITAL,)) as made:
+@pytest.fixture
+def hospital(tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path, organisations=(HOSPITAL,)) as made:
         yield made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def ready(hospital: World) -> tuple[Node, Wish, object]:
     node = hospital.hospital
     pseudonym = enrol(node, NhsNumber("9990000018"), "1980-02-29")

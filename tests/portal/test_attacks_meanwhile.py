@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from salus.node.services import accounts as account_service
+from salus.node.services import passkeys as passkey_service
 from salus.node.services.passkeys import Passkeys
 from tests.portal.portal_world import PASSWORD, Hospital, portal
 from tests.portal.soft_passkey import SoftPasskey
@@ -48,6 +49,19 @@ def test_the_old_password_lets_nobody_in_who_began_before(here: Hospital, monkey
     assert (came.status_code, "do not match" in came.text) == (400, True)
     assert browser.get("/devices").headers["location"] == "/sign-in"
     assert browser.post("/sign-in", {"name": "eleanor", "password": NEW}).status_code == 303
+
+
+def test_a_session_that_ended_meanwhile_adds_no_passkey(here: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be a way in for good, for whoever knew the old password."""
+    thief, made = here.signed_in("officer"), SoftPasskey()
+
+    def changed() -> None:
+        here.portal.accounts.set_password(here.accounts["officer"], signs_in_as="officer", password=NEW)
+
+    monkeypatch.setattr(passkey_service, "_mapping", after(passkey_service._mapping, changed))
+    assert add(thief, made).status_code == 403
+    assert here.portal.passkeys.of(here.accounts["officer"]) == []
+    assert sign_in(here.client(), made, count=0).status_code == 403
 
 
 def test_a_removed_passkey_lets_nobody_in_who_began_before(here: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,6 +171,10 @@ class Sessions:
         changed = self._bearers.change(session.bearer, PortalState, lambda now: msgspec.structs.replace(now, **known))
         return session if changed is None else PortalSession(changed)
 
+    def stands(self, session: PortalSession) -> bool:
+        """Tell whether a session has not ended; whoever is just ending it is waited for."""
+        return self._bearers.change(session.bearer, PortalState, lambda now: now) is not None
+
     def end(self, response: Response, session: PortalSession) -> None:
         """Forget a browser; it is told to forget what it kept of our pages as well."""
         self._bearers.drop(session.bearer.lookup)

@@ -32,7 +32,7 @@ def ask_new(call: Call) -> Response:
 
 
 def add(call: Call) -> Response:
-    """A passkey was made."""
+    """A passkey was made; of a session that ended meanwhile, as by a new password, it is not kept."""
     challenge = _taken(call)
     name = call.form.get("device", "").strip()[:80] or call.words("A device")
     account = call.signed_in.account
@@ -40,7 +40,11 @@ def add(call: Call) -> Response:
     pseudonym = owner.pseudonym if owner is not None else call.owner.pseudonym
     answer = _answer(call)
     call.portal.passkeys.add(account, answer, challenge=challenge, name=name, pseudonym=pseudonym)
-    passkey = call.signed_in.state.passkey or call.portal.passkeys.name_of(answer)
+    made = call.portal.passkeys.name_of(answer)
+    if not call.portal.sessions.stands(call.signed_in):
+        call.portal.passkeys.remove(account, made)
+        raise Refused(Refusal.SIGN_IN_UNFIT, "this session has ended: sign in again")
+    passkey = call.signed_in.state.passkey or made
     return call.go("/devices", notice=call.words("You can now sign in with this device"), passkey=passkey)
 
 

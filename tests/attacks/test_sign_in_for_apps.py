@@ -13,9 +13,21 @@ from salus.node.sealed_rows import SealedRows
 from salus.node.services import take_over_codes
 from salus.node.services.accounts import AccountId
 from salus.node.services.find_patient import TRIES_MAX
+from salus.node.services.grants import Grants, Wanted
 from salus.node.services.patient_helpers import Help, Helpers
 from salus.portal.sessions import Sessions
-from tests.api.smart.smart_world import BORN, NUMBER, PASSWORD, Hall, born, cheap_passwords, hall, hidden, went_back
+from tests.api.smart.smart_world import (
+    BORN,
+    NUMBER,
+    PASSWORD,
+    Hall,
+    allow,
+    born,
+    cheap_passwords,
+    hall,
+    hidden,
+    went_back,
+)
 
 NOBODY = "9990000026"
 
@@ -110,6 +122,24 @@ def test_no_app_and_no_page_for_apps_goes_on(here: Hall, end: Callable[[Hall, Ac
     assert here.redeem(here.client(), code).json()["error"] == "invalid_grant"
     assert browser.get("/oauth/apps").headers["location"] == "/oauth/sign-in"
     assert browser.get("/oauth/authorize?" + urlencode(here.asked())).headers["location"] == "/oauth/sign-in"
+
+
+@pytest.mark.promise("R3")
+def test_a_browser_that_is_signed_out_meanwhile_lets_no_app_in(here: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever knew the old password, and is just pressing the button, would have the record for ninety days."""
+    account = named(here, here.smart.accounts.add_patient(here.pseudonym, name="Pat"), "pat-meanwhile")
+    browser, begin = here.client(), Grants.begin
+    browser.get("/oauth/authorize?" + urlencode(here.asked()))
+    here.sign_in(browser, account)
+    page = browser.get("/oauth/consent")
+
+    def after(grants: Grants, wanted: Wanted) -> str:
+        new_password(here, account)
+        return begin(grants, wanted)
+
+    monkeypatch.setattr(Grants, "begin", after)
+    assert went_back(allow(browser, page))["error"] == "access_denied"
+    assert here.smart.grants.given_by(account) == []
 
 
 def test_what_others_let_in_goes_on(here: Hall) -> None:

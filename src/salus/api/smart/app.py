@@ -238,6 +238,9 @@ class Smart:
         code = await self._run(
             lambda: self.desk.allow(browser.account, asked, state.patient, ticked, level=state.level)
         )
+        if not await self._run(lambda: self._browsers.stands(browser)):  # what ends grants has not ended this one
+            await self._run(lambda: self.grants.take_back(code))
+            raise SentBack(self._refusal(asked, "access_denied", "the person was signed out meanwhile"))
         log.info("smart.let_in", app=asked.app)
         return pages.go(authorization.accepted(self._settings, asked, code))
 

@@ -114,6 +114,10 @@ class Browsers:
         """Remember something more of a browser, beside what other requests of it have changed meanwhile."""
         self._bearers.change(browser.bearer, BrowserState, lambda now: msgspec.structs.replace(now, **known))
 
+    def stands(self, browser: Browser) -> bool:
+        """Tell whether a browser is still signed in; whoever is just signing it out is waited for."""
+        return self._bearers.change(browser.bearer, BrowserState, lambda now: now) is not None
+
     def end(self, response: Response, browser: Browser) -> None:
         """Forget a browser."""
         self._bearers.drop(browser.bearer.lookup)

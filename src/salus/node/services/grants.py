@@ -300,6 +300,12 @@ class Grants:
                 )
             )
 
+    def take_back(self, code: str) -> None:
+        """End the grant of a code that was just made, which nobody has used."""
+        found = self._bearers.find(BearerKind.CODE, code, CodeTerms)
+        if found is not None:
+            self.end(found.grant)
+
     def given_by(self, account: AccountId) -> list[Given]:
         """Return what an account lets apps do at this moment, newest end first."""
         columns = schema.grants.c

@@ -7,12 +7,13 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select, update
 
-from salus.ledger.identifiers import Pseudonym
 from salus.node import schema
 from salus.node.services import notices
+from salus.node.services.enrol import enrol
 from salus.node.services.erase import erase
 from salus.node.services.notices import PatientNotice, PatientNoticeKind
 from salus.portal.pages.patient.notices import GROUPS, KINDS
+from salus.testing.population.numbers import kept_nhs_number
 from tests.portal.portal_world import Hospital, emergency
 from tests.portal.telling_world import (
     Around,
@@ -102,14 +103,14 @@ def test_a_long_list_is_divided(quiet: Around) -> None:
 
 
 def test_an_erasure_takes_all_of_it(quiet: Around) -> None:
-    here, other = quiet.here, quiet.here.portal.accounts.find(quiet.here.accounts["other"])
-    assert other is not None
+    here = quiet.here
+    gone = enrol(here.node, kept_nhs_number(77), "1980-02-29")
     teller = here.portal.telling
-    teller.choose(other.pseudonym, [1])
-    row = {"leaf": -1, "pseudonym": other.pseudonym, "kind": 1, "at_s": 1_700_000_000, "read": 0}
+    teller.choose(gone, [1])
+    row = {"leaf": -1, "pseudonym": gone, "kind": 1, "at_s": 1_700_000_000, "read": 0}
     with here.node.vault.database.writing() as connection:
         connection.execute(schema.patient_notices.insert(), [row])
-    assert notices.unread_count(here.node, other.pseudonym) == 1
-    erase(here.node, Pseudonym(other.pseudonym))
-    assert notices.unread_count(here.node, other.pseudonym) == 0
-    assert teller.wishes(other.pseudonym).unwanted == ()
+    assert notices.unread_count(here.node, gone) == 1
+    erase(here.node, gone)
+    assert notices.unread_count(here.node, gone) == 0
+    assert teller.wishes(gone).unwanted == ()

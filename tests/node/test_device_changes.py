@@ -13,8 +13,9 @@ from salus.ledger.identifiers import Pseudonym
 from salus.node.errors import Refusal, Refused
 from salus.node.sealed_rows import SealedRows
 from salus.node.services.accounts import AccountId
-from salus.node.services.signer_answers import NewBlob
+from salus.node.services.signer_answers import Answered, NewBlob
 from salus.node.services.signer_devices import DEVICES_MAX, Device, DeviceKey, SignerDevices
+from salus.node.services.signings import _Asked, _based
 from salus.testing.world import CHAIN, HOSPITAL, PRACTICE, world
 
 pytestmark = pytest.mark.promise("U3")
@@ -114,6 +115,17 @@ def test_a_wallet_that_was_made_from_an_older_one_takes_no_place(kept: Kept, kee
         keep(kept)
     assert refused.value.refusal is Refusal.MESSAGE_UNFIT
     assert (kept.now.blob, kept.now.keys) == (SECOND, (HERE,))
+
+
+def test_an_answer_to_what_a_version_before_gave_out_takes_no_place(kept: Kept) -> None:
+    """That did not note from which wallet the page began: the person begins again, and reads so."""
+    asked = _Asked("new-key", ACCOUNT, 0, "en", "Ann", (kept.phone,), b"", "", b"")
+    answer = _based(Answered(kept.new(SECOND, base=FIRST), ()), asked)
+    assert isinstance(answer, Answered)
+    assert answer.device is not None
+    with pytest.raises(Refused, match="begin again"):
+        kept.mine.rewrap(ACCOUNT, answer.device, ())
+    assert kept.now.blob == FIRST
 
 
 def test_a_device_that_is_gone_is_not_changed(kept: Kept) -> None:

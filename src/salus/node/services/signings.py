@@ -44,7 +44,7 @@ class _Asked(msgspec.Struct, frozen=True, array_like=True):
     ending: str
     known: bytes
     bases: tuple[tuple[bytes, bytes], ...] = ()
-    """Once it was given out: of each device the SHA-256 of the blob that the page has."""
+    """Once it was given out: of each device the SHA-256 of the blob that the page has; a version before noted none."""
 
 
 class _Answer(msgspec.Struct, frozen=True, array_like=True):
@@ -188,4 +188,5 @@ def _based(answer: Answered | Declined, asked: _Asked) -> Answered | Declined:
     """An answer whose blob, where it has one, says from which it was made."""
     if isinstance(answer, Declined) or answer.device is None:
         return answer
-    return replace(answer, device=replace(answer.device, base=dict(asked.bases)[answer.device.device]))
+    base = dict(asked.bases).get(answer.device.device, b"")
+    return replace(answer, device=replace(answer.device, base=base))

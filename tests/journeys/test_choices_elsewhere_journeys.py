@@ -102,7 +102,7 @@ def change(who: Person) -> None:
     for heading in ("What do you want to do?", "Who is it about?", "What is it about?"):
         who.expect(heading)
         keyboard.press(page.get_by_role("button", name="Continue"))
-    for part, value in (("Day", "1"), ("Month", "3"), ("Year", "2030")):
+    for part, value in (("Day", "1"), ("Month", "3"), ("Year", "2099")):
         keyboard.write(page.get_by_label(part, exact=True), value)
     keyboard.press(page.get_by_role("button", name="Continue"))
     walker.look("Check your choice")
@@ -110,7 +110,7 @@ def change(who: Person) -> None:
     who.expect(SIGN)
     keyboard.press(page.get_by_role("button", name=APPROVE))
     who.expect(SHARING)
-    expect(page.locator("strong")).to_have_text("Nobody but you may see anything, until 1 March 2030.")
+    expect(page.locator("strong")).to_have_text("Nobody but you may see anything, until 1 March 2099.")
 
 
 def choices(at: Served, pseudonym: Pseudonym) -> tuple[Choice, ...]:

@@ -251,6 +251,7 @@ def test_an_old_result_is_not_usable_and_a_new_one_is(
     said = browser.get(f"/patient/tests?test={name}").text
     assert "The last result is too old to use" in said
     assert "130 mmol/L (low)" in said
+    assert re.search(r"25 May 2018 \(\d{1,2} years ago\)", said)
     monkeypatch.setattr(earlier_tests, "USABLE_D", {"2951-2": 10_000})
     said = browser.get(f"/patient/tests?test={name}").text
     assert "There is a result that you can use" in said

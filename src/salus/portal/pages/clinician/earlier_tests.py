@@ -40,6 +40,7 @@ USABLE_D: Final = {
 }
 """For how many days a result of a LOINC code is usable; a laboratory that says otherwise is right."""
 OTHERWISE_D: Final = 30
+MONTH_D, YEAR_D = 30, 365
 NEWEST: Final = 300
 """Among how many of this organisation's newest results a test is looked for."""
 
@@ -99,10 +100,18 @@ def _earlier(call: Call, newest: Known, address: str) -> Earlier:
         usual=usual,
         day=day or call.words("No date"),
         source=source,
-        age="" if age_d is None else call.words.many("%(num)s day ago", "%(num)s days ago", age_d),
+        age="" if age_d is None else _age(call.words, age_d),
         days=days,
         link=linked(call, f"/patient/results/{address}"),
     )
+
+
+def _age(words: Words, days: int) -> str:
+    if days < 2 * MONTH_D:
+        return words.many("%(num)s day ago", "%(num)s days ago", days)
+    if days < 2 * YEAR_D:
+        return words.many("%(num)s month ago", "%(num)s months ago", days // MONTH_D)
+    return words.many("%(num)s year ago", "%(num)s years ago", days // YEAR_D)
 
 
 def _verdict(words: Words, newest: Known, *, is_recent: bool) -> str:

@@ -18,7 +18,7 @@ WORDS: Final = {
     Refusal.FORM_UNFIT: _("This page is too old. Open it again, and enter again what you entered."),
     Refusal.DELEGATE_UNFIT: _("You can no longer help this person. Ask them if you should"),
     Refusal.NOT_YOURS: _("This is not there any more. Go back and look."),
-    Refusal.SIGN_IN_UNFIT: _("You could not be signed in. Go back and try again."),
+    Refusal.SIGN_IN_UNFIT: _("You could not be signed in. Go back and try again, or use another way."),
 }
 OTHERWISE: Final = _(
     "We could not do that. Go back and look before you try again. If it does not work, ask %(organisation)s."

@@ -193,11 +193,11 @@ def _href(held: Held, chart: OwnChart) -> str:
 
 
 _CAUTIONS: Final[dict[Caution, Callable[[Words], str]]] = {
-    Caution.REFUTED: lambda words: words("Ruled out: you do not have this"),
+    Caution.REFUTED: lambda words: words("Ruled out: this is not so"),
     Caution.UNCONFIRMED: lambda words: words("Not certain yet"),
     Caution.NOT_DONE: lambda words: words("This was not done"),
-    Caution.NOT_TAKEN: lambda words: words("You do not take this"),
-    Caution.NOT_TO_TAKE: lambda words: words("Do not take this"),
+    Caution.NOT_TAKEN: lambda words: words("This is not taken"),
+    Caution.NOT_TO_TAKE: lambda words: words("Not to be taken"),
     Caution.NOT_BEGUN: lambda words: words("Not started yet"),
     Caution.ON_HOLD: lambda words: words("Stopped for now"),
     Caution.NOT_FINAL: lambda words: words("Not final: it may change"),

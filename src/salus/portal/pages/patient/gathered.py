@@ -139,6 +139,7 @@ def answer_row(words: Words, answer: Answer) -> AnswerRow:
         Answered.DENIED: words("May not show it"),
         Answered.REFUSED: words("Could not show it"),
         Answered.SILENT: words("Did not answer"),
+        Answered.ENDED: words("Not shown any more"),
     }[answer.state]
     hint = words("There is more than is shown here.") if answer.is_cut else ""
     if answer.state is Answered.DENIED:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,7 @@ def test_apps_of_three_kinds(north: North, staff: Path, tmp_path: Path, run: Run
         "app", "add", north.hospital, "--name", "Rounds", "--kind", "confidential", *back, "--json"
     ).facts
     assert (public["secret"], len(confidential["secret"])) == ("", 43)
+    assert re.fullmatch("[0-9a-f]{24}", public["app"]), "an id that is typed begins with no hyphen, as options do"
     jwks = tmp_path / "keys.json"
     jwks.write_text(json.dumps({"keys": [ECKey.generate_key("P-384", {"kid": "a"}).as_dict(private=False)]}))
     account = run("account", "add", north.hospital, "--name", "R", "--staff", staff, "--json").facts["account"]

@@ -24,6 +24,7 @@ from salus.node.sealed_rows import SealedRows, row_decoder
 
 URI_BYTES_MAX: Final = 2000
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+ID_BYTES: Final = 12
 RSA_MODULUS_CHARACTERS_MIN: Final = 342
 """2048 bits in base64url."""
 _TABLE: Final = "app"
@@ -129,7 +130,7 @@ class Apps:
         secret = secrets.token_urlsafe(32) if has_secret else ""
         app = App(
             kind=new.kind,
-            id=secrets.token_urlsafe(12),
+            id=secrets.token_hex(ID_BYTES),
             name=new.name,
             redirect_uris=tuple(new.redirect_uris),
             secret_hash=self._rows.lookup("app-secret", secret) if secret else b"",

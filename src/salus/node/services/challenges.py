@@ -5,7 +5,7 @@ The ledger has that it was questioned, this node the words, sealed. That a chall
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 from unicodedata import category
@@ -98,8 +98,8 @@ def received(node: Node, officer: OpenSession, *, skip: int = 0, most: int | Non
     with node.engine.snapshot() as reader:
         leaves = [read_leaf(reader, index) for index in wanted]
         found = [_received(node, encoded) for encoded in leaves if encoded is not None]
-        trails = {each.pseudonym: read_trail(reader, each.pseudonym) for each in found}
-    return [replace(each, questioned=_questioned(node, trails[each.pseudonym], each.permit)) for each in found]
+        asked = {each: _requests(read_trail(reader, each)) for each in {one.pseudonym for one in found}}
+    return [replace(each, questioned=_questioned(node, asked[each.pseudonym], each.permit)) for each in found]
 
 
 def send_by_custodian(node: Node, pseudonym: Pseudonym, permit: PermitId, words: str) -> None:
@@ -197,13 +197,18 @@ def _received(node: Node, encoded: bytes) -> Received:
     return Received(outcome.pseudonym, outcome.permit, leaf.time_s, outcome.actor, words)
 
 
-def _questioned(node: Node, trail: Sequence[Event], permit: PermitId) -> Questioned | None:
-    for each in trail:
-        outcome = each.outcome
-        if isinstance(outcome, AccessPermitted | AccessDenied) and permit_of(each.leaf) == permit:
-            is_denied, (name, role) = isinstance(outcome, AccessDenied), _who(node, permit)
-            return Questioned(outcome.requester, outcome.purpose, each.leaf.time_s, is_denied, name, role)
-    return None
+def _requests(trail: Sequence[Event]) -> dict[PermitId, Event]:
+    return {permit_of(each.leaf): each for each in trail if isinstance(each.outcome, AccessPermitted | AccessDenied)}
+
+
+def _questioned(node: Node, asked: Mapping[PermitId, Event], permit: PermitId) -> Questioned | None:
+    event = asked.get(permit)
+    if event is None:
+        return None
+    outcome = event.outcome
+    assert isinstance(outcome, AccessPermitted | AccessDenied), "only requests are looked among"
+    is_denied, (name, role) = isinstance(outcome, AccessDenied), _who(node, permit)
+    return Questioned(outcome.requester, outcome.purpose, event.leaf.time_s, is_denied, name, role)
 
 
 def _who(node: Node, permit: PermitId) -> tuple[str, str]:

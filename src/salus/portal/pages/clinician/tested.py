@@ -1,7 +1,7 @@
 """Tested: the results of one test together, by whatever codes laboratories write it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -41,19 +41,21 @@ def by_test(view: View) -> list[Tested]:
     One laboratory writes LOINC's code, another SNOMED CT's and beside it LOINC's: it is one test. A code of SNOMED CT
     that stands beside LOINC's codes of two tests means neither.
     """
-    observed = [each for each in view.of("Observation") if plain.value_of(each.content).words]
+    observed = [
+        (each, plain.codes_of(each.content)) for each in view.of("Observation") if plain.value_of(each.content).words
+    ]
     same: dict[_Name, _Name] = {}
-    for each in observed:
-        one, *others = [_first(same, name) for name in _codes_of(each, LOINC)] or [()]
+    for _, codes in observed:
+        one, *others = [_first(same, name) for name in _of_system(codes, LOINC)] or [()]
         same |= {other: one for other in others if other != one}
     beside: dict[_Name, set[_Name]] = {}
-    for each in observed:
-        for name in _codes_of(each, SNOMED):
-            beside.setdefault(name, set()).update(_first(same, one) for one in _codes_of(each, LOINC))
+    for _, codes in observed:
+        for name in _of_system(codes, SNOMED):
+            beside.setdefault(name, set()).update(_first(same, one) for one in _of_system(codes, LOINC))
     same |= {name: one for name, ones in beside.items() if len(ones) == 1 for one in ones}
     found: dict[_Name, list[Known]] = {}
-    for each in observed:
-        found.setdefault(_first(same, _name_of(each)), []).append(each)
+    for each, codes in observed:
+        found.setdefault(_first(same, _name_of(each, codes)), []).append(each)
     return [Tested(_meaning(same, name), results) for name, results in found.items()]
 
 
@@ -63,14 +65,13 @@ def _first(same: Mapping[_Name, _Name], name: _Name) -> _Name:
     return name
 
 
-def _codes_of(observation: Known, system: str) -> list[_Name]:
-    return [each for each in plain.codes_of(observation.content) if each[0] == system]
+def _of_system(codes: Sequence[_Name], system: str) -> list[_Name]:
+    return [each for each in codes if each[0] == system]
 
 
-def _name_of(observation: Known) -> _Name:
+def _name_of(observation: Known, codes: Sequence[_Name]) -> _Name:
     """What was tested: by a code that means the same everywhere, else by the first one, else by its name."""
-    codes = plain.codes_of(observation.content)
-    known = [*_codes_of(observation, LOINC), *_codes_of(observation, SNOMED), *codes]
+    known = [*_of_system(codes, LOINC), *_of_system(codes, SNOMED), *codes]
     return known[0] if known else (plain.name_of(observation.content).casefold(),)
 
 

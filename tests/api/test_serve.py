@@ -33,7 +33,7 @@ from salus.node.keys import generate, write_keys
 from salus.node.people import certify_person, open_session
 from salus.node.schema import permits
 from salus.node.services import choices, deposit, enrol, receive
-from salus.node.services.anchor import ANCHOR_EVERY_S, UNANSWERED_S
+from salus.node.services.anchor import UNANSWERED_S
 from salus.node.services.request import Granted, Wish, request
 from salus.node.upkeep import TASKS
 from salus.testing.world import HOSPITAL, PRACTICE, World, make_genesis
@@ -44,6 +44,8 @@ pytestmark = pytest.mark.services
 
 CHILD = Path(__file__).with_name("serving_child.py")
 PATIENCE_S = 120
+ANCHORED_S = 5
+"""R5."""
 """For what has to come: a machine that has too much to do is slow, and that is no fault of ours."""
 WHOLE_MEMORY = 10_000
 """Objects that Python's collections would go through again and again; a worker has many times as many."""
@@ -153,7 +155,7 @@ def test_releases_are_anchored_by_the_worker_itself(running: Machine) -> None:
 @pytest.mark.promise("R5")
 def test_upkeep_looks_so_often_that_an_anchor_is_never_later_than_five_seconds() -> None:
     every_s = {task.name: task.every_s for task in TASKS}["anchor"]
-    assert every_s + UNANSWERED_S + 1 <= ANCHOR_EVERY_S == 5  # clocks are in whole seconds
+    assert every_s + UNANSWERED_S + 1 <= ANCHORED_S  # clocks are in whole seconds
 
 
 def anchored_root(node: Node, permit: PermitId) -> bytes | None:

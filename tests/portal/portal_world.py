@@ -112,6 +112,15 @@ class Browser:
         return self.client.post(path, data={"form": self.form} | fields, headers={"origin": ORIGIN}, **more)
 
 
+def settled(browser: Browser, path: str = "/record") -> str:
+    """A page once every other organisation has answered, or will not."""
+    until_s = time.monotonic() + 60
+    while "We are asking them" in (page := browser.get(path).text):
+        assert time.monotonic() < until_s
+        time.sleep(0.05)
+    return str(page)
+
+
 def soonest(browser: Browser, path: str) -> tuple[str, float]:
     """A page as it came the last time of three, and the seconds of the quickest: a busy machine is not always so."""
     took_s = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,7 +23,7 @@ from salus.node.services.request import Denied, Granted, Wish, request
 from salus.testing.world import HOSPITAL, PRACTICE
 from tests.portal.choosing_device import SIGNER, answer, asked, say_yes, set_up, voucher
 from tests.portal.patient_charts import MACHINE_WORDS, somebody_else
-from tests.portal.portal_world import NAMES, Browser, Hospital, portal, soonest
+from tests.portal.portal_world import NAMES, Browser, Hospital, portal, settled, soonest
 from tests.portal.second_custodian import REFUSED, Manner, OwnDevice, Practice
 from tests.portal.test_markup import faults
 
@@ -50,20 +49,15 @@ def browser(here: Hospital) -> Iterator[Browser]:
     made = here.signed_in("eleanor")
     yield made
     for _ in range(9):
-        links = re.findall(r'href="(/sharing/stop\?which=[\d-]+)"', _settled(made))
+        links = re.findall(r'href="(/sharing/stop\?which=[\d-]+)"', html.unescape(settled(made, "/sharing")))
         if not links:
             break
         _stop(here, made, links[0])
     assert [_choices(here, each) for each in (HOSPITAL, PRACTICE)] == [[], []]
 
 
-def _settled(browser: Browser, path: str = "/sharing") -> str:
-    """A page once everybody has answered, or will not."""
-    until_s = time.monotonic() + 60
-    while ASKING in (page := browser.get(path).text):
-        assert time.monotonic() < until_s
-        time.sleep(0.05)
-    return html.unescape(str(page))
+def _words(browser: Browser, path: str = "/sharing") -> str:
+    return html.unescape(settled(browser, path))
 
 
 def _groups(page: str) -> dict[str, str]:
@@ -120,7 +114,7 @@ def test_a_choice_elsewhere_is_signed_here_and_holds_there_at_once(here: Hospita
     assert came.headers["location"] == "/sharing"
     assert isinstance(_ask(here), Denied)
     assert "Your choice is made" in browser.get("/sharing").text
-    said = _groups(_settled(browser))
+    said = _groups(_words(browser))
     assert said[HERE].startswith("You have made no choices")
     assert "Nobody but you may see anything. You decided this on" in said[THERE]
     assert [len(_choices(here, each)) for each in (HOSPITAL, PRACTICE)] == [0, 1]
@@ -138,7 +132,7 @@ def test_a_choice_about_all_records_is_one_yes_and_one_choice_at_each(here: Hosp
     (own,), (theirs,) = (_choices(here, each) for each in (HOSPITAL, PRACTICE))
     assert own.choice != theirs.choice
     assert own.commitment != theirs.commitment  # P7: nothing joins them but the same gate
-    assert all("Nobody but you may see anything." in each for each in _groups(_settled(browser)).values())
+    assert all("Nobody but you may see anything." in each for each in _groups(_words(browser)).values())
 
 
 def test_the_page_to_check_says_whose_records_it_cannot_count(here: Hospital, browser: Browser) -> None:
@@ -156,7 +150,7 @@ def test_a_choice_elsewhere_is_changed_and_stopped_and_the_device_knows_it_again
 ) -> None:
     say_yes(here, browser, _answered(browser, PRACTICE, direction="more"))
     (before,) = _choices(here, PRACTICE)
-    page = _settled(browser)
+    page = _words(browser)
     (choice,) = re.findall(r'name="choice" value="(\w+)"', page)
     assert (
         browser.post("/sharing/begin", {"choice": choice}, page="/sharing").headers["location"] == "/sharing/direction"
@@ -172,7 +166,7 @@ def test_a_choice_elsewhere_is_changed_and_stopped_and_the_device_knows_it_again
     answer(here.client().client, here, browser, name, request_)
     (after,) = _choices(here, PRACTICE)
     assert (after.choice, after.commitment == before.commitment) == (before.choice, False)
-    assert f"Anyone treating you at {HERE} may see everything." in _groups(_settled(browser))[THERE]
+    assert f"Anyone treating you at {HERE} may see everything." in _groups(_words(browser))[THERE]
     link = re.findall(r'href="(/sharing/stop\?which=1-1)"', browser.get("/sharing").text)[0]
     assert f"that {THERE} has written down" in html.unescape(browser.get(link).text)
     _stop(here, browser, link)
@@ -186,7 +180,7 @@ def test_what_is_changed_stays_about_the_same_records_whatever_another_tab_answe
 ) -> None:
     """One choice at two custodians would join the patient's relationships on the ledger."""
     say_yes(here, browser, _answered(browser, PRACTICE, direction="more"))
-    (choice,) = re.findall(r'name="choice" value="(\w+)"', _settled(browser))
+    (choice,) = re.findall(r'name="choice" value="(\w+)"', _words(browser))
     browser.post("/sharing/begin", {"choice": choice}, page="/sharing")
     browser.post("/sharing/who", {"who": HOSPITAL})
     for where in ("all", HOSPITAL):
@@ -227,13 +221,13 @@ def test_who_is_away_when_it_was_signed_is_named(
     name, request_ = asked(here, _answered(browser, where))
     with practice.being(Manner.IS_DOWN):
         came = answer(here.client().client, here, browser, name, request_)
-        page = _settled(browser)
+        page = _words(browser)
     assert SILENCE[where] in html.unescape(came.text)
     assert "nhsuk-notification-banner--success" not in came.text
     assert [len(_choices(here, each)) for each in (HOSPITAL, PRACTICE)] == [int(where == "all"), 0]
     assert "Did not answer" in _groups(page)[THERE]
     assert browser.post("/sharing/again", {"place": "0"}, page="/sharing").headers["location"] == "/sharing"
-    assert _groups(_settled(browser))[THERE].startswith("You have made no choices")
+    assert _groups(_words(browser))[THERE].startswith("You have made no choices")
 
 
 def test_who_was_away_is_asked_again_with_the_same_answers(
@@ -270,7 +264,7 @@ def test_a_slow_organisation_keeps_nobody_waiting(here: Hospital, practice: Prac
         assert ASKING in page
         assert 'hx-get="/sharing"' in page
         assert "Show what has come since" in page
-    page = _settled(browser)
+    page = _words(browser)
     assert 'hx-get="/sharing"' not in page
     assert _groups(page)[THERE].startswith("You have made no choices")
 
@@ -292,21 +286,21 @@ def test_what_an_organisation_has_not_told_yet_is_neither_changed_nor_stopped(
 def test_what_another_device_has_decided_meanwhile_is_asked_for(
     here: Hospital, browser: Browser, device: OwnDevice
 ) -> None:
-    assert _groups(_settled(browser))[THERE].startswith("You have made no choices")
+    assert _groups(_words(browser))[THERE].startswith("You have made no choices")
     with device.choosing(here.made.practice, Provision(type=ProvisionType.PERMIT, organisations=(HOSPITAL,))):
-        assert f"Anyone at {HERE} may see everything." in _groups(_settled(browser))[THERE]
-    assert _groups(_settled(browser))[THERE].startswith("You have made no choices")
+        assert f"Anyone at {HERE} may see everything." in _groups(_words(browser))[THERE]
+    assert _groups(_words(browser))[THERE].startswith("You have made no choices")
 
 
 def test_who_may_not_show_choices_says_so(here: Hospital, device: OwnDevice) -> None:
     with device.choosing(here.made.practice, REFUSED):
-        page = _settled(here.signed_in("eleanor"))
+        page = html.unescape(settled(here.signed_in("eleanor"), "/sharing"))
     assert "May not show it" in _groups(page)[THERE]
 
 
 def test_a_choice_elsewhere_that_the_questions_cannot_say_is_only_stopped(here: Hospital, device: OwnDevice) -> None:
     with device.choosing(here.made.practice, ELSEWHERE):
-        said = _groups(_settled(here.signed_in("eleanor")))[THERE]
+        said = _groups(html.unescape(settled(here.signed_in("eleanor"), "/sharing")))[THERE]
     assert "You can only stop it" in said
     assert "Change this choice" not in said
 
@@ -332,7 +326,7 @@ def test_nothing_that_came_is_left_after_signing_out(here: Hospital) -> None:
             return int(connection.scalar(select(func.count()).select_from(schema.collected)) or 0)
 
     before, browser = kept(), here.signed_in("eleanor")
-    _settled(browser)
+    settled(browser, "/sharing")
     assert kept() == before + 1
     browser.post("/sign-out", {}, page="/sharing")
     assert kept() == before
@@ -376,16 +370,16 @@ def test_what_somebody_would_see_is_said_to_be_of_this_organisation_s_records(he
 def test_no_page_has_words_of_machines(here: Hospital, browser: Browser) -> None:
     say_yes(here, browser, _answered(browser, "all"))
     for path in ("/sharing", "/sharing/where", "/sharing/stop?which=1-1"):
-        assert not MACHINE_WORDS.findall(TAG.sub(" ", _settled(browser, path))), path
+        assert not MACHINE_WORDS.findall(TAG.sub(" ", _words(browser, path))), path
 
 
 @pytest.mark.services
 @pytest.mark.promise("U4")
 def test_the_markup_of_each_state_is_valid(here: Hospital, browser: Browser, practice: Practice) -> None:
     say_yes(here, browser, _answered(browser, "all"))
-    pages = {path: _settled(browser, path) for path in ("/sharing", "/sharing/where", "/sharing/stop?which=1-1")}
+    pages = {path: _words(browser, path) for path in ("/sharing", "/sharing/where", "/sharing/stop?which=1-1")}
     with practice.being(Manner.WAITS):
         pages["asking"] = here.signed_in("eleanor").get("/sharing").text
     with practice.being(Manner.IS_DOWN):
-        pages["silent"] = _settled(here.signed_in("eleanor"))
+        pages["silent"] = html.unescape(settled(here.signed_in("eleanor"), "/sharing"))
     assert faults(pages) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +18,7 @@ from salus.testing.population import story_patient
 from salus.testing.world import HOSPITAL, PRACTICE
 from tests.portal.choosing_device import SIGNER, set_up
 from tests.portal.patient_charts import add
-from tests.portal.portal_world import SEED, Browser, Hospital, portal
+from tests.portal.portal_world import SEED, Hospital, portal, settled
 
 UNKNOWN = re.compile(r"They would not know of: ([^.]+)\.")
 HERE: Final = {"Penicillin", "Eliquis 5mg tablets"}
@@ -72,7 +71,7 @@ def _add_there(here: Hospital, folder: Path, resources: list[dict[str, Any]]) ->
 def _warned(here: Hospital, where: str, answers: Mapping[str, object]) -> set[str]:
     """Answer the questions; return of what the page to check warns, once the others have answered."""
     browser = here.signed_in("eleanor")
-    _settled(browser)
+    settled(browser)
     browser.post("/sharing/begin", {}, page="/sharing")
     browser.post("/sharing/where", {"where": where})
     for name, value in answers.items():
@@ -81,13 +80,6 @@ def _warned(here: Hospital, where: str, answers: Mapping[str, object]) -> set[st
     page = html.unescape(browser.get("/sharing/check").text)  # type: ignore[attr-defined]
     assert ("This can be dangerous" in page) is bool(UNKNOWN.findall(page))
     return set(UNKNOWN.findall(page))
-
-
-def _settled(browser: Browser) -> None:
-    until_s = time.monotonic() + 60
-    while "We are asking them" in browser.get("/record").text:  # type: ignore[attr-defined]
-        assert time.monotonic() < until_s
-        time.sleep(0.05)
 
 
 ALL = {"direction": "less", "who": "everybody", "what": "all", "until": ""}

@@ -30,7 +30,7 @@ from salus.node.services.own_elsewhere import Elsewhere
 from salus.node.services.request import Denied, Wish
 from salus.testing.world import PRACTICE
 from tests.portal.patient_charts import MACHINE_WORDS, somebody_else
-from tests.portal.portal_world import Browser, Hospital, portal, soonest
+from tests.portal.portal_world import Browser, Hospital, portal, settled, soonest
 from tests.portal.second_custodian import REFUSED, WITHHELD, Manner, OwnDevice, Practice
 from tests.portal.test_markup import faults
 
@@ -49,18 +49,9 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
         yield made
 
 
-def _settled(browser: Browser, path: str = "/record") -> str:
-    """A page once everybody has answered, or will not."""
-    until_s = time.monotonic() + 60
-    while ASKING in (page := browser.get(path).text):
-        assert time.monotonic() < until_s
-        time.sleep(0.05)
-    return str(page)
-
-
 def test_records_of_every_custodian_are_in_one_list_each_with_its_organisation(here: Hospital) -> None:
     browser = here.signed_in("eleanor")
-    page = _settled(browser)
+    page = settled(browser)
     assert "Trust and Harrowmere Medical Centre have written down about you" in page
     assert 'Test results</a> <span class="app-kind__count">(28)' in page
     assert page.count("Answered") == 2
@@ -73,7 +64,7 @@ def test_records_of_every_custodian_are_in_one_list_each_with_its_organisation(h
 
 def test_results_of_one_test_are_one_chart_and_the_newest_are_first(here: Hospital) -> None:
     browser = here.signed_in("eleanor")
-    _settled(browser)
+    settled(browser)
     page = browser.get("/record/results/2951-2").text
     years = [int(each) for each in re.findall(r"</span>\s*\d+ \w+ (\d{4})", page)]
     assert years == sorted(years, reverse=True)
@@ -84,7 +75,7 @@ def test_results_of_one_test_are_one_chart_and_the_newest_are_first(here: Hospit
 
 def test_a_letter_of_another_custodian_is_opened_with_its_file(here: Hospital) -> None:
     browser = here.signed_in("eleanor")
-    _settled(browser)
+    settled(browser)
     letters = [each for each in HREF.findall(browser.get("/record/letters").text) if "/letters/" in each]
     assert len(set(letters)) == 5
     files = {each: browser.get(f"{each}/file/1") for each in letters}
@@ -97,17 +88,17 @@ def test_a_letter_of_another_custodian_is_opened_with_its_file(here: Hospital) -
 def test_a_custodian_that_is_down_is_said_and_asked_again(here: Hospital, practice: Practice) -> None:
     with practice.being(Manner.IS_DOWN):
         browser = here.signed_in("eleanor")
-        page = _settled(browser)
+        page = settled(browser)
         assert DOWN in page
         assert "Metformin" in page
         medicines = browser.get("/record/medicines").text
         assert ONLY_THERE not in medicines
         assert f"Not here yet: what {PLACE} may have." in medicines
         assert browser.post("/record/again", {"place": "0", "at": "/record"}, page="/record").status_code == 303
-        assert DOWN in _settled(browser)
+        assert DOWN in settled(browser)
     came = browser.post("/record/again", {"place": "0", "at": "/record/medicines?page=1"}, page="/record")
     assert came.headers["location"] == "/record/medicines?page=1"
-    assert ONLY_THERE in _settled(browser, "/record/medicines")
+    assert ONLY_THERE in settled(browser, "/record/medicines")
 
 
 def test_a_slow_custodian_keeps_nobody_waiting_and_fills_in(here: Hospital, practice: Practice) -> None:
@@ -119,7 +110,7 @@ def test_a_slow_custodian_keeps_nobody_waiting_and_fills_in(here: Hospital, prac
         assert "Show what has come since" in page
         (poll,) = re.findall(r'hx-get="(/record/answers[^"]+)"', page)
         assert 'hx-target="#view"' not in browser.get(poll.replace("&amp;", "&")).text
-    _settled(browser)
+    settled(browser)
     fragment = browser.get(poll.replace("&amp;", "&")).text
     assert '<div hx-get="/record" hx-trigger="load" hx-target="#view"' in fragment
 
@@ -127,14 +118,14 @@ def test_a_slow_custodian_keeps_nobody_waiting_and_fills_in(here: Hospital, prac
 def test_who_has_nothing_to_show_is_as_who_has_nothing(here: Hospital, device: OwnDevice) -> None:
     """What is withheld from a patient is not hinted at."""
     with device.choosing(here.made.practice, WITHHELD):
-        page = _settled(here.signed_in("eleanor"))
+        page = settled(here.signed_in("eleanor"))
     assert NOTHING in page
     assert "may not be all" not in page
 
 
 def test_who_may_not_show_it_says_so(here: Hospital, device: OwnDevice) -> None:
     with device.choosing(here.made.practice, REFUSED):
-        page = _settled(here.signed_in("eleanor"))
+        page = settled(here.signed_in("eleanor"))
     assert "May not show it" in page
     assert "Your choices or their rules say no" in page
 
@@ -147,7 +138,7 @@ def test_a_download_has_all_that_came_and_says_from_whom_nothing_did(
         browser = here.signed_in("eleanor")
         browser.get("/record")
         if manner is not Manner.WAITS:
-            _settled(browser)
+            settled(browser)
         came = browser.post("/record/download", {"format": "zip"})
     with zipfile.ZipFile(io.BytesIO(came.content)) as archive:
         record, manifest = archive.read("record.json"), json.loads(archive.read("manifest.json"))
@@ -162,7 +153,7 @@ def test_nothing_that_came_is_left_after_signing_out(here: Hospital) -> None:
             return int(connection.scalar(select(func.count()).select_from(schema.collected)) or 0)
 
     before, browser = kept(), here.signed_in("eleanor")
-    _settled(browser)
+    settled(browser)
     assert kept() == before + 1
     browser.post("/sign-out", {}, page="/record")
     assert kept() == before
@@ -171,7 +162,7 @@ def test_nothing_that_came_is_left_after_signing_out(here: Hospital) -> None:
 @pytest.mark.parametrize("at", ["https://evil.example/", "//evil.example", "/sharing", "/record/../sign-out", ""])
 def test_nobody_is_sent_elsewhere(here: Hospital, at: str) -> None:
     browser = here.signed_in("eleanor")
-    _settled(browser)
+    settled(browser)
     came = browser.post("/record/again", {"place": "7", "at": at}, page="/record")
     assert came.headers["location"] == "/record"
     assert "evil" not in browser.get(f"/record/answers?seen=0&at={at}").text
@@ -190,7 +181,7 @@ def test_what_came_for_one_person_is_shown_to_no_other(here: Hospital, device: O
 @pytest.mark.promise("U1")
 def test_no_page_has_words_of_machines(here: Hospital) -> None:
     browser = here.signed_in("eleanor")
-    for page in (_settled(browser), browser.get("/record/letters").text, browser.get("/record/download").text):
+    for page in (settled(browser), browser.get("/record/letters").text, browser.get("/record/download").text):
         assert not MACHINE_WORDS.findall(TAG.sub(" ", page))
 
 
@@ -198,7 +189,7 @@ def test_no_page_has_words_of_machines(here: Hospital) -> None:
 def test_who_has_looked_covers_every_custodian(here: Hospital, device: OwnDevice) -> None:
     """Each has the patient under a pseudonym of its own; only the patient's session with it leads there."""
     browser = here.signed_in("eleanor")
-    _settled(browser)
+    settled(browser)
     page = browser.get("/looked?own=yes").text
     assert f"Trust and {PLACE} is on this list" in page
     assert f"That was your record at {PLACE}" in page
@@ -219,9 +210,9 @@ def test_what_was_given_elsewhere_is_asked_for_and_proved(here: Hospital, practi
     assert "Not known here" in page
     with practice.being(Manner.IS_DOWN):
         assert browser.post(f"{link}/ask", {}, page=link).status_code == 303
-        assert DOWN in _settled(browser, link)
+        assert DOWN in settled(browser, link)
     assert browser.post(f"{link}/ask", {}, page=link).headers["location"] == link
-    page = _settled(browser, link)
+    page = settled(browser, link)
     assert "Dr Pym (GP) at Harrowmere Medical Centre" in page
     assert "Seen for the cough" in page
     assert "test results: 20" in page
@@ -316,16 +307,16 @@ def test_the_markup_of_each_state_is_valid(here: Hospital, practice: Practice) -
     with practice.being(Manner.WAITS):
         pages["asking"] = browser.get("/record").text
         pages["part of it"] = browser.get("/record/answers?seen=9&at=/record").text
-    _settled(browser)
+    settled(browser)
     link = _doctors_look(browser)
     pages["not asked"] = browser.get(link).text
     with practice.being(Manner.IS_DOWN):
         browser.post(f"{link}/ask", {}, page=link)
-        pages["silent look"] = _settled(browser, link)
+        pages["silent look"] = settled(browser, link)
         second = here.signed_in("eleanor")
-        pages["silent"] = _settled(second, "/record/medicines")
+        pages["silent"] = settled(second, "/record/medicines")
     browser.post(f"{link}/ask", {}, page=link)
-    pages["came"] = _settled(browser, link)
+    pages["came"] = settled(browser, link)
     pages["narrowed"] = browser.get("/looked?own=yes&from-day=40").text
     part = pages.pop("part of it")
     pages["part of it"] = f'<!DOCTYPE html><html lang="en"><head><title>Part</title></head><body>{part}</body></html>'

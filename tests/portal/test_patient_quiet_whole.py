@@ -6,7 +6,6 @@ import html
 import io
 import json
 import re
-import time
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +16,7 @@ from salus.node.services.search import Reach, Search
 from salus.node.services.show import newest, show
 from salus.testing.world import PRACTICE
 from tests.portal.patient_charts import add
-from tests.portal.portal_world import NAMES, Browser, Hospital, portal
+from tests.portal.portal_world import NAMES, Browser, Hospital, portal, settled
 from tests.portal.test_patient_kinds import RESOURCES, _login
 from tests.portal.test_patient_quiet import enter, hide
 
@@ -36,17 +35,9 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
 @pytest.fixture
 def browser(here: Hospital) -> Iterator[Browser]:
     made = here.signed_in("eleanor")
-    _settled(made)
+    settled(made)
     yield made
     enter(made, WORD)
-
-
-def _settled(browser: Browser) -> str:
-    until_s = time.monotonic() + 60
-    while "We are asking them" in (page := browser.get("/record").text):  # type: ignore[attr-defined]
-        assert time.monotonic() < until_s
-        time.sleep(0.05)
-    return html.unescape(str(page))
 
 
 def _answer(page: str) -> str:
@@ -63,9 +54,9 @@ def _downloaded(browser: Browser) -> tuple[set[str], list[dict[str, Any]]]:
 
 
 def test_who_has_only_what_is_hidden_has_nothing_there(browser: Browser) -> None:
-    assert _answer(_settled(browser)) == "Answered"
+    assert _answer(html.unescape(settled(browser))) == "Answered"
     hide(browser, "all", word=WORD)
-    assert _answer(_settled(browser)) == "Nothing there"
+    assert _answer(html.unescape(settled(browser))) == "Nothing there"
     assert _answer(html.unescape(browser.get("/record/answers?seen=0&at=/record").text)) == "Nothing there"  # type: ignore[attr-defined]
     assert _downloaded(browser) == (set(), [{"name": THERE, "answer": "nothing_there"}])
 
@@ -84,7 +75,7 @@ def test_the_files_of_a_hidden_letter_are_in_no_look(here: Hospital, browser: Br
 
 def test_who_has_something_else_has_answered(browser: Browser) -> None:
     hide(browser, "medicines", word=WORD)
-    assert _answer(_settled(browser)) == "Answered"
+    assert _answer(html.unescape(settled(browser))) == "Answered"
 
 
 def test_whoever_hides_medicines_hides_all_that_are(browser: Browser) -> None:

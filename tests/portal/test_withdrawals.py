@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +19,7 @@ from salus.node.services.request import Denied, Granted, Wish, request
 from salus.portal.words import words_of
 from salus.testing.world import HOSPITAL, PRACTICE
 from tests.portal.choosing_device import SIGNER, answer, asked, say_yes, set_up
-from tests.portal.portal_world import NAMES, Browser, Hospital, portal
+from tests.portal.portal_world import NAMES, Browser, Hospital, portal, settled
 from tests.portal.second_custodian import Manner, Practice
 
 THERE = NAMES[PRACTICE]
@@ -41,32 +40,18 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def practice(here: Hospital) -> Practice:
-    assert here.joined is not None
-    return here.joined[0]
-
-
-@pytest.fixture
 def browser(here: Hospital) -> Browser:
     """Signed in; doctors of the hospital may see what the practice has."""
     made = here.signed_in("eleanor")
-    _settled(made)
+    settled(made, "/sharing")
     if not _choices(here):
         made.post("/sharing/begin", {}, page="/sharing")
         fields = {"where": PRACTICE, "direction": "more", "who": HOSPITAL, "what": "all", "until": ""}
         for name, value in fields.items():
             made.post(f"/sharing/{name}", {"day-day": ""} if name == "until" else {name: value})
         say_yes(here, made, made.post("/sharing/check", {"rules": ""}))
-        _settled(made)
+        settled(made, "/sharing")
     return made
-
-
-def _settled(browser: Browser) -> str:
-    until_s = time.monotonic() + 60
-    while "We are asking them" in (page := browser.get("/sharing").text):  # type: ignore[attr-defined]
-        assert time.monotonic() < until_s
-        time.sleep(0.05)
-    return html.unescape(str(page))
 
 
 def _there(here: Hospital) -> Pseudonym:

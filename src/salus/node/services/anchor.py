@@ -25,7 +25,6 @@ from salus.node.errors import Refused
 from salus.node.journal import Journal, State
 from salus.node.projections import permits
 
-ANCHOR_EVERY_S = 5
 PERMITS_MAX = 64
 """How many permits one transaction anchors."""
 UNSIGNED_S = 30

@@ -44,9 +44,9 @@ pytestmark = pytest.mark.services
 
 CHILD = Path(__file__).with_name("serving_child.py")
 PATIENCE_S = 120
+"""For what has to come: a machine that has too much to do is slow, and that is no fault of ours."""
 ANCHORED_S = 5
 """R5."""
-"""For what has to come: a machine that has too much to do is slow, and that is no fault of ours."""
 WHOLE_MEMORY = 10_000
 """Objects that Python's collections would go through again and again; a worker has many times as many."""
 
